@@ -1,0 +1,19 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
+
+
+class ActionModule(StoreAction):
+    """The module C(async_job_state), in the process of the controller."""
+
+    spec = _state.ARGUMENT_SPEC
+
+    def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        async_dir = self.get_shell_option("async_dir", _state.DEFAULT_ASYNC_DIR)
+        return _state.run(params, check_mode=self._task.check_mode, async_dir=async_dir)

@@ -1,0 +1,21 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The errors of this collection.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+
+class AsyncJobError(Exception):
+    """Something the user has to know about.
+
+    The text goes to the terminal as it is. It says what failed, on what, why, and what to do next. It never
+    holds a credential or the content of a record.
+    """
+
+
+class Conflict(AsyncJobError):
+    """A conditional write or delete found another version of the document than the one it expected."""

@@ -1,0 +1,213 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of a named job: one JSON object, readable by a person and by older readers.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import typing as t
+import uuid
+from collections.abc import Mapping
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
+
+Record = t.Dict[str, t.Any]
+
+SCHEMA_VERSION = 1
+
+# A job in one of these states has been claimed by a controller that has not yet seen it start.
+CLAIMED = ("starting", "prepared")
+# Nothing of the job runs any more.
+ENDED = ("succeeded", "failed", "killed", "timed_out", "lost", "cancelled")
+STATUSES = (*CLAIMED, "running", "orphaned", *ENDED)
+
+# Older records have the first five fields and no other. A reader that knows only these five can read ours.
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "job_name": str,
+    "host": str,
+    "ansible_job_id": str,
+    "save_time": str,
+    "metadata": dict,
+    "schema_version": int,
+    "playbook_name": str,
+    "status": str,
+    "start": str,
+    "end": str,
+    "who": str,
+    "results_file": str,
+    "async_dir": str,
+    "boot_id": str,
+    "timeout": (int, float),
+    "attempt": int,
+    "attempts": list,
+    "attempt_dir": str,
+    "remote_user": str,
+    "become_user": str,
+    "delegated_host": str,
+    "no_log": bool,
+    "claim": dict,
+    "fingerprint": str,
+    "result": dict,
+    "write_id": str,
+}
+_REQUIRED = ("job_name", "host", "ansible_job_id")
+
+# What describes one attempt, and so starts afresh with the next one.
+ATTEMPT_FIELDS = (
+    "status",
+    "start",
+    "end",
+    "who",
+    "results_file",
+    "async_dir",
+    "boot_id",
+    "timeout",
+    "attempt_dir",
+    "remote_user",
+    "become_user",
+    "delegated_host",
+    "claim",
+    "fingerprint",
+    "result",
+)
+
+# How many past attempts a record remembers.
+PAST_ATTEMPTS = 20
+
+
+def now() -> str:
+    """The time of a record's fields: ISO 8601, UTC, whole seconds."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse(document: bytes, *, where: str) -> Record:
+    """Read a document of the store.
+
+    :arg where: the place of the document, for the error
+    :raises AsyncJobError: if it is not a record, or one that only a later release of the collection understands
+    """
+
+    def corrupt(why: str) -> AsyncJobError:
+        return AsyncJobError(
+            f"The record {where} cannot be used: {why}. Nothing was changed and nothing was started. Look at it, then put"
+            " back a good copy; or, once you are sure that its job does not run, remove it, and the job counts as never"
+            " started."
+        )
+
+    if not document.strip():
+        raise corrupt("it is empty")
+    try:
+        record = json.loads(document.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise corrupt(f"it is not UTF-8 (byte {error.start})") from error
+    except (ValueError, RecursionError) as error:
+        raise corrupt(f"it is not valid JSON ({error})") from error
+    if not isinstance(record, dict):
+        raise corrupt(f"it holds a JSON {_json_type(record)} where an object belongs")
+    for field in _REQUIRED:
+        if field not in record:
+            raise corrupt(f"the field {field!r} is missing")
+    version = record.get("schema_version", SCHEMA_VERSION)
+    if _is(version, int) and version > SCHEMA_VERSION:
+        raise AsyncJobError(
+            f"The record {where} was written by a newer release of the collection rstyczynski.ansible (schema version"
+            f" {version}; this release knows {SCHEMA_VERSION}). Nothing was changed. Upgrade the collection on this controller."
+        )
+    for field, kind in FIELDS.items():
+        if field in record and not _is(record[field], kind):
+            raise corrupt(f"the field {field!r} holds a JSON {_json_type(record[field])}")
+    if record.get("status", "running") not in STATUSES:
+        raise corrupt(f"its status {record['status']!r} is none of {', '.join(STATUSES)}")
+    if not all(isinstance(past, dict) for past in record.get("attempts", ())):
+        raise corrupt("the field 'attempts' holds something that is not an object")
+    record.setdefault("metadata", {})
+    return record
+
+
+def check_names(record: Record, key: JobKey, *, where: str) -> None:
+    """Refuse a record that belongs to another job than the one it was read for.
+
+    :raises AsyncJobError: if one of the names differs
+    """
+    for field in JobKey._fields:
+        if record.get(field, getattr(key, field)) != getattr(key, field):
+            raise AsyncJobError(
+                f"The record {where} was read for {key}, but its {field} is {record[field]!r}. It belongs to another job:"
+                " the file was moved or copied by hand, or the disk takes names that differ only in case or accents for"
+                " the same. Nothing was changed. Put the file back, or give the job a name that differs in more."
+            )
+
+
+def dump(record: Record) -> bytes:
+    """The document for the store: sorted, indented, UTF-8, with a newline at its end."""
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
+    # What UTF-8 cannot hold is a lone surrogate inside a string, and its backslash form is its JSON escape.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def new_write_id() -> str:
+    """A fresh value for the field C(write_id)."""
+    return uuid.uuid4().hex
+
+
+def storable(value: t.Any, *, name: str) -> t.Any:
+    """A copy of what a user gave, in plain JSON types. Dates and times become ISO 8601 strings.
+
+    :arg name: what the value is called, for the error
+    :raises AsyncJobError: if JSON cannot hold it; the error tells the place and the type, never the value
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float) and value - value == 0:  # neither infinite nor NaN
+        return float(value)
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        copy: Record = {}
+        for key, item in value.items():
+            text = _storable_key(key, name=name)
+            if text in copy:
+                raise AsyncJobError(f"{name} has two keys that are both {text!r} in JSON. Rename one of them.")
+            copy[text] = storable(item, name=f"{name}.{text}")
+        return copy
+    if isinstance(value, (list, tuple)):
+        return [storable(item, name=f"{name}[{index}]") for index, item in enumerate(value)]
+    raise AsyncJobError(
+        f"{name} cannot be stored: JSON has nothing for the type {type(value).__name__!r}"
+        f"{' (not a number, or infinite)' if isinstance(value, float) else ''}. Nothing was saved."
+        " Give a string, number, boolean, date, list or dictionary."
+    )
+
+
+def _storable_key(key: t.Any, *, name: str) -> str:
+    """A key as JSON writes it: C(1) becomes C("1"), and C(true) becomes C("true")."""
+    plain = storable(key, name=f"a key of {name}")
+    if isinstance(plain, (dict, list)):
+        raise AsyncJobError(f"{name} cannot be stored: one of its keys is a {type(key).__name__}. Nothing was saved. Give a string.")
+    return plain if isinstance(plain, str) else json.dumps(plain)
+
+
+def _is(value: t.Any, kind: type | tuple[type, ...]) -> bool:
+    # In Python, not in JSON, a boolean is an integer.
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _json_type(value: t.Any) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "boolean", str: "string", int: "number", float: "number", list: "array", dict: "object"}
+    return names[type(value)]
+
+
+def _refuse_constant(name: str) -> t.NoReturn:
+    raise ValueError(f"{name} is not JSON")

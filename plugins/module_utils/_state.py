@@ -1,0 +1,196 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Save and forget the record of a named job: what the module C(async_job_state) does.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import getpass
+import ntpath
+import os
+import random
+import time
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Store, Version, open_store
+
+ARGUMENT_SPEC: Spec = {
+    **JOB_OPTIONS,
+    "job_name": {**JOB_OPTIONS["job_name"], "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "ansible_job_id": {"type": "str"},
+    "results_file": {"type": "str"},
+    "metadata": {"type": "dict"},
+    "status": {"type": "str", "choices": ["running", "orphaned", *_record.ENDED]},
+    **STORE_OPTIONS,
+}
+
+# Where ansible-core keeps results files unless told otherwise: the default of the option async_dir of its shell plugins.
+DEFAULT_ASYNC_DIR = "~/.ansible_async"
+
+# For how long to try again when others keep saving the same record. Even hundreds of writers are through in seconds.
+_CONTENTION_SECONDS = 60.0
+
+
+def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_ASYNC_DIR) -> dict[str, t.Any]:
+    """Do what the module's options ask for, and return what the module returns.
+
+    :arg params: values of ARGUMENT_SPEC; host and playbook_name are given
+    :arg check_mode: only say what would be changed
+    :arg async_dir: the directory of results files, where the options don't tell the results file
+    """
+    key = JobKey(params["host"], params["playbook_name"], params["job_name"])
+    store = open_store(params)
+    if params["state"] == "absent":
+        before, after = _forget(store, key, check_mode=check_mode)
+    else:
+        try:
+            before, after = _save(store, key, _changes(params, async_dir), check_mode=check_mode)
+        except AsyncJobError as error:
+            if not params["ansible_job_id"]:
+                raise
+            raise AsyncJobError(
+                f"{error} The job id {params['ansible_job_id']} was not saved: if that job was started, it goes on running."
+            ) from error
+    where = store.locate(key.path)
+    return {
+        "changed": before != after,
+        "record": after or {},
+        "state_file": where,
+        "diff": {"before_header": where, "after_header": where, "before": _shown(before), "after": _shown(after)},
+        "warnings": store.warnings,
+    }
+
+
+def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
+    """The fields that the user gave, validated. Those of JobKey are not among them."""
+    changes: Record = {"async_dir": async_dir}
+    job_id = params["ansible_job_id"]
+    if job_id is not None:
+        if not job_id.strip() or "/" in job_id or not job_id.isprintable():
+            raise AsyncJobError(
+                f"ansible_job_id is {job_id!r}, which is not a job id. Give the 'ansible_job_id' of the registered result of a"
+                " task with 'async: <seconds>' and 'poll: 0'; a task that was skipped or that ran in check mode has none."
+            )
+        changes["ansible_job_id"] = job_id
+    if params["results_file"]:
+        # ntpath, because it knows both separators: the host may run Windows
+        changes.update(results_file=params["results_file"], async_dir=ntpath.dirname(params["results_file"]))
+    if params["metadata"] is not None:
+        changes["metadata"] = _record.storable(params["metadata"], name="metadata")
+    if params["status"]:
+        changes["status"] = params["status"]
+    return changes
+
+
+def _save(store: Store, key: JobKey, changes: Record, *, check_mode: bool) -> tuple[Record | None, Record]:
+    deadline = time.monotonic() + _CONTENTION_SECONDS
+    while True:
+        before, version = read(store, key)
+        after = _changed(before, key, changes)
+        if after == before or check_mode:
+            return before, after
+        try:
+            store.write(key.path, _record.dump(after), expect=version)
+        except Conflict:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0, 0.1))
+        else:
+            return before, after
+
+
+def _forget(store: Store, key: JobKey, *, check_mode: bool) -> tuple[Record | None, None]:
+    before, version = read(store, key)
+    if before is not None:
+        _refuse_claimed(before, key)
+        if not check_mode:
+            store.delete(key.path, expect=version)
+    return before, None
+
+
+def read(store: Store, key: JobKey) -> tuple[Record | None, Version]:
+    """The record of a job, or None where it is proven that there is none, and the version to expect when writing it."""
+    document = store.read(key.path)
+    if document is None:
+        return None, ABSENT
+    where = store.locate(key.path)
+    record = _record.parse(document.content, where=where)
+    _record.check_names(record, key, where=where)
+    return record, document.version
+
+
+def _changed(before: Record | None, key: JobKey, changes: Record) -> Record:
+    """The record after a save. It is equal to the one before if the save changes nothing."""
+    if before is None:
+        if "ansible_job_id" not in changes:
+            raise AsyncJobError(f"There is no record of {key}, and without ansible_job_id none can be made.")
+        after: Record = {"metadata": {}}
+    else:
+        _refuse_claimed(before, key)
+        after = {"status": "running", "attempt": 1, **before}  # an older record has neither
+    after.update(key._asdict(), schema_version=_record.SCHEMA_VERSION)
+    if before is None or changes.get("ansible_job_id", before["ansible_job_id"]) != before["ansible_job_id"]:
+        _begin_attempt(after, before)
+        after.update(changes)
+    else:
+        # Where the results file was said to be still holds, unless this save says it anew.
+        keep = () if "results_file" in changes else ("async_dir",)
+        after.update({field: value for field, value in changes.items() if field not in keep})
+    if after["status"] in _record.ENDED:
+        after.setdefault("end", _record.now())
+    else:
+        after.pop("end", None)
+    if after != before:
+        after.update(save_time=_record.now(), write_id=_record.new_write_id())
+    return after
+
+
+def _begin_attempt(after: Record, before: Record | None) -> None:
+    """Put what the record says of one attempt into its history, and make room for the next one."""
+    if before is not None:
+        past = {field: before[field] for field in ("ansible_job_id", "status", "start", "end", "who") if field in before}
+        past["attempt"] = before.get("attempt", 1)
+        past.setdefault("start", before.get("save_time", ""))
+        past["rc"] = before.get("result", {}).get("rc")
+        after["attempts"] = [*before.get("attempts", ()), past][-_record.PAST_ATTEMPTS :]
+        for field in _record.ATTEMPT_FIELDS:
+            after.pop(field, None)
+    after.update(
+        attempt=before.get("attempt", 1) + 1 if before is not None else 1,
+        status="running",
+        start=_record.now(),
+        who=f"{_user()}@{os.uname().nodename}",
+    )
+
+
+def _refuse_claimed(record: Record, key: JobKey) -> None:
+    if record.get("status") in _record.CLAIMED:
+        claim = record.get("claim", {})
+        raise AsyncJobError(
+            f"The {key} is being started by {claim.get('who', 'another controller')} since"
+            f" {claim.get('since', record.get('save_time'))}. Nothing was changed. Wait until it runs, or, if that controller"
+            " is gone, run the playbook that starts the job once more."
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without an entry in passwd
+        return str(os.getuid())
+
+
+def _shown(record: Record | None) -> str:
+    """The record in a diff. The write id is noise there."""
+    if record is None:
+        return ""
+    return _record.dump({field: value for field, value in record.items() if field != "write_id"}).decode("utf-8")

@@ -1,0 +1,167 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: async_job_info
+short_description: Find the records of named jobs
+version_added: 1.0.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - Reads the record of one job, by its name, or lists the records that fit a filter.
+  - The managed host is not contacted. What the record says is what was last saved.
+  - A record that cannot be read is an error, never "not found".
+  - The role P(rstyczynski.ansible.async_job_load#role) is a wrapper of this module.
+seealso:
+  - module: rstyczynski.ansible.async_job_state
+  - module: ansible.builtin.async_status
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details: Nothing is changed.
+options:
+  job_name:
+    description:
+      - The name of one job. Without it, all records that fit the other options are listed.
+    type: str
+  playbook_name:
+    description:
+      - The name of the playbook that the job belongs to.
+      - The default is the name of the play for one job, and any playbook for a list.
+    type: str
+  host:
+    description:
+      - The host that the job runs on.
+      - The default is the host's name in the inventory for one job, and any host for a list.
+    type: str
+  job_name_pattern:
+    description:
+      - List only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
+    type: str
+  status:
+    description:
+      - List only jobs in one of these states. A record that has none counts as V(running).
+    type: list
+    elements: str
+    choices: [starting, prepared, running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
+  older_than:
+    description:
+      - List only records that were last saved longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+    type: str
+  newer_than:
+    description:
+      - List only records that were last saved less long ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Look for one job
+  rstyczynski.ansible.async_job_info:
+    job_name: backup
+  register: backup
+
+- name: Ask how it is
+  ansible.builtin.async_status:
+    jid: "{{ backup.record.ansible_job_id }}"
+  vars:
+    ansible_async_dir: "{{ backup.record.async_dir }}"
+  when: backup.found
+
+- name: List the backups of all hosts that were started in the last day and are not known to have ended
+  rstyczynski.ansible.async_job_info:
+    job_name_pattern: backup*
+    status: [running]
+    newer_than: 1d
+  run_once: true
+  register: backups
+"""
+
+RETURN = r"""
+found:
+  description: Whether there is such a record.
+  returned: success
+  type: bool
+record:
+  description: The record of the one job that O(job_name) names, or an empty dictionary.
+  returned: success
+  type: dict
+  sample:
+    ansible_job_id: j314159265358.2718
+    async_dir: /root/.ansible_async
+    attempt: 1
+    host: db01
+    job_name: backup
+    metadata: {}
+    playbook_name: Nightly backup
+    save_time: "2026-01-31T22:00:04Z"
+    schema_version: 1
+    start: "2026-01-31T22:00:04Z"
+    status: running
+    who: ansible@controller
+    write_id: 6f1d2a0c6d5b4c4f9b1f3c7a2a9d8e10
+records:
+  description: All records that fit.
+  returned: always
+  type: list
+  elements: dict
+state_file:
+  description: The place of the record, whether it exists or not.
+  returned: with O(job_name)
+  type: str
+  sample: /srv/playbooks/.ansible_async_state/db01/Nightly backup/backup.json
+store:
+  description: The place of the store, an absolute path on the controller.
+  returned: always
+  type: str
+  sample: /srv/playbooks/.ansible_async_state
+unreadable:
+  description:
+    - The records that could not be read, each with the reason. If there are any, the task fails, and RV(records) holds the
+      others.
+  returned: without O(job_name)
+  type: list
+  elements: dict
+  contains:
+    state_file:
+      description: The place of the record.
+      type: str
+    msg:
+      description: Why it cannot be read, and what to do.
+      type: str
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _info
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+
+
+def main() -> None:
+    """Work without the action plugin, which otherwise fills in the host and the playbook."""
+    module = AnsibleModule(
+        argument_spec=_info.ARGUMENT_SPEC, mutually_exclusive=_info.MUTUALLY_EXCLUSIVE, supports_check_mode=True
+    )
+    for option in ("host", "playbook_name"):
+        if module.params["job_name"] is not None and module.params[option] is None:
+            module.fail_json(msg=f"{option} is needed where this module does not run through its action plugin.")
+    module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
+    try:
+        result = _info.run(module.params)
+    except AsyncJobError as error:
+        module.fail_json(msg=str(error))
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: async_job_state
+short_description: Save or forget the record of a named job
+version_added: 1.0.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - Saves what is needed to find a background job again, under the name of the job. A background job is a task with
+    C(async) and C(poll=0); what it returns as C(ansible_job_id) is all that Ansible itself knows of it.
+  - The record is a JSON document C(<host>/<playbook_name>/<job_name>.json) in a directory of the controller.
+  - Saving what is already there changes nothing. Saving another C(ansible_job_id) begins a new attempt of the job; the
+    record remembers the past ones.
+  - The role P(rstyczynski.ansible.async_job_save#role) is a wrapper of this module.
+seealso:
+  - module: rstyczynski.ansible.async_job_info
+  - module: ansible.builtin.async_status
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  job_name:
+    description:
+      - The name of the job. Any text is a name; what cannot be part of a file name is percent-encoded there.
+    type: str
+    required: true
+  playbook_name:
+    description:
+      - The name of the playbook that the job belongs to. Jobs of different playbooks never share a record.
+      - The default is the name of the play.
+    type: str
+  host:
+    description:
+      - The host that the job runs on. The default is its name in the inventory.
+    type: str
+  state:
+    description:
+      - V(present) saves the record, V(absent) removes it. The job itself is not touched by either.
+    type: str
+    choices: [present, absent]
+    default: present
+  ansible_job_id:
+    description:
+      - The C(ansible_job_id) that the background task returned.
+      - Needed where there is no record yet. Without it, the record keeps the one it has.
+    type: str
+  results_file:
+    description:
+      - The C(results_file) that the background task returned, a path on the managed host. With it, the record tells where
+        to look for the job, whichever user or C(async_dir) it was started with.
+      - Without it, a new record has the C(async_dir) that is in effect for the host, as it is written there (C(~) included).
+    type: str
+  metadata:
+    description:
+      - Anything that you want to find in the record again, as long as JSON can hold it. Dates become ISO 8601 strings.
+      - It is stored and shown in plain text. Keep secrets out of it.
+      - Without it, the record keeps what it has.
+    type: dict
+  status:
+    description:
+      - What is known of the job. The default is V(running) for a new C(ansible_job_id), and no change for the same one.
+      - V(orphaned) is a job whose work goes on although its result will never come.
+    type: str
+    choices: [running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
+"""
+
+EXAMPLES = r"""
+- name: Start a long job
+  ansible.builtin.command: /bin/sleep 600
+  async: 3600
+  poll: 0
+  register: backup
+
+- name: Save it under a name
+  rstyczynski.ansible.async_job_state:
+    job_name: backup
+    ansible_job_id: "{{ backup.ansible_job_id }}"
+    results_file: "{{ backup.results_file }}"
+    metadata:
+      ticket: OPS-1234
+
+- name: Note that it is done
+  rstyczynski.ansible.async_job_state:
+    job_name: backup
+    status: succeeded
+
+- name: Forget it, so that the next run starts it anew
+  rstyczynski.ansible.async_job_state:
+    job_name: backup
+    state: absent
+"""
+
+RETURN = r"""
+record:
+  description: The record as it is in the store now. In check mode, as it would be. Empty with O(state=absent).
+  returned: success
+  type: dict
+  sample:
+    ansible_job_id: j314159265358.2718
+    async_dir: /root/.ansible_async
+    attempt: 1
+    host: db01
+    job_name: backup
+    metadata: {ticket: OPS-1234}
+    playbook_name: Nightly backup
+    results_file: /root/.ansible_async/j314159265358.2718
+    save_time: "2026-01-31T22:00:04Z"
+    schema_version: 1
+    start: "2026-01-31T22:00:04Z"
+    status: running
+    who: ansible@controller
+    write_id: 6f1d2a0c6d5b4c4f9b1f3c7a2a9d8e10
+state_file:
+  description: The place of the record, an absolute path on the controller.
+  returned: success
+  type: str
+  sample: /srv/playbooks/.ansible_async_state/db01/Nightly backup/backup.json
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+
+
+def main() -> None:
+    """Work without the action plugin, which otherwise fills in the host and the playbook."""
+    module = AnsibleModule(argument_spec=_state.ARGUMENT_SPEC, supports_check_mode=True)
+    for option in ("host", "playbook_name"):
+        if module.params[option] is None:
+            module.fail_json(msg=f"{option} is needed where this module does not run through its action plugin.")
+    module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
+    try:
+        module.exit_json(**_state.run(module.params, check_mode=module.check_mode))
+    except AsyncJobError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

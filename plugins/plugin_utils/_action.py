@@ -1,0 +1,140 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the actions that work on the record store have in common.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import abc
+import os
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
+from ansible.parsing.mod_args import ModuleArgsParser
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
+
+_ROLES = ("async_job_save", "async_job_load")
+_COLLECTION_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+
+class StoreAction(ActionBase):  # type: ignore[misc]
+    """An action that works on the record store, in the process of the controller. The managed host is not contacted."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    spec: Spec
+    mutually_exclusive: t.Sequence[tuple[str, ...]] = ()
+
+    @abc.abstractmethod
+    def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Do what the options ask for.
+
+        :arg params: validated values of the spec
+        :raises AsyncJobError: with a text for the user
+        """
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Called by Ansible, once per host and item."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        try:
+            params = self._params(task_vars or {})
+            result.update(self.work(params))
+            if warning := _state_dir_warning(params):
+                result["warnings"] = [*result.get("warnings", ()), warning]
+        except AsyncJobError as error:
+            result.update(failed=True, msg=str(error))
+        return result
+
+    def _params(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        args = {**self._task.args, **self._from_variables(task_vars)}
+        validator = ArgumentSpecValidator(self.spec, mutually_exclusive=self.mutually_exclusive)
+        validation = validator.validate(args)
+        if validation.error_messages:
+            problem = validation.errors.msg
+            if isinstance(validation.errors[0], UnsupportedError):
+                problem = f"Unsupported parameters for ({self._task.action}) module: {problem}"
+            raise AnsibleActionFail(problem)
+        params: dict[str, t.Any] = validation.validated_parameters
+        if params.get("job_name") is not None:
+            if params["host"] is None:
+                params["host"] = str(task_vars["inventory_hostname"])
+            if params["playbook_name"] is None:
+                params["playbook_name"] = str(task_vars["ansible_play_name"])
+        if not params["state_dir"]:
+            raise AsyncJobError("state_dir is empty. Give a directory, or leave the option out. Nothing was read or written.")
+        params["state_dir"] = os.path.join(_base_directory(task_vars), params["state_dir"])
+        return params
+
+    def _from_variables(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The store options that variables set: <role>_<option> inside a role of this collection, async_job_<option> everywhere.
+
+        They stand between the options of the task, which beat them, and module_defaults, which they beat.
+        """
+        prefixes = ["async_job_"]
+        role = self._task._role.get_name().rpartition(".")[2] if self._task._role else ""
+        if role in _ROLES:
+            prefixes.insert(0, f"{role}_")
+        templates = {}
+        for option in STORE_OPTIONS:
+            for name in (prefix + option for prefix in prefixes):
+                if name in task_vars:
+                    templates[option] = task_vars[name]
+                    break
+        if templates and not templates.keys().isdisjoint(self._task.args):
+            for option in self._options_of_task():
+                templates.pop(option, None)
+        values = self._templar.template(templates)
+        # Newer cores drop an omitted value by themselves; older ones leave a placeholder.
+        return {option: value for option, value in values.items() if value != task_vars.get("omit")}
+
+    def _options_of_task(self) -> t.Iterable[str]:
+        """The options that the task itself gives. Those in C(self._task.args) may come from module_defaults."""
+        _action, args, _delegate_to = ModuleArgsParser(self._task.get_ds(), collection_list=self._task.collections).parse()
+        whole = args.pop("_variable_params", None)
+        return {*args, *(self._templar.template(whole) if whole else ())}
+
+
+def _base_directory(task_vars: dict[str, t.Any]) -> str:
+    """What a relative state directory is relative to.
+
+    The directory of the playbook, so that a playbook finds its jobs wherever it is started from. The playbooks of this
+    collection, which nobody wants to write into, use the current directory.
+    """
+    playbook_dir = os.path.realpath(task_vars.get("playbook_dir") or ".")
+    if os.path.join(playbook_dir, "").startswith(os.path.join(_COLLECTION_DIRECTORY, "")):
+        return os.getcwd()
+    return playbook_dir
+
+
+def _state_dir_warning(params: dict[str, t.Any]) -> str | None:
+    """A warning if the state directory goes away with this run."""
+    if params["backend"] != "filesystem":
+        return None
+    directory = os.path.join(os.path.realpath(params["state_dir"]), "")
+    for doomed in _run_directories():
+        if directory.startswith(os.path.join(os.path.realpath(doomed), "")):
+            return (
+                f"The state directory {params['state_dir']} is below {doomed}, which AWX, Automation Platform or ansible-runner"
+                " removes after this run. The records of the jobs go with it, and the next run STARTS EVERY JOB A SECOND TIME."
+                " Set async_job_state_dir to a directory that stays (a volume mounted into the execution environment), or"
+                " async_job_backend to oci."
+            )
+    return None
+
+
+def _run_directories() -> t.Iterator[str]:
+    """The directories that a job runner made for this run."""
+    if "AWX_PRIVATE_DATA_DIR" in os.environ:
+        yield os.environ["AWX_PRIVATE_DATA_DIR"]
+    if "AWX_ISOLATED_DATA_DIR" in os.environ:  # <private data directory>/artifacts/<run>, set by ansible-runner
+        yield os.path.dirname(os.path.dirname(os.environ["AWX_ISOLATED_DATA_DIR"]))
+        yield "/runner"

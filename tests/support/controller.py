@@ -1,0 +1,131 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A controller to run real Ansible commands on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that has ended."""
+
+    rc: int
+    output: str
+    """stdout and stderr, in the order in which they were written"""
+
+    def ok(self) -> Ran:
+        """This, after making sure that the command succeeded."""
+        assert self.rc == 0, self.output
+        return self
+
+    def failed(self) -> Ran:
+        """This, after making sure that the command failed, and not by an unhandled exception."""
+        assert self.rc != 0, self.output
+        assert "Traceback" not in self.output, self.output
+        assert "Unexpected failure" not in self.output, self.output
+        return self
+
+    @property
+    def text(self) -> str:
+        """The output with its line breaks folded, for searching sentences in it."""
+        return " ".join(self.output.split())
+
+    def recap(self, host: str) -> dict[str, int]:
+        """The counters of a host in the PLAY RECAP."""
+        line = next(line for line in reversed(self.output.splitlines()) if line.startswith(f"{host} ") and "ok=" in line)
+        return {name: int(count) for name, count in (pair.split("=") for pair in line.split(":", 1)[1].split())}
+
+
+class Controller:
+    """Runs Ansible commands the way a user does: as processes, with a project directory, a home and an inventory."""
+
+    def __init__(self, directory: Path, collections: Path) -> None:
+        self.home = directory / "home"
+        self.project = directory / "project"
+        self.home.mkdir()
+        self.project.mkdir()
+        self.inventory = self.project / "hosts"
+        self.hosts("host1")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "ASYNC_JOB_", "OCI_", "AWX_"))},
+            "HOME": str(self.home),
+            "ANSIBLE_COLLECTIONS_PATH": str(collections),
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_DEVEL_WARNING": "0",
+        }
+
+    @property
+    def state_dir(self) -> Path:
+        """Where records are by default."""
+        return self.project / ".ansible_async_state"
+
+    def hosts(self, *lines: str) -> None:
+        """Write the inventory: a line per host. Hosts are reached by a local connection unless the line says otherwise."""
+        self.inventory.write_text("".join(f"{line}\n" for line in lines) + "\n[all:vars]\nansible_connection=local\n")
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project, such as a playbook."""
+        file = self.project / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text))
+        return file
+
+    def popen(self, command: str, *args: t.Any, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.Popen[str]:
+        """Start an Ansible command (C(playbook), C(doc), C(adhoc), ...) in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "ansible", command, *map(str, args)],
+            cwd=cwd or self.project,
+            env={**self.environment, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+
+    def run(self, command: str, *args: t.Any, env: dict[str, str] | None = None, cwd: Path | None = None) -> Ran:
+        """Run an Ansible command to its end."""
+        process = self.popen(command, *args, env=env, cwd=cwd)
+        output, _stderr = process.communicate(timeout=_SECONDS)
+        return Ran(process.returncode, output)
+
+    def playbook(self, playbook: str | Path, *args: t.Any, env: dict[str, str] | None = None, cwd: Path | None = None) -> Ran:
+        """Run a playbook: a path, a name inside a collection, or the text of one."""
+        if isinstance(playbook, str) and "\n" in playbook:
+            playbook = self.write("playbook.yml", playbook)
+        return self.run("playbook", "-i", self.inventory, playbook, *args, env=env, cwd=cwd)
+
+    def record(self, job_name: str, *, host: str = "host1", playbook_name: str = "test") -> dict[str, t.Any]:
+        """A record, read from the default state directory by the path that users know."""
+        record: dict[str, t.Any] = json.loads((self.state_dir / host / playbook_name / f"{job_name}.json").read_text("utf-8"))
+        return record
+
+
+def build_and_install(root: Path, destination: Path) -> None:
+    """Build the artifact of the collection in a checkout and install it."""
+
+    def galaxy(*args: str) -> None:
+        command = [sys.executable, "-m", "ansible", "galaxy", "collection", *args]
+        done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
+
+    galaxy("build", "--output-path", str(destination))
+    [artifact] = destination.glob("*.tar.gz")
+    galaxy("install", "--offline", "--collections-path", str(destination), str(artifact))
