@@ -83,10 +83,9 @@ def _many(store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _record_of(store: Store, entry: Entry) -> Record:
-    if entry.error is not None:
-        raise entry.error
-    assert entry.document is not None
     where = store.locate(entry.path)
+    if entry.document is None:
+        raise entry.error or AsyncJobError(f"The record {where} cannot be read.")
     record = _record.parse(entry.document.content, where=where)
     # Older records don't hold the name of their playbook; their path does.
     record.setdefault("playbook_name", _key.decode(entry.path.split("/")[1]) or "")
@@ -124,9 +123,7 @@ def _age(params: dict[str, t.Any], option: str) -> datetime.timedelta | None:
         return None
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", params[option])
     if match is None:
-        raise AsyncJobError(
-            f"{option} is {params[option]!r}, which is not an age. Give a number and a unit: 30s, 15m, 12h, 7d or 2w."
-        )
+        raise AsyncJobError(f"{option} is {params[option]!r}, which is not an age. Give a number and a unit: 30s, 15m, 12h, 7d or 2w.")
     return datetime.timedelta(seconds=float(match.group(1)) * _SECONDS[match.group(2) or "s"])
 
 

@@ -157,7 +157,7 @@ def _changed(before: Record | None, key: JobKey, changes: Record) -> Record:
 def _begin_attempt(after: Record, before: Record | None) -> None:
     """Put what the record says of one attempt into its history, and make room for the next one."""
     if before is not None:
-        past = {field: before[field] for field in ("ansible_job_id", "status", "start", "end", "who") if field in before}
+        past: Record = {field: before[field] for field in ("ansible_job_id", "status", "start", "end", "who") if field in before}
         past["attempt"] = before.get("attempt", 1)
         past.setdefault("start", before.get("save_time", ""))
         past["rc"] = before.get("result", {}).get("rc")

@@ -270,6 +270,4 @@ def _sync_directory(directory: str) -> None:
 def _failed(verb: str, file: str, error: OSError) -> AsyncJobError:
     where = error.filename if isinstance(error.filename, str) and error.filename != file else ""
     advice = _WHAT_TO_DO.get(error.errno or 0, "Mend that, then run again.")
-    return AsyncJobError(
-        f"Cannot {verb} {file}: {error.strerror or error}{f' ({where})' if where else ''}. Nothing was changed. {advice}"
-    )
+    return AsyncJobError(f"Cannot {verb} {file}: {error.strerror or error}{f' ({where})' if where else ''}. Nothing was changed. {advice}")

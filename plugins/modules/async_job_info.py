@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job_info
 short_description: Find the records of named jobs
-version_added: 1.0.0
+version_added: 0.1.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Reads the record of one job, by its name, or lists the records that fit a filter.
@@ -141,15 +141,14 @@ unreadable:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _info
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 
 
 def main() -> None:
     """Work without the action plugin, which otherwise fills in the host and the playbook."""
-    module = AnsibleModule(
-        argument_spec=_info.ARGUMENT_SPEC, mutually_exclusive=_info.MUTUALLY_EXCLUSIVE, supports_check_mode=True
-    )
+    module = AnsibleModule(argument_spec=_info.ARGUMENT_SPEC, mutually_exclusive=_info.MUTUALLY_EXCLUSIVE, supports_check_mode=True)
     for option in ("host", "playbook_name"):
         if module.params["job_name"] is not None and module.params[option] is None:
             module.fail_json(msg=f"{option} is needed where this module does not run through its action plugin.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job_state
 short_description: Save or forget the record of a named job
-version_added: 1.0.0
+version_added: 0.1.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Saves what is needed to find a background job again, under the name of the job. A background job is a task with
@@ -130,6 +130,7 @@ state_file:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 

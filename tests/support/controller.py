@@ -61,6 +61,8 @@ class Controller:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "ASYNC_JOB_", "OCI_", "AWX_"))},
             "HOME": str(self.home),
+            # Ansible and its async wrapper read "~" differently where HOME is not the home directory of the passwd database.
+            "ANSIBLE_ASYNC_DIR": str(self.home / ".ansible_async"),
             "ANSIBLE_COLLECTIONS_PATH": str(collections),
             "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
             "ANSIBLE_LOCALHOST_WARNING": "0",
@@ -122,7 +124,7 @@ def build_and_install(root: Path, destination: Path) -> None:
 
     def galaxy(*args: str) -> None:
         command = [sys.executable, "-m", "ansible", "galaxy", "collection", *args]
-        done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
 

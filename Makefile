@@ -1,0 +1,84 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+#   make demo      start a job by name, find it again, collect it
+#   make test      all tests
+#   make torture   the tests that need chance, by the hundred
+#   make bench     what the roles cost, compared with plain Ansible
+#   make build     the artifact for Galaxy
+#
+# Everything is made below .build; PYTHON chooses the interpreter.
+
+PYTHON ?= python3
+VENV := .build/venv
+BIN := $(CURDIR)/$(VENV)/bin
+COLLECTIONS := $(CURDIR)/.build/collections
+# What the artifact is made of
+SOURCES := $(shell find galaxy.yml README.md meta playbooks plugins roles -type f -not -name '*.pyc')
+
+export PATH := $(BIN):$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: demo test unit integration molecule lint sanity docs matrix torture bench build clean
+
+demo: .build/collection
+	PATH="$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) bash tests/demo.sh
+
+test: lint docs sanity unit integration molecule matrix
+	@echo "All tests have passed."
+
+unit: .build/test-tools
+	$(BIN)/python -m pytest -n 2 tests/unit
+
+integration: .build/test-tools
+	$(BIN)/python -m pytest -n 2 tests/integration
+
+molecule: .build/test-tools .build/collection
+	cd extensions && ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) molecule test --all
+
+lint: .build/test-tools .build/collection
+	ruff check .
+	ruff format --check .
+	cd $(COLLECTIONS) && mypy --config-file $(CURDIR)/pyproject.toml --package ansible_collections.rstyczynski.ansible.plugins
+	antsibull-changelog lint
+	ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) ansible-lint --offline --profile production
+
+docs: .build/test-tools .build/collection
+	ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck $(COLLECTIONS)/ansible_collections/rstyczynski/ansible
+
+sanity: .build/test-tools
+	$(BIN)/python tests/support/sanity.py
+
+matrix:
+	$(PYTHON) tests/support/matrix.py
+
+torture: .build/test-tools
+	TORTURE=1 $(BIN)/python -m pytest -n 2 -s tests/integration/test_worst_day.py
+
+bench: .build/collection
+	$(BIN)/python tests/bench/bench.py
+
+build: .build/venv/ansible
+	$(BIN)/ansible-galaxy collection build --force
+
+clean:
+	rm -rf .build .ansible_async_state
+
+# Make's targets are stamps: a file that is newer than what it was made from
+
+.build/venv/ansible:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet ansible-core
+	touch $@
+
+.build/test-tools: .build/venv/ansible tests/requirements.txt
+	$(BIN)/pip install --quiet --requirement tests/requirements.txt
+	touch $@
+
+.build/collection: .build/venv/ansible $(SOURCES)
+	rm -rf $(COLLECTIONS) && mkdir -p $(COLLECTIONS)
+	$(BIN)/ansible-galaxy collection build --output-path $(COLLECTIONS)
+	$(BIN)/ansible-galaxy collection install --offline --collections-path $(COLLECTIONS) $(COLLECTIONS)/*.tar.gz
+	touch $@

@@ -1,0 +1,71 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the integration tests on several releases of ansible-core, each on the newest Python here that fits it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# For each release, the Pythons of a controller, newest first
+# (https://docs.ansible.com/ansible/latest/reference_appendices/release_and_maintenance.html#ansible-core-support-matrix).
+MATRIX = {
+    "2.16": ("3.12", "3.11", "3.10"),
+    "2.19": ("3.13", "3.12", "3.11"),
+    "2.21": ("3.14", "3.13", "3.12"),
+}
+
+
+def pythons() -> dict[str, Path]:
+    """The Python interpreters of this machine: those on the PATH, and those that pyenv has."""
+    directories = [Path(directory) for directory in os.environ["PATH"].split(os.pathsep)]
+    if shutil.which("pyenv"):
+        root = subprocess.run(["pyenv", "root"], check=True, capture_output=True, text=True).stdout.strip()
+        directories = [
+            *Path(root, "versions").glob("*/bin"),
+            *(directory for directory in directories if directory.name != "shims"),
+        ]
+    found: dict[str, Path] = {}
+    for directory in directories:
+        for version in {version for fitting in MATRIX.values() for version in fitting}:
+            if (directory / f"python{version}").exists():
+                found.setdefault(version, directory / f"python{version}")
+    return found
+
+
+def main() -> int:
+    """Return 0 if all releases that have a fitting Python here have passed, and at least one has."""
+    available = pythons()
+    verdicts = {}
+    for release, fitting in MATRIX.items():
+        version = next((version for version in fitting if version in available), None)
+        if version is None:
+            verdicts[release] = f"LEFT OUT: install one of Python {', '.join(fitting)}"
+            continue
+        print(f"\n=== ansible-core {release} on Python {version}", flush=True)
+        environment = ROOT / ".build" / f"core-{release}"
+        python = environment / "bin" / "python"
+        if not (environment / "complete").exists():
+            subprocess.run([available[version], "-m", "venv", "--clear", environment], check=True)
+            requirements = ["--requirement", ROOT / "tests" / "requirements-matrix.txt", f"ansible-core~={release}.0"]
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
+            (environment / "complete").touch()
+        path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            [python, "-m", "pytest", "-n", "2", "tests/integration"], cwd=ROOT, env={**os.environ, "PATH": path}, check=False
+        )
+        verdicts[release] = f"{'passed' if done.returncode == 0 else 'FAILED'} on Python {version}"
+    print()
+    for release, verdict in verdicts.items():
+        print(f"ansible-core {release}: {verdict}")
+    return 0 if all("FAILED" not in verdict for verdict in verdicts.values()) and "passed" in str(verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
