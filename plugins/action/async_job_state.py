@@ -16,4 +16,4 @@ class ActionModule(StoreAction):
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         async_dir = self.get_shell_option("async_dir", _state.DEFAULT_ASYNC_DIR)
-        return _state.run(params, check_mode=self._task.check_mode, async_dir=async_dir)
+        return _state.run(params, check_mode=self._task.check_mode, async_dir=async_dir, notify=self.notify)

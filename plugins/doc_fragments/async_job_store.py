@@ -13,8 +13,8 @@ options:
   backend:
     description:
       - Where records are kept. V(filesystem) is a directory of the controller, V(oci) a bucket of OCI Object Storage.
-      - Each of the options of the store can also be set once for all modules and roles of this collection. The first of
-        these that is there counts, the option of the task; inside the roles, the variable C(<role>_<option>); the
+      - Each of the options of the store can also be set once for all modules and roles of this collection. The first
+        of these that is there counts, the option of the task; inside the roles, the variable C(<role>_<option>); the
         variable C(async_job_<option>), here C(async_job_backend); C(module_defaults) of the action group
         C(rstyczynski.ansible.async_job); the environment variable that the option names; the default.
       - Environment variable E(ASYNC_JOB_BACKEND).
@@ -24,25 +24,104 @@ options:
   state_dir:
     description:
       - With O(backend=filesystem), the directory of the records. It is made when it is first needed.
-      - A relative path is relative to the directory of the playbook; for the playbooks that come with this collection, to
-        the current directory.
+      - A relative path is relative to the directory of the playbook; for the playbooks that come with this
+        collection, to the current directory.
       - Environment variable E(ASYNC_JOB_STATE_DIR).
     type: path
     default: .ansible_async_state
   oci_bucket:
     description:
-      - With O(backend=oci), the name of the bucket.
+      - With O(backend=oci), the name of the bucket. It has to exist.
       - Environment variable E(ASYNC_JOB_OCI_BUCKET).
     type: str
+    aliases: [bucket_name]
   oci_namespace:
     description:
       - With O(backend=oci), the Object Storage namespace of the bucket.
+      - Without it, the service is asked for the namespace of the tenancy, one more request for each task and host.
       - Environment variable E(ASYNC_JOB_OCI_NAMESPACE).
     type: str
+    aliases: [namespace_name]
+  oci_prefix:
+    description:
+      - With O(backend=oci), what the names of all objects begin with, such as V(jobs/).
+      - Environment variable E(ASYNC_JOB_OCI_PREFIX).
+    type: str
+    default: ""
+  oci_auth_type:
+    description:
+      - With O(backend=oci), how to authenticate.
+      - V(api_key) is the key of the profile. V(security_token) is the session that C(oci session authenticate) makes.
+        V(instance_principal) is the compute instance we run on. V(instance_obo_user) is the user of Cloud Shell.
+        V(resource_principal) is the function or container we run in. V(oke_workload_identity) is the pod of an OKE
+        cluster we run in.
+      - The default is V(security_token) if the profile has a C(security_token_file) and no C(user), and V(api_key)
+        otherwise.
+      - Environment variable E(OCI_ANSIBLE_AUTH_TYPE).
+    type: str
+    choices: [api_key, security_token, instance_principal, resource_principal, instance_obo_user, oke_workload_identity]
+    aliases: [auth_type]
+  oci_config_file:
+    description:
+      - With O(backend=oci), the configuration file. It is not read for V(instance_principal), V(resource_principal)
+        and V(oke_workload_identity).
+      - What it says is overridden by the environment variables E(OCI_USER_ID), E(OCI_USER_FINGERPRINT),
+        E(OCI_USER_KEY_FILE) and E(OCI_USER_KEY_PASS_PHRASE). If these are set, it need not exist.
+      - Environment variable E(OCI_CONFIG_FILE).
+    type: path
+    aliases: [config_file_location]
+    default: ~/.oci/config
   oci_profile:
     description:
-      - With O(backend=oci), the profile of the OCI configuration file.
+      - With O(backend=oci), the profile of the configuration file.
       - Environment variable E(OCI_CONFIG_PROFILE).
     type: str
+    aliases: [config_profile_name]
     default: DEFAULT
+  oci_region:
+    description:
+      - With O(backend=oci), the region, such as V(eu-frankfurt-1). The default is the region of the profile, or that
+        of the place we run in.
+      - Environment variable E(OCI_REGION).
+    type: str
+    aliases: [region]
+  oci_tenancy:
+    description:
+      - With O(backend=oci), the OCID of the tenancy. The default is the tenancy of the profile.
+      - Environment variable E(OCI_TENANCY).
+    type: str
+    aliases: [tenancy]
+  oci_endpoint:
+    description:
+      - With O(backend=oci), the URL of the service, for private endpoints and other realms. The default is made from
+        the region.
+      - Environment variable E(ASYNC_JOB_OCI_ENDPOINT).
+    type: str
+    aliases: [service_endpoint]
+  oci_cert_bundle:
+    description:
+      - With O(backend=oci), a file with the certificates of the authorities to trust. The default are those that come
+        with the SDK.
+      - Environment variable E(OCI_ANSIBLE_CERT_BUNDLE).
+    type: path
+    aliases: [cert_bundle]
+  oci_connect_timeout:
+    description:
+      - With O(backend=oci), how long to wait for a connection, in seconds.
+      - Environment variable E(ASYNC_JOB_OCI_CONNECT_TIMEOUT).
+    type: float
+    default: 5.0
+  oci_read_timeout:
+    description:
+      - With O(backend=oci), how long to wait for an answer, in seconds.
+      - Environment variable E(ASYNC_JOB_OCI_READ_TIMEOUT).
+    type: float
+    default: 15.0
+  oci_retry_timeout:
+    description:
+      - With O(backend=oci), how long to go on trying when the service does not answer or is overloaded, in seconds,
+        all tries together. Then the task fails.
+      - Environment variable E(ASYNC_JOB_OCI_RETRY_TIMEOUT).
+    type: float
+    default: 30.0
 """

@@ -19,7 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import Jo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._state import read
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Entry, Store, open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Entry, Notify, Store, nobody, open_store
 
 ARGUMENT_SPEC: Spec = {
     **JOB_OPTIONS,
@@ -36,12 +36,12 @@ MUTUALLY_EXCLUSIVE = [("job_name", filter_) for filter_ in ("job_name_pattern", 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
+def run(params: dict[str, t.Any], *, notify: Notify = nobody) -> dict[str, t.Any]:
     """Do what the module's options ask for, and return what the module returns.
 
     :arg params: values of ARGUMENT_SPEC; with job_name, host and playbook_name are given
     """
-    store = open_store(params)
+    store = open_store(params, notify)
     if params["job_name"] is not None:
         found = _one(store, JobKey(params["host"], params["playbook_name"], params["job_name"]))
     else:

@@ -17,17 +17,39 @@ from ansible.module_utils.basic import env_fallback
 Spec = t.Dict[str, t.Dict[str, t.Any]]
 
 
-def _option(environment: str, **spec: t.Any) -> dict[str, t.Any]:
-    return {"type": "str", "fallback": (env_fallback, [environment]), **spec}
+def _option(*environment: str, **spec: t.Any) -> dict[str, t.Any]:
+    return {"type": "str", "fallback": (env_fallback, list(environment)), **spec}
 
 
 # Where the records are. Roles take each of these as <role>_<option>, and roles and modules as async_job_<option>.
+# The aliases, and the environment variables that begin with OCI_, are those of the collection oracle.oci.
 STORE_OPTIONS: Spec = {
     "backend": _option("ASYNC_JOB_BACKEND", choices=["filesystem", "oci"], default="filesystem"),
     "state_dir": _option("ASYNC_JOB_STATE_DIR", type="path", default=".ansible_async_state"),
-    "oci_bucket": _option("ASYNC_JOB_OCI_BUCKET"),
-    "oci_namespace": _option("ASYNC_JOB_OCI_NAMESPACE"),
-    "oci_profile": _option("OCI_CONFIG_PROFILE", default="DEFAULT"),
+    "oci_bucket": _option("ASYNC_JOB_OCI_BUCKET", aliases=["bucket_name"]),
+    "oci_namespace": _option("ASYNC_JOB_OCI_NAMESPACE", aliases=["namespace_name"]),
+    "oci_prefix": _option("ASYNC_JOB_OCI_PREFIX", default=""),
+    "oci_auth_type": _option(
+        "OCI_ANSIBLE_AUTH_TYPE",
+        aliases=["auth_type"],
+        choices=[
+            "api_key",
+            "security_token",
+            "instance_principal",
+            "resource_principal",
+            "instance_obo_user",
+            "oke_workload_identity",
+        ],
+    ),
+    "oci_config_file": _option("OCI_CONFIG_FILE", type="path", aliases=["config_file_location"], default="~/.oci/config"),
+    "oci_profile": _option("OCI_CONFIG_PROFILE", aliases=["config_profile_name"], default="DEFAULT"),
+    "oci_region": _option("OCI_REGION", aliases=["region"]),
+    "oci_tenancy": _option("OCI_TENANCY", aliases=["tenancy"]),
+    "oci_endpoint": _option("ASYNC_JOB_OCI_ENDPOINT", aliases=["service_endpoint"]),
+    "oci_cert_bundle": _option("OCI_ANSIBLE_CERT_BUNDLE", type="path", aliases=["cert_bundle"]),
+    "oci_connect_timeout": _option("ASYNC_JOB_OCI_CONNECT_TIMEOUT", type="float", default=5.0),
+    "oci_read_timeout": _option("ASYNC_JOB_OCI_READ_TIMEOUT", type="float", default=15.0),
+    "oci_retry_timeout": _option("ASYNC_JOB_OCI_RETRY_TIMEOUT", type="float", default=30.0),
 }
 
 # Which job. Through Ansible, an action plugin fills in the host and the playbook.

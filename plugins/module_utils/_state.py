@@ -20,7 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Store, Version, open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Notify, Store, Version, nobody, open_store
 
 ARGUMENT_SPEC: Spec = {
     **JOB_OPTIONS,
@@ -40,7 +40,7 @@ DEFAULT_ASYNC_DIR = "~/.ansible_async"
 _CONTENTION_SECONDS = 60.0
 
 
-def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_ASYNC_DIR) -> dict[str, t.Any]:
+def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_ASYNC_DIR, notify: Notify = nobody) -> dict[str, t.Any]:
     """Do what the module's options ask for, and return what the module returns.
 
     :arg params: values of ARGUMENT_SPEC; host and playbook_name are given
@@ -48,7 +48,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     :arg async_dir: the directory of results files, where the options don't tell the results file
     """
     key = JobKey(params["host"], params["playbook_name"], params["job_name"])
-    store = open_store(params)
+    store = open_store(params, notify)
     if params["state"] == "absent":
         before, after = _forget(store, key, check_mode=check_mode)
     else:

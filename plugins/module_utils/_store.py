@@ -79,16 +79,23 @@ class Store(abc.ABC):
         """
 
 
-def open_store(params: dict[str, t.Any]) -> Store:
+Notify = t.Callable[[str], None]
+"""Called with a line for the user when the store keeps him waiting."""
+
+
+def nobody(line: str) -> None:
+    """Tell nobody."""
+
+
+def open_store(params: dict[str, t.Any], notify: Notify) -> Store:
     """The store that the options of a task choose. Nothing is contacted or made yet.
 
     :arg params: validated values of the options in C(_options.STORE_OPTIONS)
     """
-    if params["backend"] == "filesystem":
-        from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_filesystem import FilesystemStore
+    if params["backend"] == "oci":
+        from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_oci import OciStore
 
-        return FilesystemStore(params["state_dir"])
-    raise AsyncJobError(
-        "The backend 'oci' is not part of this release of the collection rstyczynski.ansible. Nothing was read or written."
-        " Use the backend 'filesystem', or a release that has it."
-    )
+        return OciStore(params, notify)
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_filesystem import FilesystemStore
+
+    return FilesystemStore(params["state_dir"])

@@ -9,7 +9,9 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import abc
+import mmap
 import os
+import sys
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -17,15 +19,38 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.parsing.mod_args import ModuleArgsParser
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import preload
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
 
 _ROLES = ("async_job_save", "async_job_load")
+# The names of the store options, by their aliases.
+_NAMES = {alias: option for option, spec in STORE_OPTIONS.items() for alias in spec.get("aliases", ())}
 _COLLECTION_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 
-class StoreAction(ActionBase):  # type: ignore[misc]
+# One byte that the process of ansible-playbook shares with the workers that it forks: whether one of them needed the OCI SDK.
+_oci_needed = mmap.mmap(-1, 1)
+
+
+class _Preloading(abc.ABCMeta):
+    """Imports the OCI SDK in the process that forks the workers, as soon as a worker has needed it.
+
+    Each task of each host has a worker process of its own, and each would spend 0.2 seconds on that import. Ansible asks an
+    action for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have there.
+    """
+
+    @property
+    def BYPASS_HOST_LOOP(cls) -> bool:  # noqa: N802
+        """Whether the action runs once for all hosts. It does not."""
+        if _oci_needed[0] and "oci" not in sys.modules:
+            preload()
+        return False
+
+
+class StoreAction(ActionBase, metaclass=_Preloading):  # type: ignore[misc]
     """An action that works on the record store, in the process of the controller. The managed host is not contacted."""
 
     TRANSFERS_FILES = False
@@ -42,6 +67,10 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         :raises AsyncJobError: with a text for the user
         """
 
+    def notify(self, line: str) -> None:
+        """Tell the user now. Warnings of a task are shown only when it has ended."""
+        Display().display(line, stderr=True)
+
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Called by Ansible, once per host and item."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
@@ -55,7 +84,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         return result
 
     def _params(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        args = {**self._task.args, **self._from_variables(task_vars)}
+        args = {_NAMES.get(option, option): value for option, value in self._task.args.items()}
+        args.update(self._from_variables(task_vars, args))
         validator = ArgumentSpecValidator(self.spec, mutually_exclusive=self.mutually_exclusive)
         validation = validator.validate(args)
         if validation.error_messages:
@@ -72,9 +102,11 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         if not params["state_dir"]:
             raise AsyncJobError("state_dir is empty. Give a directory, or leave the option out. Nothing was read or written.")
         params["state_dir"] = os.path.join(_base_directory(task_vars), params["state_dir"])
+        if params["backend"] == "oci":
+            _oci_needed[0] = 1
         return params
 
-    def _from_variables(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _from_variables(self, task_vars: dict[str, t.Any], args: dict[str, t.Any]) -> dict[str, t.Any]:
         """The store options that variables set: <role>_<option> inside a role of this collection, async_job_<option> everywhere.
 
         They stand between the options of the task, which beat them, and module_defaults, which they beat.
@@ -89,9 +121,9 @@ class StoreAction(ActionBase):  # type: ignore[misc]
                 if name in task_vars:
                     templates[option] = task_vars[name]
                     break
-        if templates and not templates.keys().isdisjoint(self._task.args):
+        if not templates.keys().isdisjoint(args):
             for option in self._options_of_task():
-                templates.pop(option, None)
+                templates.pop(_NAMES.get(option, option), None)
         values = self._templar.template(templates)
         # Newer cores drop an omitted value by themselves; older ones leave a placeholder.
         return {option: value for option, value in values.items() if value != task_vars.get("omit")}
