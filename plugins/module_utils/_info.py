@@ -65,7 +65,7 @@ def _many(store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
     unreadable = []
     for entry in store.entries(_key.prefix(params["host"], params["playbook_name"])):
         try:
-            record = _record_of(store, entry)
+            record = record_of(store, entry)
         except AsyncJobError as error:
             unreadable.append({"state_file": store.locate(entry.path), "msg": str(error)})
         else:
@@ -82,7 +82,11 @@ def _many(store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
     return found
 
 
-def _record_of(store: Store, entry: Entry) -> Record:
+def record_of(store: Store, entry: Entry) -> Record:
+    """The record of a line in a listing, with the name of its playbook.
+
+    :raises AsyncJobError: if it cannot be used
+    """
     where = store.locate(entry.path)
     if entry.document is None:
         raise entry.error or AsyncJobError(f"The record {where} cannot be read.")
@@ -112,7 +116,7 @@ def _filter(params: dict[str, t.Any]) -> t.Callable[[Record], bool]:
             return False
         if older_than is None and newer_than is None:
             return True
-        age = now - _time(record)
+        age = now - saved_at(record)
         return (older_than is None or age > older_than) and (newer_than is None or age < newer_than)
 
     return wanted
@@ -127,7 +131,7 @@ def _age(params: dict[str, t.Any], option: str) -> datetime.timedelta | None:
     return datetime.timedelta(seconds=float(match.group(1)) * _SECONDS[match.group(2) or "s"])
 
 
-def _time(record: Record) -> datetime.datetime:
+def saved_at(record: Record) -> datetime.datetime:
     """When the record was last saved. One whose time nobody can read counts as infinitely old."""
     text = record.get("save_time", "")
     try:

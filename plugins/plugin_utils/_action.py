@@ -35,24 +35,23 @@ _COLLECTION_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.
 _oci_needed = mmap.mmap(-1, 1)
 
 
-class _Preloading(abc.ABCMeta):
+class _Preloading:
     """Imports the OCI SDK in the process that forks the workers, as soon as a worker has needed it.
 
     Each task of each host has a worker process of its own, and each would spend 0.2 seconds on that import. Ansible asks an
-    action for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have there.
+    action's class for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have there.
     """
 
-    @property
-    def BYPASS_HOST_LOOP(cls) -> bool:  # noqa: N802
-        """Whether the action runs once for all hosts. It does not."""
-        if _oci_needed[0] and "oci" not in sys.modules:
+    def __get__(self, action: StoreAction | None, owner: type[StoreAction]) -> bool:
+        if action is None and _oci_needed[0] and "oci" not in sys.modules:
             preload()
         return False
 
 
-class StoreAction(ActionBase, metaclass=_Preloading):  # type: ignore[misc]
+class StoreAction(ActionBase):  # type: ignore[misc]
     """An action that works on the record store, in the process of the controller. The managed host is not contacted."""
 
+    BYPASS_HOST_LOOP = _Preloading()
     TRANSFERS_FILES = False
     _requires_connection = False
 
@@ -83,27 +82,36 @@ class StoreAction(ActionBase, metaclass=_Preloading):  # type: ignore[misc]
             result.update(failed=True, msg=str(error))
         return result
 
-    def _params(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        args = {_NAMES.get(option, option): value for option, value in self._task.args.items()}
-        args.update(self._from_variables(task_vars, args))
-        validator = ArgumentSpecValidator(self.spec, mutually_exclusive=self.mutually_exclusive)
-        validation = validator.validate(args)
+    def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Check values of options, and fill in what was not given.
+
+        :arg spec: with the options of the store among them
+        :raises AnsibleActionFail: if an option is unknown, missing, or of the wrong type
+        """
+        validation = ArgumentSpecValidator(spec, mutually_exclusive=self.mutually_exclusive).validate(args)
         if validation.error_messages:
             problem = validation.errors.msg
             if isinstance(validation.errors[0], UnsupportedError):
                 problem = f"Unsupported parameters for ({self._task.action}) module: {problem}"
             raise AnsibleActionFail(problem)
         params: dict[str, t.Any] = validation.validated_parameters
+        if not params["state_dir"]:
+            raise AsyncJobError("state_dir is empty. Give a directory, or leave the option out. Nothing was read or written.")
+        params["state_dir"] = os.path.normpath(os.path.join(self._base_directory, params["state_dir"]))
+        if params["backend"] == "oci":
+            _oci_needed[0] = 1
+        return params
+
+    def _params(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        self._base_directory = _base_directory(task_vars)
+        args = {_NAMES.get(option, option): value for option, value in self._task.args.items()}
+        args.update(self._from_variables(task_vars, args))
+        params = self.validated(self.spec, args)
         if params.get("job_name") is not None:
             if params["host"] is None:
                 params["host"] = str(task_vars["inventory_hostname"])
             if params["playbook_name"] is None:
                 params["playbook_name"] = str(task_vars["ansible_play_name"])
-        if not params["state_dir"]:
-            raise AsyncJobError("state_dir is empty. Give a directory, or leave the option out. Nothing was read or written.")
-        params["state_dir"] = os.path.join(_base_directory(task_vars), params["state_dir"])
-        if params["backend"] == "oci":
-            _oci_needed[0] = 1
         return params
 
     def _from_variables(self, task_vars: dict[str, t.Any], args: dict[str, t.Any]) -> dict[str, t.Any]:

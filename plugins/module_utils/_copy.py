@@ -1,0 +1,85 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copy all records from one store to another: what the module C(async_job_copy) does.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._info import record_of, saved_at
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._state import read
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Entry, Notify, Store, nobody, open_store
+
+ARGUMENT_SPEC: Spec = {"source": {"type": "dict", "required": True}, **STORE_OPTIONS}
+
+
+def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool, notify: Notify = nobody) -> dict[str, t.Any]:
+    """Do what the module's options ask for, and return what the module returns.
+
+    :arg params: values of ARGUMENT_SPEC
+    :arg source: values of STORE_OPTIONS, those of the option of that name
+    :arg check_mode: only say what would be copied
+    """
+    origin, destination = open_store(source, notify), open_store(params, notify)
+    if origin.locate() == destination.locate():
+        raise AsyncJobError(f"The source and the destination are the same, {origin.locate()}. Nothing was copied.")
+    outcomes: dict[str, list[str]] = {"copied": [], "identical": [], "newer": [], "starting": [], "changed_meanwhile": []}
+    failures = []
+    for entry in origin.entries():
+        try:
+            outcome = _copy(entry, origin, destination, check_mode=check_mode)
+        except AsyncJobError as error:
+            failures.append({"state_file": origin.locate(entry.path), "msg": str(error)})
+        else:
+            outcomes[outcome].append(entry.path)
+    result: dict[str, t.Any] = {
+        "changed": bool(outcomes["copied"]),
+        "source": origin.locate(),
+        "destination": destination.locate(),
+        "failures": failures,
+        "warnings": [*origin.warnings, *destination.warnings],
+        **outcomes,
+    }
+    if failures:
+        result.update(
+            failed=True,
+            msg=f"{len(failures)} records were not copied from {origin.locate()} to {destination.locate()}; they are in 'failures'."
+            f" The first one: {failures[0]['msg']}",
+        )
+    return result
+
+
+def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) -> str:
+    """Copy one record, and return what came of it."""
+    record = record_of(origin, entry)
+    if record.get("status") in _record.CLAIMED:
+        return "starting"  # the controller that starts it would go on in the old place
+    present, version = read(destination, JobKey(record["host"], record["playbook_name"], record["job_name"]))
+    if present is not None:
+        if _content(present) == _content(record):
+            return "identical"
+        if present.get("status") in _record.CLAIMED:
+            return "starting"
+        if saved_at(present) >= saved_at(record):
+            return "newer"
+    if not check_mode:
+        # An id of its own: only then can a store tell whether this write was ours.
+        document = _record.dump({**record, "write_id": _record.new_write_id()})
+        try:
+            destination.write(entry.path, document, expect=version)
+        except Conflict:
+            return "changed_meanwhile"
+    return "copied"
+
+
+def _content(record: Record) -> Record:
+    return {field: value for field, value in record.items() if field != "write_id"}

@@ -1,0 +1,142 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: async_job_copy
+short_description: Copy the records of named jobs from one store to another
+version_added: 0.1.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - Copies all records of the store that O(source) describes into the store that the other options, the variables, and
+    C(module_defaults) choose, as for the other modules of this collection.
+  - A record is copied if it is not yet there, or if the one that is there was saved earlier. What was saved later or at the
+    same time is left alone, and so are jobs that are just being started, in either store. Nothing is removed.
+  - It can be interrupted and run again at any time.
+  - Let no playbook use the old store while the records move. A job that it starts there after its record was looked at is
+    found only by the next copy.
+seealso:
+  - module: rstyczynski.ansible.async_job_info
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+options:
+  source:
+    description:
+      - Where the records are now, as a dictionary of the options of the store, O(backend), O(state_dir), O(oci_bucket) and so
+        on. What it does not hold comes from the environment, or is the default.
+      - V(backend=oci,oci_bucket=jobs) is short for such a dictionary.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Say which records would move into the bucket
+  rstyczynski.ansible.async_job_copy:
+    source:
+      backend: filesystem
+      state_dir: /srv/jobs
+    backend: oci
+    oci_bucket: jobs
+  run_once: true
+  check_mode: true
+
+- name: Copy them
+  rstyczynski.ansible.async_job_copy:
+    source:
+      backend: filesystem
+      state_dir: /srv/jobs
+    backend: oci
+    oci_bucket: jobs
+  run_once: true
+"""
+
+RETURN = r"""
+copied:
+  description: The paths of the records that were copied, or would be in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: [db01/Nightly backup/backup.json]
+identical:
+  description: The paths of those that were there already.
+  returned: always
+  type: list
+  elements: str
+newer:
+  description: The paths of those that were left alone because the destination has a record saved later, or at the same time.
+  returned: always
+  type: list
+  elements: str
+starting:
+  description: The paths of those that were left alone because their job is just being started.
+  returned: always
+  type: list
+  elements: str
+changed_meanwhile:
+  description: The paths of those that somebody else saved in the destination at the same moment. The next copy looks at them.
+  returned: always
+  type: list
+  elements: str
+failures:
+  description: The records that could not be read or written, each with the reason. If there are any, the task fails.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    state_file:
+      description: The place of the record in the source.
+      type: str
+    msg:
+      description: What failed, and what to do.
+      type: str
+source:
+  description: The place of the store that was copied.
+  returned: always
+  type: str
+  sample: /srv/jobs
+destination:
+  description: The place of the store that was copied to.
+  returned: always
+  type: str
+  sample: oci://jobs/
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _copy
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
+
+
+def main() -> None:
+    """Work without the action plugin, which otherwise makes relative directories relative to the playbook."""
+    module = AnsibleModule(argument_spec=_copy.ARGUMENT_SPEC, supports_check_mode=True)
+    validation = ArgumentSpecValidator(STORE_OPTIONS).validate(module.params["source"])
+    if validation.error_messages:
+        module.fail_json(msg=f"source: {validation.errors.msg}")
+    source = validation.validated_parameters
+    for params in (source, module.params):
+        params["state_dir"] = os.path.abspath(params["state_dir"])
+    try:
+        result = _copy.run(module.params, source=source, check_mode=module.check_mode)
+    except AsyncJobError as error:
+        module.fail_json(msg=str(error))
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
