@@ -65,8 +65,9 @@ options:
     description:
       - With O(backend=oci), the configuration file. It is not read for V(instance_principal), V(resource_principal)
         and V(oke_workload_identity).
-      - What it says is overridden by the environment variables E(OCI_USER_ID), E(OCI_USER_FINGERPRINT),
-        E(OCI_USER_KEY_FILE) and E(OCI_USER_KEY_PASS_PHRASE). If these are set, it need not exist.
+      - What it says of the user and the key is overridden by the environment variables C(OCI_USER_ID),
+        C(OCI_USER_FINGERPRINT), C(OCI_USER_KEY_FILE) and C(OCI_USER_KEY_PASS_PHRASE). If these are set, it need not
+        exist.
       - Environment variable E(OCI_CONFIG_FILE).
     type: path
     aliases: [config_file_location]
