@@ -56,8 +56,8 @@ matrix:
 torture: .build/test-tools
 	TORTURE=1 $(BIN)/python -m pytest -n 2 -s tests/integration/test_worst_day.py
 
-bench: .build/collection
-	$(BIN)/python tests/bench/bench.py
+bench: .build/test-tools .build/oci-cli/complete
+	$(BIN)/python tests/bench/bench.py --oci-cli $(CURDIR)/.build/oci-cli/bin/oci
 
 build: .build/venv/ansible
 	$(BIN)/ansible-galaxy collection build --force
@@ -75,6 +75,11 @@ clean:
 
 .build/test-tools: .build/venv/ansible tests/requirements.txt
 	$(BIN)/pip install --quiet --requirement tests/requirements.txt
+	touch $@
+
+.build/oci-cli/complete:
+	$(PYTHON) -m venv --clear .build/oci-cli
+	.build/oci-cli/bin/pip install --quiet oci-cli
 	touch $@
 
 .build/collection: .build/venv/ansible $(SOURCES)

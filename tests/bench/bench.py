@@ -1,11 +1,14 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the roles cost, compared with plain Ansible in the same run.
+"""What the roles cost, compared with plain Ansible in the same run; and what the OCI store costs, compared with the OCI CLI.
 
-Both start a short job on every host with C(async) and C(poll=0), and ask C(async_status) for it once. With the roles, the
-job is also looked for before and saved after; in a repeated run it is found, and so neither started nor saved. Plain Ansible
-remembers nothing: its repeated run is its first run.
+For the first table, both start a short job on every host with C(async) and C(poll=0), and ask C(async_status) for it once. With
+the roles, the job is also looked for before and saved after; in a repeated run it is found, and so neither started nor saved.
+Plain Ansible remembers nothing: its repeated run is its first run.
+
+For the second one, a task saves a record in a bucket of a local Object Storage service and another loads it: once with the
+modules of this collection, once with C(oci os object put) and C(oci os object get).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from controller import Controller, build_and_install  # noqa: E402
+from object_storage_server import ObjectStorageServer  # noqa: E402
 
 START = """
     - name: Start
@@ -64,50 +68,120 @@ ROLES = f"""
         jid: "{{{{ async_job_load_found | ternary(async_job_load_ansible_job_id, job.ansible_job_id | default('')) }}}}"
 """
 
+SDK = """
+- name: bench
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Save
+      rstyczynski.ansible.async_job_state:
+        job_name: "{{ turn }}"
+        ansible_job_id: j1
+    - name: Load
+      rstyczynski.ansible.async_job_info:
+        job_name: "{{ turn }}"
+"""
+CLI = """
+- name: bench
+  hosts: all
+  gather_facts: false
+  vars:
+    cli: >-
+      {{ oci_cli }} os object --config-file {{ async_job_oci_config_file }} --endpoint {{ async_job_oci_endpoint }}
+    object: >-
+      --namespace {{ async_job_oci_namespace }} --bucket-name {{ async_job_oci_bucket }}
+      --name {{ inventory_hostname }}/{{ turn }}.json
+  tasks:
+    - name: Save
+      ansible.builtin.command:
+        cmd: "{{ cli }} put {{ object }} --file {{ playbook_dir }}/record.json --force"
+    - name: Load
+      ansible.builtin.command:
+        cmd: "{{ cli }} get {{ object }} --file -"
+"""
 
-def measure(controller: Controller, playbook: Path, directory: str, *, ok: int) -> float:
+
+def measure(controller: Controller, playbook: Path, *variables: str, ok: int) -> float:
     """The wall time of a playbook in seconds, after making sure that it did what it is measured for."""
     begin = time.perf_counter()
-    ran = controller.playbook(playbook, "-e", f"async_job_state_dir={directory}").ok()
+    ran = controller.playbook(playbook, *(word for variable in variables for word in ("-e", variable))).ok()
     seconds = time.perf_counter() - begin
     assert ran.recap("host1")["ok"] == ok, ran.output
     return seconds
 
 
+def row(hosts: int, what: str, ours: list[float], theirs: list[float], target: str) -> str:
+    """A line of a table: medians in seconds, and the ratios of the measurements that were made next to each other."""
+    ratios = [our / their for our, their in zip(ours, theirs, strict=True)]
+    spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return f"| {hosts} | {what} | {statistics.median(theirs):.2f} | {statistics.median(ours):.2f} | {spread} | {target} |"
+
+
+def bench_roles(controller: Controller, hosts: int, rounds: int) -> None:
+    """Print the rows for a number of hosts."""
+    native, roles = controller.write("native.yml", NATIVE), controller.write("roles.yml", ROLES)
+    times: dict[str, list[float]] = {"native": [], "first": [], "repeated": []}
+    for turn in range(rounds + 1):
+        state = f"async_job_state_dir={controller.project}/state-{hosts}-{turn}"
+        measured = {
+            "native": measure(controller, native, state, ok=2),
+            "first": measure(controller, roles, state, ok=10),
+            "repeated": measure(controller, roles, state, ok=5),
+        }
+        if turn:  # the first one warms up
+            for run, seconds in measured.items():
+                times[run].append(seconds)
+    for run, target in (("first", "≤ 1.3"), ("repeated", "≤ 0.6")):
+        print(row(hosts, run, times[run], times["native"], target if hosts > 1 else "-"), flush=True)
+
+
+def bench_oci(controller: Controller, hosts: int, rounds: int, oci_cli: Path) -> None:
+    """Print the row for a number of hosts."""
+    controller.write("record.json", '{"ansible_job_id": "j1"}')
+    sdk, cli = controller.write("sdk.yml", SDK), controller.write("cli.yml", CLI)
+    times: dict[str, list[float]] = {"sdk": [], "cli": []}
+    with ObjectStorageServer() as service:
+        settings = (
+            "async_job_backend=oci",
+            f"async_job_oci_bucket={service.bucket}",
+            f"async_job_oci_namespace={service.namespace}",
+            f"async_job_oci_config_file={service.config_file}",
+            f"async_job_oci_endpoint={service.endpoint}",
+            f"oci_cli={oci_cli}",
+        )
+        for turn in range(rounds + 1):
+            measured = {
+                "sdk": measure(controller, sdk, *settings, f"turn={turn}", ok=2),
+                "cli": measure(controller, cli, *settings, f"turn={turn}", ok=2),
+            }
+            if turn:
+                for run, seconds in measured.items():
+                    times[run].append(seconds)
+    print(row(hosts, "save + load", times["sdk"], times["cli"], "≤ 0.4"), flush=True)
+
+
 def main() -> None:
-    """Print a table of medians and ratios."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, nargs="+", default=[1, 50])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--oci-cli", type=Path, help="the command oci; without it, there is no second table")
     options = parser.parse_args()
-    print("| hosts | run | native [s] | roles [s] | ratio (median, min to max) | target |")
-    print("| --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         build_and_install(ROOT, directory)
         controller = Controller(directory, directory)
-        native, roles = controller.write("native.yml", NATIVE), controller.write("roles.yml", ROLES)
+        print("| hosts | run | native [s] | roles [s] | ratio (median, min to max) | target |")
+        print("| --- | --- | --- | --- | --- | --- |", flush=True)
         for hosts in options.hosts:
             controller.hosts(*(f"host{number}" for number in range(1, hosts + 1)))
-            times: dict[str, list[float]] = {"native": [], "first": [], "repeated": []}
-            for turn in range(options.rounds + 1):
-                state = str(directory / f"state-{hosts}-{turn}")
-                turn_times = {
-                    "native": measure(controller, native, state, ok=2),
-                    "first": measure(controller, roles, state, ok=10),
-                    "repeated": measure(controller, roles, state, ok=5),
-                }
-                if turn:  # the first one warms up
-                    for run, seconds in turn_times.items():
-                        times[run].append(seconds)
-            for run, target in (("first", 1.3), ("repeated", 0.6)):
-                ratios = [ours / theirs for ours, theirs in zip(times[run], times["native"], strict=True)]
-                print(
-                    f"| {hosts} | {run} | {statistics.median(times['native']):.2f} | {statistics.median(times[run]):.2f}"
-                    f" | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-                    f" | {f'≤ {target}' if hosts > 1 else '-'} |",
-                    flush=True,
-                )
+            bench_roles(controller, hosts, options.rounds)
+        if options.oci_cli:
+            print("\n| hosts | run | OCI CLI [s] | OCI store [s] | ratio (median, min to max) | target |")
+            print("| --- | --- | --- | --- | --- | --- |", flush=True)
+            for hosts in options.hosts:
+                controller.hosts(*(f"host{number}" for number in range(1, hosts + 1)))
+                bench_oci(controller, hosts, options.rounds, options.oci_cli)
 
 
 if __name__ == "__main__":
