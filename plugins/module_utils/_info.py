@@ -63,7 +63,11 @@ def _many(store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
     wanted = _filter(params)
     records = []
     unreadable = []
+    playbook = None if params["playbook_name"] is None else _key.encode(params["playbook_name"])
     for entry in store.entries(_key.prefix(params["host"], params["playbook_name"])):
+        segments = entry.path.split("/")
+        if playbook is not None and len(segments) == 3 and segments[1] != playbook:
+            continue
         try:
             record = record_of(store, entry)
         except AsyncJobError as error:
@@ -108,8 +112,6 @@ def _filter(params: dict[str, t.Any]) -> t.Callable[[Record], bool]:
     newer_than = _age(params, "newer_than")
 
     def wanted(record: Record) -> bool:
-        if params["playbook_name"] is not None and record["playbook_name"] != params["playbook_name"]:
-            return False
         if params["job_name_pattern"] is not None and not fnmatch.fnmatchcase(record["job_name"], params["job_name_pattern"]):
             return False
         if params["status"] and record.get("status", "running") not in params["status"]:
@@ -128,7 +130,8 @@ def _age(params: dict[str, t.Any], option: str) -> datetime.timedelta | None:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", params[option])
     if match is None:
         raise AsyncJobError(f"{option} is {params[option]!r}, which is not an age. Give a number and a unit: 30s, 15m, 12h, 7d or 2w.")
-    return datetime.timedelta(seconds=float(match.group(1)) * _SECONDS[match.group(2) or "s"])
+    seconds = float(match.group(1)) * _SECONDS[match.group(2) or "s"]
+    return datetime.timedelta(seconds=min(seconds, 1e12))  # what is more than all of history makes no difference
 
 
 def saved_at(record: Record) -> datetime.datetime:

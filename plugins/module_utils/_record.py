@@ -80,6 +80,9 @@ ATTEMPT_FIELDS = (
 # How many past attempts a record remembers.
 PAST_ATTEMPTS = 20
 
+# How deep a record may be nested: far deeper than anybody needs, and far from what Python's JSON library can write.
+_DEEPEST = 200
+
 
 def now() -> str:
     """The time of a record's fields: ISO 8601, UTC, whole seconds."""
@@ -103,22 +106,24 @@ def parse(document: bytes, *, where: str) -> Record:
     if not document.strip():
         raise corrupt("it is empty")
     try:
-        record = json.loads(document.decode("utf-8"), parse_constant=_refuse_constant)
+        record = json.loads(document.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise corrupt(f"it is not UTF-8 (byte {error.start})") from error
     except (ValueError, RecursionError) as error:
         raise corrupt(f"it is not valid JSON ({error})") from error
     if not isinstance(record, dict):
         raise corrupt(f"it holds a JSON {_json_type(record)} where an object belongs")
-    for field in _REQUIRED:
-        if field not in record:
-            raise corrupt(f"the field {field!r} is missing")
     version = record.get("schema_version", SCHEMA_VERSION)
     if _is(version, int) and version > SCHEMA_VERSION:
         raise AsyncJobError(
             f"The record {where} was written by a newer release of the collection rstyczynski.ansible (schema version"
             f" {version}; this release knows {SCHEMA_VERSION}). Nothing was changed. Upgrade the collection on this controller."
         )
+    if not _is_shallow(record, _DEEPEST):
+        raise corrupt(f"it is nested more than {_DEEPEST} levels deep")
+    for field in _REQUIRED:
+        if field not in record:
+            raise corrupt(f"the field {field!r} is missing")
     for field, kind in FIELDS.items():
         if field in record and not _is(record[field], kind):
             raise corrupt(f"the field {field!r} holds a JSON {_json_type(record[field])}")
@@ -157,11 +162,27 @@ def new_write_id() -> str:
 
 
 def storable(value: t.Any, *, name: str) -> t.Any:
-    """A copy of what a user gave, in plain JSON types. Dates and times become ISO 8601 strings.
+    """What JSON makes of a value that a user gave. Dates and times become ISO 8601 strings.
 
     :arg name: what the value is called, for the error
     :raises AsyncJobError: if JSON cannot hold it; the error tells the place and the type, never the value
     """
+    try:
+        plain = _plain(value, name=name)
+        # There and back: what is compared with a record has to be what a record would give back.
+        if _is_shallow(plain, _DEEPEST - 10):  # the record adds some levels
+            return json.loads(json.dumps(plain, allow_nan=False))
+    except RecursionError:
+        pass
+    except ValueError as error:
+        raise AsyncJobError(
+            f"{name} cannot be stored: it holds a number with too many digits. Nothing was saved. Give a string."
+        ) from error
+    raise AsyncJobError(f"{name} cannot be stored: it is nested too deep, or holds itself. Nothing was saved. Give something flatter.")
+
+
+def _plain(value: t.Any, *, name: str) -> t.Any:
+    """A copy in types that JSON has. Subclasses of theirs, which Ansible uses to mark values, become the types themselves."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -175,13 +196,13 @@ def storable(value: t.Any, *, name: str) -> t.Any:
     if isinstance(value, Mapping):
         copy: Record = {}
         for key, item in value.items():
-            text = _storable_key(key, name=name)
+            text = _plain_key(key, name=name)
             if text in copy:
-                raise AsyncJobError(f"{name} has two keys that are both {text!r} in JSON. Rename one of them.")
-            copy[text] = storable(item, name=f"{name}.{text}")
+                raise AsyncJobError(f"{name} has two keys that are both {text!r} in JSON. Nothing was saved. Rename one of them.")
+            copy[text] = _plain(item, name=f"{name}.{text}")
         return copy
     if isinstance(value, (list, tuple)):
-        return [storable(item, name=f"{name}[{index}]") for index, item in enumerate(value)]
+        return [_plain(item, name=f"{name}[{index}]") for index, item in enumerate(value)]
     raise AsyncJobError(
         f"{name} cannot be stored: JSON has nothing for the type {type(value).__name__!r}"
         f"{' (not a number, or infinite)' if isinstance(value, float) else ''}. Nothing was saved."
@@ -189,9 +210,9 @@ def storable(value: t.Any, *, name: str) -> t.Any:
     )
 
 
-def _storable_key(key: t.Any, *, name: str) -> str:
+def _plain_key(key: t.Any, *, name: str) -> str:
     """A key as JSON writes it: C(1) becomes C("1"), and C(true) becomes C("true")."""
-    plain = storable(key, name=f"a key of {name}")
+    plain = _plain(key, name=f"a key of {name}")
     if isinstance(plain, (dict, list)):
         raise AsyncJobError(f"{name} cannot be stored: one of its keys is a {type(key).__name__}. Nothing was saved. Give a string.")
     return plain if isinstance(plain, str) else json.dumps(plain)
@@ -207,6 +228,18 @@ def _json_type(value: t.Any) -> str:
         return "null"
     names = {bool: "boolean", str: "string", int: "number", float: "number", list: "array", dict: "object"}
     return names[type(value)]
+
+
+def _is_shallow(value: t.Any, levels: int) -> bool:
+    if isinstance(value, (dict, list)):
+        return levels > 0 and all(_is_shallow(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value))
+    return True
+
+
+def _finite(text: str) -> float:
+    if abs(float(text)) == float("inf"):
+        raise ValueError(f"{text} is too large a number")
+    return float(text)
 
 
 def _refuse_constant(name: str) -> t.NoReturn:

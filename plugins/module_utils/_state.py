@@ -52,13 +52,14 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     if params["state"] == "absent":
         before, after = _forget(store, key, check_mode=check_mode)
     else:
+        changes = _changes(params, async_dir)
         try:
-            before, after = _save(store, key, _changes(params, async_dir), check_mode=check_mode)
+            before, after = _save(store, key, changes, check_mode=check_mode)
         except AsyncJobError as error:
-            if not params["ansible_job_id"]:
+            if "ansible_job_id" not in changes:
                 raise
             raise AsyncJobError(
-                f"{error} The job id {params['ansible_job_id']} was not saved: if that job was started, it goes on running."
+                f"{error} The job id {changes['ansible_job_id']} was not saved: if that job was started, it goes on running."
             ) from error
     where = store.locate(key.path)
     return {
@@ -75,7 +76,7 @@ def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
     changes: Record = {"async_dir": async_dir}
     job_id = params["ansible_job_id"]
     if job_id is not None:
-        if not job_id.strip() or "/" in job_id or not job_id.isprintable():
+        if job_id.strip() in ("", ".", "..") or "/" in job_id or not job_id.isprintable():  # it is a file name on the host
             raise AsyncJobError(
                 f"ansible_job_id is {job_id!r}, which is not a job id. Give the 'ansible_job_id' of the registered result of a"
                 " task with 'async: <seconds>' and 'poll: 0'; a task that was skipped or that ran in check mode has none."

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import random
+import shlex
 import stat
 import threading
 import time
@@ -41,6 +42,7 @@ _WHAT_TO_DO = {
     errno.ENOTDIR: "Something that is not a directory stands in the way: move it, or choose another state directory.",
     errno.EISDIR: "A directory stands where the record belongs: move it away.",
     errno.ELOOP: "A symbolic link stands where the record belongs: records are plain files, put the file itself there.",
+    errno.ENXIO: "Something that is not a regular file stands where the record belongs: move it away.",
     errno.ENAMETOOLONG: "This file system takes only shorter names: choose another state directory, or shorter names.",
 }
 
@@ -50,6 +52,12 @@ class FilesystemStore(Store):
 
     def __init__(self, state_dir: str) -> None:
         """:arg state_dir: an absolute path; the directory is made with the first write"""
+        try:
+            os.stat(state_dir)
+        except ValueError as error:  # NUL, or what the encoding of file names cannot hold
+            raise AsyncJobError(f"{state_dir!r} cannot be the name of a directory. Nothing was changed. Correct state_dir.") from error
+        except OSError:
+            pass  # said by whoever needs it
         self._root = os.path.normpath(state_dir)
         self.warnings = []
 
@@ -70,15 +78,18 @@ class FilesystemStore(Store):
             return None
         except OSError as error:
             raise _failed("read", file, error) from error
-        with open(fd, "rb") as stream:
-            try:
-                _check_regular(fd)
+        try:
+            _check_regular(fd)
+            with open(fd, "rb", closefd=False) as stream:
                 content = stream.read()
-            except OSError as error:
-                raise _failed("read", file, error) from error
+        except OSError as error:
+            raise _failed("read", file, error) from error
+        finally:
+            os.close(fd)
         return Document(content, _version(content))
 
     def write(self, path: str, content: bytes, *, expect: Version | None = None) -> Version:
+        self._check_mounted(path)
         file = self.locate(path)
         directory = os.path.dirname(file)
         # One name for all writers of this record, in turn: what a killed one leaves behind is overwritten by the next.
@@ -102,7 +113,8 @@ class FilesystemStore(Store):
 
     def delete(self, path: str, *, expect: Version | None = None) -> bool:
         file = self.locate(path)
-        if self.read(path) is None and expect is None:
+        if self.read(path) is None:
+            self._expect(path, None, expect)
             return False
         try:
             with self._locked(path):
@@ -120,24 +132,31 @@ class FilesystemStore(Store):
         directory = self.locate(prefix)
         try:
             with os.scandir(directory) as scan:
-                names = sorted(entry.name for entry in scan if not entry.name.startswith("."))
+                # A link may lead to a directory, or to a disk that is not mounted.
+                found = sorted((entry.name, entry.is_dir(follow_symlinks=False) or entry.is_symlink()) for entry in scan)
         except FileNotFoundError:
-            self._check_mounted(prefix)
+            try:
+                self._check_mounted(prefix)
+            except AsyncJobError as error:
+                yield Entry(prefix, None, error)
+            return
         except OSError as error:
             yield Entry(prefix, None, _failed("list", directory, error))
-        else:
-            inside_playbook = prefix.count("/") == 2
-            for path in (prefix + name for name in names):
-                if not inside_playbook and os.path.isdir(self.locate(path)):
-                    yield from self.entries(f"{path}/")
-                elif inside_playbook and path.endswith(SUFFIX):
-                    try:
-                        document = self._read(path)
-                    except AsyncJobError as error:
-                        yield Entry(path, None, error)
-                    else:
-                        if document is not None:
-                            yield Entry(path, document, None)
+            return
+        in_playbook = prefix.count("/") == 2
+        for name, is_directory in found:
+            if name.startswith("."):
+                continue
+            if not in_playbook and is_directory:
+                yield from self.entries(f"{prefix}{name}/")
+            elif in_playbook and name.endswith(SUFFIX):
+                try:
+                    document = self._read(prefix + name)
+                except AsyncJobError as error:
+                    yield Entry(prefix + name, None, error)
+                else:
+                    if document is not None:
+                        yield Entry(prefix + name, document, None)
 
     def _directories(self, path: str) -> list[str]:
         """The state directory, the host's and the playbook's, outermost first."""
@@ -151,12 +170,14 @@ class FilesystemStore(Store):
 
     def _check_mounted(self, path: str) -> None:
         """ENOENT through a dangling link says nothing about the record: the disk it leads to may not be mounted."""
-        for directory in self._directories(path):
-            if os.path.islink(directory) and not os.path.exists(directory):
+        directory = os.path.dirname(os.path.join(self._root, path))
+        while not os.path.exists(directory):
+            if os.path.islink(directory):
                 raise AsyncJobError(
                     f"The directory {directory} is a symbolic link to {os.readlink(directory)}, which is not there, so that"
                     " nobody can tell which jobs were started. Nothing was changed. Mount what it leads to, or mend the link."
                 )
+            directory = os.path.dirname(directory)
 
     def _check_private(self, path: str) -> None:
         """Warn of directories in which others could replace a record, and so make us look at a job of theirs."""
@@ -166,7 +187,7 @@ class FilesystemStore(Store):
                 if mode & (stat.S_IWGRP | stat.S_IWOTH):
                     self.warnings = [
                         f"Other users can write to {directory} (mode {stat.S_IMODE(mode):04o}), and so replace or remove the"
-                        f" records in it. Run: chmod go-w '{directory}'"
+                        f" records in it. Run: chmod go-w {shlex.quote(directory)}"
                     ]
                     return
 
@@ -195,7 +216,7 @@ class FilesystemStore(Store):
                     if time.monotonic() > deadline:
                         raise AsyncJobError(
                             f"Another process has held the lock of {self.locate(path)} for {_LOCK_SECONDS:.0f} seconds."
-                            f" Nothing was changed. Find it with: fuser -v '{lock_file}'. If it is stopped, continue or kill"
+                            f" Nothing was changed. Find it with: fuser -v {shlex.quote(lock_file)}. If it is stopped, continue or kill"
                             " it; then run again."
                         )
                     time.sleep(random.uniform(0.001, 0.02))
@@ -214,7 +235,7 @@ def _check_regular(fd: int) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "Not a regular file")
+        raise OSError(errno.ENXIO, "Not a regular file")
 
 
 def _make_directory(directory: str) -> None:
