@@ -174,10 +174,6 @@ def storable(value: t.Any, *, name: str) -> t.Any:
             return json.loads(json.dumps(plain, allow_nan=False))
     except RecursionError:
         pass
-    except ValueError as error:
-        raise AsyncJobError(
-            f"{name} cannot be stored: it holds a number with too many digits. Nothing was saved. Give a string."
-        ) from error
     raise AsyncJobError(f"{name} cannot be stored: it is nested too deep, or holds itself. Nothing was saved. Give something flatter.")
 
 
@@ -187,7 +183,7 @@ def _plain(value: t.Any, *, name: str) -> t.Any:
         return value
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, int):
+    if isinstance(value, int) and value.bit_length() < 4096:  # Python refuses to write many more digits
         return int(value)
     if isinstance(value, float) and value - value == 0:  # neither infinite nor NaN
         return float(value)
@@ -204,8 +200,8 @@ def _plain(value: t.Any, *, name: str) -> t.Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item, name=f"{name}[{index}]") for index, item in enumerate(value)]
     raise AsyncJobError(
-        f"{name} cannot be stored: JSON has nothing for the type {type(value).__name__!r}"
-        f"{' (not a number, or infinite)' if isinstance(value, float) else ''}. Nothing was saved."
+        f"{name} cannot be stored: JSON has nothing for {'this value' if isinstance(value, (int, float)) else 'a value'} of the type"
+        f" {type(value).__name__!r}. Nothing was saved."
         " Give a string, number, boolean, date, list or dictionary."
     )
 

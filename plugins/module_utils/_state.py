@@ -52,15 +52,14 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     if params["state"] == "absent":
         before, after = _forget(store, key, check_mode=check_mode)
     else:
-        changes = _changes(params, async_dir)
+        job_id = params["ansible_job_id"]
+        _check_job_id(job_id)
         try:
-            before, after = _save(store, key, changes, check_mode=check_mode)
+            before, after = _save(store, key, _changes(params, async_dir), check_mode=check_mode)
         except AsyncJobError as error:
-            if "ansible_job_id" not in changes:
+            if job_id is None:
                 raise
-            raise AsyncJobError(
-                f"{error} The job id {changes['ansible_job_id']} was not saved: if that job was started, it goes on running."
-            ) from error
+            raise AsyncJobError(f"{error} The job id {job_id} was not saved: if that job was started, it goes on running.") from error
     where = store.locate(key.path)
     return {
         "changed": before != after,
@@ -71,17 +70,20 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     }
 
 
+def _check_job_id(job_id: str | None) -> None:
+    """Refuse what cannot be a file name on the host, where the job id is one."""
+    if job_id is not None and (job_id.strip() in ("", ".", "..") or "/" in job_id or not job_id.isprintable()):
+        raise AsyncJobError(
+            f"ansible_job_id is {job_id!r}, which is not a job id. Give the 'ansible_job_id' of the registered result of a"
+            " task with 'async: <seconds>' and 'poll: 0'; a task that was skipped or that ran in check mode has none."
+        )
+
+
 def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
-    """The fields that the user gave, validated. Those of JobKey are not among them."""
+    """The fields that the user gave. Those of JobKey are not among them."""
     changes: Record = {"async_dir": async_dir}
-    job_id = params["ansible_job_id"]
-    if job_id is not None:
-        if job_id.strip() in ("", ".", "..") or "/" in job_id or not job_id.isprintable():  # it is a file name on the host
-            raise AsyncJobError(
-                f"ansible_job_id is {job_id!r}, which is not a job id. Give the 'ansible_job_id' of the registered result of a"
-                " task with 'async: <seconds>' and 'poll: 0'; a task that was skipped or that ran in check mode has none."
-            )
-        changes["ansible_job_id"] = job_id
+    if params["ansible_job_id"] is not None:
+        changes["ansible_job_id"] = params["ansible_job_id"]
     if params["results_file"]:
         # ntpath, because it knows both separators: the host may run Windows
         changes.update(results_file=params["results_file"], async_dir=ntpath.dirname(params["results_file"]))

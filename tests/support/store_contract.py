@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
 import multiprocessing
 import os
@@ -27,6 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey, prefix
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Entry, Store
@@ -351,17 +353,19 @@ class StoreContract:
             store.write(key.path, document())
         order = [entry.path.rsplit("/", 1)[0] for entry in store.entries()]
         assert sorted(order) == sorted(key.path.rsplit("/", 1)[0] for key in keys)
-        assert len([one for one, next_ in zip(order, [*order[1:], ""]) if one != next_]) == len(set(order))
+        assert [playbook for playbook, _entries in itertools.groupby(order)] == list(dict.fromkeys(order))
 
     def test_many_documents_are_all_listed(self, store: Store, reopen: Reopen) -> None:
         """Over several pages, where a store has such."""
         written = {JobKey(f"host{number % 7}", "play", f"job {number}").path: document(number=number) for number in range(160)}
 
-        def write(path: str) -> None:
-            reopen().write(path, written[path])
+        def write(paths: list[str]) -> None:
+            writer = reopen()
+            for path in paths:
+                writer.write(path, written[path])
 
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(write, written))
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(write, [list(written)[start::8] for start in range(8)]))
         assert listing(store.entries()) == written
 
     # --- At the same time -------------------------------------------------------------------------------------------
@@ -519,7 +523,7 @@ def unprivileged() -> Iterator[None]:
     try:
         yield
     finally:
-        for half, before in zip(data, effective):
+        for half, before in zip(data, effective, strict=True):
             half.effective = before
         _check(_LIBC.capset(ctypes.byref(header), data))
         _check(_LIBC.prctl(_PR_SET_SECUREBITS, bits, 0, 0, 0))
