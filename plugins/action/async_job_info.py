@@ -16,4 +16,4 @@ class ActionModule(StoreAction):
     mutually_exclusive = _info.MUTUALLY_EXCLUSIVE
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        return _info.run(params, notify=self.notify)
+        return _info.run(params, async_dir=self.async_dir, notify=self.notify)

@@ -15,5 +15,4 @@ class ActionModule(StoreAction):
     spec = _state.ARGUMENT_SPEC
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        async_dir = self.get_shell_option("async_dir", _state.DEFAULT_ASYNC_DIR)
-        return _state.run(params, check_mode=self._task.check_mode, async_dir=async_dir, notify=self.notify)
+        return _state.run(params, check_mode=self._task.check_mode, async_dir=self.async_dir, notify=self.notify)

@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _key, _record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, JOB_OPTIONS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._state import read
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Entry, Notify, Store, nobody, open_store
@@ -36,25 +36,27 @@ MUTUALLY_EXCLUSIVE = [("job_name", filter_) for filter_ in ("job_name_pattern", 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-def run(params: dict[str, t.Any], *, notify: Notify = nobody) -> dict[str, t.Any]:
+def run(params: dict[str, t.Any], *, async_dir: str = DEFAULT_ASYNC_DIR, notify: Notify = nobody) -> dict[str, t.Any]:
     """Do what the module's options ask for, and return what the module returns.
 
     :arg params: values of ARGUMENT_SPEC; with job_name, host and playbook_name are given
+    :arg async_dir: the directory of results files, where the record does not tell
     """
     store = open_store(params, notify)
     if params["job_name"] is not None:
-        found = _one(store, JobKey(params["host"], params["playbook_name"], params["job_name"]))
+        found = _one(store, JobKey(params["host"], params["playbook_name"], params["job_name"]), async_dir)
     else:
         found = _many(store, params)
     return {"changed": False, "store": store.locate(), "warnings": store.warnings, **found}
 
 
-def _one(store: Store, key: JobKey) -> dict[str, t.Any]:
+def _one(store: Store, key: JobKey, async_dir: str) -> dict[str, t.Any]:
     record, _version = read(store, key)
     return {
         "found": record is not None,
         "record": record or {},
         "records": [record] if record is not None else [],
+        "async_dir": record.get("async_dir", async_dir) if record is not None else "",
         "state_file": store.locate(key.path),
     }
 

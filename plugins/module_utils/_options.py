@@ -52,6 +52,9 @@ STORE_OPTIONS: Spec = {
     "oci_retry_timeout": _option("ASYNC_JOB_OCI_RETRY_TIMEOUT", type="float", default=30.0),
 }
 
+# Where ansible-core keeps results files unless told otherwise: the default of the option async_dir of its shell plugins.
+DEFAULT_ASYNC_DIR = "~/.ansible_async"
+
 # Which job. Through Ansible, an action plugin fills in the host and the playbook.
 JOB_OPTIONS: Spec = {
     "job_name": {"type": "str"},

@@ -18,7 +18,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, JOB_OPTIONS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Notify, Store, Version, nobody, open_store
 
@@ -33,9 +33,6 @@ ARGUMENT_SPEC: Spec = {
     **STORE_OPTIONS,
 }
 
-# Where ansible-core keeps results files unless told otherwise: the default of the option async_dir of its shell plugins.
-DEFAULT_ASYNC_DIR = "~/.ansible_async"
-
 # For how long to try again when others keep saving the same record. Even hundreds of writers are through in seconds.
 _CONTENTION_SECONDS = 60.0
 
@@ -48,18 +45,18 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     :arg async_dir: the directory of results files, where the options don't tell the results file
     """
     key = JobKey(params["host"], params["playbook_name"], params["job_name"])
-    store = open_store(params, notify)
-    if params["state"] == "absent":
-        before, after = _forget(store, key, check_mode=check_mode)
-    else:
-        job_id = params["ansible_job_id"]
-        _check_job_id(job_id)
-        try:
+    job_id = params["ansible_job_id"]
+    _check_job_id(job_id)
+    try:
+        store = open_store(params, notify)
+        if params["state"] == "absent":
+            before, after = _forget(store, key, check_mode=check_mode)
+        else:
             before, after = _save(store, key, _changes(params, async_dir), check_mode=check_mode)
-        except AsyncJobError as error:
-            if job_id is None:
-                raise
-            raise AsyncJobError(f"{error} The job id {job_id} was not saved: if that job was started, it goes on running.") from error
+    except AsyncJobError as error:
+        if job_id is None:
+            raise
+        raise AsyncJobError(f"{error} The job id {job_id} was not saved: if that job was started, it goes on running.") from error
     where = store.locate(key.path)
     return {
         "changed": before != after,
@@ -94,7 +91,7 @@ def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
     return changes
 
 
-def _save(store: Store, key: JobKey, changes: Record, *, check_mode: bool) -> tuple[Record | None, Record]:
+def _save(store: Store, key: JobKey, changes: Record, *, check_mode: bool) -> tuple[Record | None, Record | None]:
     deadline = time.monotonic() + _CONTENTION_SECONDS
     while True:
         before, version = read(store, key)
@@ -111,7 +108,7 @@ def _save(store: Store, key: JobKey, changes: Record, *, check_mode: bool) -> tu
             return before, after
 
 
-def _forget(store: Store, key: JobKey, *, check_mode: bool) -> tuple[Record | None, None]:
+def _forget(store: Store, key: JobKey, *, check_mode: bool) -> tuple[Record | None, Record | None]:
     before, version = read(store, key)
     if before is not None:
         _refuse_claimed(before, key)

@@ -72,7 +72,7 @@ EXAMPLES = r"""
   ansible.builtin.async_status:
     jid: "{{ backup.record.ansible_job_id }}"
   vars:
-    ansible_async_dir: "{{ backup.record.async_dir }}"
+    ansible_async_dir: "{{ backup.async_dir }}"
   when: backup.found
 
 - name: List the backups of all hosts that were started in the last day and are not known to have ended
@@ -85,6 +85,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+async_dir:
+  description:
+    - The directory of the results file on the managed host, for the variable C(ansible_async_dir) of a task that looks at the
+      job. Where the record does not tell, as older ones don't, it is the one that is in effect for the host.
+    - Empty if there is no such record.
+  returned: with O(job_name)
+  type: str
+  sample: /root/.ansible_async
 found:
   description: Whether there is such a record.
   returned: success

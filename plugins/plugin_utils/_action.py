@@ -23,7 +23,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import preload
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, STORE_OPTIONS, Spec
 
 _ROLES = ("async_job_save", "async_job_load")
 # The names of the store options, by their aliases.
@@ -65,6 +65,11 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         :arg params: validated values of the spec
         :raises AsyncJobError: with a text for the user
         """
+
+    @property
+    def async_dir(self) -> str:
+        """The directory of results files that is in effect for the host, as it is written."""
+        return str(self.get_shell_option("async_dir", DEFAULT_ASYNC_DIR))
 
     def notify(self, line: str) -> None:
         """Tell the user now. Warnings of a task are shown only when it has ended."""
@@ -123,24 +128,25 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         role = self._task._role.get_name().rpartition(".")[2] if self._task._role else ""
         if role in _ROLES:
             prefixes.insert(0, f"{role}_")
-        templates = {}
-        for option in STORE_OPTIONS:
-            for name in (prefix + option for prefix in prefixes):
-                if name in task_vars:
-                    templates[option] = task_vars[name]
-                    break
-        if not templates.keys().isdisjoint(args):
-            for option in self._options_of_task():
-                templates.pop(_NAMES.get(option, option), None)
-        values = self._templar.template(templates)
-        # Newer cores drop an omitted value by themselves; older ones leave a placeholder.
-        return {option: value for option, value in values.items() if value != task_vars.get("omit")}
+        names = {prefix + option: option for prefix in prefixes for option in STORE_OPTIONS if option in self.spec}
+        templates = {name: task_vars[name] for name in names if name in task_vars}
+        if not {names[name] for name in templates}.isdisjoint(args):
+            given = {_NAMES.get(option, option) for option in self._options_of_task()}
+            templates = {name: template for name, template in templates.items() if names[name] not in given}
+        values: dict[str, t.Any] = {}
+        for name, value in self._templar.template(templates).items():
+            # Newer cores drop an omitted value by themselves; older ones leave a placeholder.
+            if value != task_vars.get("omit"):
+                values.setdefault(names[name], value)
+        return values
 
-    def _options_of_task(self) -> t.Iterable[str]:
+    def _options_of_task(self) -> t.Iterator[str]:
         """The options that the task itself gives. Those in C(self._task.args) may come from module_defaults."""
         _action, args, _delegate_to = ModuleArgsParser(self._task.get_ds(), collection_list=self._task.collections).parse()
-        whole = args.pop("_variable_params", None)
-        return {*args, *(self._templar.template(whole) if whole else ())}
+        for whole in (args.pop("_variable_params", None), args.pop("_raw_params", None)):  # one variable that holds all options
+            if whole:
+                yield from self._templar.template(whole)
+        yield from args
 
 
 def _base_directory(task_vars: dict[str, t.Any]) -> str:
