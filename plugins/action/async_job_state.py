@@ -14,5 +14,12 @@ class ActionModule(StoreAction):
 
     spec = _state.ARGUMENT_SPEC
 
+    def arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        args = super().arguments(task_vars)
+        if isinstance(args.get("metadata"), str) and self.role == "async_job_save" and "async_job_save_metadata" in task_vars:
+            # Before 2.19, a template makes a text of a dictionary that holds a date. The variable itself is still whole.
+            args["metadata"] = self._templar.template(task_vars["async_job_save_metadata"])
+        return args
+
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         return _state.run(params, check_mode=self._task.check_mode, async_dir=self.async_dir, notify=self.notify)

@@ -14,6 +14,7 @@ import configparser
 import contextlib
 import os
 import socket
+import ssl
 import typing as t
 import urllib.request
 from urllib.parse import urlsplit
@@ -57,91 +58,36 @@ def make_client(params: dict[str, t.Any]) -> ObjectStorageClient:
             f"The backend 'oci' needs the Python package 'oci' on the controller: {error}. Nothing was read or written."
             " Install it for the Python that runs Ansible, for example: python3 -m pip install oci"
         ) from error
-    auth_type = params["oci_auth_type"] or _auth_type_of_profile(params)
-    try:
-        config = {} if auth_type in _PRINCIPALS else _config(oci, params)
-        for setting in ("region", "tenancy"):
-            if params[f"oci_{setting}"]:
-                config[setting] = params[f"oci_{setting}"]
-        arguments: dict[str, t.Any] = {}
-        if auth_type == "api_key":
-            _check_key_file(params, config)
-            oci.config.validate_config(config)
-        else:
-            arguments["signer"] = _signer(oci, auth_type, params, config)
-            # The client asks for a region even where an endpoint is given.
-            config.setdefault("region", getattr(arguments["signer"], "region", None) or "")
-        if not params["oci_endpoint"] and not config.get("region"):
-            raise AsyncJobError(
-                "No OCI region is given. Nothing was read or written. Set oci_region, OCI_REGION, or 'region' in the"
-                f" profile {params['oci_profile']!r} of {params['oci_config_file']}."
-            )
-        client = oci.object_storage.ObjectStorageClient(
-            config,
-            service_endpoint=params["oci_endpoint"],
-            retry_strategy=oci.retry.NoneRetryStrategy(),
-            circuit_breaker_strategy=oci.circuit_breaker.NoCircuitBreakerStrategy(),
-            **arguments,
-        )
-    except AsyncJobError:
-        raise
-    except oci.exceptions.ConfigFileNotFound as error:
-        raise _misconfigured(
-            params,
-            f"the file {params['oci_config_file']} does not exist",
-            "Make it with 'oci setup config', name another one with oci_config_file, or choose another oci_auth_type",
-        ) from error
-    except oci.exceptions.ProfileNotFound as error:
-        raise _misconfigured(
-            params, f"there is no profile {params['oci_profile']!r} in it", "Correct oci_profile, or add that profile to the file"
-        ) from error
-    except oci.exceptions.InvalidConfig as error:
-        problems = ", ".join(f"{setting} is {what}" for setting, what in (error.args[0] if error.args else {}).items())
-        raise _misconfigured(params, problems or "it is not complete", "Correct the profile") from error
-    except oci.exceptions.MissingPrivateKeyPassphrase as error:
-        raise _misconfigured(
-            params, "the private key is encrypted", "Set OCI_USER_KEY_PASS_PHRASE, or 'pass_phrase' in the profile"
-        ) from error
-    except oci.exceptions.InvalidPrivateKey as error:
-        raise _misconfigured(
-            params,
-            "the private key cannot be read: it is damaged, of another kind, or its pass phrase is wrong",
-            "It has to be an RSA key in PEM format. Correct key_file, or the pass phrase",
-        ) from error
-    except oci.exceptions.InvalidKeyFilePath as error:
-        raise _misconfigured(params, "its key_file does not exist", "Correct key_file in the profile, or OCI_USER_KEY_FILE") from error
-    except configparser.Error as error:
-        raise _misconfigured(params, "it is not an INI file", "Correct the file") from error
-    except (OSError, ValueError, KeyError, oci.exceptions.ServiceError) as error:
-        # Their texts are not repeated: they may quote what they could not use, a key or a token.
+    auth_type = auth_type_of(params)
+    config = dict(oci.config.DEFAULT_CONFIG) if auth_type in _PRINCIPALS else _config(oci, params)
+    for setting in ("region", "tenancy"):
+        if params[f"oci_{setting}"]:
+            config[setting] = params[f"oci_{setting}"]
+    signer = _api_key_signer(oci, params, config) if auth_type == "api_key" else _signer(oci, auth_type, params, config)
+    config["region"] = config.get("region") or getattr(signer, "region", None) or ""
+    if not params["oci_endpoint"] and not config["region"]:
         raise AsyncJobError(
-            f"Cannot authenticate to OCI with oci_auth_type {auth_type!r} ({type(error).__name__}). Nothing was read or written."
-            f" {_WHAT_TO_DO[auth_type]}."
-        ) from error
+            "No OCI region is given. Nothing was read or written. Set oci_region, OCI_REGION, or 'region' in the"
+            f" profile {params['oci_profile']!r} of {params['oci_config_file']}."
+        )
+    client = oci.object_storage.ObjectStorageClient(
+        config,
+        signer=signer,
+        service_endpoint=params["oci_endpoint"],
+        retry_strategy=oci.retry.NoneRetryStrategy(),
+        circuit_breaker_strategy=oci.circuit_breaker.NoCircuitBreakerStrategy(),
+    )
     _set_up_session(client, params)
     return client
 
 
-_WHAT_TO_DO = {
-    "api_key": "Look at the user, fingerprint, key_file and tenancy of the profile",
-    "security_token": "Log in anew with 'oci session authenticate', and look at security_token_file and key_file of the profile",
-    "instance_principal": "It works on a compute instance of OCI only. Elsewhere choose another oci_auth_type",
-    "resource_principal": "It works where OCI sets OCI_RESOURCE_PRINCIPAL_VERSION, as in functions and containers. Elsewhere choose"
-    " another oci_auth_type",
-    "instance_obo_user": "It works in OCI Cloud Shell, with 'delegation_token_file' in the profile. Elsewhere choose another oci_auth_type",
-    "oke_workload_identity": "It works in a pod of an enhanced OKE cluster only. Elsewhere choose another oci_auth_type",
-}
+def auth_type_of(params: dict[str, t.Any]) -> str:
+    """How to authenticate: as the user says, or as the profile says by its shape.
 
-
-def _misconfigured(params: dict[str, t.Any], why: str, what_to_do: str) -> AsyncJobError:
-    return AsyncJobError(
-        f"Cannot authenticate to OCI with the profile {params['oci_profile']!r} of {params['oci_config_file']}: {why}."
-        f" Nothing was read or written. {what_to_do}."
-    )
-
-
-def _auth_type_of_profile(params: dict[str, t.Any]) -> str:
-    """What the profile says by its shape: C(oci session authenticate) writes a token file, and no user."""
+    C(oci session authenticate) writes a token file and no user, and Cloud Shell a delegation token.
+    """
+    if params["oci_auth_type"]:
+        return str(params["oci_auth_type"])
     # Without a default section: what [DEFAULT] holds would count as part of every profile.
     parser = configparser.ConfigParser(interpolation=None, default_section="\n")
     try:
@@ -149,6 +95,8 @@ def _auth_type_of_profile(params: dict[str, t.Any]) -> str:
         profile = parser[params["oci_profile"]]
     except (KeyError, OSError, UnicodeDecodeError, configparser.Error):
         return "api_key"  # whatever is wrong there is said when the profile is read
+    if "authentication_type" in profile:
+        return "instance_obo_user"
     if "security_token_file" in profile and "user" not in profile and "OCI_USER_ID" not in os.environ:
         return "security_token"
     return "api_key"
@@ -158,31 +106,107 @@ def _config(oci: t.Any, params: dict[str, t.Any]) -> dict[str, t.Any]:
     """The profile of the configuration file, under what the environment sets."""
     environment = {setting: os.environ[name] for setting, name in _ENVIRONMENT.items() if os.environ.get(name)}
     if {"user", "fingerprint", "key_file"} <= environment.keys() and not os.path.exists(params["oci_config_file"]):
-        profile: dict[str, t.Any] = dict(oci.config.DEFAULT_CONFIG)
-    else:
-        profile = oci.config.from_file(params["oci_config_file"], params["oci_profile"])
-    profile.update(environment)
-    if "key_file" in environment:
-        profile["key_file"] = os.path.expanduser(environment["key_file"])
-    return profile
-
-
-def _check_key_file(params: dict[str, t.Any], config: dict[str, t.Any]) -> None:
-    key_file = config.get("key_file")
-    if key_file and not os.access(os.path.expanduser(key_file), os.R_OK):
+        return {**oci.config.DEFAULT_CONFIG, **environment}
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        with open(params["oci_config_file"], encoding="utf-8") as file:
+            parser.read_file(file)
+        return {**oci.config.DEFAULT_CONFIG, **parser[params["oci_profile"]], "log_requests": False, **environment}
+    except FileNotFoundError as error:
         raise _misconfigured(
-            params, f"the key file {key_file} cannot be read", "Correct key_file in the profile or OCI_USER_KEY_FILE, or the file's mode"
-        )
+            params,
+            f"{params['oci_config_file']} does not exist",
+            "Make it with 'oci setup config', name another one with oci_config_file, or choose another oci_auth_type",
+        ) from error
+    except OSError as error:
+        raise _misconfigured(params, f"that file cannot be read ({error.strerror})", "Correct the file, or oci_config_file") from error
+    except (UnicodeDecodeError, configparser.Error) as error:
+        raise _misconfigured(params, "that file is not an INI file", "Correct the file, or oci_config_file") from error
+    except KeyError as error:
+        raise _misconfigured(
+            params, f"there is no profile {params['oci_profile']!r} in it", "Correct oci_profile, or add that profile to the file"
+        ) from error
+
+
+def _misconfigured(params: dict[str, t.Any], why: str, what_to_do: str) -> AsyncJobError:
+    return AsyncJobError(
+        f"Cannot authenticate to OCI with the profile {params['oci_profile']!r} of {params['oci_config_file']}: {why}."
+        f" Nothing was read or written. {what_to_do}."
+    )
+
+
+def _private_key(oci: t.Any, params: dict[str, t.Any], config: dict[str, t.Any]) -> t.Any:
+    """The private key of the profile."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    not_rsa = _misconfigured(
+        params,
+        "the private key cannot be read: it is damaged, of another kind, or its pass phrase is wrong",
+        "It has to be an RSA key in PEM format. Correct key_file, or the pass phrase",
+    )
+    try:
+        key = oci.signer.load_private_key_from_file(os.path.expanduser(config["key_file"]), config.get("pass_phrase"))
+    except (KeyError, OSError) as error:
+        raise _misconfigured(
+            params,
+            f"the key file {config.get('key_file', '(none is named)')} cannot be read",
+            "Correct key_file in the profile, OCI_USER_KEY_FILE, or the mode of the file",
+        ) from error
+    except oci.exceptions.MissingPrivateKeyPassphrase as error:
+        raise _misconfigured(
+            params, "the private key is encrypted", "Set OCI_USER_KEY_PASS_PHRASE, or 'pass_phrase' in the profile"
+        ) from error
+    except (oci.exceptions.InvalidPrivateKey, ValueError) as error:
+        raise not_rsa from error
+    if not isinstance(key, RSAPrivateKey):
+        raise not_rsa
+    return key
+
+
+def _api_key_signer(oci: t.Any, params: dict[str, t.Any], config: dict[str, t.Any]) -> t.Any:
+    _private_key(oci, params, config)  # says what is wrong with it
+    try:
+        oci.config.validate_config({"region": "given later", **config})
+    except oci.exceptions.InvalidConfig as error:
+        problems = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+        words = ", ".join(f"{setting} is {what}" for setting, what in problems.items())
+        raise _misconfigured(params, words or "it is not complete", "Correct the profile") from error
+    return oci.signer.Signer(
+        config["tenancy"], config["user"], config["fingerprint"], os.path.expanduser(config["key_file"]), config.get("pass_phrase")
+    )
+
+
+_WHAT_TO_DO = {
+    "security_token": "Log in anew with 'oci session authenticate', and look at security_token_file and key_file of the profile",
+    "instance_principal": "It works on a compute instance of OCI only. Elsewhere choose another oci_auth_type",
+    "resource_principal": "It works where OCI sets OCI_RESOURCE_PRINCIPAL_VERSION, as in functions and containers. Elsewhere choose"
+    " another oci_auth_type",
+    "instance_obo_user": "It works in OCI Cloud Shell, whose profile has a 'delegation_token_file'. Elsewhere choose another oci_auth_type",
+    "oke_workload_identity": "It works in a pod of an enhanced OKE cluster only. Elsewhere choose another oci_auth_type",
+}
 
 
 def _signer(oci: t.Any, auth_type: str, params: dict[str, t.Any], config: dict[str, t.Any]) -> t.Any:
+    try:
+        return _principal_signer(oci, auth_type, params, config)
+    except AsyncJobError:
+        raise
+    except Exception as error:
+        # Each of these signers has exceptions of its own, and their texts may quote what it could not use: a key or a token.
+        profile = "" if auth_type in _PRINCIPALS else f" and the profile {params['oci_profile']!r} of {params['oci_config_file']}"
+        raise AsyncJobError(
+            f"Cannot authenticate to OCI with oci_auth_type {auth_type!r}{profile} ({type(error).__name__}). Nothing was read or"
+            f" written. {_WHAT_TO_DO[auth_type]}."
+        ) from error
+
+
+def _principal_signer(oci: t.Any, auth_type: str, params: dict[str, t.Any], config: dict[str, t.Any]) -> t.Any:
     signers = oci.auth.signers
     none = oci.retry.NoneRetryStrategy()
     if auth_type == "security_token":
         with open(os.path.expanduser(config["security_token_file"]), encoding="ascii") as file:
             token = file.read().strip()
-        key = oci.signer.load_private_key_from_file(os.path.expanduser(config["key_file"]), config.get("pass_phrase"))
-        return signers.SecurityTokenSigner(token, key)
+        return signers.SecurityTokenSigner(token, _private_key(oci, params, config))
     if auth_type == "resource_principal":
         return signers.get_resource_principals_signer()
     if auth_type == "oke_workload_identity":
@@ -205,8 +229,14 @@ def _set_up_session(client: ObjectStorageClient, params: dict[str, t.Any]) -> No
     verification of certificates off.
     """
     bundle = params["oci_cert_bundle"] or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
-    if bundle is not None and not os.path.exists(bundle):
-        raise AsyncJobError(f"The certificate bundle {bundle} does not exist. Nothing was read or written. Correct oci_cert_bundle.")
+    if bundle is not None:
+        try:
+            ssl.create_default_context(capath=bundle) if os.path.isdir(bundle) else ssl.create_default_context(cafile=bundle)
+        except OSError as error:  # an SSLError is one
+            raise AsyncJobError(
+                f"The certificate bundle {bundle} cannot be used: {error.strerror or 'it holds no certificates'}. Nothing was read or"
+                " written. Correct oci_cert_bundle, OCI_ANSIBLE_CERT_BUNDLE, or REQUESTS_CA_BUNDLE."
+            ) from error
     session = client.base_client.session
     session.trust_env = False
     session.verify = bundle or True

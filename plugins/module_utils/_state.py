@@ -84,6 +84,11 @@ def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
     if params["results_file"]:
         # ntpath, because it knows both separators: the host may run Windows
         changes.update(results_file=params["results_file"], async_dir=ntpath.dirname(params["results_file"]))
+    if isinstance(params["metadata"], str):  # what ansible-core before 2.19 lets pass for a dictionary
+        raise AsyncJobError(
+            "metadata is a text that looks like a dictionary and cannot be read as one. Nothing was saved. ansible-core before 2.19"
+            " makes such a text of a variable that holds a date: give the dictionary itself, or turn the date into a string."
+        )
     if params["metadata"] is not None:
         changes["metadata"] = _record.storable(params["metadata"], name="metadata")
     if params["status"]:

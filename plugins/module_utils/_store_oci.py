@@ -14,10 +14,11 @@ import random
 import re
 import time
 import typing as t
+from urllib.parse import urlsplit
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import SUFFIX
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import make_client
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import auth_type_of, make_client
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Document, Entry, Notify, Store, Version
 
 Result = t.TypeVar("Result")
@@ -31,6 +32,9 @@ _BUCKET_DENIALS = 5
 # How long to wait before the second try, and at most between two tries, in seconds.
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 5.0
+
+# How long before the end of the time the last try begins, in seconds.
+_LAST_TRY = 0.5
 
 # How often the user hears that we are still trying, in seconds.
 _NOTICE_SECONDS = 5.0
@@ -48,10 +52,15 @@ class OciStore(Store):
 
         :arg params: validated values of the options in C(_options.STORE_OPTIONS)
         """
-        if not params["oci_bucket"]:
+        if not (params["oci_bucket"] or "").strip():
             raise AsyncJobError(
                 "The backend 'oci' needs the name of a bucket. Nothing was read or written. Set oci_bucket, or async_job_oci_bucket."
             )
+        if params["oci_namespace"] and not params["oci_namespace"].strip():
+            raise AsyncJobError("oci_namespace is blank. Nothing was read or written. Leave it out, and the service is asked for it.")
+        endpoint = urlsplit(params["oci_endpoint"] or "https://default")
+        if endpoint.scheme not in ("http", "https") or not endpoint.hostname:
+            raise AsyncJobError(f"oci_endpoint is {params['oci_endpoint']!r}. Nothing was read or written. Give a URL: https://<host>.")
         if re.search("[\r\n\0]", params["oci_prefix"]):
             raise AsyncJobError("oci_prefix holds a line break or NUL, which object names cannot. Nothing was read or written.")
         self._params = params
@@ -161,6 +170,7 @@ class OciStore(Store):
         """
         begin = last_notice = time.monotonic()
         tries = denials = 0
+        doubt = False  # whether a change may have arrived, with its answer lost
         while True:
             tries += 1
             left = begin + self._params["oci_retry_timeout"] - time.monotonic()
@@ -169,17 +179,23 @@ class OciStore(Store):
                 return attempt(tries > 1)
             except AsyncJobError:
                 raise
+            except ValueError as error:
+                raise AsyncJobError(
+                    f"The OCI SDK refuses to {verb} {self.locate(path)} at {self._endpoint}: {str(error).rstrip('.')}. Nothing was changed."
+                    f" Correct {'oci_endpoint' if self._params['oci_endpoint'] else 'oci_region'}, oci_namespace, oci_bucket or oci_prefix."
+                ) from error
             except (OSError, self._service_error, _DamagedError) as error:
+                what = _what(error)
+                doubt = doubt or (verb in ("write", "remove") and isinstance(error, OSError) and what not in _NEVER_SENT)
                 denials += getattr(error, "code", None) == "BucketNotFound"
-                delay = random.uniform(0.5, 1) * min(_FIRST_DELAY * 2 ** (tries - 1), _LONGEST_DELAY)
-                left = begin + self._params["oci_retry_timeout"] - time.monotonic()
                 pointless = denials >= _BUCKET_DENIALS or not _worth_another_try(error) or self._unknown_region(error)
-                if delay > left or pointless:
-                    raise self._failed(verb, path, error, tries, time.monotonic() - begin) from error
+                left = begin + self._params["oci_retry_timeout"] - time.monotonic() - _LAST_TRY
+                if pointless or left <= 0:
+                    raise self._failed(verb, path, error, tries, time.monotonic() - begin, doubt=doubt) from error
                 if tries == 1 or time.monotonic() - last_notice > _NOTICE_SECONDS:
                     last_notice = time.monotonic()
-                    self._notify(f"{self.locate(path)}: {_what(error)}. Trying again, for {left:.0f} seconds at most.")
-            time.sleep(delay)
+                    self._notify(f"{self.locate(path)}: {what}. Trying again, for {left + _LAST_TRY:.0f} seconds at most.")
+            time.sleep(min(left, random.uniform(0.5, 1) * min(_FIRST_DELAY * 2 ** (tries - 1), _LONGEST_DELAY)))
 
     def _connect(self, seconds: float) -> None:
         """Make the client and find the namespace, if that has not been done, and let no request take longer than this."""
@@ -202,9 +218,7 @@ class OciStore(Store):
             and not is_region(self._client.base_client.config["region"])
         )
 
-    def _failed(self, verb: str, path: str, error: t.Any, tries: int, seconds: float) -> AsyncJobError:
-        # Once a request was on its way and nothing came back, nobody knows.
-        doubt = verb in ("write", "remove") and isinstance(error, OSError)
+    def _failed(self, verb: str, path: str, error: t.Any, tries: int, seconds: float, *, doubt: bool) -> AsyncJobError:
         return AsyncJobError(
             f"Cannot {verb} {self.locate(path)} at {self._endpoint}: {_what(error)}"
             f"{f', tried {tries} times in {seconds:.0f} seconds' if tries > 1 else ''}."
@@ -226,10 +240,7 @@ class OciStore(Store):
             return "Check oci_region or oci_endpoint, the network, the proxy, and that the service is up; then run again"
         status = getattr(error, "status", 0)
         if status == 401:
-            return (
-                "Check the user, the fingerprint and the key of the profile, and the clock of this machine; renew a session with"
-                f" 'oci session refresh --profile {self._params['oci_profile']}'"
-            )
+            return _WHEN_REFUSED.get(auth_type_of(self._params), _WHEN_REFUSED[""]).format(self._params["oci_profile"])
         if status in (403, 404):
             return (
                 f"Check that the bucket {self._bucket!r} exists in the namespace {self._namespace!r}, and that a policy lets you read and"
@@ -271,6 +282,12 @@ def _what(error: t.Any) -> str:
     return f"HTTP {error.status} {error.code}: {error.message} (opc-request-id {error.request_id})"
 
 
+_WHEN_REFUSED = {
+    "api_key": "Check the user, the fingerprint and the key of the profile {!r}, and the clock of this machine",
+    "security_token": "The session may be over: oci session refresh --profile {}. Check the clock of this machine, too",
+    "": "Check that a dynamic group and a policy name this resource, and the clock of this machine",
+}
+
 # What the nested exceptions of the HTTP library say, and what it means
 _SIGNS = {
     "certificate_verify_failed": "the certificate of the endpoint is not trusted",
@@ -285,3 +302,4 @@ _SIGNS = {
     "remote end closed": "the connection was closed without an answer",
     "proxy": "the proxy did not connect",
 }
+_NEVER_SENT = (_SIGNS["connection refused"], _SIGNS["getaddrinfo"], _SIGNS["certificate_verify_failed"])

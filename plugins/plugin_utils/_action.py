@@ -109,7 +109,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
 
     def _params(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         self._base_directory = _base_directory(task_vars)
-        args = {_NAMES.get(option, option): value for option, value in self._task.args.items()}
+        args = self.arguments(task_vars)
         args.update(self._from_variables(task_vars, args))
         params = self.validated(self.spec, args)
         if params.get("job_name") is not None:
@@ -119,19 +119,28 @@ class StoreAction(ActionBase):  # type: ignore[misc]
                 params["playbook_name"] = str(task_vars["ansible_play_name"])
         return params
 
+    def arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The options that the task and module_defaults give, by their names rather than by their aliases."""
+        return {_NAMES.get(option, option): value for option, value in self._task.args.items()}
+
+    @property
+    def role(self) -> str:
+        """The name of the role that the task is in, less its collection. Empty if it is in none."""
+        return self._task._role.get_name().rpartition(".")[2] if self._task._role else ""
+
     def _from_variables(self, task_vars: dict[str, t.Any], args: dict[str, t.Any]) -> dict[str, t.Any]:
         """The store options that variables set: <role>_<option> inside a role of this collection, async_job_<option> everywhere.
 
         They stand between the options of the task, which beat them, and module_defaults, which they beat.
         """
         prefixes = ["async_job_"]
-        role = self._task._role.get_name().rpartition(".")[2] if self._task._role else ""
-        if role in _ROLES:
-            prefixes.insert(0, f"{role}_")
+        if self.role in _ROLES:
+            prefixes.insert(0, f"{self.role}_")
         names = {prefix + option: option for prefix in prefixes for option in STORE_OPTIONS if option in self.spec}
         templates = {name: task_vars[name] for name in names if name in task_vars}
         if not {names[name] for name in templates}.isdisjoint(args):
-            given = {_NAMES.get(option, option) for option in self._options_of_task()}
+            # What the task omits is not among the arguments.
+            given = args.keys() & {_NAMES.get(option, option) for option in self._options_of_task()}
             templates = {name: template for name, template in templates.items() if names[name] not in given}
         values: dict[str, t.Any] = {}
         for name, value in self._templar.template(templates).items():
