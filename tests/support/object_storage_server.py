@@ -77,9 +77,7 @@ TOKEN_PREFIX = "ST$"
 CLOCK_SKEW_SECONDS = 300
 MAX_NAME_BYTES = 1024
 MAX_LIST_LIMIT = 1000
-BUCKET_MISSING = (
-    "Either the bucket named '{}' does not exist in the namespace '{}' or you are not authorized to access it"
-)
+BUCKET_MISSING = "Either the bucket named '{}' does not exist in the namespace '{}' or you are not authorized to access it"
 
 
 class ServiceError(Exception):
@@ -517,9 +515,7 @@ class ObjectStorageService:
         name = self._checked_name(call.name)
         self._check_md5(headers["content-md5"], body)
         kept = {
-            key.lower(): value
-            for key, value in headers.items()
-            if key.lower() in self._KEPT_HEADERS or key.lower().startswith("opc-meta-")
+            key.lower(): value for key, value in headers.items() if key.lower() in self._KEPT_HEADERS or key.lower().startswith("opc-meta-")
         }
         new = StoredObject(body, {"content-type": "application/octet-stream", **kept})
         bucket.put(name, new, self._conditions(headers))
@@ -1126,9 +1122,7 @@ class ObjectStorageServer:
         self.pid: int = ready["pid"]
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def stop(self) -> None:

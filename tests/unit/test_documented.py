@@ -214,6 +214,7 @@ def test_options_of_a_role_are_used(role_files: Path, role_options: dict[str, Ya
     tasks = (role_files / role / "tasks/main.yml").read_text("utf-8")
     own = {name for name in role_options[role] if name[len(role) + 1 :] not in STORE_OPTIONS}
     first_task = yaml.safe_load(tasks)[0]
+    first_task = first_task.get("block", [first_task])[0]
     [arguments] = [value for key, value in first_task.items() if key.startswith(COLLECTION)]
     assert set(re.findall(rf"\b{role}_\w+", json.dumps(arguments))) <= own
     assert own <= set(re.findall(rf"\b{role}_\w+", tasks))

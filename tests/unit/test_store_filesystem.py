@@ -283,7 +283,8 @@ def test_an_obstacle_is_not_overwritten(store: FilesystemStore, root: Path, obst
 
 def test_an_obstacle_is_an_error_in_a_listing(store: FilesystemStore, root: Path, obstacle: str) -> None:
     """The other documents are listed."""
-    entries = list(store.entries())
+    with within(30):
+        entries = list(store.entries())
     assert [entry.path for entry in entries if entry.document is not None] == [OTHER]
     assert errors(entries).keys() == {PATH}
     assert obstacle in errors(entries)[PATH].lower()
