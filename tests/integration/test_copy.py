@@ -1,0 +1,150 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moving house: the playbook copy_records, from a directory to a bucket and back."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from controller import Controller, Ran
+from object_storage_server import ObjectStorageServer
+
+PLAYBOOK = "rstyczynski.ansible.copy_records"
+SOURCE = "source=state_dir=old"
+OLD = {"job_name": "job", "host": "host1", "ansible_job_id": "j1.1", "save_time": "2024-01-01T00:00:00Z", "metadata": {}}
+
+
+@pytest.fixture
+def service() -> Iterator[ObjectStorageServer]:
+    """An Object Storage service with a bucket."""
+    with ObjectStorageServer() as server:
+        yield server
+
+
+@pytest.fixture
+def destination(service: ObjectStorageServer) -> list[str]:
+    """The arguments that make the bucket the store to copy to."""
+    settings = {
+        "async_job_backend": "oci",
+        "async_job_oci_bucket": service.bucket,
+        "async_job_oci_config_file": service.config_file,
+        "async_job_oci_endpoint": service.endpoint,
+        "async_job_oci_retry_timeout": 2,
+    }
+    return [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
+
+
+def put(directory: Path, **fields: t.Any) -> dict[str, t.Any]:
+    """Write a record by hand."""
+    record = {**OLD, **fields}
+    file = directory / record["host"] / fields.get("playbook_name", "play") / f"{record['job_name']}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(record))
+    return record
+
+
+def records(service: ObjectStorageServer) -> dict[str, dict[str, t.Any]]:
+    """What the bucket holds."""
+    return {name: json.loads(content) for name, content in service.objects().items()}
+
+
+def copy(controller: Controller, *args: t.Any) -> Ran:
+    """Run the playbook."""
+    return controller.playbook(PLAYBOOK, "-e", SOURCE, *args)
+
+
+def test_a_dry_run_and_a_copy(controller: Controller, service: ObjectStorageServer, destination: list[str]) -> None:
+    """Without apply=true nothing is written, nor with it in check mode. A second copy has nothing to do. Fields survive."""
+    put(controller.project / "old", ours="survives")
+    put(controller.project / "old", host="ünï", job_name="a b", playbook_name="another", schema_version=1)
+    before = {path: path.read_bytes() for path in (controller.project / "old").rglob("*.json")}
+    for args in ([], ["-e", "apply=true", "--check"]):
+        assert "2 would be copied" in copy(controller, *destination, *args).ok().text
+        assert records(service) == {}
+    copied = copy(controller, *destination, "-e", "apply=true").ok()
+    assert f"From {controller.project}/old to oci://{service.bucket}/" in copied.text
+    assert '"2 copied"' in copied.text
+    assert records(service).keys() == {"host1/play/job.json", "ünï/another/a b.json"}
+    assert records(service)["host1/play/job.json"]["ours"] == "survives"
+    again = copy(controller, *destination, "-e", "apply=true").ok()
+    assert '"0 copied"' in again.text
+    assert '"2 were there already"' in again.text
+    assert again.recap("localhost")["changed"] == 0
+    assert {path: path.read_bytes() for path in (controller.project / "old").rglob("*.json")} == before
+
+
+def test_there_and_back(controller: Controller, service: ObjectStorageServer, destination: list[str]) -> None:
+    """What went into the bucket comes out of it, and is found by its name."""
+    put(controller.project / "old", playbook_name="test")
+    copy(controller, *destination, "-e", "apply=true").ok()
+    source = f"source=backend=oci,oci_bucket={service.bucket}"
+    environment = {"OCI_CONFIG_FILE": str(service.config_file), "ASYNC_JOB_OCI_ENDPOINT": service.endpoint}
+    controller.playbook(PLAYBOOK, "-e", source, "-e", "apply=true", env=environment).ok()
+    assert controller.record("job")["ansible_job_id"] == "j1.1"
+
+
+def test_what_is_left_alone(controller: Controller, service: ObjectStorageServer, destination: list[str]) -> None:
+    """What was saved later, and jobs that are just being started, in either place. What is older is replaced."""
+    old = controller.project / "old"
+    for name in ("newer", "older", "claimed_there"):
+        put(old, job_name=name)
+    put(old, job_name="claimed_here", status="starting", ansible_job_id="")
+    there = {
+        "newer": {**OLD, "job_name": "newer", "ansible_job_id": "j2.2", "save_time": "2024-01-01T00:00:01Z"},
+        "older": {**OLD, "job_name": "older", "ansible_job_id": "j0.0", "save_time": "2023-12-31T23:59:59Z"},
+        "claimed_there": {**OLD, "job_name": "claimed_there", "status": "prepared", "save_time": "2023-01-01T00:00:00Z"},
+    }
+    for name, record in there.items():
+        service.put(f"host1/play/{name}.json", json.dumps(record).encode())
+    ran = copy(controller, *destination, "-e", "apply=true").ok()
+    assert '"1 copied"' in ran.text
+    held = records(service)
+    assert held["host1/play/newer.json"] == there["newer"]
+    assert held["host1/play/claimed_there.json"] == there["claimed_there"]
+    assert held["host1/play/older.json"]["ansible_job_id"] == "j1.1"
+    assert "host1/play/claimed_here.json" not in held
+    for line in ("1 left alone, the destination has a newer one: ['host1/play/newer.json']", "2 left alone, being started"):
+        assert line in ran.text
+
+
+def test_what_cannot_be_read_is_named(controller: Controller, service: ObjectStorageServer, destination: list[str]) -> None:
+    """And fails the playbook. Everything else is copied."""
+    old = controller.project / "old"
+    put(old)
+    (old / "host1/play/broken.json").write_text("{")
+    service.put("host1/play/there.json", b"{")
+    put(old, job_name="there")
+    ran = copy(controller, *destination, "-e", "apply=true").failed()
+    assert "2 records were not copied" in ran.text
+    assert f"{old}/host1/play/broken.json" in ran.text
+    assert "host1/play/job.json" in records_that_parse(service)
+    assert service.objects()["host1/play/there.json"] == b"{"
+
+
+def records_that_parse(service: ObjectStorageServer) -> set[str]:
+    """The names of the objects that are JSON."""
+    return {name for name, content in service.objects().items() if content != b"{"}
+
+
+def test_an_interrupted_copy_goes_on(controller: Controller, service: ObjectStorageServer, destination: list[str]) -> None:
+    """The service goes away in the middle. The next run copies what is missing."""
+    for number in range(6):
+        put(controller.project / "old", job_name=f"job{number}")
+    service.inject("unavailable", prefix="host1/play/job3")
+    copy(controller, *destination, "-e", "apply=true").failed()
+    assert 0 < len(records(service)) < 6
+    service.clear_faults()
+    copy(controller, *destination, "-e", "apply=true").ok()
+    assert len(records(service)) == 6
+
+
+def test_settings_that_cannot_be(controller: Controller) -> None:
+    """The same place twice, and options that there are not."""
+    assert "are the same" in copy(controller, "-e", "async_job_state_dir=old").failed().text
+    assert "Unsupported parameters" in controller.playbook(PLAYBOOK, "-e", "source=directory=old").failed().text
+    assert "source" in controller.playbook(PLAYBOOK).failed().text
