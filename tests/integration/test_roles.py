@@ -807,7 +807,7 @@ def direct(**options: t.Any) -> list[Yaml]:
 
 def places(controller: Controller, *names: str) -> list[str]:
     """What tasks of the two roles, or of the two modules, show when these are their state directories."""
-    return [str(controller.project / name / "host1/test/backup.json") for name in names for _ in range(2)]
+    return [str(controller.project / name / "host1/test/backup.json") for name in names for _task in range(2)]
 
 
 def test_precedence_of_settings_in_the_roles(controller: Controller) -> None:

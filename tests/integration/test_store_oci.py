@@ -146,14 +146,10 @@ def store(part: Part) -> OciStore:
 
 def refused(action: Callable[[], t.Any], *mentioned: str) -> str:
     """The one paragraph that tells why an action failed, after making sure that it mentions all of these."""
-    try:
-        found = action()
-    except Conflict as error:
-        pytest.fail(f"it was taken for a conflict: {error}")
-    except AsyncJobError as error:
-        text = str(error)
-    else:
-        pytest.fail(f"it did not fail, and returned {found!r}")
+    with pytest.raises(AsyncJobError) as refusal:
+        action()
+    assert not isinstance(refusal.value, Conflict)
+    text = str(refusal.value)
     assert "\n" not in text
     for words in mentioned:
         assert words in text

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from pythons import pythons
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,23 +21,6 @@ MATRIX = {
     "2.19": ("3.13", "3.12", "3.11"),
     "2.21": ("3.14", "3.13", "3.12"),
 }
-
-
-def pythons() -> dict[str, Path]:
-    """The Python interpreters of this machine: those on the PATH, and those that pyenv has."""
-    directories = [Path(directory) for directory in os.environ["PATH"].split(os.pathsep)]
-    if shutil.which("pyenv"):
-        root = subprocess.run(["pyenv", "root"], check=True, capture_output=True, text=True).stdout.strip()
-        directories = [
-            *Path(root, "versions").glob("*/bin"),
-            *(directory for directory in directories if directory.name != "shims"),
-        ]
-    found: dict[str, Path] = {}
-    for directory in directories:
-        for version in {version for fitting in MATRIX.values() for version in fitting}:
-            if (directory / f"python{version}").exists():
-                found.setdefault(version, directory / f"python{version}")
-    return found
 
 
 def main() -> int:

@@ -9,11 +9,14 @@ pip into its virtual environments. Where it cannot, a stand-in does that with th
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from pythons import directories
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,10 +48,12 @@ def main() -> int:
                 (copy / name).chmod((ROOT / name).stat().st_mode)
         # Its own Python, whatever else there is
         command = [str(Path(sys.executable).with_name("ansible-test")), "sanity", "--color", "no", *sys.argv[1:]]
+        path = os.pathsep.join(map(str, [Path(sys.executable).parent, *directories()]))
         while True:
             done = subprocess.run(
                 command,
                 cwd=copy,
+                env={**os.environ, "PATH": path},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

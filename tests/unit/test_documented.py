@@ -124,7 +124,7 @@ def test_examples_of_a_module_are_valid_tasks(documented: dict[str, Yaml], modul
         assert task["name"]
         [action] = [key for key in task if "." in key]
         actions.append(action)
-        collection, _, name = action.rpartition(".")
+        collection, _dot, name = action.rpartition(".")
         if collection == COLLECTION:
             action_plugin = importlib.import_module(f"{PLUGINS}.action.{name}").ActionModule
             validator = ArgumentSpecValidator(action_plugin.spec, mutually_exclusive=action_plugin.mutually_exclusive)

@@ -520,9 +520,7 @@ def test_a_corrupt_record_stops_everything(jobs: Jobs, document: bytes) -> None:
     assert snapshot(jobs.root) == before
 
 
-@pytest.mark.parametrize(
-    "moved", [{"job_name": "other"}, {"playbook_name": "other"}, {"host": "other"}, {"job_name": "JOB"}], ids=lambda names: str(names)
-)
+@pytest.mark.parametrize("moved", [{"job_name": "other"}, {"playbook_name": "other"}, {"host": "other"}, {"job_name": "JOB"}], ids=str)
 def test_a_record_that_was_moved_by_hand_is_an_error(jobs: Jobs, moved: dict[str, t.Any]) -> None:
     """By the name it has now, and in a list. By its own name it is not there."""
     jobs.save("j1.1")
