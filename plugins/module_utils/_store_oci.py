@@ -58,8 +58,7 @@ class OciStore(Store):
             )
         if params["oci_namespace"] and not params["oci_namespace"].strip():
             raise AsyncJobError("oci_namespace is blank. Nothing was read or written. Leave it out, and the service is asked for it.")
-        endpoint = urlsplit(params["oci_endpoint"] or "https://default")
-        if endpoint.scheme not in ("http", "https") or not endpoint.hostname:
+        if not _is_url(params["oci_endpoint"] or "https://default"):
             raise AsyncJobError(f"oci_endpoint is {params['oci_endpoint']!r}. Nothing was read or written. Give a URL: https://<host>.")
         if re.search("[\r\n\0]", params["oci_prefix"]):
             raise AsyncJobError("oci_prefix holds a line break or NUL, which object names cannot. Nothing was read or written.")
@@ -247,6 +246,14 @@ class OciStore(Store):
                 " manage its objects (see the README)"
             )
         return "Run again later; if it stays so, ask Oracle's support with the opc-request-id"
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname)
+    except ValueError:
+        return False
 
 
 def _md5(content: bytes) -> str:

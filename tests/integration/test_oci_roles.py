@@ -366,7 +366,7 @@ def imports(controller: Controller, tmp_path: Path) -> Path:
 
 def test_the_other_backend_does_not_import_the_sdk(controller: Controller, imports: Path) -> None:
     """It takes its time, and need not be installed. A single task with this backend is noticed."""
-    listing = {INFO: {}}
+    listing: Yaml = {INFO: {}}
     run(controller, SAVE, LOAD, FOUND, listing, env={"ASYNC_JOB_BACKEND": "filesystem"}).ok()
     assert controller.record("job")["ansible_job_id"] == "j1.1"
     assert imports.read_text() == ""

@@ -1,7 +1,10 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the integration tests on several releases of ansible-core, each on the newest Python here that fits it."""
+"""Run the integration tests on several releases of ansible-core, each on the newest Python here that fits it.
+
+Options of pytest may be given, to run some of them.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,15 @@ MATRIX = {
     "2.21": ("3.14", "3.13", "3.12"),
 }
 
+# These don't touch ansible-core: to run them on its newest release is enough.
+WITHOUT_ANSIBLE = ("test_object_storage_server.py", "test_store_oci.py")
+
 
 def main() -> int:
     """Return 0 if all releases that have a fitting Python here have passed, and at least one has."""
     available = pythons()
     verdicts = {}
+    newest = [release for release, fitting in MATRIX.items() if not available.keys().isdisjoint(fitting)][-1]
     for release, fitting in MATRIX.items():
         version = next((version for version in fitting if version in available), None)
         if version is None:
@@ -41,9 +48,9 @@ def main() -> int:
             subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
             (environment / "complete").touch()
         path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            [python, "-m", "pytest", "-n", "2", "tests/integration"], cwd=ROOT, env={**os.environ, "PATH": path}, check=False
-        )
+        ignored = [f"--ignore=tests/integration/{name}" for name in WITHOUT_ANSIBLE if release != newest]
+        command = [python, "-m", "pytest", "-n", "2", *ignored, *(sys.argv[1:] or ["tests/integration"])]
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False)
         verdicts[release] = f"{'passed' if done.returncode == 0 else 'FAILED'} on Python {version}"
     print()
     for release, verdict in verdicts.items():
