@@ -80,9 +80,10 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         try:
             params = self._params(task_vars or {})
+            warnings = _state_dir_warnings(params)
+            result["warnings"] = warnings  # also if what follows fails
             result.update(self.work(params))
-            if warning := _state_dir_warning(params):
-                result["warnings"] = [*result.get("warnings", ()), warning]
+            result["warnings"] = [*warnings, *result["warnings"]]
         except AsyncJobError as error:
             result.update(failed=True, msg=str(error))
         return result
@@ -170,20 +171,20 @@ def _base_directory(task_vars: dict[str, t.Any]) -> str:
     return playbook_dir
 
 
-def _state_dir_warning(params: dict[str, t.Any]) -> str | None:
-    """A warning if the state directory goes away with this run."""
+def _state_dir_warnings(params: dict[str, t.Any]) -> list[str]:
+    """What to warn of if the state directory goes away with this run."""
     if params["backend"] != "filesystem":
-        return None
+        return []
     directory = os.path.join(os.path.realpath(params["state_dir"]), "")
     for doomed in _run_directories():
         if directory.startswith(os.path.join(os.path.realpath(doomed), "")):
-            return (
+            return [
                 f"The state directory {params['state_dir']} is below {doomed}, which AWX, Automation Platform or ansible-runner"
                 " removes after this run. The records of the jobs go with it, and the next run STARTS EVERY JOB A SECOND TIME."
                 " Set async_job_state_dir to a directory that stays (a volume mounted into the execution environment), or"
                 " async_job_backend to oci."
-            )
-    return None
+            ]
+    return []
 
 
 def _run_directories() -> t.Iterator[str]:
