@@ -8,6 +8,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _record
@@ -30,6 +31,8 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
     :arg check_mode: only say what would be copied
     """
     origin, destination = open_store(source, notify), open_store(params, notify)
+    if source["backend"] == "filesystem" and not os.path.isdir(source["state_dir"]):
+        raise AsyncJobError(f"The source {source['state_dir']} is not a directory. Nothing was copied. Correct state_dir of source.")
     if origin.locate() == destination.locate():
         raise AsyncJobError(f"The source and the destination are the same, {origin.locate()}. Nothing was copied.")
     outcomes: dict[str, list[str]] = {"copied": [], "identical": [], "newer": [], "starting": [], "changed_meanwhile": []}

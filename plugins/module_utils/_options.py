@@ -10,15 +10,24 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import os
 import typing as t
 
-from ansible.module_utils.basic import env_fallback
+from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 Spec = t.Dict[str, t.Dict[str, t.Any]]
 
 
 def _option(*environment: str, **spec: t.Any) -> dict[str, t.Any]:
-    return {"type": "str", "fallback": (env_fallback, list(environment)), **spec}
+    return {"type": "str", "fallback": (_environment, list(environment)), **spec}
+
+
+def _environment(*names: str, **_kwargs: t.Any) -> str:
+    """The first of these variables that says something. Pipelines set variables of secrets that there are not to nothing."""
+    for name in names:
+        if os.environ.get(name):
+            return os.environ[name]
+    raise AnsibleFallbackNotFound
 
 
 # Where the records are. Roles take each of these as <role>_<option>, and roles and modules as async_job_<option>.

@@ -29,6 +29,7 @@ _LOCK_FILE = ".lock"
 _TEMPORARY = ".tmp-"
 
 _LOCK_SECONDS = 60.0
+_ABANDONED_SECONDS = 3600.0
 
 # A record lock does not keep the threads of its own process apart, and closing the file anywhere in the process drops it.
 _THREADS = threading.Lock()
@@ -99,6 +100,7 @@ class FilesystemStore(Store):
                 _make_directory(made)
             with self._locked(path):
                 self._expect(path, self.read(path), expect)
+                _sweep(directory)
                 try:
                     _write_through(temporary, content)
                     os.rename(temporary, file)
@@ -250,6 +252,14 @@ def _make_directory(directory: str) -> None:
         return
     os.chmod(directory, 0o700)
     _sync_directory(os.path.dirname(directory))
+
+
+def _sweep(directory: str) -> None:
+    """Remove what writers of other records left when they were killed. A living one needs its file for an instant."""
+    with contextlib.suppress(OSError), os.scandir(directory) as scan:
+        for entry in scan:
+            if entry.name.startswith(_TEMPORARY) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_SECONDS:
+                os.unlink(entry.path)
 
 
 def _write_through(file: str, content: bytes) -> None:

@@ -22,6 +22,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import preload
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, STORE_OPTIONS, Spec
 
@@ -122,7 +123,13 @@ class StoreAction(ActionBase):  # type: ignore[misc]
 
     def arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """The options that the task and module_defaults give, by their names rather than by their aliases."""
-        return {_NAMES.get(option, option): value for option, value in self._task.args.items()}
+        args = {_NAMES.get(option, option): value for option, value in self._task.args.items()}
+        # Before 2.19, a template makes a list of the text "[1,2]", and a name of that again: "[1, 2]". Names are text.
+        for option in JobKey._fields:
+            template = getattr(self._task, "untemplated_args", {}).get(option)
+            if isinstance(template, str) and option in args:
+                args[option] = self._templar.template(template, convert_data=False)
+        return args
 
     @property
     def role(self) -> str:
