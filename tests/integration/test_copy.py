@@ -144,7 +144,9 @@ def test_an_interrupted_copy_goes_on(controller: Controller, service: ObjectStor
 
 
 def test_settings_that_cannot_be(controller: Controller) -> None:
-    """The same place twice, and options that there are not."""
+    """The same place twice, no place, options that there are not, and no source at all."""
+    assert "is not a directory" in copy(controller, "-e", "async_job_state_dir=new").failed().text
+    (controller.project / "old").mkdir()
     assert "are the same" in copy(controller, "-e", "async_job_state_dir=old").failed().text
     assert "Unsupported parameters" in controller.playbook(PLAYBOOK, "-e", "source=directory=old").failed().text
-    assert "source" in controller.playbook(PLAYBOOK).failed().text
+    assert "Say where the records are now" in controller.playbook(PLAYBOOK).failed().text

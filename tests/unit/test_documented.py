@@ -235,3 +235,16 @@ def test_ansible_doc_shows_the_roles(controller: Controller, role_files: Path, r
         for args in ([f"{COLLECTION}.{role}"], ["--roles-path", role_files, role], ["--playbook-dir", role_files.parent, role]):
             shown = controller.run("doc", "--type", "role", *args).ok()
             assert set(re.findall(rf"^[-=]? *({role}_\w+)", shown.output, flags=re.M)) >= options, args
+
+
+def test_an_empty_environment_variable_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pipelines set variables of secrets that there are not to the empty string."""
+    for spec in STORE_OPTIONS.values():
+        for variable in spec["fallback"][1]:
+            monkeypatch.setenv(variable, "")
+    validated = ArgumentSpecValidator(STORE_OPTIONS).validate({})
+    assert not validated.error_messages
+    defaults = {option: spec.get("default") for option, spec in STORE_OPTIONS.items() if spec["type"] != "path"}
+    assert {option: validated.validated_parameters[option] for option in defaults} == defaults
+    monkeypatch.setenv("ASYNC_JOB_OCI_BUCKET", "jobs")
+    assert ArgumentSpecValidator(STORE_OPTIONS).validate({}).validated_parameters["oci_bucket"] == "jobs"

@@ -667,3 +667,19 @@ for number in range(50):
             writer.kill()
             writer.wait()
     assert len(list(tmp_path.glob("*/state/host/play/*.json"))) == 150
+
+
+# --- What killed writers leave ----------------------------------------------------------------------------------------
+
+
+def test_what_killed_writers_left_is_swept(store: FilesystemStore, root: Path) -> None:
+    """By the next writer of any record in the same directory, once nobody can be writing it any more."""
+    store.write(OTHER, document())
+    directory = (root / OTHER).parent
+    abandoned, fresh = directory / ".tmp-abandoned", directory / ".tmp-fresh"
+    for file in (abandoned, fresh):
+        file.write_bytes(b"{")
+    os.utime(abandoned, (0, 0))
+    store.write(OTHER, document())
+    assert not abandoned.exists()
+    assert fresh.exists()
