@@ -55,7 +55,7 @@ matrix:
 	$(PYTHON) tests/support/matrix.py
 
 torture: .build/test-tools
-	TORTURE=1 $(BIN)/python -m pytest -n 2 -s tests/integration/test_worst_day.py
+	TORTURE=1 $(BIN)/python -m pytest -s tests/integration/test_worst_day.py tests/integration/test_store_oci.py
 
 bench: .build/test-tools .build/oci-cli/complete
 	$(BIN)/python tests/bench/bench.py --oci-cli $(CURDIR)/.build/oci-cli/bin/oci

@@ -109,6 +109,12 @@ class Part:
         """A store here. What it tells the user is in C(heard)."""
         return OciStore(validated(STORE_OPTIONS, **self.options(**changes)), notify or self.heard.append)
 
+    def warm(self, notify: Callable[[str], None], **changes: t.Any) -> OciStore:
+        """A store here that has been used before. To make its client takes more time than a request."""
+        store = self.store(notify, **changes)
+        store.read(OTHER)
+        return store
+
     def objects(self) -> dict[str, bytes]:
         """What the service holds here, by paths."""
         found = self.server.objects()
@@ -505,13 +511,19 @@ def test_a_fault_delays_and_does_no_harm(part: Part, store: OciStore, kind: str)
 
 
 class Meddler:
-    """Passes on what is sent to a server and back, and changes some bytes on their way: of requests, or of replies."""
+    """Passes on what is sent to a server and back.
 
-    def __init__(self, server: ObjectStorageServer, find: bytes, replace: bytes, *, times: int, replies: bool = False) -> None:
+    Changes some bytes on their way, of requests or of replies. While it is silent, it accepts connections, and that is all.
+    """
+
+    def __init__(
+        self, server: ObjectStorageServer, find: bytes = b"", replace: bytes = b"", *, times: int = 0, replies: bool = False
+    ) -> None:
         host, port = server.endpoint.removeprefix("http://").split(":")
         self._server = (host, int(port))
         self._find, self._replace = find, replace
         self.times = times
+        self.silent = False
         self._replies = replies
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._sockets = [self._listening]
@@ -539,6 +551,8 @@ class Meddler:
     def _pass(self, source: socket.socket, target: socket.socket, meddle: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if self.silent:
+                    continue
                 if meddle and self.times and self._find in data:
                     data = data.replace(self._find, self._replace)
                     self.times -= 1
@@ -586,20 +600,21 @@ CHECK = "Check oci_region or oci_endpoint, the network, the proxy"
 def test_a_refused_connection_is_an_error_in_time(part: Part) -> None:
     """It tells where it was looked, what happened, and what to check, and meanwhile that it is being tried again."""
     part.put(PATH, document())
+    heard: dict[str, list[str]] = {verb: [] for verb in OPERATIONS}
+    stores = {verb: part.warm(heard[verb].append, oci_retry_timeout=2) for verb in OPERATIONS}
     part.server.inject("refuse")
 
     def check(verb: str, operation: Operation) -> None:
-        heard: list[str] = []
-        store = part.store(notify=heard.append, oci_retry_timeout=2)
-        where = store.locate("" if verb == "list" else PATH)
+        where = stores[verb].locate("" if verb == "list" else PATH)
         begin = time.monotonic()
-        text = refused(lambda: operation(store), f"Cannot {verb} {where}", part.server.endpoint, "refused", CHECK)
+        text = refused(lambda: operation(stores[verb]), f"Cannot {verb} {where}", part.server.endpoint, "refused", CHECK)
         assert time.monotonic() - begin < 3
         assert len(text) < 700
         assert "Nothing was changed" in text
         assert "opc-request-id" not in text
-        assert len(heard) == 1
-        assert heard[0].startswith(f"{where}: the connection was refused. Trying again")
+        assert len(heard[verb]) == 1
+        assert heard[verb][0].startswith(f"{where}: the connection was ")
+        assert "Trying again" in heard[verb][0]
 
     each(check)
     part.server.clear_faults()
@@ -609,37 +624,39 @@ def test_a_refused_connection_is_an_error_in_time(part: Part) -> None:
 @pytest.mark.parametrize("read_timeout", [0.5, 15.0])
 def test_a_service_that_never_answers_is_an_error_in_time(part: Part, read_timeout: float) -> None:
     """The time is that of all tries together, however long one of them might take."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    heard: dict[str, list[str]] = {verb: [] for verb in OPERATIONS}
+    with Meddler(part.server) as meddler:
+        options = {"oci_endpoint": meddler.endpoint, "oci_retry_timeout": 2, "oci_read_timeout": read_timeout}
+        stores = {verb: part.warm(heard[verb].append, **options) for verb in OPERATIONS}
+        meddler.silent = True
 
         def check(verb: str, operation: Operation) -> None:
-            heard: list[str] = []
-            store = part.store(notify=heard.append, oci_endpoint=endpoint, oci_retry_timeout=2, oci_read_timeout=read_timeout)
-            where = store.locate("" if verb == "list" else PATH)
+            where = stores[verb].locate("" if verb == "list" else PATH)
             begin = time.monotonic()
-            text = refused(lambda: operation(store), f"Cannot {verb} {where}", endpoint, "no answer came in time", CHECK)
+            text = refused(lambda: operation(stores[verb]), f"Cannot {verb} {where}", meddler.endpoint, "no answer came in time", CHECK)
             assert time.monotonic() - begin < 3
             assert ("It is not known whether the change arrived" in text) is (verb in ("write", "remove"))
             # A single try that takes all the time there is leaves nothing to tell.
-            assert len(heard) == (read_timeout < 2)
+            assert len(heard[verb]) == (read_timeout < 2)
 
         each(check)
+    assert part.objects() == {}
 
 
 def test_a_service_that_is_always_overloaded_is_an_error_in_time(part: Part) -> None:
     """With what its operators need to find the request."""
     part.put(PATH, document())
+    heard: dict[str, list[str]] = {verb: [] for verb in OPERATIONS}
+    stores = {verb: part.warm(heard[verb].append, oci_retry_timeout=2) for verb in OPERATIONS}
     part.inject("unavailable")
 
     def check(verb: str, operation: Operation) -> None:
-        heard: list[str] = []
-        store = part.store(notify=heard.append, oci_retry_timeout=2)
-        where = store.locate("" if verb == "list" else PATH)
+        where = stores[verb].locate("" if verb == "list" else PATH)
         begin = time.monotonic()
-        text = refused(lambda: operation(store), f"Cannot {verb} {where}", part.server.endpoint, "HTTP 503 ServiceUnavailable", "Run again")
+        text = refused(lambda: operation(stores[verb]), f"Cannot {verb} {where}", part.server.endpoint, "HTTP 503", "Run again later")
         assert time.monotonic() - begin < 3
         assert re.search(r"opc-request-id iad-1:\S+\)", text)
-        assert len(heard) == 1
+        assert len(heard[verb]) == 1
 
     each(check)
 
