@@ -14,6 +14,8 @@ PYTHON ?= python3
 VENV := .build/venv
 BIN := $(CURDIR)/$(VENV)/bin
 COLLECTIONS := $(CURDIR)/.build/collections
+# The scenario that needs a host of tests/support/hosts.sh
+MOLECULE_ON_HOSTS := scenario_04_crash_detection
 # What the artifact is made of
 SOURCES := $(shell find galaxy.yml README.md meta playbooks plugins roles -type f -not -name '*.pyc')
 
@@ -36,7 +38,12 @@ integration: .build/test-tools
 	$(BIN)/python -m pytest -n 2 tests/integration
 
 molecule: .build/test-tools .build/collection
-	cd extensions && ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) molecule test --all
+	cd extensions && export ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) && if obstacle=$$(../tests/support/hosts.sh check); then \
+	  molecule test --all; \
+	else \
+	  molecule test --all --exclude $(MOLECULE_ON_HOSTS) && \
+	  echo "Left out, for want of managed hosts: $(MOLECULE_ON_HOSTS). $$obstacle" && [ -z "$$CI" ]; \
+	fi
 
 lint: .build/test-tools .build/collection
 	ruff check .
@@ -55,7 +62,7 @@ matrix:
 	$(PYTHON) tests/support/matrix.py
 
 torture: .build/test-tools
-	TORTURE=1 $(BIN)/python -m pytest -s tests/integration/test_worst_day.py tests/integration/test_store_oci.py
+	TORTURE=1 $(BIN)/python -m pytest -s tests/integration/test_worst_day.py tests/integration/test_store_oci.py tests/integration/test_fault_table.py
 
 bench: .build/test-tools .build/oci-cli/complete
 	$(BIN)/python tests/bench/bench.py --oci-cli $(CURDIR)/.build/oci-cli/bin/oci

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+pytest.register_assert_rewrite("faults")
+
+import faults  # noqa: E402
 from controller import Controller, build_and_install  # noqa: E402
+from hosts import Hosts, obstacle  # noqa: E402
 
 _ENVIRONMENT = "RSTYCZYNSKI_ANSIBLE_TEST_COLLECTIONS"
+_NO_HOSTS = "no managed hosts: "
 _installed: list[tempfile.TemporaryDirectory[str]] = []
 
 
@@ -28,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[_ENVIRONMENT] = _installed[0].name
         build_and_install(ROOT, Path(_installed[0].name))
     sys.path.insert(0, os.environ[_ENVIRONMENT])
+    config.pluginmanager.register(faults, "faults")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -47,3 +54,32 @@ def collections() -> Path:
 def controller(tmp_path: Path, collections: Path) -> Controller:
     """A controller with a home directory and a project directory of its own."""
     return Controller(tmp_path, collections)
+
+
+@pytest.fixture(scope="session")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """Two managed hosts for this worker."""
+    if obstacle():
+        # A test that CI leaves out is a test that nobody runs.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(_NO_HOSTS + obstacle())
+    with Hosts(2, tmp_path_factory.mktemp("hosts")) as hosts:
+        yield hosts
+
+
+@pytest.fixture
+def hosts(rig: Hosts) -> Iterator[Hosts]:
+    """Two managed hosts, whole and new at the beginning of each test."""
+    yield rig
+    rig.renew(*rig.names)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Say at the very end what was left out for want of managed hosts. Skipped tests are easily overlooked."""
+    yield
+    left_out = [report for report in terminalreporter.stats.get("skipped", []) if _NO_HOSTS in str(report.longrepr)]
+    if left_out:
+        terminalreporter.section("left out for want of managed hosts", bold=True, yellow=True)
+        for report in left_out:
+            terminalreporter.write_line(report.nodeid)
+        terminalreporter.write_line(f"Tests that did not run: {len(left_out)}. {obstacle()}", bold=True, yellow=True)

@@ -16,5 +16,5 @@ class ActionModule(StoreAction):
     spec = _copy.ARGUMENT_SPEC
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        source = self.validated(STORE_OPTIONS, params["source"])
+        source = self.validated(STORE_OPTIONS, _copy.source_options(params["source"]))
         return _copy.run(params, source=source, check_mode=self._task.check_mode, notify=self.notify)

@@ -22,4 +22,7 @@ class ActionModule(StoreAction):
         return args
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        become = self._connection.become
+        if become is not None and params["ansible_job_id"] is not None and params["become_user"] is None:
+            params["become_user"] = become.get_option("become_user")
         return _state.run(params, check_mode=self._task.check_mode, async_dir=self.async_dir, notify=self.notify)

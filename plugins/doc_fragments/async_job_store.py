@@ -32,7 +32,7 @@ options:
   oci_bucket:
     description:
       - With O(backend=oci), the name of the bucket. It has to exist.
-      - Environment variable E(ASYNC_JOB_OCI_BUCKET).
+      - Environment variable E(ASYNC_JOB_OCI_BUCKET), or else E(OCI_BUCKET).
     type: str
     aliases: [bucket_name]
   oci_namespace:
@@ -108,20 +108,20 @@ options:
     aliases: [cert_bundle]
   oci_connect_timeout:
     description:
-      - With O(backend=oci), how long to wait for a connection, in seconds.
+      - With O(backend=oci), how long to wait for a connection, in seconds. More than V(0).
       - Environment variable E(ASYNC_JOB_OCI_CONNECT_TIMEOUT).
     type: float
     default: 5.0
   oci_read_timeout:
     description:
-      - With O(backend=oci), how long to wait for an answer, in seconds.
+      - With O(backend=oci), how long to wait for an answer, in seconds. More than V(0).
       - Environment variable E(ASYNC_JOB_OCI_READ_TIMEOUT).
     type: float
     default: 15.0
   oci_retry_timeout:
     description:
       - With O(backend=oci), how long to go on trying when the service does not answer or is overloaded, in seconds,
-        all tries together. Then the task fails.
+        all tries together. Then the task fails. With V(0), it is tried only once.
       - Environment variable E(ASYNC_JOB_OCI_RETRY_TIMEOUT).
     type: float
     default: 30.0

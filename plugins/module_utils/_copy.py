@@ -12,7 +12,7 @@ import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _record
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._info import record_of, saved_at
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
@@ -21,6 +21,25 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._state import 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Entry, Notify, Store, nobody, open_store
 
 ARGUMENT_SPEC: Spec = {"source": {"type": "dict", "required": True}, **STORE_OPTIONS}
+
+
+def source_options(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The options of the source, with the backend that they speak of.
+
+    Without that, the environment would choose it, which speaks of the destination as often as not.
+
+    :arg given: what the user says, by the names of options or by their aliases
+    """
+    names = {
+        "filesystem": ["state_dir"],
+        "oci": ["oci_bucket", *STORE_OPTIONS["oci_bucket"]["aliases"]],
+    }
+    backends = [backend for backend, options in names.items() if any(given.get(option) for option in options)]
+    if given.get("backend") or not backends:
+        return given
+    if len(backends) > 1:
+        raise AsyncJobError("The source has both a state_dir and a bucket. Nothing was copied. Say its backend: filesystem or oci.")
+    return {**given, "backend": backends[0]}
 
 
 def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool, notify: Notify = nobody) -> dict[str, t.Any]:
@@ -37,13 +56,19 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
         raise AsyncJobError(f"The source and the destination are the same, {origin.locate()}. Nothing was copied.")
     outcomes: dict[str, list[str]] = {"copied": [], "identical": [], "newer": [], "starting": [], "changed_meanwhile": []}
     failures = []
-    for entry in origin.entries():
-        try:
-            outcome = _copy(entry, origin, destination, check_mode=check_mode)
-        except AsyncJobError as error:
-            failures.append({"state_file": origin.locate(entry.path), "msg": str(error)})
-        else:
-            outcomes[outcome].append(entry.path)
+    stopped = ""
+    try:
+        for entry in origin.entries():
+            try:
+                outcome = _copy(entry, origin, destination, check_mode=check_mode)
+            except StoreUnavailable:
+                raise
+            except AsyncJobError as error:
+                failures.append({"state_file": origin.locate(entry.path), "msg": str(error)})
+            else:
+                outcomes[outcome].append(entry.path)
+    except StoreUnavailable as error:
+        stopped = f"{error} The copy has ended there. Run it again, and it goes on with what is missing."
     result: dict[str, t.Any] = {
         "changed": bool(outcomes["copied"]),
         "source": origin.locate(),
@@ -52,7 +77,9 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
         "warnings": [*origin.warnings, *destination.warnings],
         **outcomes,
     }
-    if failures:
+    if stopped:
+        result.update(failed=True, msg=stopped)
+    elif failures:
         result.update(
             failed=True,
             msg=f"{len(failures)} records were not copied from {origin.locate()} to {destination.locate()}; they are in 'failures'."

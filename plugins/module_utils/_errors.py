@@ -16,6 +16,16 @@ class AsyncJobError(Exception):
     holds a credential or the content of a record.
     """
 
+    in_doubt = False
+    """Whether a change may have been made all the same: its answer was lost, or told nothing."""
+
+
+class StoreUnavailable(AsyncJobError):
+    """The store as a whole cannot be used: its service is away, or refuses us, or the settings are wrong.
+
+    Other documents would fare no better, so that nobody need try them.
+    """
+
 
 class Conflict(AsyncJobError):
     """A conditional write or delete found another version of the document than the one it expected."""

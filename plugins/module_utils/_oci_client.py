@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import http.client
+import math
 import os
-import socket
+import re
 import ssl
 import typing as t
+import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, StoreUnavailable
 
 if t.TYPE_CHECKING:
     from oci.object_storage import ObjectStorageClient
@@ -36,13 +39,41 @@ _PRINCIPALS = ("instance_principal", "resource_principal", "oke_workload_identit
 
 # Where a compute instance asks who it is
 # (https://docs.oracle.com/en-us/iaas/Content/Compute/Tasks/gettingmetadata.htm).
-_METADATA_SERVICE = "http://169.254.169.254"
+_METADATA_SERVICE = "http://169.254.169.254/opc/v2"
+
+# What keys, tokens and configuration files hold, and paths do not.
+_LONGEST_PATH = 255
+_NO_PATH = re.compile(r"BEGIN |PRIVATE KEY|pass_phrase|ocid1\.|\\[nr]|^\s*[\[{]")
 
 
 def preload() -> None:
-    """Import the SDK, if there is one: 0.2 seconds, to be spent once rather than in every worker process."""
-    with contextlib.suppress(ImportError):  # make_client() says it, where somebody listens
-        import oci  # noqa: F401
+    """Import the SDK, if there is one: half a second, to be spent once rather than in every worker process."""
+    with contextlib.suppress(AsyncJobError):  # make_client() says it, where somebody listens
+        _sdk()
+
+
+def _sdk() -> t.Any:
+    try:
+        import oci.object_storage
+    except KeyboardInterrupt:
+        raise
+    except ImportError as error:
+        raise StoreUnavailable(
+            f"The backend 'oci' needs the Python package 'oci' on the controller: {brief(error)}. Nothing was read or written."
+            " Install it for the Python that runs Ansible, for example: python3 -m pip install oci"
+        ) from error
+    except BaseException as error:  # extension modules among what it imports raise what is no Exception
+        raise StoreUnavailable(
+            f"The Python package 'oci' on the controller is broken, to import it raises {type(error).__name__}: {brief(error)}."
+            " Nothing was read or written. Install it anew (python3 -m pip install --force-reinstall oci) for the Python that runs Ansible."
+        ) from error
+    return oci
+
+
+def brief(text: t.Any) -> str:
+    """A text of somebody else in one line of tolerable length, such as the page that a proxy answers with."""
+    line = " ".join(str(text).split()).rstrip(".")
+    return line if len(line) <= 200 else line[:200] + "..."
 
 
 def make_client(params: dict[str, t.Any]) -> ObjectStorageClient:
@@ -51,25 +82,19 @@ def make_client(params: dict[str, t.Any]) -> ObjectStorageClient:
     :arg params: validated values of the options in C(_options.STORE_OPTIONS)
     :raises AsyncJobError: if the configuration or the credentials are not right
     """
-    try:
-        import oci
-    except ImportError as error:
-        raise AsyncJobError(
-            f"The backend 'oci' needs the Python package 'oci' on the controller: {error}. Nothing was read or written."
-            " Install it for the Python that runs Ansible, for example: python3 -m pip install oci"
-        ) from error
+    oci = _sdk()
     auth_type = auth_type_of(params)
     config = dict(oci.config.DEFAULT_CONFIG) if auth_type in _PRINCIPALS else _config(oci, params)
     for setting in ("region", "tenancy"):
         if params[f"oci_{setting}"]:
-            config[setting] = params[f"oci_{setting}"]
+            config[setting] = params[f"oci_{setting}"].strip()
     signer = _api_key_signer(oci, params, config) if auth_type == "api_key" else _signer(oci, auth_type, params, config)
     config["region"] = config.get("region") or getattr(signer, "region", None) or ""
     if not params["oci_endpoint"] and not config["region"]:
-        raise AsyncJobError(
-            "No OCI region is given. Nothing was read or written. Set oci_region, OCI_REGION, or 'region' in the"
-            f" profile {params['oci_profile']!r} of {params['oci_config_file']}."
+        profile = (
+            "" if auth_type in _PRINCIPALS else f", or 'region' in the profile {params['oci_profile']!r} of {params['oci_config_file']}"
         )
+        raise StoreUnavailable(f"No OCI region is given. Nothing was read or written. Set oci_region or OCI_REGION{profile}.")
     client = oci.object_storage.ObjectStorageClient(
         config,
         signer=signer,
@@ -93,18 +118,21 @@ def auth_type_of(params: dict[str, t.Any]) -> str:
     try:
         parser.read(params["oci_config_file"], encoding="utf-8")
         profile = parser[params["oci_profile"]]
-    except (KeyError, OSError, UnicodeDecodeError, configparser.Error):
+    except (KeyError, OSError, ValueError, configparser.Error):
         return "api_key"  # whatever is wrong there is said when the profile is read
     if "authentication_type" in profile:
         return "instance_obo_user"
-    if "security_token_file" in profile and "user" not in profile and "OCI_USER_ID" not in os.environ:
+    if "security_token_file" in profile and "user" not in profile and not os.environ.get("OCI_USER_ID"):
         return "security_token"
     return "api_key"
 
 
 def _config(oci: t.Any, params: dict[str, t.Any]) -> dict[str, t.Any]:
     """The profile of the configuration file, under what the environment sets."""
+    _path(params["oci_config_file"], "oci_config_file, or OCI_CONFIG_FILE,")
     environment = {setting: os.environ[name] for setting, name in _ENVIRONMENT.items() if os.environ.get(name)}
+    # Variables made from files and by commands end with a line break. A pass phrase is taken as it is.
+    environment.update({setting: value.strip() for setting, value in environment.items() if setting != "pass_phrase"})
     if {"user", "fingerprint", "key_file"} <= environment.keys() and not os.path.exists(params["oci_config_file"]):
         return {**oci.config.DEFAULT_CONFIG, **environment}
     parser = configparser.ConfigParser(interpolation=None)
@@ -129,51 +157,95 @@ def _config(oci: t.Any, params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _misconfigured(params: dict[str, t.Any], why: str, what_to_do: str) -> AsyncJobError:
-    return AsyncJobError(
+    return StoreUnavailable(
         f"Cannot authenticate to OCI with the profile {params['oci_profile']!r} of {params['oci_config_file']}: {why}."
         f" Nothing was read or written. {what_to_do}."
     )
 
 
-def _private_key(oci: t.Any, params: dict[str, t.Any], config: dict[str, t.Any]) -> t.Any:
-    """The private key of the profile."""
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+def _path(value: str, name: str) -> str:
+    """The path that a setting holds, safe to be shown. A C(~) at its beginning is replaced.
 
-    not_rsa = _misconfigured(
-        params,
-        "the private key cannot be read: it is damaged, of another kind, or its pass phrase is wrong",
-        "It has to be an RSA key in PEM format. Correct key_file, or the pass phrase",
-    )
-    try:
-        key = oci.signer.load_private_key_from_file(os.path.expanduser(config["key_file"]), config.get("pass_phrase"))
-    except (KeyError, OSError) as error:
+    Pipelines put the text of a file, a private key for example, where its path belongs. Nobody else may see it.
+
+    :arg name: the setting, for the error
+    """
+    path = os.path.expanduser(value)
+    if not os.path.exists(path) and (len(path) > _LONGEST_PATH or not path.isprintable() or _NO_PATH.search(path)):
+        raise StoreUnavailable(
+            f"{name} holds a text where the path of a file belongs. The text is not shown here. Nothing was read or written."
+            " Write it into a file that only you can read, and give the path of that file."
+        )
+    return path
+
+
+def _source(params: dict[str, t.Any], setting: str) -> str:
+    """What the user has to correct if a setting of the configuration is wrong."""
+    variable = _ENVIRONMENT.get(setting, "")
+    if os.environ.get(variable):
+        return variable
+    return f"oci_{setting}, or OCI_{setting.upper()}" if params.get(f"oci_{setting}") else "the profile"
+
+
+def _file_of(params: dict[str, t.Any], config: dict[str, t.Any], setting: str) -> str:
+    """The path of the file that a setting of the configuration names."""
+    if not config.get(setting):
+        raise _misconfigured(params, f"it has no {setting}", f"Name that file in the profile, as {setting}")
+    source = _source(params, setting)
+    return _path(config[setting], source if source.startswith("OCI_") else f"{setting} of the profile {params['oci_profile']!r}")
+
+
+def _private_key(oci: t.Any, params: dict[str, t.Any], config: dict[str, t.Any], load: t.Callable[[str], t.Any]) -> t.Any:
+    """What C(load) makes of the key file, or what is wrong with that."""
+    if config.get("key_content") and not config.get("key_file"):
         raise _misconfigured(
             params,
-            f"the key file {config.get('key_file', '(none is named)')} cannot be read",
-            "Correct key_file in the profile, OCI_USER_KEY_FILE, or the mode of the file",
+            "it has key_content, which is not supported",
+            "Write the key into a file that only you can read, and name that file with key_file",
+        )
+    path = _file_of(params, config, "key_file")
+    key = f"the private key {path} (from {_source(params, 'key_file')})"
+    try:
+        return load(path)
+    except OSError as error:
+        raise _misconfigured(
+            params, f"{key} cannot be read", "Correct key_file in the profile, OCI_USER_KEY_FILE, or the mode of the file"
         ) from error
     except oci.exceptions.MissingPrivateKeyPassphrase as error:
-        raise _misconfigured(
-            params, "the private key is encrypted", "Set OCI_USER_KEY_PASS_PHRASE, or 'pass_phrase' in the profile"
-        ) from error
+        raise _misconfigured(params, f"{key} is encrypted", "Set OCI_USER_KEY_PASS_PHRASE, or 'pass_phrase' in the profile") from error
     except (oci.exceptions.InvalidPrivateKey, ValueError) as error:
-        raise not_rsa from error
+        raise _misconfigured(
+            params,
+            f"{key} cannot be used: it is damaged, of another kind, or its pass phrase (from {_source(params, 'pass_phrase')}) is wrong",
+            "It has to be an RSA key in PEM format. Correct key_file, or the pass phrase",
+        ) from error
+
+
+def _rsa(key: t.Any) -> t.Any:
+    """The private key, if it is of the only kind that can sign requests."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
     if not isinstance(key, RSAPrivateKey):
-        raise not_rsa
+        raise ValueError("not an RSA key")
     return key
 
 
 def _api_key_signer(oci: t.Any, params: dict[str, t.Any], config: dict[str, t.Any]) -> t.Any:
-    _private_key(oci, params, config)  # says what is wrong with it
     try:
         oci.config.validate_config({"region": "given later", **config})
     except oci.exceptions.InvalidConfig as error:
         problems = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
         words = ", ".join(f"{setting} is {what}" for setting, what in problems.items())
-        raise _misconfigured(params, words or "it is not complete", "Correct the profile") from error
-    return oci.signer.Signer(
-        config["tenancy"], config["user"], config["fingerprint"], os.path.expanduser(config["key_file"]), config.get("pass_phrase")
-    )
+        sources = sorted({_source(params, setting) for setting in problems}) or ["the profile"]
+        raise _misconfigured(params, words or "it is not complete", f"Correct {' and '.join(sources)}") from error
+
+    def load(path: str) -> t.Any:
+        # It loads the key, which takes 30 milliseconds: not to be done twice.
+        signer = oci.signer.Signer(config["tenancy"], config["user"], config["fingerprint"], path, config.get("pass_phrase"))
+        _rsa(signer.private_key)
+        return signer
+
+    return _private_key(oci, params, config, load)
 
 
 _WHAT_TO_DO = {
@@ -193,33 +265,69 @@ def _signer(oci: t.Any, auth_type: str, params: dict[str, t.Any], config: dict[s
         raise
     except Exception as error:
         # Each of these signers has exceptions of its own, and their texts may quote what it could not use: a key or a token.
-        profile = "" if auth_type in _PRINCIPALS else f" and the profile {params['oci_profile']!r} of {params['oci_config_file']}"
-        raise AsyncJobError(
-            f"Cannot authenticate to OCI with oci_auth_type {auth_type!r}{profile} ({type(error).__name__}). Nothing was read or"
-            f" written. {_WHAT_TO_DO[auth_type]}."
-        ) from error
+        raise _no_principal(auth_type, params, type(error).__name__) from error
+
+
+def _no_principal(auth_type: str, params: dict[str, t.Any], why: str) -> AsyncJobError:
+    profile = "" if auth_type in _PRINCIPALS else f" and the profile {params['oci_profile']!r} of {params['oci_config_file']}"
+    return StoreUnavailable(
+        f"Cannot authenticate to OCI with oci_auth_type {auth_type!r}{profile}: {why}. Nothing was read or written."
+        f" {_WHAT_TO_DO[auth_type]}."
+    )
 
 
 def _principal_signer(oci: t.Any, auth_type: str, params: dict[str, t.Any], config: dict[str, t.Any]) -> t.Any:
     signers = oci.auth.signers
     none = oci.retry.NoneRetryStrategy()
     if auth_type == "security_token":
-        with open(os.path.expanduser(config["security_token_file"]), encoding="ascii") as file:
-            token = file.read().strip()
-        return signers.SecurityTokenSigner(token, _private_key(oci, params, config))
+        token = _token(auth_type, params, config, "security_token_file")
+
+        def load(path: str) -> t.Any:
+            return _rsa(oci.signer.load_private_key_from_file(path, config.get("pass_phrase")))
+
+        return signers.SecurityTokenSigner(token, _private_key(oci, params, config, load))
     if auth_type == "resource_principal":
         return signers.get_resource_principals_signer()
     if auth_type == "oke_workload_identity":
         return signers.get_oke_workload_identity_resource_principal_signer(retry_strategy=none)
-    # The signer would wait for minutes where there is no metadata service.
-    metadata = urlsplit(os.environ.get("OCI_METADATA_BASE_URL", _METADATA_SERVICE))
-    socket.create_connection((metadata.hostname, metadata.port or 80), timeout=params["oci_connect_timeout"]).close()
     bounds = {"retry_strategy": none, "federation_client_retry_strategy": none}
     if auth_type == "instance_principal":
+        _ask_metadata_service(auth_type, params)
         return signers.InstancePrincipalsSecurityTokenSigner(**bounds)
-    with open(os.path.expanduser(config["delegation_token_file"]), encoding="ascii") as file:
-        token = file.read().strip()
+    token = _token(auth_type, params, config, "delegation_token_file")
+    _ask_metadata_service(auth_type, params)
     return signers.InstancePrincipalsDelegationTokenSigner(delegation_token=token, **bounds)
+
+
+def _token(auth_type: str, params: dict[str, t.Any], config: dict[str, t.Any], setting: str) -> str:
+    """The token in the file that this setting of the profile names."""
+    if not config.get(setting):
+        raise _no_principal(auth_type, params, f"the profile has no {setting}")
+    path = _file_of(params, config, setting)
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            token = file.read().strip()
+    except OSError as error:
+        raise _no_principal(auth_type, params, f"the {setting} {path} cannot be read ({error.strerror})") from error
+    # It goes into an HTTP header, and the HTTP library quotes what does not fit there.
+    if not re.fullmatch("[!-~]+", token):
+        raise _no_principal(auth_type, params, f"the {setting} {path} does not hold a token, which is one line without blanks")
+    return token
+
+
+def _ask_metadata_service(auth_type: str, params: dict[str, t.Any]) -> None:
+    """Make sure that it answers. The signer would wait for a minute or more, whatever the user says."""
+    base = os.environ.get("OCI_METADATA_BASE_URL", "").strip() or _METADATA_SERVICE
+    # No single answer of it may take longer than the shortest time that the user gives. It is next to us.
+    seconds = min(params["oci_connect_timeout"], params["oci_read_timeout"], params["oci_retry_timeout"] or math.inf)
+    try:
+        request = urllib.request.Request(f"{base}/instance/region", headers={"Authorization": "Bearer Oracle"})
+        # Like the signer, by the proxy of the environment if there is one
+        urllib.request.build_opener().open(request, timeout=seconds).close()
+    except urllib.error.HTTPError as error:
+        raise _no_principal(auth_type, params, f"the metadata service at {base} answers with HTTP {error.code}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _no_principal(auth_type, params, f"the metadata service at {base} does not answer") from error
 
 
 def _set_up_session(client: ObjectStorageClient, params: dict[str, t.Any]) -> None:
@@ -230,15 +338,17 @@ def _set_up_session(client: ObjectStorageClient, params: dict[str, t.Any]) -> No
     """
     bundle = params["oci_cert_bundle"] or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
     if bundle is not None:
+        bundle = _path(bundle, "oci_cert_bundle, OCI_ANSIBLE_CERT_BUNDLE, or REQUESTS_CA_BUNDLE")
         try:
             ssl.create_default_context(capath=bundle) if os.path.isdir(bundle) else ssl.create_default_context(cafile=bundle)
         except OSError as error:  # an SSLError is one
-            raise AsyncJobError(
+            raise StoreUnavailable(
                 f"The certificate bundle {bundle} cannot be used: {error.strerror or 'it holds no certificates'}. Nothing was read or"
                 " written. Correct oci_cert_bundle, OCI_ANSIBLE_CERT_BUNDLE, or REQUESTS_CA_BUNDLE."
             ) from error
     session = client.base_client.session
     session.trust_env = False
+    session.max_redirects = 0  # the service does not redirect; whoever does is not to see what we send
     session.verify = bundle or True
     host = urlsplit(client.base_client.endpoint).hostname or ""
     session.proxies = {} if urllib.request.proxy_bypass(host) else urllib.request.getproxies()

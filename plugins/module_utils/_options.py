@@ -35,7 +35,7 @@ def _environment(*names: str, **_kwargs: t.Any) -> str:
 STORE_OPTIONS: Spec = {
     "backend": _option("ASYNC_JOB_BACKEND", choices=["filesystem", "oci"], default="filesystem"),
     "state_dir": _option("ASYNC_JOB_STATE_DIR", type="path", default=".ansible_async_state"),
-    "oci_bucket": _option("ASYNC_JOB_OCI_BUCKET", aliases=["bucket_name"]),
+    "oci_bucket": _option("ASYNC_JOB_OCI_BUCKET", "OCI_BUCKET", aliases=["bucket_name"]),
     "oci_namespace": _option("ASYNC_JOB_OCI_NAMESPACE", aliases=["namespace_name"]),
     "oci_prefix": _option("ASYNC_JOB_OCI_PREFIX", default=""),
     "oci_auth_type": _option(

@@ -54,6 +54,13 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "claim": dict,
     "fingerprint": str,
     "result": dict,
+    "reason": str,
+    "runner": dict,
+    "cancelled": dict,
+    "stdout_file": str,
+    "stderr_file": str,
+    "stdout_offset": int,
+    "stderr_offset": int,
     "write_id": str,
 }
 _REQUIRED = ("job_name", "host", "ansible_job_id")
@@ -75,6 +82,13 @@ ATTEMPT_FIELDS = (
     "claim",
     "fingerprint",
     "result",
+    "reason",
+    "runner",
+    "cancelled",
+    "stdout_file",
+    "stderr_file",
+    "stdout_offset",
+    "stderr_offset",
 )
 
 # How many past attempts a record remembers.

@@ -30,8 +30,14 @@ ARGUMENT_SPEC: Spec = {
     "results_file": {"type": "str"},
     "metadata": {"type": "dict"},
     "status": {"type": "str", "choices": ["running", "orphaned", *_record.ENDED]},
+    "become_user": {"type": "str"},
+    "stdout_file": {"type": "str"},
+    "stderr_file": {"type": "str"},
     **STORE_OPTIONS,
 }
+
+# What the history keeps of a past attempt, beside its number and its return code.
+_PAST_FIELDS = ("ansible_job_id", "status", "reason", "start", "end", "who", "cancelled")
 
 # For how long to try again when others keep saving the same record. Even hundreds of writers are through in seconds.
 _CONTENTION_SECONDS = 60.0
@@ -46,7 +52,8 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     """
     key = JobKey(params["host"], params["playbook_name"], params["job_name"])
     job_id = params["ansible_job_id"]
-    _check_job_id(job_id)
+    if job_id is not None:
+        check_job_id(job_id, "ansible_job_id")
     try:
         store = open_store(params, notify)
         if params["state"] == "absent":
@@ -56,7 +63,8 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     except AsyncJobError as error:
         if job_id is None:
             raise
-        raise AsyncJobError(f"{error} The job id {job_id} was not saved: if that job was started, it goes on running.") from error
+        saved = "may not have been saved" if error.in_doubt else "was not saved"
+        raise AsyncJobError(f"{error} The job id {job_id} {saved}: if that job was started, it goes on running.") from error
     where = store.locate(key.path)
     return {
         "changed": before != after,
@@ -67,11 +75,14 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     }
 
 
-def _check_job_id(job_id: str | None) -> None:
-    """Refuse what cannot be a file name on the host, where the job id is one."""
-    if job_id is not None and (job_id.strip() in ("", ".", "..") or "/" in job_id or not job_id.isprintable()):
+def check_job_id(job_id: str, option: str) -> None:
+    """Refuse what cannot be a file name on the host, where the job id is one.
+
+    :arg option: where it comes from, for the error
+    """
+    if job_id.strip() in ("", ".", "..") or "/" in job_id or not job_id.isprintable():
         raise AsyncJobError(
-            f"ansible_job_id is {job_id!r}, which is not a job id. Give the 'ansible_job_id' of the registered result of a"
+            f"{option} is {job_id!r}, which is not a job id. Give the 'ansible_job_id' of the registered result of a"
             " task with 'async: <seconds>' and 'poll: 0'; a task that was skipped or that ran in check mode has none."
         )
 
@@ -91,8 +102,9 @@ def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
         )
     if params["metadata"] is not None:
         changes["metadata"] = _record.storable(params["metadata"], name="metadata")
-    if params["status"]:
-        changes["status"] = params["status"]
+    for option in ("status", "become_user", "stdout_file", "stderr_file"):
+        if params[option]:
+            changes[option] = params[option]
     return changes
 
 
@@ -120,6 +132,32 @@ def _forget(store: Store, key: JobKey, *, check_mode: bool) -> tuple[Record | No
         if not check_mode:
             store.delete(key.path, expect=version)
     return before, None
+
+
+def note(store: Store, key: JobKey, record: Record, version: Version, learned: Record) -> tuple[Record, Version]:
+    """Add what was learned of a job to its record, unless another attempt has begun meanwhile.
+
+    :arg record: as it was read, and its version
+    :arg learned: fields; those that are None are removed
+    :returns: the record as it is in the store now
+    """
+    deadline = time.monotonic() + _CONTENTION_SECONDS
+    job_id = record["ansible_job_id"]
+    while record["ansible_job_id"] == job_id and record.get("status") not in _record.CLAIMED:
+        after = {field: value for field, value in {**record, **learned}.items() if value is not None}
+        if after == record:
+            break
+        after.update(key._asdict(), schema_version=_record.SCHEMA_VERSION, save_time=_record.now(), write_id=_record.new_write_id())
+        try:
+            return after, store.write(key.path, _record.dump(after), expect=version)
+        except Conflict:
+            if time.monotonic() > deadline:
+                raise
+            found, version = read(store, key)
+            if found is None:  # somebody has forgotten the job
+                break
+            record = found
+    return record, version
 
 
 def read(store: Store, key: JobKey) -> tuple[Record | None, Version]:
@@ -162,7 +200,7 @@ def _changed(before: Record | None, key: JobKey, changes: Record) -> Record:
 def _begin_attempt(after: Record, before: Record | None) -> None:
     """Put what the record says of one attempt into its history, and make room for the next one."""
     if before is not None:
-        past: Record = {field: before[field] for field in ("ansible_job_id", "status", "start", "end", "who") if field in before}
+        past: Record = {field: before[field] for field in _PAST_FIELDS if field in before}
         past["attempt"] = before.get("attempt", 1)
         past.setdefault("start", before.get("save_time", ""))
         past["rc"] = before.get("result", {}).get("rc")
@@ -173,7 +211,7 @@ def _begin_attempt(after: Record, before: Record | None) -> None:
         attempt=before.get("attempt", 1) + 1 if before is not None else 1,
         status="running",
         start=_record.now(),
-        who=f"{_user()}@{os.uname().nodename}",
+        who=whoami(),
     )
 
 
@@ -187,11 +225,13 @@ def _refuse_claimed(record: Record, key: JobKey) -> None:
         )
 
 
-def _user() -> str:
+def whoami() -> str:
+    """The user that this process runs as, and the machine: C(user@machine)."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):  # a container's user id without an entry in passwd
-        return str(os.getuid())
+        user = str(os.getuid())
+    return f"{user}@{os.uname().nodename}"
 
 
 def _shown(record: Record | None) -> str:

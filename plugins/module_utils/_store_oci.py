@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import random
 import re
 import time
 import typing as t
 from urllib.parse import urlsplit
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import SUFFIX
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import auth_type_of, make_client
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import auth_type_of, brief, make_client
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Document, Entry, Notify, Store, Version
 
 Result = t.TypeVar("Result")
@@ -36,12 +37,19 @@ _LONGEST_DELAY = 5.0
 # How long before the end of the time the last try begins, in seconds.
 _LAST_TRY = 0.5
 
+# The longest time that a request may take where the user sets no limit to it, in seconds. Sockets have one of their own.
+_LONGEST_REQUEST = 86400.0
+
 # How often the user hears that we are still trying, in seconds.
 _NOTICE_SECONDS = 5.0
 
 
 class _DamagedError(Exception):
     """A document did not arrive as it was sent."""
+
+
+class _ForeignError(Exception):
+    """Something else than the service has answered, and called that a success."""
 
 
 class OciStore(Store):
@@ -54,7 +62,8 @@ class OciStore(Store):
         """
         if not (params["oci_bucket"] or "").strip():
             raise AsyncJobError(
-                "The backend 'oci' needs the name of a bucket. Nothing was read or written. Set oci_bucket, or async_job_oci_bucket."
+                "The backend 'oci' needs the name of a bucket. Nothing was read or written. Set oci_bucket (an option),"
+                " async_job_oci_bucket (a variable), or ASYNC_JOB_OCI_BUCKET or OCI_BUCKET (in the environment)."
             )
         if params["oci_namespace"] and not params["oci_namespace"].strip():
             raise AsyncJobError("oci_namespace is blank. Nothing was read or written. Leave it out, and the service is asked for it.")
@@ -62,6 +71,13 @@ class OciStore(Store):
             raise AsyncJobError(f"oci_endpoint is {params['oci_endpoint']!r}. Nothing was read or written. Give a URL: https://<host>.")
         if re.search("[\r\n\0]", params["oci_prefix"]):
             raise AsyncJobError("oci_prefix holds a line break or NUL, which object names cannot. Nothing was read or written.")
+        for option in ("oci_connect_timeout", "oci_read_timeout", "oci_retry_timeout"):
+            once = option == "oci_retry_timeout"
+            if not math.isfinite(params[option]) or params[option] < 0 or (params[option] == 0 and not once):
+                raise AsyncJobError(
+                    f"{option} is {params[option]}. Nothing was read or written. Give a finite number of seconds greater than 0"
+                    f"{', or 0 to try only once' if once else ''}."
+                )
         self._params = params
         self._notify = notify
         self._bucket: str = params["oci_bucket"]
@@ -69,6 +85,10 @@ class OciStore(Store):
         self._namespace: str = params["oci_namespace"] or ""
         self._client: t.Any = None
         self.warnings = []
+        # Of the operation that is under way: when all of its requests must have ended, and whether one of them may have changed
+        # something without our being told.
+        self._deadline = math.inf
+        self._in_doubt = False
 
     def locate(self, path: str = "") -> str:
         return f"oci://{self._bucket}/{self._prefix}{path}"
@@ -117,6 +137,8 @@ class OciStore(Store):
                     continue
                 try:
                     document = self.read(path)
+                except StoreUnavailable:
+                    raise
                 except AsyncJobError as error:
                     yield Entry(path, None, error)
                 else:
@@ -143,13 +165,38 @@ class OciStore(Store):
 
     def _list(self, prefix: str, start: str | None) -> t.Any:
         options = {"start": start} if start else {}
-        return self._client.list_objects(self._namespace, self._bucket, prefix=self._prefix + prefix, fields="name", **options).data
+        return self._request("list_objects", prefix=self._prefix + prefix, fields="name", **options).data
 
     def _object(self, operation: str, path: str, *content: bytes, **options: t.Any) -> t.Any:
         name = self._prefix + path
         if len(name.encode("utf-8")) > _NAME_BYTES:
             raise AsyncJobError(f"The object name {name} is longer than {_NAME_BYTES} bytes. Nothing was changed. Shorten oci_prefix.")
-        return getattr(self._client, operation)(self._namespace, self._bucket, name, *content, **options)
+        return self._request(operation, name, *content, **options)
+
+    def _request(self, operation: str, *args: t.Any, **options: t.Any) -> t.Any:
+        """One request on the bucket, after one for the namespace if that is not known yet."""
+        if not self._namespace:
+            self._namespace = self._answer("get_namespace").data
+        try:
+            return self._answer(operation, self._namespace, self._bucket, *args, **options)
+        except (OSError, self._service_error, _ForeignError) as error:
+            if operation in ("put_object", "delete_object"):
+                self._in_doubt = self._in_doubt or _may_have_arrived(error)
+            raise
+
+    def _answer(self, operation: str, *args: t.Any, **options: t.Any) -> t.Any:
+        """What the service says to one request, which may take no longer than until the deadline."""
+        left = self._deadline - time.monotonic()
+        # A float for each of connect and read. What begins a moment too late is not refused for that.
+        timeouts = (self._params["oci_connect_timeout"], self._params["oci_read_timeout"])
+        self._client.base_client.timeout = tuple(max(min(timeout, left), 0.1) for timeout in timeouts)
+        try:
+            response = getattr(self._client, operation)(*args, **options)
+        except (AttributeError, TypeError, UnicodeDecodeError) as error:  # the SDK can make nothing of the answer
+            raise _ForeignError from error
+        if not _is_ours(operation, response):
+            raise _ForeignError
+        return response
 
     def _conflict(self, path: str) -> Conflict:
         return Conflict(f"The record {self.locate(path)} was changed by somebody else meanwhile. Run again.")
@@ -167,45 +214,31 @@ class OciStore(Store):
         :arg attempt: one try; its argument tells whether an earlier one may have worked, with its answer lost
         :raises AsyncJobError: that tells where, why, and what to do
         """
+        if self._client is None:
+            self._client = make_client(self._params)
         begin = last_notice = time.monotonic()
+        end = begin + self._params["oci_retry_timeout"]
+        self._deadline = begin + min(self._params["oci_retry_timeout"] or _LONGEST_REQUEST, _LONGEST_REQUEST)
+        self._in_doubt = False
         tries = denials = 0
-        doubt = False  # whether a change may have arrived, with its answer lost
         while True:
             tries += 1
-            left = begin + self._params["oci_retry_timeout"] - time.monotonic()
             try:
-                self._connect(left)
                 return attempt(tries > 1)
             except AsyncJobError:
                 raise
             except ValueError as error:
-                raise AsyncJobError(
-                    f"The OCI SDK refuses to {verb} {self.locate(path)} at {self._endpoint}: {str(error).rstrip('.')}. Nothing was changed."
-                    f" Correct {'oci_endpoint' if self._params['oci_endpoint'] else 'oci_region'}, oci_namespace, oci_bucket or oci_prefix."
-                ) from error
-            except (OSError, self._service_error, _DamagedError) as error:
-                what = _what(error)
-                doubt = doubt or (verb in ("write", "remove") and isinstance(error, OSError) and what not in _NEVER_SENT)
+                raise self._refused_by_sdk(verb, path, error) from error
+            except (OSError, self._service_error, _DamagedError, _ForeignError) as error:
                 denials += getattr(error, "code", None) == "BucketNotFound"
                 pointless = denials >= _BUCKET_DENIALS or not _worth_another_try(error) or self._unknown_region(error)
-                left = begin + self._params["oci_retry_timeout"] - time.monotonic() - _LAST_TRY
+                left = end - time.monotonic() - _LAST_TRY
                 if pointless or left <= 0:
-                    raise self._failed(verb, path, error, tries, time.monotonic() - begin, doubt=doubt) from error
+                    raise self._failed(verb, path, error, tries, time.monotonic() - begin) from error
                 if tries == 1 or time.monotonic() - last_notice > _NOTICE_SECONDS:
                     last_notice = time.monotonic()
-                    self._notify(f"{self.locate(path)}: {what}. Trying again, for {left + _LAST_TRY:.0f} seconds at most.")
+                    self._notify(f"{self.locate(path)}: {_what(error)}. Trying again, for {left + _LAST_TRY:.0f} seconds at most.")
             time.sleep(min(left, random.uniform(0.5, 1) * min(_FIRST_DELAY * 2 ** (tries - 1), _LONGEST_DELAY)))
-
-    def _connect(self, seconds: float) -> None:
-        """Make the client and find the namespace, if that has not been done, and let no request take longer than this."""
-        if self._client is None:
-            self._client = make_client(self._params)
-        # A float for each of connect and read; the service is asked only if there is some time left.
-        self._client.base_client.timeout = tuple(
-            max(min(self._params[f"oci_{phase}_timeout"], seconds), 0.1) for phase in ("connect", "read")
-        )
-        if not self._namespace:
-            self._namespace = self._client.get_namespace().data
 
     def _unknown_region(self, error: t.Any) -> bool:
         """Whether the endpoint was made from a region that nobody has heard of, and now cannot be found."""
@@ -217,13 +250,26 @@ class OciStore(Store):
             and not is_region(self._client.base_client.config["region"])
         )
 
-    def _failed(self, verb: str, path: str, error: t.Any, tries: int, seconds: float, *, doubt: bool) -> AsyncJobError:
-        return AsyncJobError(
+    def _failed(self, verb: str, path: str, error: t.Any, tries: int, seconds: float) -> AsyncJobError:
+        failed = (StoreUnavailable if _concerns_all(error) else AsyncJobError)(
             f"Cannot {verb} {self.locate(path)} at {self._endpoint}: {_what(error)}"
             f"{f', tried {tries} times in {seconds:.0f} seconds' if tries > 1 else ''}."
-            f" {'It is not known whether the change arrived' if doubt else 'Nothing was changed'}."
+            f" {'It is not known whether the change arrived' if self._in_doubt else 'Nothing was changed'}."
             f" {self._what_to_do(error)}."
         )
+        failed.in_doubt = self._in_doubt
+        return failed
+
+    def _refused_by_sdk(self, verb: str, path: str, error: ValueError) -> AsyncJobError:
+        # The text is not shown: of a header that cannot be sent, it quotes the token.
+        if "header" in str(error).lower():
+            why = "the credentials hold what an HTTP header cannot, such as a line break"
+            what_to_do = "Correct the token, the user, the fingerprint and the tenancy"
+        else:
+            why = f"the OCI SDK refuses to ({type(error).__name__})"
+            setting = "oci_endpoint" if self._params["oci_endpoint"] else "oci_region"
+            what_to_do = f"Correct {setting}, oci_namespace, oci_bucket or oci_prefix"
+        return StoreUnavailable(f"Cannot {verb} {self.locate(path)} at {self._endpoint}: {why}. Nothing was changed. {what_to_do}.")
 
     @property
     def _endpoint(self) -> str:
@@ -236,8 +282,14 @@ class OciStore(Store):
                 return f"Correct oci_region: the OCI SDK does not know the region {self._client.base_client.config['region']!r}"
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 return "Give the certificate of the authority that signed the endpoint's as oci_cert_bundle"
+            if _what(error) == _SIGNS["redirects"]:
+                return _WHEN_FOREIGN
             return "Check oci_region or oci_endpoint, the network, the proxy, and that the service is up; then run again"
-        status = getattr(error, "status", 0)
+        if isinstance(error, _DamagedError):
+            return "Run again later"
+        if isinstance(error, _ForeignError) or not _request_id(error):
+            return _WHEN_FOREIGN
+        status = error.status
         if status == 401:
             return _WHEN_REFUSED.get(auth_type_of(self._params), _WHEN_REFUSED[""]).format(self._params["oci_profile"])
         if status in (403, 404):
@@ -269,24 +321,59 @@ def _condition(expect: Version | None) -> dict[str, str]:
 
 def _worth_another_try(error: t.Any) -> bool:
     if isinstance(error, OSError):
-        return "CERTIFICATE_VERIFY_FAILED" not in str(error)
-    if isinstance(error, _DamagedError):
-        return True
+        return _what(error) not in (_SIGNS["certificate_verify_failed"], _SIGNS["redirects"])
+    if isinstance(error, (_DamagedError, _ForeignError)):
+        return isinstance(error, _DamagedError)
     codes = ("BucketNotFound", "ConcurrentObjectUpdate", "UnmatchedContentMD5")
     return error.status in (408, 429) or error.status >= 500 or error.code in codes
+
+
+def _is_ours(operation: str, response: t.Any) -> bool:
+    """Whether an answer is that of the service, rather than the page of a proxy or of a portal that wants a login."""
+    if "opc-request-id" not in response.headers:
+        return False
+    if operation == "list_objects":
+        return getattr(response.data, "objects", None) is not None
+    return operation not in ("get_object", "put_object") or "etag" in response.headers
+
+
+def _may_have_arrived(error: t.Any) -> bool:
+    """Whether a change may have been made although its request has failed like this."""
+    if isinstance(error, OSError):
+        return _what(error) not in _NEVER_SENT
+    return isinstance(error, _ForeignError) or error.status >= 500
+
+
+def _concerns_all(error: t.Any) -> bool:
+    """Whether requests for other documents would fare no better."""
+    if isinstance(error, OSError):
+        return _what(error) != _SIGNS["incompleteread"]
+    if isinstance(error, (_DamagedError, _ForeignError)):
+        return isinstance(error, _ForeignError)
+    return error.status in (401, 403, 404, 408, 429) or error.status >= 500
+
+
+def _request_id(error: t.Any) -> str:
+    """The id that the service gave to a request. The SDK has one of its own where it gave none."""
+    return str(error.headers.get("opc-request-id") or "")
 
 
 def _what(error: t.Any) -> str:
     """What happened, without the addresses of help pages that the SDK adds."""
     if isinstance(error, _DamagedError):
         return "the document arrived damaged"
+    if isinstance(error, _ForeignError):
+        return "something else than OCI Object Storage has answered"
     if isinstance(error, OSError):
         text = str(error).lower()
         for sign, meaning in _SIGNS.items():
             if sign in text:
                 return meaning
         return f"the connection failed ({type(error).__name__})"
-    return f"HTTP {error.status} {error.code}: {error.message} (opc-request-id {error.request_id})"
+    code = f" {error.code}" if error.code else ""
+    message = f": {brief(error.message)}" if error.message else ""
+    request_id = f" (opc-request-id {_request_id(error)})" if _request_id(error) else ""
+    return f"HTTP {error.status}{code}{message}{request_id}"
 
 
 _WHEN_REFUSED = {
@@ -294,6 +381,11 @@ _WHEN_REFUSED = {
     "security_token": "The session may be over: oci session refresh --profile {}. Check the clock of this machine, too",
     "": "Check that a dynamic group and a policy name this resource, and the clock of this machine",
 }
+
+_WHEN_FOREIGN = (
+    "That is not how OCI Object Storage answers: check oci_region or oci_endpoint, and whether a proxy, or a portal that wants a login,"
+    " stands in between; then run again"
+)
 
 # What the nested exceptions of the HTTP library say, and what it means
 _SIGNS = {
@@ -307,6 +399,7 @@ _SIGNS = {
     "reset by peer": "the connection was reset",
     "incompleteread": "the answer was cut short",
     "remote end closed": "the connection was closed without an answer",
+    "redirects": "something else than OCI Object Storage has answered, with a redirection",
     "proxy": "the proxy did not connect",
 }
 _NEVER_SENT = (_SIGNS["connection refused"], _SIGNS["getaddrinfo"], _SIGNS["certificate_verify_failed"])

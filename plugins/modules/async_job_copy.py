@@ -32,7 +32,8 @@ options:
   source:
     description:
       - Where the records are now, as a dictionary of the options of the store, O(backend), O(state_dir), O(oci_bucket) and so
-        on. What it does not hold comes from the environment, or is the default.
+        on. What it does not hold comes from the environment, or is the default. Without O(backend), a source with
+        O(state_dir) is V(filesystem), and one with O(oci_bucket) is V(oci).
       - V(backend=oci,oci_bucket=jobs) is short for such a dictionary.
     type: dict
     required: true
@@ -123,13 +124,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 def main() -> None:
     """Work without the action plugin, which otherwise makes relative directories relative to the playbook."""
     module = AnsibleModule(argument_spec=_copy.ARGUMENT_SPEC, supports_check_mode=True)
-    validation = ArgumentSpecValidator(STORE_OPTIONS).validate(module.params["source"])
-    if validation.error_messages:
-        module.fail_json(msg=f"source: {validation.errors.msg}")
-    source = validation.validated_parameters
-    for params in (source, module.params):
-        params["state_dir"] = os.path.abspath(params["state_dir"])
     try:
+        validation = ArgumentSpecValidator(STORE_OPTIONS).validate(_copy.source_options(module.params["source"]))
+        if validation.error_messages:
+            module.fail_json(msg=f"source: {validation.errors.msg}")
+        source = validation.validated_parameters
+        for params in (source, module.params):
+            params["state_dir"] = os.path.abspath(params["state_dir"])
         result = _copy.run(module.params, source=source, check_mode=module.check_mode)
     except AsyncJobError as error:
         module.fail_json(msg=str(error))

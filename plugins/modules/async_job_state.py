@@ -72,6 +72,19 @@ options:
       - V(orphaned) is a job whose work goes on although its result will never come.
     type: str
     choices: [running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
+  become_user:
+    description:
+      - The user that the background task has become. M(rstyczynski.ansible.async_job_status) looks at the job as this user.
+      - The default is the user that this task becomes, if it becomes one.
+    type: str
+  stdout_file:
+    description:
+      - The file on the host that the command of the job writes its output to, so that it can be seen while the job runs.
+    type: str
+  stderr_file:
+    description:
+      - The file on the host that the command of the job writes its error output to.
+    type: str
 """
 
 EXAMPLES = r"""

@@ -37,14 +37,15 @@ _oci_needed = mmap.mmap(-1, 1)
 
 
 class _Preloading:
-    """Imports the OCI SDK in the process that forks the workers, as soon as a worker has needed it.
+    """Imports the OCI SDK in the process that forks the workers: if the environment chooses that backend, or a worker has needed it.
 
-    Each task of each host has a worker process of its own, and each would spend 0.2 seconds on that import. Ansible asks an
+    Each task of each host has a worker process of its own, and each would spend half a second on that import. Ansible asks an
     action's class for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have there.
     """
 
     def __get__(self, action: StoreAction | None, owner: type[StoreAction]) -> bool:
-        if action is None and _oci_needed[0] and "oci" not in sys.modules:
+        needed = _oci_needed[0] or os.environ.get("ASYNC_JOB_BACKEND") == "oci"
+        if action is None and needed and "oci" not in sys.modules:
             preload()
         return False
 
@@ -58,6 +59,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
 
     spec: Spec
     mutually_exclusive: t.Sequence[tuple[str, ...]] = ()
+    required_one_of: t.Sequence[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -76,15 +78,20 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         """Tell the user now. Warnings of a task are shown only when it has ended."""
         Display().display(line, stderr=True)
 
+    def say(self, line: str) -> None:
+        """Tell the user now how it is going."""
+        Display().display(line)
+
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Called by Ansible, once per host and item."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        self._task_vars = task_vars or {}
         try:
-            params = self._params(task_vars or {})
+            params = self._params(self._task_vars)
             warnings = _state_dir_warnings(params)
             result["warnings"] = warnings  # also if what follows fails
             result.update(self.work(params))
-            result["warnings"] = [*warnings, *result["warnings"]]
+            result["warnings"] = [*warnings, *result.get("warnings", ())]
         except AsyncJobError as error:
             result.update(failed=True, msg=str(error))
         return result
@@ -95,7 +102,17 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         :arg spec: with the options of the store among them
         :raises AnsibleActionFail: if an option is unknown, missing, or of the wrong type
         """
-        validation = ArgumentSpecValidator(spec, mutually_exclusive=self.mutually_exclusive).validate(args)
+        for given in (args, self._task.args):
+            for alias, option in _NAMES.items():
+                both = {alias, option}
+                if not both <= given.keys() or given[alias] == given[option]:
+                    continue
+                # An option of the task beats module_defaults, by whichever name.
+                if given is args or both <= set(self._options_of_task()):
+                    raise AnsibleActionFail(f"{option} and {alias} are the same option, and have different values. Give only one of them.")
+        validation = ArgumentSpecValidator(spec, mutually_exclusive=self.mutually_exclusive, required_one_of=self.required_one_of).validate(
+            args
+        )
         if validation.error_messages:
             problem = validation.errors.msg
             if isinstance(validation.errors[0], UnsupportedError):
@@ -114,7 +131,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         args = self.arguments(task_vars)
         args.update(self._from_variables(task_vars, args))
         params = self.validated(self.spec, args)
-        if params.get("job_name") is not None:
+        if params.get("job_name") is not None or params.get("job_names") is not None:
             if params["host"] is None:
                 params["host"] = str(task_vars["inventory_hostname"])
             if params["playbook_name"] is None:

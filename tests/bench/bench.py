@@ -141,8 +141,9 @@ def bench_oci(controller: Controller, hosts: int, rounds: int, oci_cli: Path) ->
     sdk, cli = controller.write("sdk.yml", SDK), controller.write("cli.yml", CLI)
     times: dict[str, list[float]] = {"sdk": [], "cli": []}
     with ObjectStorageServer() as service:
+        # Settings of a whole controller belong into its environment. So the SDK is imported once, and not in a worker first.
+        controller.environment["ASYNC_JOB_BACKEND"] = "oci"
         settings = (
-            "async_job_backend=oci",
             f"async_job_oci_bucket={service.bucket}",
             f"async_job_oci_namespace={service.namespace}",
             f"async_job_oci_config_file={service.config_file}",

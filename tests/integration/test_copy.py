@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,9 +54,9 @@ def records(service: ObjectStorageServer) -> dict[str, dict[str, t.Any]]:
     return {name: json.loads(content) for name, content in service.objects().items()}
 
 
-def copy(controller: Controller, *args: t.Any) -> Ran:
+def copy(controller: Controller, *args: t.Any, env: dict[str, str] | None = None) -> Ran:
     """Run the playbook."""
-    return controller.playbook(PLAYBOOK, "-e", SOURCE, *args)
+    return controller.playbook(PLAYBOOK, "-e", SOURCE, *args, env=env)
 
 
 def test_a_dry_run_and_a_copy(controller: Controller, service: ObjectStorageServer, destination: list[str]) -> None:
@@ -121,6 +122,9 @@ def test_what_cannot_be_read_is_named(controller: Controller, service: ObjectSto
     put(old, job_name="there")
     ran = copy(controller, *destination, "-e", "apply=true").failed()
     assert "2 records were not copied" in ran.text
+    assert '"1 copied"' in ran.text
+    assert "2 could not be copied" in ran.text
+    assert '"Not complete, see below."' in ran.text
     assert f"{old}/host1/play/broken.json" in ran.text
     assert "host1/play/job.json" in records_that_parse(service)
     assert service.objects()["host1/play/there.json"] == b"{"
@@ -141,6 +145,56 @@ def test_an_interrupted_copy_goes_on(controller: Controller, service: ObjectStor
     service.clear_faults()
     copy(controller, *destination, "-e", "apply=true").ok()
     assert len(records(service)) == 6
+
+
+@pytest.mark.parametrize("away", ["PUT", "LIST"])
+def test_a_copy_ends_when_the_service_is_away(controller: Controller, service: ObjectStorageServer, away: str) -> None:
+    """The time to try again is spent once, not once for each record. What was copied before is said, and is not lost."""
+    for number in range(12):
+        put(controller.project / "old", job_name=f"job{number:02}")
+    service.put("host1/play/there.json", json.dumps({**OLD, "job_name": "there"}).encode())
+    (controller.project / "new").mkdir()
+    settings = {"oci_bucket": service.bucket, "oci_config_file": service.config_file, "oci_endpoint": service.endpoint}
+    variables = [f"async_job_{name}={value}" for name, value in {"backend": "oci", **settings}.items()]
+    if away == "LIST":  # the other way round
+        source = {name: str(value) for name, value in settings.items()}
+        variables = [json.dumps({"source": source}), "async_job_state_dir=new"]
+    service.inject("unavailable", methods=[away], prefix="" if away == "LIST" else "host1/play/job02")
+    begin = time.monotonic()
+    args = [word for variable in variables for word in ("-e", variable)]
+    ran = copy(controller, *args, "-e", "apply=true", env={"ASYNC_JOB_OCI_RETRY_TIMEOUT": "3"}).failed()
+    assert time.monotonic() - begin < 20
+    assert "HTTP 503" in ran.text
+    assert "The copy has ended there" in ran.text
+    assert "Not complete" in ran.text
+    copied = len(records(service)) - 1
+    assert f'"{copied} copied"' in ran.text
+    assert copied == (2 if away == "PUT" else 0)
+
+
+def test_a_source_says_its_backend_by_its_options(controller: Controller, service: ObjectStorageServer) -> None:
+    """The environment does not choose it then, which may well speak of the destination."""
+    put(controller.project / "old")
+    service.put("host1/play/there.json", json.dumps({**OLD, "job_name": "there"}).encode())
+    environment = {
+        "ASYNC_JOB_OCI_ENDPOINT": service.endpoint,
+        "OCI_CONFIG_FILE": str(service.config_file),
+        "ASYNC_JOB_OCI_BUCKET": service.bucket,
+    }
+    service.make_bucket("destination")
+    to_bucket = {**environment, "ASYNC_JOB_BACKEND": "oci", "ASYNC_JOB_OCI_BUCKET": "destination"}
+    ran = copy(controller, "-e", "apply=true", env=to_bucket).ok()
+    assert f"From {controller.project}/old to oci://destination/:" in ran.text
+    to_directory = {**environment, "ASYNC_JOB_BACKEND": "filesystem"}
+    for option in ("oci_bucket", "bucket_name"):
+        args = ["-e", f"source={option}={service.bucket}", "-e", "async_job_state_dir=new"]
+        ran = controller.playbook(PLAYBOOK, *args, env=to_directory).ok()
+        assert f"From oci://{service.bucket}/ to {controller.project}/new:" in ran.text
+        assert '"1 would be copied"' in ran.text
+    both = controller.playbook(PLAYBOOK, "-e", "source=state_dir=old,oci_bucket=jobs", env=to_directory).failed()
+    assert "Say its backend" in both.text
+    twice = controller.playbook(PLAYBOOK, "-e", "source=bucket_name=one,oci_bucket=other", env=to_directory).failed()
+    assert "oci_bucket and bucket_name are the same option" in twice.text
 
 
 def test_settings_that_cannot_be(controller: Controller) -> None:

@@ -8,6 +8,7 @@ No test reaches another machine, whatever it is told to do: see :func:`go_offlin
 
 from __future__ import annotations
 
+import base64
 import configparser
 import http.server
 import inspect
@@ -15,6 +16,7 @@ import json
 import os
 import re
 import socket
+import sys
 import threading
 import time
 import typing as t
@@ -29,9 +31,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from object_storage_server import ClientFiles, ObjectStorageServer, session_token
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _oci_client
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import make_client
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import make_client, preload
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_oci import OciStore
 
@@ -45,6 +48,7 @@ INFO = "rstyczynski.ansible.async_job_info"
 STATE = "rstyczynski.ansible.async_job_state"
 GROUP = "group/rstyczynski.ansible.async_job"
 PASS_PHRASE = "open-sesame-and-be-quick"
+BROKEN_TOKEN = "eyJ0aGUtZmlyc3QtaGFsZg\neyJ0aGUtc2Vjb25kLWhhbGY"
 PEM = serialization.Encoding.PEM
 RECORD = {"ansible_job_id": "j1.1", "host": "host1", "job_name": "job", "metadata": {}, "save_time": "2025-01-31T22:00:04Z"}
 
@@ -134,6 +138,10 @@ class Service:
         self.profile("CLOUD_SHELL", authentication_type="instance_principal", delegation_token_file=self.file("obo", b"token"))
         self.profile("CLOUD_SHELL_WITHOUT", authentication_type="instance_principal")
         self.profile("WRONG", user="ocid1.user.oc1..wrong", tenancy="ocid1.tenancy.oc1..wrong", fingerprint=":".join(["00"] * 16))
+        self.profile("KEY_CONTENT", key_content="-----BEGIN PRIVATE KEY-----", key_file="")
+        self.profile("BROKEN_TOKEN", security_token_file=self.file("broken_token", BROKEN_TOKEN.encode()))
+        self.profile("NO_ASCII", security_token_file=self.file("no_ascii", "zürich".encode()))
+        self.profile("CLOUD_SHELL_BROKEN", authentication_type="instance_principal", delegation_token_file=self.directory / "broken_token")
         expired = session_token(ClientFiles.USER, session_key.public_key(), time.time() - 60)
         server.register_key(f"ST${expired}", public_pem(session_key))
         session = {"key_file": self.directory / "session_key.pem"}
@@ -177,6 +185,7 @@ class Service:
         for file in self.directory.glob("*.pem"):
             if b"PRIVATE KEY" in file.read_bytes():
                 secrets.update(line for line in file.read_text().splitlines() if not line.startswith("-----") and len(line) > 20)
+        secrets.update(BROKEN_TOKEN.split())
         secrets.update((self.directory / token).read_text() for token in ("token", "expired", "rpst"))
         assert len(secrets) > 100
         return secrets
@@ -361,6 +370,39 @@ def all_in_the_environment(service: Service) -> dict[str, str]:
     }
 
 
+def test_an_empty_user_in_the_environment_is_none(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pipelines set variables that they have no value for to nothing: a session stays one."""
+    for variable in OF_THE_PROFILE.values():
+        monkeypatch.setenv(variable, "")
+    works(service, oci_profile="SESSION")
+
+
+def test_a_line_break_at_the_end_of_a_variable_does_no_harm(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands and files that variables are made from end with one."""
+    for setting, variable in OF_THE_PROFILE.items():
+        monkeypatch.setenv(variable, service.default[setting] + "\n")
+    works(service)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "mentioned"),
+    [
+        ("OCI_USER_ID", "me", ("user is malformed", "Correct OCI_USER_ID.")),
+        ("OCI_USER_FINGERPRINT", "x", ("fingerprint is malformed", "Correct OCI_USER_FINGERPRINT.")),
+        ("OCI_TENANCY", "x", ("tenancy is malformed", "Correct oci_tenancy, or OCI_TENANCY.")),
+        ("OCI_USER_KEY_FILE", "/nonexistent", ("/nonexistent (from OCI_USER_KEY_FILE)", "OCI_USER_KEY_FILE")),
+        ("OCI_USER_KEY_PASS_PHRASE", "let-me-in-anyway", ("pass phrase (from OCI_USER_KEY_PASS_PHRASE) is wrong",)),
+    ],
+)
+def test_a_variable_that_is_wrong_is_named(
+    service: Service, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, mentioned: tuple[str, ...]
+) -> None:
+    """Rather than the profile, which is right."""
+    monkeypatch.setenv(variable, value)
+    text = refused(service.options(oci_profile="ENCRYPTED"), *mentioned)
+    assert "let-me-in" not in text
+
+
 def test_no_configuration_file_is_needed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that it would say may come from the environment. Without any one of it, the user is told what is missing."""
     environment = all_in_the_environment(service)
@@ -410,6 +452,13 @@ def test_a_resource_principal_that_does_not_work(
     assert "oci session" not in text
     assert "profile" not in text
     assert (token or "no token") not in text
+
+
+def test_what_the_http_library_quotes_is_not_shown(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a header that it refuses to send, all. No token with a line break is known to come as far as that."""
+    monkeypatch.setattr(_oci_client, "_token", lambda *args: BROKEN_TOKEN)
+    text = refused(service.options(oci_profile="SESSION"), "line break", "Correct the token")
+    assert leaks(text, service) == []
 
 
 # --- Whom we trust ----------------------------------------------------------------------------------------------------
@@ -515,6 +564,10 @@ FAILURES = {
     "no-function": Failure({"oci_auth_type": "resource_principal"}, ("resource_principal", "functions", "oci_auth_type")),
     "no-pod": Failure({"oci_auth_type": "oke_workload_identity"}, ("oke_workload_identity", "pod", "oci_auth_type")),
     "profile-of-cloud-shell": Failure({"oci_profile": "CLOUD_SHELL"}, ("Cloud Shell", "oci_auth_type")),
+    "key-content": Failure({"oci_profile": "KEY_CONTENT"}, ("key_content", "name that file with key_file")),
+    "broken-token": Failure({"oci_profile": "BROKEN_TOKEN", "oci_auth_type": "security_token"}, ("broken_token", "one line")),
+    "token-of-another-alphabet": Failure({"oci_profile": "NO_ASCII", "oci_auth_type": "security_token"}, ("no_ascii", "one line")),
+    "broken-delegation-token": Failure({"oci_profile": "CLOUD_SHELL_BROKEN"}, ("delegation_token_file", "broken_token", "one line")),
     "half-a-profile-of-cloud-shell": Failure({"oci_profile": "CLOUD_SHELL_WITHOUT"}, ("CLOUD_SHELL_WITHOUT", "delegation_token_file")),
 }
 
@@ -557,6 +610,70 @@ def other_cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_metadata_service_of_another_cloud(service: Service, case: str) -> None:
     """It answers, and does not know us."""
     refused(service.options(**FAILURES[case].options, oci_profile="CLOUD_SHELL"), *FAILURES[case].mentioned)
+
+
+class Silent:
+    """A service that accepts connections, and that is all."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._listening.close()
+
+
+@pytest.mark.parametrize("options", [{"oci_connect_timeout": 1}, {"oci_read_timeout": 1}, {"oci_retry_timeout": 1}], ids=str)
+@pytest.mark.parametrize("case", ["no-instance", "profile-of-cloud-shell"])
+def test_a_metadata_service_that_never_answers(service: Service, monkeypatch: pytest.MonkeyPatch, case: str, options: Yaml) -> None:
+    """It is waited for as long as the user said, rather than for the minute of the SDK."""
+    with Silent() as silent:
+        monkeypatch.setenv("OCI_METADATA_BASE_URL", f"{silent.url}/opc/v2")
+        refused(service.options(**FAILURES[case].options, **options), f"{silent.url}/opc/v2 does not answer", *FAILURES[case].mentioned)
+
+
+def test_the_metadata_service_is_asked_as_the_sdk_does(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its header, without which it denies all, and below the URL that the environment gives."""
+    asked = []
+
+    class Metadata(NoSuchPage):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["authorization"]))
+            self.send_response(200)
+            self.send_header("content-length", "3")
+            self.end_headers()
+            self.wfile.write(b"iad")
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as metadata:
+        monkeypatch.setenv("OCI_METADATA_BASE_URL", f"http://127.0.0.1:{metadata.server_port}/opc/v2")
+        serving = threading.Thread(target=metadata.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        refused(service.options(oci_auth_type="instance_principal"), "instance_principal")
+        metadata.shutdown()
+        serving.join()
+    assert asked[0] == ("/opc/v2/instance/region", "Bearer Oracle")
+    assert len(asked) > 1  # the signer goes on
+
+
+def test_an_sdk_that_is_broken(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever its import raises, the user is told to mend it. The main process of Ansible, which nobody catches, is spared."""
+    loaded = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "oci"}
+    for number, statement in enumerate(
+        ["raise AttributeError('x' * 5000)", "class Panic(BaseException): pass\nraise Panic('p\\nq')", "oops("]
+    ):
+        directory = tmp_path / str(number)
+        (directory / "oci").mkdir(parents=True)
+        (directory / "oci" / "__init__.py").write_text(statement)
+        with monkeypatch.context() as patch:
+            for name in loaded:
+                patch.delitem(sys.modules, name)
+            patch.syspath_prepend(directory)
+            preload()
+            refused(service.options(), "package 'oci' on the controller is broken", "pip install --force-reinstall oci")
+    works(service)
 
 
 # --- As users do it ---------------------------------------------------------------------------------------------------
@@ -759,6 +876,87 @@ def test_a_save_and_a_load_show_no_secret(controller: Controller, service: Servi
     assert "j1.1" in log.read_text()
     for text in (ran.output, log.read_text(), record):
         assert leaks(text, service) == []
+
+
+# Of each setting that names a file: the variable, the options that make it count, and what is said of it.
+FILES = {
+    "key": ("OCI_USER_KEY_FILE", {}, "OCI_USER_KEY_FILE"),
+    "key of a session": ("OCI_USER_KEY_FILE", {"oci_profile": "SESSION"}, "OCI_USER_KEY_FILE"),
+    "configuration": ("OCI_CONFIG_FILE", {}, "OCI_CONFIG_FILE"),
+    "configuration of a session": ("OCI_CONFIG_FILE", {"oci_auth_type": "security_token"}, "OCI_CONFIG_FILE"),
+    "certificates": ("OCI_ANSIBLE_CERT_BUNDLE", {}, "oci_cert_bundle"),
+}
+
+
+def texts(service: Service) -> dict[str, str]:
+    """What a pipeline may hold where the path of a file belongs: its text, in one of the shapes that variables give to it."""
+    key = Path(service.default["key_file"]).read_text()
+    config = f"[DEFAULT]\nuser={service.default['user']}\npass_phrase={PASS_PHRASE}\n"
+    one_line = "".join(key.splitlines()[1:-1])
+    return {
+        "key": key,
+        "key with escaped line breaks": key.replace("\n", "\\n"),
+        "key with blanks": key.replace("\n", " "),
+        "key without its frame": one_line,
+        "key in base64": base64.b64encode(key.encode()).decode(),
+        "part of a key": f"-----BEGIN PRIVATE KEY----- {one_line[:40]}",
+        "configuration": config,
+        "configuration with escaped line breaks": config.replace("\n", "\\n"),
+        "configuration with blanks": config.replace("\n", " "),
+        "pass phrase": f"pass_phrase={PASS_PHRASE}",
+        "token": service.principal,
+    }
+
+
+@pytest.mark.parametrize("setting", FILES)
+def test_a_text_where_a_path_belongs_is_not_shown(service: Service, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    """A variable of a pipeline holds the text of a file instead of its path: a common mistake, and the text is a secret."""
+    variable, options, name = FILES[setting]
+    for text in texts(service).values():
+        monkeypatch.setenv(variable, text)
+        given: Yaml = {"oci_config_file": None} if variable == "OCI_CONFIG_FILE" else {}
+        said = refused(service.options(**given, **options), name, "holds a text where the path of a file belongs", "Write it into a file")
+        assert leaks(said, service) == []
+        assert not [word for word in text.split() if len(word) > 15 and word in said]
+
+
+def test_a_text_in_the_profile_is_not_shown(service: Service, tmp_path: Path) -> None:
+    """Nor one where a profile has the path of a key or of a token."""
+    for setting, auth_type in (
+        ("key_file", "api_key"),
+        ("security_token_file", "security_token"),
+        ("delegation_token_file", "instance_obo_user"),
+    ):
+        for text in texts(service).values():
+            config = configparser.ConfigParser(interpolation=None)
+            config["DEFAULT"] = {**service.default, setting: text.replace("\n", "\n  ")}
+            with open(tmp_path / "config", "w", encoding="utf-8") as stream:
+                config.write(stream)
+            said = refused(
+                service.options(oci_config_file=str(tmp_path / "config"), oci_auth_type=auth_type),
+                f"{setting} of the profile 'DEFAULT' holds",
+            )
+            assert leaks(said, service) == []
+
+
+def test_a_long_path_is_a_path(service: Service, tmp_path: Path) -> None:
+    """If there is such a file. Its name may look like anything."""
+    config_file = tmp_path.joinpath(*["BEGIN a directory"] * 20) / "[config]"
+    config_file.parent.mkdir(parents=True)
+    config_file.write_bytes(service.config_file.read_bytes())
+    works(service, oci_config_file=str(config_file))
+
+
+def test_a_playbook_shows_no_text_of_a_file(controller: Controller, service: Service) -> None:
+    """However much the user wants to see."""
+    config = f"[DEFAULT]\nuser={service.default['user']}\npass_phrase={PASS_PHRASE}\n"
+    for environment, options in (
+        ({"OCI_USER_KEY_FILE": Path(service.default["key_file"]).read_text()}, {}),
+        ({"OCI_CONFIG_FILE": config}, {"oci_config_file": None}),
+    ):
+        ran = run(controller, play(LOAD, vars=variables(service.options(**options))), args=["-vvvv"], env=environment).failed()
+        assert "holds a text where the path of a file belongs" in ran.text
+        assert leaks(ran.output, service) == []
 
 
 def test_a_failure_shows_no_secret(controller: Controller, service: Service) -> None:

@@ -255,6 +255,56 @@ def test_check_mode_writes_nothing(controller: Controller, bucket: Bucket) -> No
     assert bucket.objects() == before
 
 
+SCENARIO = "rstyczynski.ansible.scenarios.scenario_01_oci_basic"
+# As a playbook of the user, with the variable for this playbook and all that it imports
+IMPORTS = f"""
+- name: Import
+  ansible.builtin.import_playbook: {SCENARIO}
+  vars:
+    oci_bucket: from-import
+"""
+
+
+def test_the_scenario_finds_its_bucket_wherever_it_is_set(controller: Controller, bucket: Bucket) -> None:
+    """In the environment, by either name, in the inventory, and on the command line, which beats all others."""
+    names = ["from-environment", "from-user", "from-inventory", "from-import", "from-command-line"]
+    for name in names:
+        bucket.server.make_bucket(name)
+
+    def used(playbook: str, *args: t.Any, **environment: str) -> str:
+        for variable in ("ASYNC_JOB_OCI_BUCKET", "ASYNC_JOB_BACKEND"):
+            controller.environment.pop(variable, None)
+        ran = controller.playbook(playbook, "--check", "-e", "target=host1", *args, env=environment).ok()
+        [found] = re.findall(r"Its record: oci://([^/]+)/", ran.text)
+        return str(found)
+
+    everything = {"OCI_BUCKET": "from-user", "ASYNC_JOB_OCI_BUCKET": "from-environment"}
+    assert used(SCENARIO, OCI_BUCKET="from-user") == "from-user"
+    assert used(SCENARIO, **everything) == "from-environment"
+    controller.hosts("host1 async_job_oci_bucket=from-inventory")
+    assert used(SCENARIO, **everything) == "from-inventory"
+    assert used(IMPORTS, **everything) == "from-import"
+    for variable in ("oci_bucket", "async_job_oci_bucket"):
+        assert used(SCENARIO, "-e", f"{variable}=from-command-line", **everything) == "from-command-line"
+
+
+def test_a_scenario_without_a_bucket_says_where_to_name_it(controller: Controller) -> None:
+    """All of the places."""
+    text = messages(controller.playbook(SCENARIO, "-e", "target=host1", env={"ASYNC_JOB_OCI_BUCKET": ""}).failed())["host1"]
+    for name in ("oci_bucket", "async_job_oci_bucket", "ASYNC_JOB_OCI_BUCKET", "OCI_BUCKET"):
+        assert re.search(rf"(?<!\w){name}(?!\w)", text)
+
+
+def test_an_option_by_both_of_its_names(controller: Controller, bucket: Bucket) -> None:
+    """Is refused, unless they agree. Those of the task beat module_defaults, by whichever name."""
+    defaults = {"group/rstyczynski.ansible.async_job": {"bucket_name": "elsewhere"}}
+    look = {"job_name": "job", "oci_bucket": bucket.server.bucket}
+    ran = run(controller, {INFO: {**look, "bucket_name": "elsewhere"}}).failed()
+    assert "oci_bucket and bucket_name are the same option, and have different values" in ran.text
+    run(controller, {INFO: {**look, "bucket_name": bucket.server.bucket}}).ok()
+    run(controller, {INFO: look}, module_defaults=defaults).ok()
+
+
 # --- When something is wrong ------------------------------------------------------------------------------------------
 
 
@@ -280,7 +330,8 @@ def test_when_the_record_cannot_be_saved_the_user_learns_the_job_id(controller: 
     text = messages(ran)["host1"]
     assert "HTTP 503 ServiceUnavailable" in text
     assert bucket.locate() in text
-    assert "The job id j1.1 was not saved" in text
+    assert "It is not known whether the change arrived" in text
+    assert "The job id j1.1 may not have been saved" in text
     assert bucket.objects() == {}
 
 

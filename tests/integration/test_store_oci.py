@@ -12,6 +12,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import functools
+import http.server
 import json
 import os
 import random
@@ -31,7 +32,7 @@ from cryptography.hazmat.primitives import serialization
 from object_storage_server import FAULT_KINDS, ObjectStorageServer
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _info, _state, _store_oci
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey, prefix
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Version, nobody
@@ -359,6 +360,29 @@ def test_a_change_that_may_have_arrived_is_not_denied(part: Part, verb: str, the
     assert "not known whether the change arrived" in text
 
 
+@pytest.mark.parametrize("fault", ["unavailable", "internal_error"])
+def test_nobody_knows_what_a_server_did_before_it_failed(part: Part, store: OciStore, fault: str) -> None:
+    """A status of 500 or more denies nothing, not even that of the last try. To be told to come back later does."""
+    store = part.store(oci_retry_timeout=1)
+    for kind, unknown in ((fault, True), ("too_many_requests", False)):
+        part.inject(kind, methods=[WRITE])
+        text = refused(lambda: store.write(PATH, document()))
+        assert ("not known whether the change arrived" in text) is unknown
+        assert ("Nothing was changed" in text) is not unknown
+        part.server.clear_faults()
+
+
+def test_a_save_that_may_have_arrived_is_not_called_unsaved(part: Part) -> None:
+    """The same text does not say both."""
+    part.inject("reply_lost", methods=[WRITE])
+    text = refused(lambda: save(part, "j1.1", oci_retry_timeout=1), "not known whether the change arrived")
+    assert text.endswith(" The job id j1.1 may not have been saved: if that job was started, it goes on running.")
+    part.server.clear_faults()
+    part.inject("too_many_requests", methods=[WRITE])
+    text = refused(lambda: save(part, "j2.2", oci_retry_timeout=1), "Nothing was changed")
+    assert text.endswith(" The job id j2.2 was not saved: if that job was started, it goes on running.")
+
+
 # --- Answers that are wrong -------------------------------------------------------------------------------------------
 
 
@@ -462,6 +486,100 @@ def test_a_cut_answer_proves_no_absence(part: Part, store: OciStore) -> None:
     with part.requests() as made:
         assert store.read(PATH) is None
     assert made == {"GET": 3}
+
+
+class Portal(http.server.BaseHTTPRequestHandler):
+    """Answers every request the same way, whatever it is: the login page of a network, or a proxy."""
+
+    protocol_version = "HTTP/1.1"
+    status = 200
+    headers_of_answer: t.ClassVar[dict[str, str]] = {"content-type": "text/html"}
+    body = b"<html><title>Please log in</title>\n</html>"
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(self.status)
+        body = b"" if self.status == 204 else self.body
+        for name, value in self.headers_of_answer.items():
+            self.send_header(name, value)
+        if self.status != 204:
+            self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815
+
+    def log_message(self, format: str, *args: t.Any) -> None:
+        """Keep quiet."""
+
+
+@contextlib.contextmanager
+def portal(**answer: t.Any) -> Iterator[str]:
+    """The URL of a portal that answers like this."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("OnePortal", (Portal,), answer)) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+SERVED = {"opc-request-id": "iad-1:x"}
+JSON = {"content-type": "application/json"}
+LATIN1 = "<html>Zugriff über Proxy".encode("latin-1")
+NOT_THE_SERVICE: dict[str, dict[str, t.Any]] = {
+    "login page": {},
+    "login page in latin-1": {"body": LATIN1},
+    "no content": {"status": 204, "headers_of_answer": {}},
+    "json": {"headers_of_answer": JSON, "body": b"{}"},
+    "a list": {"headers_of_answer": JSON, "body": b"[1]"},
+    "a number": {"headers_of_answer": JSON, "body": b"1"},
+    "redirection": {"status": 302, "headers_of_answer": {"location": "/login"}},
+    "half of the service": {"headers_of_answer": {**JSON, **SERVED}, "body": b'{"objects": null}'},
+}
+
+
+@pytest.mark.parametrize("namespace", ["testns", None])
+@pytest.mark.parametrize("answer", NOT_THE_SERVICE)
+def test_a_success_that_is_not_the_services(part: Part, answer: str, namespace: str | None) -> None:
+    """Is none. The user learns who should have answered, and what may be in the way. Nothing is tried again."""
+    with portal(**NOT_THE_SERVICE[answer]) as endpoint:
+
+        def check(verb: str, operation: Operation) -> None:
+            store = part.store(oci_endpoint=endpoint, oci_namespace=namespace)
+            begin = time.monotonic()
+            where = store.locate("" if verb == "list" else PATH)
+            text = refused(
+                lambda: operation(store),
+                f"Cannot {verb} {where} at {endpoint}: something else than OCI Object Storage has answered",
+                "proxy",
+            )
+            assert time.monotonic() - begin < 5
+            assert "Please log in" not in text
+            assert len(text) < 700
+
+        if answer == "half of the service":  # which is enough for a removal, and for the namespace
+            for verb in ("read", "write", "list"):
+                check(verb, OPERATIONS[verb])
+        else:
+            each(check)
+
+
+def test_a_whole_page_is_not_repeated(part: Part) -> None:
+    """Its beginning is, in one line, when a proxy fails with it. It has no id that Oracle's support would know."""
+    page = b"<html>\n<title>Bad gateway</title>\n" + b"<p>Sorry.</p>\n" * 500
+    heard: list[str] = []
+    with portal(status=502, body=page) as endpoint:
+        store = part.store(heard.append, oci_endpoint=endpoint, oci_retry_timeout=1)
+        text = refused(lambda: store.read(PATH), "HTTP 502: <html> <title>Bad gateway</title>", "proxy")
+    assert len(heard) == 1
+    for told in (text, *heard):
+        assert len(told) < 800
+        assert "\n" not in told
+        assert "opc-request-id" not in told
+        assert "None" not in told
+    with portal(status=503, body=LATIN1) as endpoint:
+        refused(lambda: part.store(oci_endpoint=endpoint, oci_retry_timeout=1).read(PATH), "something else", "proxy")
 
 
 # --- Whatever goes wrong now and then ---------------------------------------------------------------------------------
@@ -661,6 +779,42 @@ def test_a_service_that_is_always_overloaded_is_an_error_in_time(part: Part) -> 
     each(check)
 
 
+# Of each operation that makes two requests: how, and the kinds of both.
+TWO_REQUESTS: dict[str, tuple[Operation, str, str]] = {
+    "namespace, read": (lambda store: store.read(PATH), "NAMESPACE", "GET"),
+    "write, look": (lambda store: store.write(PATH, document(), expect=ABSENT), WRITE, "GET"),
+    "remove, look": (lambda store: store.delete(PATH, expect=Version("another")), "DELETE", "GET"),
+}
+
+
+@pytest.mark.parametrize("operation", TWO_REQUESTS)
+def test_all_requests_of_an_operation_share_its_time(part: Part, operation: str) -> None:
+    """The first one is slow, the second one never answers."""
+    operate, first, second = TWO_REQUESTS[operation]
+    part.put(PATH, document())
+    store = part.warm(part.heard.append, oci_retry_timeout=2)
+    if first == "NAMESPACE":
+        store._namespace = ""
+    part.server.inject("latency", ms=1500, methods=[first])
+    part.server.inject("latency", ms=6000, methods=[second])
+    begin = time.monotonic()
+    refused(lambda: operate(store), "no answer came in time")
+    assert time.monotonic() - begin < 3
+
+
+def test_no_time_to_try_again_is_one_try(part: Part) -> None:
+    """Which may take as long as any other."""
+    written = document()
+    part.put(PATH, written)
+    store = part.store(oci_retry_timeout=0)
+    part.inject("latency", ms=700, methods=["GET"])
+    assert content(store) == written
+    part.inject("unavailable")
+    with part.requests() as made:
+        assert "tried" not in refused(lambda: store.read(PATH), "HTTP 503")
+    assert made == {"GET": 1}
+
+
 def test_the_user_hears_again_while_it_goes_on(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every now and then, not of every try."""
     monkeypatch.setattr(_store_oci, "_NOTICE_SECONDS", 0.5)
@@ -739,6 +893,28 @@ def test_what_vanishes_during_a_listing_is_left_out(part: Part, store: OciStore)
     assert [entry.path for entry in entries] == [paths[2]]
 
 
+@pytest.mark.parametrize("fault", ["unavailable", "reset_before", "expired_token", "bucket_not_found", "too_many_requests"])
+def test_a_listing_ends_with_the_service(part: Part, fault: str) -> None:
+    """If one record cannot be read for a reason that the next one would have as well, the time is not spent once more for each."""
+    paths = [JobKey("host1", "play", f"job {number}").path for number in range(4)]
+    for path in paths:
+        part.put(path, document())
+    store = part.warm(part.heard.append, oci_retry_timeout=1)
+    entries = store.entries()
+    assert next(entries).path == paths[0]
+    part.inject(fault, methods=["GET"])
+    begin = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        next(entries)
+    assert time.monotonic() - begin < 5
+    part.server.clear_faults()
+    part.put(paths[1], b"{")
+    listed = _info.run(validated(_info.ARGUMENT_SPEC, **part.options()))
+    assert [len(listed[field]) for field in ("records", "unreadable")] == [0, 4]
+    part.inject(fault, methods=["GET"])
+    refused(lambda: _info.run(validated(_info.ARGUMENT_SPEC, **part.options(oci_retry_timeout=1))), paths[0])
+
+
 # --- Names ------------------------------------------------------------------------------------------------------------
 
 
@@ -789,6 +965,8 @@ def test_a_name_that_is_too_long_is_refused(part: Part) -> None:
         pytest.param("oci_endpoint", "https://user:word@127.0.0.1", id="endpoint with a user"),
         pytest.param("oci_bucket", "  ", id="blank bucket"),
         pytest.param("oci_namespace", "  ", id="blank namespace"),
+        *(pytest.param(f"oci_{kind}_timeout", value) for kind in ("connect", "read", "retry") for value in ("nan", "inf", -1)),
+        *(pytest.param(f"oci_{kind}_timeout", 0) for kind in ("connect", "read")),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_by_its_name(part: Part, option: str, value: t.Any) -> None:

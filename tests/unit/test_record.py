@@ -252,6 +252,13 @@ WRONG: dict[str, list[t.Any]] = {
     "claim": NOT_AN_OBJECT,
     "fingerprint": NOT_TEXT,
     "result": NOT_AN_OBJECT,
+    "reason": NOT_TEXT,
+    "runner": NOT_AN_OBJECT,
+    "cancelled": NOT_AN_OBJECT,
+    "stdout_file": NOT_TEXT,
+    "stderr_file": NOT_TEXT,
+    "stdout_offset": NOT_A_WHOLE_NUMBER,
+    "stderr_offset": NOT_A_WHOLE_NUMBER,
     "write_id": NOT_TEXT,
 }
 JSON_NAMES = {type(None): "null", bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}

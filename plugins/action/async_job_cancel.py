@@ -1,0 +1,61 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _cancel, _record, _state, _status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import UNSEEN
+
+
+class ActionModule(HostAction):
+    """The module C(async_job_cancel): it finds the record, stops the job on the host, and notes who did that."""
+
+    spec = _cancel.ARGUMENT_SPEC
+    mutually_exclusive = _cancel.MUTUALLY_EXCLUSIVE
+    required_one_of = _cancel.REQUIRED_ONE_OF
+
+    def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        store, [asked] = self.asked(params)
+        if asked.claimed:
+            raise AsyncJobError(f"{asked.claimed['reason']}. Nothing was stopped. Cancel it as soon as it runs.")
+        if self.is_windows:
+            raise AsyncJobError(
+                f"{asked.job.label} runs on Windows, where this module cannot tell what belongs to it. Nothing was stopped."
+            )
+        by = {"who": _state.whoami(), "time": _record.now(), "reason": params["reason"] or ""}
+        text = f"{asked.job.label} was cancelled by {by['who']}" + (f": {params['reason']}" if params["reason"] else "")
+        self.become_user(self.user_for(asked))
+        done = self.on_host(
+            "rstyczynski.ansible.async_job_cancel",
+            {
+                "jid": asked.job.job_id,
+                "grace_period": params["grace_period"],
+                "_action": {"job": asked.job._asdict(), "text": text, "by": by},
+            },
+            timeout=params["look_timeout"] + params["grace_period"],
+        )
+        look = {**UNSEEN, **done["look"]}
+        look, changed = {**UNSEEN, **done["look"]}, bool(done["stopped"])
+        if not changed:
+            look = asked.settled(look, contacted=self.host)
+            if look["status"] == "unknown":
+                raise AsyncJobError(f"{look['reason']}. Nothing was stopped.")
+        if store is not None and asked.key is not None and asked.record is not None and not self._task.check_mode:
+            learned = asked.learned(look, secret=asked.job.secret or self._task.no_log, store_output=False)
+            if changed:
+                learned["cancelled"] = by
+            asked.record, asked.version = _state.note(store, asked.key, asked.record, asked.version, learned)
+        answer = {
+            name: value
+            for name, value in _status.returned(asked.job.job_id, look).items()
+            if name in ("ansible_job_id", "finished", "results_file", "status", "reason", "processes", "warnings")
+        }
+        answer.update(changed=changed, stopped=done["stopped"])
+        if store is not None and asked.key is not None:
+            answer.update(job_name=asked.key.job_name, record=asked.record, state_file=store.locate(asked.key.path))
+            answer["warnings"] += store.warnings
+        return answer

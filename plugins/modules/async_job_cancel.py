@@ -1,0 +1,203 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: async_job_cancel
+short_description: Stop a background job and everything it has started
+version_added: 0.2.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - Stops a job that was started with C(async) and C(poll=0), by its name or by its job id.
+  - First its command, and whatever that has started, is asked to end with the signal C(TERM), so that it can clean up.
+    What it prints while it does so is kept, as is its return code. After half of O(grace_period), Ansible's own processes
+    of the job are asked too. What is still there at the end of it is killed.
+  - Only what is provably the job's is stopped. These are its wrapper processes, their descendants, and what is in the
+    session that was made for it. A process is never taken for another that had its number before.
+  - The task ends when nothing of the job is left. The results file then says that the job was cancelled, and the record who
+    did that, when and why.
+  - Cancelling a job that does not run changes nothing.
+seealso:
+  - module: rstyczynski.ansible.async_job_status
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_attributes
+attributes:
+  action:
+    support: full
+    details: The record is found and written in the process of the controller, the job is stopped on the managed host.
+  check_mode:
+    support: full
+    details: Tells which processes would be stopped.
+  connection:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: partial
+    platforms: posix
+    details: Jobs on Windows are not stopped.
+options:
+  _action:
+    description:
+      - What the action plugin hands to the module on the host. It is not for playbooks, where it is refused.
+    type: dict
+  jid:
+    description:
+      - The job id, as the background task returned it in C(ansible_job_id).
+      - Give this or O(job_name).
+    type: str
+  job_name:
+    description:
+      - The name of the job. What was saved with it tells where it runs and as which user.
+    type: str
+  playbook_name:
+    description:
+      - The name of the playbook that the job belongs to. The default is the name of the play.
+    type: str
+  host:
+    description:
+      - The host that the job belongs to. The default is its name in the inventory.
+    type: str
+  reason:
+    description:
+      - Why the job is cancelled. It is stored in plain text.
+    type: str
+  grace_period:
+    description:
+      - How long the job may take to end by itself, in seconds.
+    type: int
+    default: 10
+  look_timeout:
+    description:
+      - How long to wait for an answer of the host, in seconds, beside O(grace_period). After it the host counts as
+        unreachable.
+    type: int
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Stop the migration
+  rstyczynski.ansible.async_job_cancel:
+    job_name: migrate
+    playbook_name: Migrate the database
+    reason: it blocks the backup
+
+- name: Give it five minutes to roll back
+  rstyczynski.ansible.async_job_cancel:
+    job_name: migrate
+    grace_period: 300
+
+- name: Stop a job of this run
+  rstyczynski.ansible.async_job_cancel:
+    jid: "{{ started.ansible_job_id }}"
+"""
+
+RETURN = r"""
+ansible_job_id:
+  description: The job id.
+  returned: success
+  type: str
+  sample: j314159265358.2718
+status:
+  description:
+    - What became of the job. V(cancelled), or what it was before if there was nothing to stop.
+    - In check mode, what it is now.
+  returned: success
+  type: str
+  sample: cancelled
+reason:
+  description: The same in a sentence.
+  returned: success
+  type: str
+  sample: "job 'migrate' on db01 was cancelled by ops@controller: it blocks the backup"
+finished:
+  description: Whether nothing of the job runs any more.
+  returned: success
+  type: bool
+  sample: true
+stopped:
+  description: The processes that were stopped; in check mode, those that would be.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {pid: 2721, ppid: 2720, uid: 0, role: descendant, command: /opt/migrate.sh --all}
+processes:
+  description: The processes of the job that are left.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+results_file:
+  description: The results file of the job on the host.
+  returned: success
+  type: str
+  sample: /root/.ansible_async/j314159265358.2718
+job_name:
+  description: The name of the job.
+  returned: if O(job_name) is given
+  type: str
+  sample: migrate
+record:
+  description: The record as it is in the store now.
+  returned: if O(job_name) is given
+  type: dict
+  sample: {ansible_job_id: j314159265358.2718, host: db01, job_name: migrate, status: cancelled}
+state_file:
+  description: The place of the record.
+  returned: if O(job_name) is given
+  type: str
+  sample: /srv/playbooks/.ansible_async_state/db01/Migrate the database/migrate.json
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _cancel, _look
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR
+
+
+def main() -> None:
+    """Stop the job that the action names; without the action, the one with the given job id."""
+    module = AnsibleModule(
+        argument_spec=_cancel.MODULE_SPEC,
+        mutually_exclusive=_cancel.MUTUALLY_EXCLUSIVE,
+        required_one_of=_cancel.REQUIRED_ONE_OF,
+        supports_check_mode=True,
+    )
+    params = module.params
+    if params["jid"] is None:
+        module.fail_json(msg="jid is needed where this module does not run through its action plugin.")
+    by_action = params["_action"] or {}
+    job = Job(**by_action.get("job") or _plain(params["jid"]))
+    try:
+        cancelled = _cancel.cancel(
+            job,
+            grace=params["grace_period"],
+            reason=by_action.get("text") or f"{job.label} was cancelled",
+            by=by_action.get("by") or {},
+            check_mode=module.check_mode,
+        )
+    except AsyncJobError as error:
+        module.fail_json(msg=_look.readable(str(error)))
+    look = _look.readable({**cancelled.look._asdict(), "result": _without_output(cancelled.look.result)})
+    module.exit_json(changed=bool(cancelled.stopped), look=look, stopped=_look.readable(cancelled.stopped))
+
+
+def _plain(job_id: str) -> dict[str, str]:
+    return {"job_id": job_id, "label": f"job {job_id}", "directory": os.environ.get("ANSIBLE_ASYNC_DIR", DEFAULT_ASYNC_DIR)}
+
+
+def _without_output(result: dict[str, object] | None) -> dict[str, object] | None:
+    return result and {name: value for name, value in result.items() if name in ("rc", "msg", "start", "end", "cancelled", "failed")}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,337 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: async_job_status
+short_description: Tell what became of a background job
+version_added: 0.2.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - Takes the place of M(ansible.builtin.async_status), with the same options and return values, and tells the truth where
+    that says C(running) for ever. It looks at the processes of the job as well as at its results file.
+  - It also takes the name of a job, or a list of names. Then it finds the records, looks where the jobs really are, and
+    writes what it has learned back to the records.
+  - It can wait until jobs have ended, and shows meanwhile how it is going.
+  - A look is one module run on the host, however many jobs there are to look at.
+notes:
+  - If it cannot tell what became of a job, RV(status) is V(unknown), and the task fails. The record keeps what was known
+    before. The same is true of a host that cannot be reached.
+  - Only root and the user of a job see all of it. With O(job_name), the module becomes the user that was saved with the job,
+    unless the task says C(become) or logs in as root.
+seealso:
+  - module: ansible.builtin.async_status
+  - module: rstyczynski.ansible.async_job_cancel
+  - module: rstyczynski.ansible.async_job_state
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_attributes
+attributes:
+  action:
+    support: full
+    details: Records are read and written in the process of the controller, jobs are looked at on the managed host.
+  check_mode:
+    support: full
+    details: Looks, and leaves the records as they are.
+  connection:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: partial
+    platforms: posix, windows
+    details:
+      - Without C(/proc), as on macOS and BSD, only processes of jobs whose wrapper lives can be told.
+      - On Windows the answer is that of M(ansible.builtin.async_status), unverified.
+options:
+  _action:
+    description:
+      - What the action plugin hands to the module on the host. It is not for playbooks, where it is refused.
+    type: dict
+  jid:
+    description:
+      - The job id, as the background task returned it in C(ansible_job_id).
+      - Give this, O(job_name) or O(job_names).
+    type: str
+  mode:
+    description:
+      - V(status) looks at the job. V(cleanup) removes its results file, and leaves the job and its record as they are.
+    type: str
+    choices: [status, cleanup]
+    default: status
+  job_name:
+    description:
+      - The name of the job. What was saved with it tells where it runs and as which user.
+    type: str
+  job_names:
+    description:
+      - The names of several jobs, to look at all of them at once. What is said of each is in RV(jobs).
+    type: list
+    elements: str
+  playbook_name:
+    description:
+      - The name of the playbook that the jobs belong to. The default is the name of the play.
+    type: str
+  host:
+    description:
+      - The host that the jobs belong to. The default is its name in the inventory. The task looks on the host that it runs
+        on, which is another one with C(delegate_to).
+    type: str
+  output:
+    description:
+      - Which of the job's output to return in RV(stdout) and RV(stderr).
+      - V(full) is all of it; for O(job_names), the same as V(tail). V(tail) is its end. V(new) is what came since the last
+        look with V(new), 1 MiB at most. How far that went is kept in the record, so V(new) goes on where another run of the
+        playbook has stopped.
+      - Ansible has the output of a job only at its end. To see it before, let the command write to a file, and name that file
+        in O(stdout_file), or better when the job is saved.
+    type: str
+    choices: [full, tail, new]
+    default: full
+  tail_size:
+    description:
+      - How much V(tail) is, in bytes.
+    type: int
+    default: 4096
+  stdout_file:
+    description:
+      - The file on the host that the command writes its output to. The default is what was saved with the job.
+    type: str
+  stderr_file:
+    description:
+      - The file on the host that the command writes its error output to. The default is what was saved with the job.
+    type: str
+  store_output:
+    description:
+      - Whether to store the end of the output in the record once the job has ended, 4096 characters of each stream, as plain
+        text.
+    type: bool
+    default: false
+  wait_timeout:
+    description:
+      - How long to wait until all jobs have ended, in seconds. If they have not by then, the task fails, and the jobs go on.
+        V(0) looks once.
+      - Each host that waits occupies one of Ansible's C(forks).
+    type: int
+    default: 0
+  wait_interval:
+    description:
+      - How long to wait between two looks at most, in seconds. It begins with one second and grows.
+    type: int
+    default: 30
+  look_timeout:
+    description:
+      - How long to wait for the answer of one look, in seconds. After it the host counts as unreachable.
+    type: int
+    default: 60
+  unreachable_timeout:
+    description:
+      - While it waits, for how long the host may be unreachable at a stretch, in seconds. After it the host is reported as
+        unreachable. Within it, waiting goes on.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Tell what became of the migration, whichever run has started it
+  rstyczynski.ansible.async_job_status:
+    job_name: migrate
+  register: migration
+  failed_when: false
+
+- name: Say it
+  ansible.builtin.debug:
+    msg: "{{ migration.status }}: {{ migration.reason }}"
+
+- name: Wait for it for an hour at most, and show how it is going
+  rstyczynski.ansible.async_job_status:
+    job_name: migrate
+    wait_timeout: 3600
+
+- name: The same as a loop of Ansible's own
+  rstyczynski.ansible.async_job_status:
+    job_name: migrate
+  register: migration
+  until: migration is finished
+  retries: 360
+  delay: 10
+
+- name: Wait for several jobs of each host
+  rstyczynski.ansible.async_job_status:
+    job_names: [dump, reindex, vacuum]
+    wait_timeout: 7200
+
+- name: Show what the job has written since the last look
+  rstyczynski.ansible.async_job_status:
+    job_name: migrate
+    output: new
+  register: migration
+
+- name: In place of ansible.builtin.async_status
+  rstyczynski.ansible.async_job_status:
+    jid: "{{ started.ansible_job_id }}"
+"""
+
+RETURN = r"""
+status:
+  description:
+    - What became of the job.
+    - V(running), V(succeeded), V(failed), V(timed_out) and V(cancelled) are what they say.
+    - V(killed) is a job whose command was killed by a signal, or whose wrapper was killed, so that there is no result.
+    - V(orphaned) is a job whose wrapper was killed while its command goes on. No result will come. It is not finished, and
+      must not be started once more.
+    - V(lost) is a job that does not run and left nothing behind, as after a reboot of the host.
+    - V(starting) and V(prepared) are jobs that a controller is just about to start.
+    - V(unknown) means that it cannot be told, and RV(reason) says why.
+  returned: always, for one job
+  type: str
+  sample: lost
+reason:
+  description: The same in a sentence.
+  returned: always, for one job
+  type: str
+  sample: the host of job 'migrate' on db01 rebooted at 2026-02-01T03:12:09Z, 00:12:40 after the job started
+finished:
+  description:
+    - Whether the result is there, or none can come any more and nothing of the job runs.
+    - Of several jobs, whether all are finished.
+  returned: always
+  type: bool
+  sample: true
+started:
+  description: Whether the job was started.
+  returned: always
+  type: bool
+  sample: true
+failed:
+  description: Whether the job has ended otherwise than well, or cannot be told.
+  returned: always
+  type: bool
+  sample: true
+msg:
+  description: What went wrong.
+  returned: failure
+  type: str
+  sample: "lost: the host of job 'migrate' on db01 rebooted at 2026-02-01T03:12:09Z, 00:12:40 after the job started"
+ansible_job_id:
+  description: The job id.
+  returned: always, for one job
+  type: str
+  sample: j314159265358.2718
+elapsed:
+  description: For how long the job has been running, or ran, in seconds. Empty if that cannot be known.
+  returned: always, for one job
+  type: float
+  sample: 760.4
+processes:
+  description:
+    - The processes of the job that are there. Their C(role) is C(runner) or C(watcher) for those of Ansible,
+      C(descendant) for what belongs to the job, and C(unclear) for what may belong to it or to another one of the same
+      results directory.
+  returned: always, for one job
+  type: list
+  elements: dict
+  sample:
+    - {pid: 2721, ppid: 2720, uid: 0, role: descendant, command: /opt/migrate.sh --all}
+stdout:
+  description: The output of the job, as far as there is any and as O(output) says. C(stdout_lines) has it by lines.
+  returned: always, for one job
+  type: str
+  sample: step 41 of 60
+stderr:
+  description: The error output of the job. C(stderr_lines) has it by lines.
+  returned: always, for one job
+  type: str
+  sample: ""
+stdout_size:
+  description: How much output the job has written so far, in bytes.
+  returned: always, for one job
+  type: int
+  sample: 3145728
+stderr_size:
+  description: How much error output the job has written so far, in bytes.
+  returned: always, for one job
+  type: int
+  sample: 0
+results_file:
+  description: The results file of the job on the host.
+  returned: always, for one job
+  type: str
+  sample: /root/.ansible_async/j314159265358.2718
+erased:
+  description: The results file that was removed.
+  returned: with O(mode=cleanup)
+  type: str
+  sample: /root/.ansible_async/j314159265358.2718
+job_name:
+  description: The name of the job.
+  returned: if O(job_name) or O(job_names) is given
+  type: str
+  sample: migrate
+record:
+  description: The record as it is in the store now.
+  returned: if O(job_name) or O(job_names) is given
+  type: dict
+  sample: {ansible_job_id: j314159265358.2718, host: db01, job_name: migrate, status: lost}
+state_file:
+  description: The place of the record.
+  returned: if O(job_name) or O(job_names) is given
+  type: str
+  sample: /srv/playbooks/.ansible_async_state/db01/Migrate the database/migrate.json
+jobs:
+  description: For each of O(job_names), what would be returned for it alone.
+  returned: if O(job_names) is given
+  type: list
+  elements: dict
+  sample:
+    - {job_name: dump, status: running, finished: false}
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _look, _status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR
+
+
+def main() -> None:
+    """Look at the jobs that the action names; without the action, at the one with the given job id."""
+    module = AnsibleModule(
+        argument_spec=_status.MODULE_SPEC,
+        mutually_exclusive=_status.MUTUALLY_EXCLUSIVE,
+        required_one_of=_status.REQUIRED_ONE_OF,
+        supports_check_mode=True,
+    )
+    job_id = module.params["jid"]
+    if job_id is None:
+        module.fail_json(msg="jid is needed where this module does not run through its action plugin.")
+    by_action = module.params["_action"]
+    if by_action:
+        jobs = [Job(**job) for job in by_action["jobs"]]
+    else:
+        jobs = [Job(job_id, f"job {job_id}", os.environ.get("ANSIBLE_ASYNC_DIR", DEFAULT_ASYNC_DIR))]
+    if module.params["mode"] == "cleanup":
+        _clean_up(module, jobs[0])
+    looks = _status.look(jobs, output=module.params["output"], tail_size=module.params["tail_size"])
+    if by_action:
+        module.exit_json(changed=False, looks=looks)
+    answer = _status.returned(job_id, looks[0])
+    module.fail_json(**answer) if answer["failed"] else module.exit_json(**answer)
+
+
+def _clean_up(module: AnsibleModule, job: Job) -> None:
+    path = _look.results_file(job)
+    if not os.path.lexists(path):
+        module.fail_json(msg=f"could not find job: there is no results file {path}", ansible_job_id=job.job_id, started=True, finished=True)
+    if not module.check_mode:
+        os.unlink(path)
+    module.exit_json(ansible_job_id=job.job_id, erased=path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the actions that contact the managed host have in common.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+import typing as t
+
+from ansible import constants
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.loader import become_loader
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _processes
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store, open_store
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import UNSEEN, Asked, Look, by_job_id, by_name
+
+# How much of what a module said before it died is shown.
+_LAST_WORDS = 1000
+
+
+class HostAction(StoreAction):
+    """An action that works on the record store, and on the managed host."""
+
+    _requires_connection = True
+
+    _became = False
+    """Whether this task has become a user by itself, rather than because the user said so."""
+
+    @property
+    def host(self) -> str:
+        """The name of the host that this task contacts."""
+        return str(self._task.delegate_to or self._task_vars["inventory_hostname"])
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether the host is one that has no processes as Unix knows them."""
+        return bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
+
+    def asked(self, params: dict[str, t.Any]) -> tuple[Store | None, list[Asked]]:
+        """The jobs that the options C(jid), C(job_name) and C(job_names) name, and the store of those that have a record."""
+        if params["jid"] is not None:
+            return None, [by_job_id(params, self.async_dir)]
+        store = open_store(params, self.notify)
+        names = [params["job_name"]] if params.get("job_names") is None else params["job_names"]
+        keys = [JobKey(params["host"], params["playbook_name"], name) for name in dict.fromkeys(names)]
+        return store, [by_name(store, key, params, self.async_dir) for key in keys]
+
+    def look(self, asked: list[Asked], *, output: str, tail_size: int, timeout: float) -> list[Look]:
+        """Look at jobs, with one module run; with one for each user if they belong to several, and we are not root.
+
+        :arg timeout: in seconds, for each run
+        """
+        looks: dict[int, Look] = {number: job.claimed for number, job in enumerate(asked) if job.claimed}
+        for user, numbers in self._by_user(asked, looks).items():
+            self.become_user(user)
+            jobs = [asked[number].job._asdict() for number in numbers]
+            # One of jid and job_name has to be given. What counts are the jobs.
+            args = {"jid": jobs[0]["job_id"], "output": output, "tail_size": tail_size, "_action": {"jobs": jobs}}
+            if self.is_windows:
+                looks.update({number: self._ask_windows(asked[number].job, timeout) for number in numbers})
+            else:
+                done = self.on_host("rstyczynski.ansible.async_job_status", args, timeout=timeout)
+                looks.update(zip(numbers, done["looks"], strict=True))
+        return [looks[number] for number in range(len(asked))]
+
+    def _by_user(self, asked: list[Asked], looks: dict[int, Look]) -> dict[str, list[int]]:
+        """The jobs to look at, by the user to become for that."""
+        users: dict[str, list[int]] = {}
+        for number, job in enumerate(asked):
+            if number not in looks:
+                users.setdefault(self.user_for(job), []).append(number)
+        return users
+
+    def user_for(self, job: Asked) -> str:
+        """The user to become for a job. Empty if we need not: what the task says of C(become) comes first, and root may do all."""
+        return "" if self._becomes_or_is_root() else job.user
+
+    def _becomes_or_is_root(self) -> bool:
+        if self._became:
+            return False
+        if self._connection.become is not None or (self._connection.transport == "local" and os.geteuid() == 0):
+            return True
+        try:
+            return bool(self._connection.get_option("remote_user") == "root")
+        except KeyError:
+            return False
+
+    def _ask_windows(self, job: Job, timeout: float) -> Look:
+        """What Ansible itself says of a job. Nobody verifies it there."""
+        directory = self._remote_expand_user(job.directory)
+        args = {"jid": job.job_id, "_async_dir": directory}
+        with _time_limit(timeout):
+            done = self._execute_module(module_name="ansible.legacy.async_status", module_args=args, task_vars=self._task_vars)
+        if not done.get("finished"):
+            status = "running"
+        elif "could not find job" in str(done.get("msg")):
+            status = "lost"
+        else:
+            status = "failed" if done.get("failed") or done.get("rc") else "succeeded"
+        return {
+            **UNSEEN,
+            "status": status,
+            "reason": f"{job.label}: {status}, as Ansible says; on Windows this is not verified",
+            "result": done if status in ("failed", "succeeded") else None,
+            "results_file": self._connection._shell.join_path(directory, job.job_id),
+            "stdout": done.get("stdout", ""),
+            "stderr": done.get("stderr", ""),
+        }
+
+    def on_host(self, module: str, args: dict[str, t.Any], *, timeout: float) -> dict[str, t.Any]:
+        """Run a module on the host.
+
+        :arg timeout: in seconds; after it the host counts as unreachable. A connection that was open when the network broke would
+            otherwise say nothing for a quarter of an hour
+        :raises AnsibleConnectionFailure: if the host cannot be reached
+        :raises AsyncJobError: if the module did not run
+        """
+        if self._connection.become is None:
+            self._use_pipelining()  # one exchange with the host instead of five
+        with _time_limit(timeout):
+            try:
+                done = self._run(module, args)
+            except AnsibleError as error:
+                # On a full disk there is no room for the module itself.
+                if not _needs_room(error) or not self._use_pipelining():
+                    raise
+                done = self._run(module, args)
+        return done
+
+    def become_user(self, user: str) -> None:
+        """From now on, run modules as this user; with an empty name, as the user that the task says."""
+        if user:
+            self._became = True
+            plugin = self._connection.become or self._become_plugin()
+            plugin.set_option("become_user", user)
+            self._connection.set_become_plugin(plugin)
+        elif self._became:
+            self._connection.set_become_plugin(None)
+        else:
+            return
+        self._connection._shell.tmpdir = None  # it belongs to the former user
+
+    def _become_plugin(self) -> t.Any:
+        name = self._templar.template(self._task_vars.get("ansible_become_method")) or self._task.become_method
+        plugin = become_loader.get(name)
+        if plugin is None:
+            raise AsyncJobError(f"The become method {name!r} does not exist. Correct become_method.")
+        names = constants.config.get_plugin_vars("become", plugin._load_name)
+        variables = {name: self._templar.template(self._task_vars[name]) for name in names if name in self._task_vars}
+        plugin.set_options(task_keys=self._task.dump_attrs(), var_options=variables)
+        return plugin
+
+    def reset_connection(self) -> None:
+        """Give up what is left of a connection that does not answer."""
+        self._connection._shell.tmpdir = None
+        for process in _processes.scan().processes.values():
+            if process.ppid == os.getpid():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGTERM)
+        with contextlib.suppress(AnsibleError):
+            self._connection.reset()
+
+    def _run(self, module: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        done: dict[str, t.Any] = self._execute_module(module_name=module, module_args=args, task_vars=self._task_vars)
+        if done.get("failed"):
+            words = " ".join(str(done[name]).strip() for name in ("module_stderr", "module_stdout") if done.get(name))
+            raise AsyncJobError(f"{done.get('msg', 'The module has failed.')} {words[-_LAST_WORDS:]}".strip())
+        return done
+
+    def _use_pipelining(self) -> bool:
+        """Send modules through the connection rather than as files. Returns whether that is new."""
+        try:
+            if not self._connection.has_pipelining or self._connection.get_option("pipelining"):
+                return False
+            self._connection.set_option("pipelining", True)
+        except KeyError:  # another kind of connection
+            return False
+        self._connection._shell.tmpdir = None
+        return True
+
+
+def _needs_room(error: AnsibleError) -> bool:
+    words = ("create temporary directory", "transfer file", "No space left", "Disk quota exceeded")
+    return any(word in str(error) for word in words)
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> t.Iterator[None]:
+    """Raise AnsibleConnectionFailure after some time, unless the task's own C(timeout) does so earlier."""
+
+    def late(_number: int, _frame: t.Any) -> t.NoReturn:
+        raise AnsibleConnectionFailure(f"The host has not answered within {seconds:.0f} seconds.")
+
+    begin = time.monotonic()
+    left, _interval = signal.getitimer(signal.ITIMER_REAL)
+    if left and left < seconds:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - begin), 0.001) if left else 0)
+        signal.signal(signal.SIGALRM, before)

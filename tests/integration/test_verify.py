@@ -1,0 +1,344 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role async_job_load with the truth, and the scenarios that use it: what has failed is started once more, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+from controller import Controller, Ran
+from hosts import Hosts
+
+pytest.register_assert_rewrite("faults")
+
+from faults import Job, Scene, told, until  # noqa: E402
+
+Yaml = dict[str, t.Any]
+
+ENDED = ["failed", "killed", "lost", "timed_out", "cancelled"]
+SCENARIO = "rstyczynski.ansible.scenarios.scenario_"
+OUTPUTS = ("found", "ansible_job_id", "status", "finished", "reason", "result", "record")
+
+# The pattern of the documentation for each of the jobs. The ledger on the controller says what it started, so that a host that is
+# away cannot hide a start.
+PATTERN = """
+- name: Look for the job
+  ansible.builtin.include_role:
+    name: rstyczynski.ansible.async_job_load
+  vars:
+    async_job_load_job_name: "{{ job }}"
+- name: Tell what it returns
+  ansible.builtin.debug:
+    msg: "TOLD {{ {'job': job, OUTPUTS} | to_json | b64encode }}"
+- name: Write into the ledger
+  ansible.builtin.shell: echo '{{ inventory_hostname }} {{ job }}' >>'{{ playbook_dir }}/ledger'
+  delegate_to: localhost
+  vars:
+    ansible_connection: local
+  when: not async_job_load_found and not ansible_check_mode
+- name: Start the job
+  ansible.builtin.shell: "{{ command }}"
+  async: 600
+  poll: 0
+  register: started
+  when: not async_job_load_found and not ansible_check_mode
+- name: Save the job
+  ansible.builtin.include_role:
+    name: rstyczynski.ansible.async_job_save
+  vars:
+    async_job_save_job_name: "{{ job }}"
+    async_job_save_ansible_job_id: "{{ started.ansible_job_id }}"
+    async_job_save_results_file: "{{ started.results_file }}"
+  when: not async_job_load_found and not ansible_check_mode
+""".replace("OUTPUTS", ", ".join(f"'{name}': async_job_load_{name}" for name in OUTPUTS))
+
+
+@pytest.fixture
+def scene(hosts: Hosts, controller: Controller) -> Scene:
+    """Two hosts, and a controller that may do everything there. The pattern is in a file of the project."""
+    controller.write("pattern.yml", PATTERN)
+    return Scene(hosts, controller, [])
+
+
+def run(scene: Scene, *names: str, where: str = "h1", options: t.Sequence[str] = (), play: Yaml | None = None, **variables: t.Any) -> Ran:
+    """Run the pattern for these jobs."""
+    task: Yaml = {"ansible.builtin.include_tasks": "pattern.yml", "loop": [*names], "loop_control": {"loop_var": "job"}}
+    whole = {
+        "name": "test",
+        "hosts": where,
+        "gather_facts": False,
+        "vars": {"command": "sleep 1030", **{f"async_job_load_{name}": value for name, value in variables.items()}},
+        **(play or {}),
+        "tasks": [task],
+    }
+    return scene.controller.playbook(json.dumps([whole], indent=1), *options, env={"ANSIBLE_TIMEOUT": "2"})
+
+
+def returned(ran: Ran) -> dict[str, dict[str, t.Any]]:
+    """What the role returned for each job."""
+    answers = [told(Ran(0, line)) for line in re.findall(r"TOLD [A-Za-z0-9+/=]+", ran.output)]
+    return {answer["job"]: answer for answer in answers}
+
+
+def ledger(scene: Scene) -> list[str]:
+    """What was started, sorted."""
+    file = scene.controller.project / "ledger"
+    return sorted(file.read_text().splitlines()) if file.exists() else []
+
+
+def record_file(scene: Scene, job: Job) -> Path:
+    """The record of a job."""
+    return scene.controller.state_dir / job.host / "test" / f"{job.name}.json"
+
+
+def signal_all(scene: Scene, name: str, *jobs: Job) -> None:
+    """Send a signal to all processes of jobs: a module that starts early is not in the process group of its runner."""
+    for job in jobs:
+        scene.shell(job.host, f"pkill -{name} -s {scene.runner(job).sid}")
+
+
+# --- The role -----------------------------------------------------------------------------------------------------------
+
+
+def test_only_what_has_failed(scene: Scene) -> None:
+    """Each outcome is told, and kept in the record. Only the ones that were asked for are started once more, with their history kept."""
+    jobs = scene.hold("h1", "timed_out", limit=2)
+    jobs |= scene.hold("h1", "running", "killed", "lost", "orphaned", "cancelled")
+    jobs |= scene.start("h1", {"succeeded": "echo fine", "failed": "echo broken >&2; exit 3"})
+    # Beside an orphan, a look before the fault is what tells whose processes are left.
+    scene.task("h1", "rstyczynski.ansible.async_job_status", {"job_names": ["killed", "lost", "orphaned"]})
+    signal_all(scene, "KILL", *(jobs[name] for name in ("killed", "lost")))
+    scene.kill("h1", "KILL", *(process.pid for process in scene.wrappers(jobs["orphaned"])))
+    scene.task("h1", "rstyczynski.ansible.async_job_cancel", {"job_name": "cancelled"})
+    scene.shell("h1", 'rm "$1"', scene.results_file(jobs["lost"]))
+    until(lambda: {name for name in jobs if scene.wrappers(jobs[name])} == {"running"})
+
+    [unverified] = returned(run(scene, "killed").ok()).values()
+    assert (unverified["status"], unverified["finished"], unverified["result"]) == ("running", False, {})
+
+    answers = returned(run(scene, *jobs, "new", verify=True, options=("--check",)).ok())
+    new = answers.pop("new")
+    assert (new["found"], new["status"], new["finished"], new["reason"], new["result"]) == (False, "", False, "", {})
+    for name, answer in answers.items():
+        assert (answer["found"], answer["status"], answer["ansible_job_id"]) == (True, name, jobs[name].id), answer
+        assert answer["finished"] == (name not in ("running", "orphaned"))
+        assert answer["result"]["status"] == name
+        assert answer["reason"] == answer["result"]["reason"]
+        assert name == "orphaned" or f"job {name!r} on h1" in answer["reason"]
+    assert (answers["failed"]["result"]["rc"], answers["failed"]["result"]["stderr"]) == (3, "broken")
+    assert answers["succeeded"]["result"]["stdout"] == "fine"
+    assert ledger(scene) == []
+
+    answers = returned(run(scene, "failed", "killed", "lost", restart_on=["killed", "failed"]).ok())
+    assert ledger(scene) == ["h1 failed", "h1 killed"]
+    for name in ("failed", "killed"):
+        assert (answers[name]["found"], answers[name]["ansible_job_id"], answers[name]["status"]) == (False, "", name)
+    assert (answers["lost"]["found"], answers["lost"]["status"]) == (True, "lost")
+
+    answers = returned(run(scene, *jobs, restart_on=[*ENDED, "succeeded"]).ok())
+    started = {"h1 cancelled", "h1 lost", "h1 succeeded", "h1 timed_out"}
+    assert ledger(scene) == sorted({"h1 failed", "h1 killed", *started})
+    assert {name for name, answer in answers.items() if answer["found"]} == {"running", "orphaned", "failed", "killed"}
+    assert {name for name, answer in answers.items() if answer["status"] == "running"} == {"running", "failed", "killed"}
+    for name in ("failed", "killed", "cancelled", "lost", "succeeded", "timed_out"):
+        record = scene.controller.record(name, host="h1")
+        [past] = record["attempts"]
+        assert (past["attempt"], past["ansible_job_id"], past["status"]) == (1, jobs[name].id, name)
+        assert past["rc"] == {"failed": 3, "succeeded": 0}.get(name, past["rc"])
+        assert {"start", "end", "who"} < past.keys()
+        assert f"job {name!r} on h1" in past["reason"]
+        assert ("cancelled" in past) == (name == "cancelled")
+        assert (record["attempt"], record["status"]) == (2, "running")
+        assert not {"end", "result", "reason", "cancelled"} & record.keys()
+        assert record["ansible_job_id"] not in ("", jobs[name].id)
+    record = scene.controller.record("orphaned", host="h1")
+    assert (record["attempt"], record["ansible_job_id"]) == (1, jobs["orphaned"].id)
+
+
+@pytest.mark.parametrize("states", [["orphaned"], ["running"], ["unknown"], ["failed", "typo"]], ids=",".join)
+def test_never_restarted(scene: Scene, states: list[str]) -> None:
+    """What may still be at work cannot be asked to be started once more."""
+    ran = run(scene, "job", restart_on=states).failed()
+    assert "async_job_load_restart_on" in ran.text
+    assert states[-1] in ran.text
+    assert ledger(scene) == []
+
+
+CARELESS: list[Yaml] = [
+    {},
+    {"ignore_errors": True},
+    {"ignore_unreachable": True},
+    {"ignore_errors": True, "ignore_unreachable": True},
+]
+
+
+def test_nothing_starts_when_nobody_can_tell(scene: Scene) -> None:
+    """Because the host is away, or hides what we look for; in a play that goes on whatever happens, too."""
+    scene.user("app")
+    jobs = scene.hold("h1", "hidden") | scene.start("h2", {"away": "true"})
+    signal_all(scene, "KILL", jobs["hidden"])
+    scene.hosts.hidepid("h1")
+    scene.hosts.disconnect()
+    scene.hosts.off("h2")
+    scene.user("op")
+    before = {name: record_file(scene, job).read_bytes() for name, job in jobs.items()}
+    both = json.dumps({"h1": "hidden", "h2": "away"})
+    for play in CARELESS:
+        ran = run(scene, f"{{{{ {both}[inventory_hostname] }}}}", where="all", play=play, restart_on=[*ENDED, "succeeded"])
+        assert ledger(scene) == [], play
+        assert {name: record_file(scene, job).read_bytes() for name, job in jobs.items()} == before
+        # Where the play goes on, the tasks that would start something were there, and were skipped.
+        assert ("TASK [Start the job]" in ran.output) == ("ignore_errors" in play), ran.output
+        assert "cannot tell what became of job 'hidden' on h1" in ran.text
+        assert "UNREACHABLE" in ran.output
+        for answer in returned(ran).values():
+            assert (answer["found"], answer["ansible_job_id"], answer["status"], answer["finished"]) == (True, "", "", False), play
+        if not play:
+            assert ran.rc
+            assert (ran.recap("h1")["failed"], ran.recap("h2")["unreachable"]) == (1, 1)
+    scene.hosts.on("h2")
+
+
+# --- The scenarios ------------------------------------------------------------------------------------------------------
+
+
+def scenario(scene: Scene, name: str, **variables: t.Any) -> Ran:
+    """Run a scenario by its name."""
+    options = json.dumps({"target": "all", **variables})
+    return scene.controller.playbook(SCENARIO + name, "-e", options, env={"ANSIBLE_TIMEOUT": "3"})
+
+
+def aliases(scene: Scene, names: dict[str, str]) -> None:
+    """Let several names of the inventory stand for the same host."""
+    lines = {line.split()[0]: line for line in scene.hosts.inventory_lines()}
+    scene.controller.hosts(*(f"{name} ansible_host={lines[host]}" for name, host in names.items()))
+
+
+def said(output: str, host: str) -> str:
+    """What the run said of a host."""
+    pattern = rf"^(?:ok|fatal|changed|skipping): \[{host}\][^\n]*(?:=> )(?:\{{\n.*?^\}}|\{{[^\n]*\}})$"
+    return " ".join(" ".join(re.findall(pattern, output, flags=re.M | re.S)).split())
+
+
+def test_crash_detection(scene: Scene) -> None:
+    """Scenario 4 tells all outcomes apart, says what to do, and starts once more only what it was told to."""
+    on_h1 = ["failed", "killed", "orphaned", "timed_out", "cancelled", "succeeded", "running"]
+    aliases(scene, {**dict.fromkeys(on_h1, "h1"), "lost": "h2"})
+    names = [*on_h1, "lost"]
+    durations = {name: 2000 + number for number, name in enumerate(names)} | {"failed": "ever", "succeeded": 0}
+    variables = {
+        "job_duration": "{{ durations[inventory_hostname] }}",
+        "job_timeout": "{{ 2 if inventory_hostname == 'timed_out' else 600 }}",
+        "durations": durations,
+    }
+    first = scenario(scene, "04_crash_detection", **variables).ok()
+    assert all("Job migration has been started." in said(first.output, name) for name in names)
+    title = "Scenario 04 crash detection"
+
+    def record(name: str) -> dict[str, t.Any]:
+        return scene.controller.record("migration", host=name, playbook_name=title)
+
+    def job(name: str) -> Job:
+        return Job("h2" if name == "lost" else "h1", name, record(name)["ansible_job_id"])
+
+    def sleeps(name: str) -> bool:
+        return any(process.line == f"sleep {durations[name]}" for process in scene.processes(job(name).host).values())
+
+    for name in ("killed", "orphaned", "cancelled", "running", "lost"):
+        until(lambda name=name: sleeps(name))
+    # Beside an orphan, a look before the fault is what tells whose processes are left.
+    for name in ("killed", "orphaned"):
+        looked, _seconds = scene.task(
+            name, "rstyczynski.ansible.async_job_status", {"job_name": "migration", "playbook_name": title, "host": name}
+        )
+        assert looked["status"] == "running"
+    signal_all(scene, "KILL", job("killed"))
+    scene.kill("h1", "KILL", *(process.pid for process in scene.wrappers(job("orphaned"))))
+    record_of = {"job_name": "migration", "playbook_name": title, "host": "cancelled"}
+    scene.task("cancelled", "rstyczynski.ansible.async_job_cancel", {**record_of, "reason": "lunch"})
+    scene.hosts.reboot("h2")
+    scene.hosts.disconnect()
+    until(lambda: {name for name in names if scene.wrappers(job(name))} == {"running"})
+    ids = {name: record(name)["ansible_job_id"] for name in names}
+
+    expected = {
+        "failed": ("has failed with return code 1", "Correct what made it fail", True),
+        "killed": ("was killed; its command left no result", "Find out who or what has killed it", True),
+        "orphaned": ("its work goes on", "don't start it once more", False),
+        "timed_out": ("time limit", "Give it more time with -e job_timeout", True),
+        "cancelled": (": lunch", "Somebody did not want it", True),
+        "lost": ("rebooted at", "Check what it had done before the host went down", True),
+        "succeeded": ("has succeeded", "", False),
+        "running": ("has been running for", "", False),
+    }
+    second = scenario(scene, "04_crash_detection", **variables).failed()
+    for name, (reason, advice, restarts) in expected.items():
+        text = said(second.output, name)
+        assert f"attempt 1, {name}: " in text, text
+        assert reason in text
+        assert advice in text
+        assert ("with -e job_restart=true" in text) == restarts
+        assert second.recap(name)["failed"] == bool(advice)
+        assert record(name)["status"] == name
+    assert {name: record(name)["ansible_job_id"] for name in names} == ids
+
+    third = scenario(scene, "04_crash_detection", **{**variables, "job_duration": 2100, "job_timeout": 600, "job_restart": True}).failed()
+    for name, (_reason, _advice, restarts) in expected.items():
+        assert (record(name)["ansible_job_id"] != ids[name]) == restarts, name
+        assert third.recap(name)["failed"] == (name == "orphaned")
+        assert ("Job migration has been started." in said(third.output, name)) == restarts
+        assert record(name)["attempt"] == 1 + restarts
+        assert [past["status"] for past in record(name).get("attempts", [])] == [name] * restarts
+    assert sleeps("orphaned")
+
+
+def test_live_output(scene: Scene) -> None:
+    """Scenario 5 goes on where the last run has stopped, shows the end or all of it, waits, and tells how it ended."""
+    aliases(scene, {"good": "h1", "bad": "h1"})
+    steps = 20
+    first = scenario(scene, "05_live_output", job_steps=steps).ok()
+
+    def job(host: str) -> Job:
+        record = scene.controller.record("import", host=host, playbook_name="Scenario 05 live output")
+        return Job("h1", "import", record["ansible_job_id"])
+
+    signal_all(scene, "STOP", job("good"))  # it waits for the test
+    signal_all(scene, "KILL", job("bad"))
+    until(lambda: not scene.wrappers(job("bad")))
+
+    def shown(output: str, host: str = "good") -> list[int]:
+        return [int(step) for step in re.findall(rf'"step (\d+) of {steps}"[,\s]', said(output, host))]
+
+    second = scenario(scene, "05_live_output", job_steps=steps).failed()
+    assert second.recap("good")["failed"] == 0
+    assert second.recap("bad")["failed"] == 1
+    assert "killed: the wrapper of job 'import' on bad was killed; its command left no result" in said(second.output, "bad")
+
+    waiting = scene.controller.popen(
+        "playbook",
+        "-i",
+        scene.controller.inventory,
+        f"{SCENARIO}05_live_output",
+        "-e",
+        json.dumps({"target": "good", "job_steps": steps, "job_patience": 60}),
+    )
+    third, shows_life = "", False
+    assert waiting.stdout is not None
+    for line in waiting.stdout:
+        third += line
+        if not shows_life and re.fullmatch(rf'import on good: running \S+, \d+ B of output: "step \d+ of {steps}"\n', line):
+            shows_life = True
+            signal_all(scene, "CONT", job("good"))
+    assert waiting.wait() == 0, third
+    assert shows_life, third
+    assert shown(first.output) + shown(second.output) + shown(third) == list(range(1, steps + 1))
+    assert shown(third)[-1:] == [steps]
+    size = sum(len(f"step {step} of {steps}\n") for step in range(1, steps + 1))
+    assert f"Job import, succeeded: job 'import' on good has succeeded. It has written {size} bytes." in said(third, "good")
+    for output, expected in (("new", []), ("full", list(range(1, steps + 1)))):
+        assert shown(scenario(scene, "05_live_output", job_steps=steps, job_output=output).output) == expected
