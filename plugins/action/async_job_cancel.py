@@ -38,7 +38,6 @@ class ActionModule(HostAction):
             },
             timeout=params["look_timeout"] + params["grace_period"],
         )
-        look = {**UNSEEN, **done["look"]}
         look, changed = {**UNSEEN, **done["look"]}, bool(done["stopped"])
         if not changed:
             look = asked.settled(look, contacted=self.host)

@@ -3,27 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import math
-import time
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure
-
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state, _status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import clock
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import Asked, Look
-
-# How long to wait before the second look, in seconds, and how much longer before each that follows.
-_FIRST_INTERVAL = 1.0
-_GROWTH = 1.5
-
-_GOES_ON = ("starting", "prepared", "running", "orphaned")
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import GOES_ON, WatchingAction
 
 
-class ActionModule(HostAction):
+class ActionModule(WatchingAction):
     """The module C(async_job_status): it finds the records, asks the host once, and writes back what was learned."""
 
     spec = _status.ARGUMENT_SPEC
@@ -36,56 +25,14 @@ class ActionModule(HostAction):
             return self._clean_up(params, asked)
         if params["job_names"] is not None and params["output"] == "full":
             params["output"] = "tail"
-        looks = self._wait(params, store, asked) if params["wait_timeout"] > 0 else self._look(params, store, asked, params["output"])
+        if params["wait_timeout"] > 0:
+            looks = self.wait(params, store, asked)
+        else:
+            looks = self.look_and_note(params, store, asked, params["output"])
         answers = [self._answer(store, job, look, waited=params["wait_timeout"]) for job, look in zip(asked, looks, strict=True)]
         if params["job_names"] is None:
             return answers[0]
         return _together(answers)
-
-    def _look(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str) -> list[Look]:
-        """Look at all jobs once, and write what was learned to their records."""
-        looks = self.look(asked, output=output, tail_size=params["tail_size"], timeout=params["look_timeout"])
-        for number, job in enumerate(asked):
-            job.remember(looks[number])
-            looks[number] = job.settled(looks[number], contacted=self.host)
-            if store is not None and job.key is not None and job.record is not None and not self._task.check_mode:
-                secret = job.job.secret or self._task.no_log
-                learned = job.learned(looks[number], secret=secret, store_output=params["store_output"])
-                if output == "new":
-                    learned.update({name: looks[number][name] for name in ("stdout_offset", "stderr_offset")})
-                job.record, job.version = _state.note(store, job.key, job.record, job.version, learned)
-        return looks
-
-    def _wait(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> list[Look]:
-        """Look again and again until all jobs have ended, or time is over."""
-        # Until a job has ended, there is no more to it than a line. Without files, there is no output at all until then.
-        with_files = any(job.job.stdout_file or job.job.stderr_file for job in asked)
-        meanwhile = "tail" if with_files or params["output"] == "new" else params["output"]
-        deadline = time.monotonic() + params["wait_timeout"]
-        interval = _FIRST_INTERVAL
-        away_since: float | None = None
-        while True:
-            now = time.monotonic()
-            try:
-                looks = self._look(params, store, asked, meanwhile)
-                away_since = None
-                if now >= deadline or not any(look["status"] in _GOES_ON for look in looks):
-                    return looks if meanwhile == params["output"] else self._look(params, store, asked, params["output"])
-                for job, look in zip(asked, looks, strict=True):
-                    if look["status"] in _GOES_ON:
-                        self.say(_progress(job, look, self.host, secret=job.job.secret or self._task.no_log))
-            except AnsibleConnectionFailure as error:
-                away_since = away_since or now
-                away = time.monotonic() - away_since
-                if away >= params["unreachable_timeout"] or now >= deadline:
-                    raise AnsibleConnectionFailure(
-                        f"{self.host} has been unreachable for {clock(away)} (unreachable_timeout is {params['unreachable_timeout']}"
-                        f" seconds). Nothing is known of its jobs since then; they go on without us. {error}"
-                    ) from error
-                self.notify(f"{self.host} is unreachable for {clock(away)}; its jobs go on without us. Trying again.")
-                self.reset_connection()
-            time.sleep(max(0.0, min(interval, deadline - time.monotonic())))
-            interval = min(interval * _GROWTH, max(params["wait_interval"], _FIRST_INTERVAL))
 
     def _clean_up(self, params: dict[str, t.Any], asked: list[Asked]) -> dict[str, t.Any]:
         """Remove the results file, as C(async_status) does. The record stays."""
@@ -98,32 +45,13 @@ class ActionModule(HostAction):
 
     def _answer(self, store: Store | None, job: Asked, look: Look, *, waited: int) -> dict[str, t.Any]:
         answer = _status.returned(job.job.job_id, look)
-        if waited and look["status"] in _GOES_ON:
+        if waited and look["status"] in GOES_ON:
             text = f"{look['reason']}. It has not ended within the {waited} seconds of wait_timeout. Run again to go on waiting."
             answer.update(failed=True, msg=text)
         if store is not None and job.key is not None:
             answer.update(job_name=job.key.job_name, record=job.record, state_file=store.locate(job.key.path))
             answer["warnings"] += store.warnings
         return answer
-
-
-def _progress(job: Asked, look: Look, host: str, *, secret: bool) -> str:
-    """A line that shows life: C(migrate on db01: running 00:12:40, 3.1 MB of output: "step 41 of 60")."""
-    line = f"{job.name} on {job.key.host if job.key else host}: {look['status']}"
-    if look["elapsed"] is not None:
-        line += f" {clock(look['elapsed'])}"
-    size = look["stdout_size"] + look["stderr_size"]
-    if size:
-        line += f", {_size(size)} of output"
-        last = next((text.strip() for text in reversed(look["stdout"].splitlines()) if text.strip()), "")
-        if last and not secret:
-            line += f': "{last[:100]}"'
-    return line
-
-
-def _size(number: int) -> str:
-    power = min(int(math.log(number, 1000)), 4)
-    return f"{number / 1000**power:.1f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}" if power else f"{number} B"
 
 
 def _together(answers: list[dict[str, t.Any]]) -> dict[str, t.Any]:

@@ -52,6 +52,8 @@ class Job(t.NamedTuple):
     stdout_offset: int = 0
     """How much of its output was shown before, in bytes."""
     stderr_offset: int = 0
+    exclusive: bool = False
+    """Whether its directory is its own. Then what was told that directory, is its own too."""
     secret: bool = False
     """Whether its arguments must not be shown."""
 
@@ -138,7 +140,7 @@ class _Host:
         own, unclear = [], []
         for process, marker in self._stray_processes():
             leaderless = process.sid not in self.table.processes  # as the session of a job is from its beginning
-            if leaderless and noted == process.sid:
+            if (leaderless and noted == process.sid) or (job.exclusive and marker == os.path.dirname(file.path)):
                 own.append(process)
             elif self._started_before(process, file) or (marker and marker != os.path.dirname(file.path)):
                 continue
@@ -288,7 +290,7 @@ def members(job: Job, table: Table) -> tuple[list[Process], list[Process]]:
     if runner is not None:
         return proven, []
     own, unclear = ([process for process in found if process.pid not in pids] for found in host.orphans(job, _read(job)))
-    if not (job.runner and job.boot_id == host.boot_id):
+    if not job.exclusive and not (job.runner and job.boot_id == host.boot_id):
         own, unclear = [], own + unclear  # evidence is enough for a word, not for a signal
     return proven + own, unclear
 

@@ -70,7 +70,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
         "changed": before != after,
         "record": after or {},
         "state_file": where,
-        "diff": {"before_header": where, "after_header": where, "before": _shown(before), "after": _shown(after)},
+        "diff": {"before_header": where, "after_header": where, "before": shown(before), "after": shown(after)},
         "warnings": store.warnings,
     }
 
@@ -182,7 +182,7 @@ def _changed(before: Record | None, key: JobKey, changes: Record) -> Record:
         after = {"status": "running", "attempt": 1, **before}  # an older record has neither
     after.update(key._asdict(), schema_version=_record.SCHEMA_VERSION)
     if before is None or changes.get("ansible_job_id", before["ansible_job_id"]) != before["ansible_job_id"]:
-        _begin_attempt(after, before)
+        begin_attempt(after, before)
         after.update(changes)
     else:
         # Where the results file was said to be still holds, unless this save says it anew.
@@ -197,7 +197,7 @@ def _changed(before: Record | None, key: JobKey, changes: Record) -> Record:
     return after
 
 
-def _begin_attempt(after: Record, before: Record | None) -> None:
+def begin_attempt(after: Record, before: Record | None) -> None:
     """Put what the record says of one attempt into its history, and make room for the next one."""
     if before is not None:
         past: Record = {field: before[field] for field in _PAST_FIELDS if field in before}
@@ -234,7 +234,7 @@ def whoami() -> str:
     return f"{user}@{os.uname().nodename}"
 
 
-def _shown(record: Record | None) -> str:
+def shown(record: Record | None) -> str:
     """The record in a diff. The write id is noise there."""
     if record is None:
         return ""

@@ -37,6 +37,8 @@ class HostAction(StoreAction):
 
     _became = False
     """Whether this task has become a user by itself, rather than because the user said so."""
+    _of_task: tuple[t.Any, t.Any] = (None, None)
+    """The become plugin that the task says, and its user."""
 
     @property
     def host(self) -> str:
@@ -101,7 +103,7 @@ class HostAction(StoreAction):
         """What Ansible itself says of a job. Nobody verifies it there."""
         directory = self._remote_expand_user(job.directory)
         args = {"jid": job.job_id, "_async_dir": directory}
-        with _time_limit(timeout):
+        with time_limit(timeout):
             done = self._execute_module(module_name="ansible.legacy.async_status", module_args=args, task_vars=self._task_vars)
         if not done.get("finished"):
             status = "running"
@@ -129,7 +131,7 @@ class HostAction(StoreAction):
         """
         if self._connection.become is None:
             self._use_pipelining()  # one exchange with the host instead of five
-        with _time_limit(timeout):
+        with time_limit(timeout):
             try:
                 done = self._run(module, args)
             except AnsibleError as error:
@@ -141,15 +143,21 @@ class HostAction(StoreAction):
 
     def become_user(self, user: str) -> None:
         """From now on, run modules as this user; with an empty name, as the user that the task says."""
+        plugin = self._connection.become
+        if not self._became:
+            if not user:
+                return
+            self._of_task = plugin, plugin and plugin.get_option("become_user")
         if user:
             self._became = True
-            plugin = self._connection.become or self._become_plugin()
+            plugin = plugin or self._become_plugin()
             plugin.set_option("become_user", user)
-            self._connection.set_become_plugin(plugin)
-        elif self._became:
-            self._connection.set_become_plugin(None)
         else:
-            return
+            self._became = False
+            plugin, user = self._of_task
+            if plugin is not None:
+                plugin.set_option("become_user", user)
+        self._connection.set_become_plugin(plugin)
         self._connection._shell.tmpdir = None  # it belongs to the former user
 
     def _become_plugin(self) -> t.Any:
@@ -197,7 +205,7 @@ def _needs_room(error: AnsibleError) -> bool:
 
 
 @contextlib.contextmanager
-def _time_limit(seconds: float) -> t.Iterator[None]:
+def time_limit(seconds: float) -> t.Iterator[None]:
     """Raise AnsibleConnectionFailure after some time, unless the task's own C(timeout) does so earlier."""
 
     def late(_number: int, _frame: t.Any) -> t.NoReturn:

@@ -9,6 +9,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _record, _state
@@ -83,11 +84,12 @@ class Asked:
             return {**look, "status": "unknown", "reason": reason}
         return look
 
-    def learned(self, look: Look, *, secret: bool, store_output: bool) -> Record:
+    def learned(self, look: Look, *, secret: bool, store_output: bool, store_result: bool = False) -> Record:
         """The fields of the record that the look has made out. None stands for a field to remove.
 
         :arg secret: whether nothing that the job said may be stored
         :arg store_output: whether to store the tails of its output
+        :arg store_result: whether to store what else its module has returned, if that is not too long
         """
         record = self.record or {}
         status = look["status"]
@@ -103,6 +105,8 @@ class Asked:
         fields["end"] = look["end"] or record.get("end") or _record.now()
         result = look["result"] or {}
         kept = {name: result[name] for name in ("rc", "start", "end") if name in result}
+        if not secret and store_result:
+            kept.update(_whole(result))
         if not secret and "msg" in result:
             kept["msg"] = str(result["msg"])[:_MESSAGE_LENGTH]
         if not secret and store_output:
@@ -117,6 +121,21 @@ class Asked:
 
 # How much of the output goes into the record on request, in characters.
 _TAIL = 4096
+# Up to which length the result of a module goes into the record as a whole, in characters.
+_RESULT_LENGTH = 32768
+
+
+def _whole(result: Record) -> Record:
+    """What a module has returned, if it can be stored and is not too long."""
+    try:
+        # Ansible makes objects of its own of these
+        whole: Record = _record.storable({name: value for name, value in result.items() if name not in _OF_ANSIBLE}, name="result")
+    except AsyncJobError:
+        return {}
+    return whole if len(json.dumps(whole)) <= _RESULT_LENGTH else {}
+
+
+_OF_ANSIBLE = ("exception", "warnings", "deprecations")
 
 # Of a job that was not looked at.
 UNSEEN: Look = {
@@ -155,6 +174,11 @@ def by_name(store: Store, key: JobKey, params: dict[str, t.Any], async_dir: str)
             f"There is no record of {key}: {store.locate(key.path)} does not exist. Either it was never started, or it has another name,"
             " another playbook_name (the name of the play that has started it), or another store."
         )
+    return of_record(key, record, version, params, async_dir)
+
+
+def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t.Any], async_dir: str) -> Asked:
+    """The job that a record is about."""
     job = Job(
         job_id=record["ansible_job_id"],
         label=f"job {key.job_name!r} on {key.host}",
@@ -163,6 +187,7 @@ def by_name(store: Store, key: JobKey, params: dict[str, t.Any], async_dir: str)
         runner=_runner(record),
         stdout_offset=record.get("stdout_offset", 0),
         stderr_offset=record.get("stderr_offset", 0),
+        exclusive=bool(record.get("attempt_dir")) and record.get("attempt_dir") == record.get("async_dir"),
         secret=record.get("no_log", False),
     )
     return Asked(_with_files(job, params, record), key, record, version)

@@ -1,0 +1,270 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _async_job, _claim, _exactly_once, _record, _state, _status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store, Version, open_store
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import UNSEEN, Asked, Look, of_record
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import GOES_ON
+
+# How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
+_MORE_THAN_LIMIT = 30
+
+# The attempts that this process has claimed: with C(until), one task runs several times.
+_claimed_here: set[str] = set()
+
+
+class ActionModule(AttemptAction):
+    """The module C(async_job): start the job, or attach to it, or tell its result."""
+
+    spec = _async_job.ARGUMENT_SPEC
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        task = self._task
+        if task.async_val:
+            task._of_async_job = task.async_val, task.poll  # the retries of `until` each make an action anew, for the same task
+        self._limit, self._poll = getattr(task, "_of_async_job", (0, 0))
+        # From here on, this is no background task. Ansible would wait for it in its own way, and remove the results file; what else we
+        # run on the host would carry the marker of background jobs; and some releases refuse such a task in check mode.
+        task.async_val = 0
+        return super().run(tmp, task_vars)
+
+    def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        if not self._limit:
+            raise AsyncJobError("This task needs the keyword 'async': the time limit of the job in seconds. Nothing was started.")
+        if params["max_attempts"] is not None and params["max_attempts"] < 1:
+            raise AsyncJobError("max_attempts is the number of attempts in all. It has to be at least 1.")
+        self._p = params
+        self._key = JobKey(params["host"], params["playbook_name"], params["job_name"])
+        self._store = open_store(params, self.notify)
+        self._inner = InnerTask(self, self._task.args["task"], self._limit)
+        self._about: Record = {"timeout": self._limit}
+        if params["metadata"] is not None:
+            self._about["metadata"] = _record.storable(params["metadata"], name="metadata")
+        before, version = _state.read(self._store, self._key)
+        if self._task.check_mode:
+            return self._predict(before, version)
+        self._found: tuple[Record | None, Version] | None = (before, version)
+        try:
+            answer = self._start_and_wait()
+        except LaunchFailed as failure:
+            return {**failure.result, "failed": True}
+        after = answer["record"]
+        where = self._store.locate(self._key.path)
+        answer.update(
+            changed=after.get("attempt_dir") in _claimed_here,
+            diff={"before_header": where, "after_header": where, "before": _state.shown(before), "after": _state.shown(after)},
+        )
+        if after.get("no_log"):
+            answer["_ansible_no_log"] = True
+        return answer
+
+    # --- Start or attach, look, start anew
+
+    def _start_and_wait(self) -> dict[str, t.Any]:
+        while True:
+            record, version, ours = self._start_or_attach()
+            if record.get("status") in _record.ENDED:
+                return self._answer(record, self._stored(record))
+            asked = of_record(self._key, record, version, self._p, self.async_dir)
+            if self._poll:
+                [look] = self.wait(self._looking(), self._store, [asked])
+            elif ours:  # seen a moment ago
+                return self._answer(record, {**UNSEEN, "status": "running", "reason": f"{asked.job.label} has been started"})
+            else:
+                [look] = self.look_and_note(self._looking(), self._store, [asked], "full")
+            record = asked.record or record
+            if not self._again({**record, "status": look["status"]}):
+                return self._answer(record, look)
+
+    def _looking(self) -> dict[str, t.Any]:
+        """What a look needs to know."""
+        return {
+            **self._p,
+            "output": "full",
+            "tail_size": 4096,
+            "store_output": True,
+            "store_result": True,
+            "wait_timeout": self._limit + _MORE_THAN_LIMIT,
+            "wait_interval": self._poll,
+        }
+
+    def user_for(self, job: Asked) -> str:
+        return self.user_of(job.record or {})
+
+    def _again(self, record: Record) -> bool:
+        """Whether a job of which there is this record is to be started once more."""
+        if record.get("status") not in self._p["restart_on"]:
+            return False
+        most = self._p["max_attempts"]
+        if most is None:  # one for each run of the task
+            return record.get("attempt_dir") not in _claimed_here
+        return bool(record.get("attempt", 1) < most)
+
+    def _start_or_attach(self) -> tuple[Record, Version, bool]:
+        """The record of a job that has been started, and whether we have done that just now."""
+        steps = _exactly_once.start_or_attach(self._claim, self._again)
+        begun = set(_claimed_here)
+        answer: t.Any = None
+        error: Exception | None = None
+        try:
+            while True:
+                step = steps.throw(error) if error else steps.send(answer)
+                answer, error = None, None
+                try:
+                    answer = self._do(step)
+                except Exception as problem:
+                    error = problem
+        except StopIteration as stop:
+            record, version = stop.value
+            return record, version, record.get("attempt_dir") in _claimed_here - begun
+        except _exactly_once.NotStarted:
+            raise AsyncJobError(
+                f"Ansible said that the {self._key} was started, but nothing of it was found on {self.host}. It was not started, and will"
+                " not be. The disk may be full."
+            ) from None
+
+    # --- The steps of the protocol
+
+    def _do(self, step: t.Any) -> t.Any:
+        seconds = self._p["look_timeout"]
+        if isinstance(step, _exactly_once.Read):
+            found, self._found = self._found, None
+            return found or _state.read(self._store, self._key)
+        if isinstance(step, _exactly_once.Write):
+            return self._write(step.record, step.expect)
+        if isinstance(step, _exactly_once.Restore):
+            return self._restore(step.before, step.expect)
+        if isinstance(step, _exactly_once.Watch):
+            return _claim.moved(
+                step.record,
+                lambda: _state.read(self._store, self._key)[1] != step.version,
+                life=self._p["claim_timeout"],
+                notify=lambda line: self.notify(f"{self._key}: {line}"),
+            )
+        if isinstance(step, _exactly_once.Prepare):
+            self.become_user("")
+            place = self.prepare(seconds)
+            _claimed_here.add(place["attempt_dir"])
+            return place
+        if isinstance(step, _exactly_once.MakeDirectory):
+            return self.make_directory(step.record, seconds)
+        if isinstance(step, _exactly_once.Launch):
+            return self.launch(self._inner, step.record, self._p["start_timeout"])
+        self.become_user(self.user_of(step.record))
+        try:
+            return self.inspect(step.record, seconds) if isinstance(step, _exactly_once.Inspect) else self.fence(step.record, seconds)
+        except AnsibleConnectionFailure as error:
+            raise AnsibleConnectionFailure(
+                f"{self.host} is unreachable, so nobody can tell whether the {self._key} was started"
+                f" ({step.record['attempt_dir']}). Nothing more was started. Run the playbook once more when the host is back. {error}"
+            ) from error
+
+    def _claim(self, before: Record | None) -> Record:
+        return _claim.claimed(before, self._key, self._about, no_log=bool(self._task.no_log))
+
+    def _write(self, record: Record, expect: str) -> Version | None:
+        if record["ansible_job_id"]:
+            record["results_file"] = f"{record['attempt_dir']}/{record['ansible_job_id']}"
+        if record["status"] not in _record.CLAIMED:
+            record.pop("claim", None)
+        if record["status"] in _record.ENDED:
+            record["end"] = _record.now()
+        record.update(schema_version=_record.SCHEMA_VERSION, save_time=_record.now(), write_id=_record.new_write_id())
+        try:
+            return self._store.write(self._key.path, _record.dump(record), expect=Version(expect))
+        except Conflict:
+            return _exactly_once.CONFLICT
+        except AsyncJobError as error:
+            if record["ansible_job_id"]:
+                raise AsyncJobError(
+                    f"{error} The {self._key} was started on {self.host} as {record['ansible_job_id']}. Its record does not say so yet: run"
+                    " the playbook once more when the store is back, and the job is found."
+                ) from error
+            raise
+
+    def _restore(self, before: Record | None, expect: str) -> t.Any:
+        try:
+            if before is not None:
+                return self._store.write(self._key.path, _record.dump(before), expect=Version(expect))
+            self._store.delete(self._key.path, expect=Version(expect))
+        except Conflict:
+            return _exactly_once.CONFLICT
+        return True
+
+    # --- What to say
+
+    def _stored(self, record: Record) -> Look:
+        """What the record says of a job that has ended."""
+        result = record.get("result", {})
+        label = f"job {self._key.job_name!r} on {self._key.host}"
+        return {
+            **UNSEEN,
+            "status": record["status"],
+            "reason": record.get("reason") or f"{label}: {record['status']}",
+            "result": {name: value for name, value in result.items() if name not in ("stdout", "stderr")},
+            "results_file": record.get("results_file", ""),
+            "end": record.get("end", ""),
+            **{name: str(result.get(name, "")) for name in ("stdout", "stderr")},
+        }
+
+    def _answer(self, record: Record, look: Look) -> dict[str, t.Any]:
+        answer = _status.returned(record["ansible_job_id"], look)
+        answer.update(
+            job_name=self._key.job_name,
+            attempt=record.get("attempt", 1),
+            record=record,
+            state_file=self._store.locate(self._key.path),
+            results_file=look["results_file"] or record.get("results_file", ""),
+        )
+        answer["warnings"] += self._store.warnings
+        if answer["failed"] and look["status"] in _record.ENDED:
+            answer["msg"] = f"{answer['msg'].rstrip('.')}. {self._what_next(look['status'], answer['attempt'])}"
+        elif self._poll and look["status"] in GOES_ON:
+            answer.update(failed=True, msg=f"{look['reason']}. It has not ended within its time limit of {self._limit} seconds.")
+        return answer
+
+    def _what_next(self, status: str, attempt: int) -> str:
+        if status not in self._p["restart_on"]:
+            return f"It is not started anew unless restart_on has '{status}', or its record is removed."
+        if self._p["max_attempts"] is not None:
+            return f"This was attempt {attempt}, and max_attempts is {self._p['max_attempts']}."
+        return "The next run of this task starts it anew."
+
+    def _predict(self, record: Record | None, version: Version) -> dict[str, t.Any]:
+        """What would be done, by what the record says. The host is not contacted."""
+        where = self._store.locate(self._key.path)
+        common = {"job_name": self._key.job_name, "state_file": where, "record": record or {}, "warnings": self._store.warnings}
+        if record is not None and record.get("status") in _record.ENDED and not self._again(record):
+            return {**self._answer(record, self._stored(record)), "changed": False}
+        if record is None or self._again(record):
+            after = {name: value for name, value in self._claim(record).items() if name != "claim"}
+            why = f", because attempt {record.get('attempt', 1)}: {record['status']}" if record else ""
+            return {
+                **common,
+                "changed": True,
+                "attempt": after["attempt"],
+                "status": "starting",
+                "msg": f"would start attempt {after['attempt']} of the {self._key}{why}",
+                "diff": {"before_header": where, "after_header": where, "before": _state.shown(record), "after": _state.shown(after)},
+            }
+        attempt, status = record.get("attempt", 1), record.get("status", "running")
+        return {
+            **common,
+            "changed": False,
+            "attempt": attempt,
+            "status": status,
+            "ansible_job_id": record["ansible_job_id"],
+            "started": status not in _record.CLAIMED,
+            "msg": f"would attach to attempt {attempt}, {status}",
+        }

@@ -1,0 +1,30 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What C(async_job) takes.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+
+ARGUMENT_SPEC: Spec = {
+    **JOB_OPTIONS,
+    "job_name": {**JOB_OPTIONS["job_name"], "required": True},
+    "task": {"type": "dict", "required": True},
+    "restart_on": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["failed", "killed", "timed_out", "lost", "orphaned", "cancelled"],
+        "default": [],
+    },
+    "max_attempts": {"type": "int"},
+    "metadata": {"type": "dict"},
+    "claim_timeout": {"type": "float", "default": 60.0},
+    "start_timeout": {"type": "int", "default": 120},
+    "look_timeout": {"type": "int", "default": 60},
+    "unreachable_timeout": {"type": "int", "default": 300},
+    **STORE_OPTIONS,
+}

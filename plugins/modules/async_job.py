@@ -1,0 +1,249 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: async_job
+short_description: Start a long task once, and find it again from anywhere
+version_added: 0.2.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - Starts a task in the background under a name. The name, and all that is known of the job, is a record in a directory of the
+    controller or in a bucket.
+  - Run it again, from this controller or from another one, and it attaches to the job instead of starting a second one, and
+    reports. Once the job has ended, it returns the stored result without contacting the host.
+  - However many controllers run it at the same moment, and at whatever moment they die, each attempt is started at most once,
+    and one that was started is found again. What the host alone can lose is said to be V(lost) and not started anew, unless
+    O(restart_on) says so.
+  - The time limit of the job is the task's keyword C(async). With C(poll=0) the task returns as soon as the job runs; with another
+    C(poll), 15 seconds by default, it waits for its end, with a line that shows life every so often.
+  - All other keywords of the task hold for the job, as C(become), C(environment), C(vars), C(loop), C(delegate_to) and C(no_log) do.
+notes:
+  - With C(no_log=true), nothing of the arguments and of the output is stored, now or by any later task for that job.
+  - With C(run_once) or C(delegate_to), give O(host), so that the job has the same name whatever C(--limit) says.
+  - Each attempt has a directory of its own below the results directory of Ansible, which only its user can read.
+seealso:
+  - module: rstyczynski.ansible.async_job_status
+  - module: rstyczynski.ansible.async_job_cancel
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_attributes
+attributes:
+  action:
+    support: full
+    details: The record is read and written in the process of the controller, the job runs on the managed host.
+  async:
+    support: full
+    details: It is what this is for.
+  check_mode:
+    support: full
+    details: Tells whether a job would be started, by what the record says. The host is not contacted.
+  connection:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows the record.
+  platform:
+    support: partial
+    platforms: posix
+    details: Jobs on Windows cannot be started this way.
+options:
+  job_name:
+    description:
+      - The name of the job, unique within its playbook and host.
+    type: str
+    required: true
+  playbook_name:
+    description:
+      - The name of the playbook that the job belongs to. The default is the name of the play.
+    type: str
+  host:
+    description:
+      - The host that the job belongs to. The default is its name in the inventory.
+    type: str
+  task:
+    description:
+      - One action with its options, as a task has them. C(args) may stand beside it.
+      - Any action that supports C(async) will do. Text for actions such as M(ansible.builtin.command) is taken as it is; options
+        of theirs go into a mapping.
+    type: dict
+    required: true
+  restart_on:
+    description:
+      - In which end states the job is started anew. By default in none, and the task fails if the job has.
+      - V(orphaned) starts a second copy while the work of the first one goes on.
+    type: list
+    elements: str
+    choices: [failed, killed, timed_out, lost, orphaned, cancelled]
+    default: []
+  max_attempts:
+    description:
+      - How many attempts there may be in all. A task that waits starts them one after the other.
+      - Without it, each run of the task starts one new attempt at most.
+    type: int
+  metadata:
+    description:
+      - What else to remember of the job. It is stored in plain text.
+      - Without it, what is already stored is kept.
+    type: dict
+  claim_timeout:
+    description:
+      - After how many seconds without a sign another controller that has set out to start this job is given up. If that is known
+        to be dead, nobody waits.
+      - It doubles with each attempt that was given up.
+    type: float
+    default: 60
+  start_timeout:
+    description:
+      - How long the start itself may take, in seconds, with the transfer of the module to the host.
+    type: int
+    default: 120
+  look_timeout:
+    description:
+      - How long to wait for any other answer of the host, in seconds. After it the host counts as unreachable.
+    type: int
+    default: 60
+  unreachable_timeout:
+    description:
+      - For how long the host may be away while the task waits for the job, in seconds.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Migrate the production database
+  rstyczynski.ansible.async_job:
+    job_name: migrate_2024
+    task:
+      ansible.builtin.command: /opt/migrate.sh --all
+  async: 43200
+  poll: 0
+  register: migration
+
+- name: Wait for it here, and try three times
+  rstyczynski.ansible.async_job:
+    job_name: backup
+    restart_on: [failed, killed, lost]
+    max_attempts: 3
+    task:
+      ansible.builtin.command:
+        argv: [/usr/bin/pg_dump, --file=/backup/all.sql, "{{ database }}"]
+        chdir: /backup
+  async: 7200
+  poll: 10
+
+- name: Upgrade, and ask now and then
+  rstyczynski.ansible.async_job:
+    job_name: upgrade
+    task:
+      ansible.builtin.apt:
+        upgrade: dist
+  become: true
+  async: 3600
+  poll: 0
+  register: upgrade
+  until: upgrade is finished
+  retries: 120
+  delay: 30
+"""
+
+RETURN = r"""
+ansible_job_id:
+  description: The job id. Empty if there is none yet.
+  returned: success
+  type: str
+  sample: j314159265358.2718
+started:
+  description: Always V(true) once there is a job.
+  returned: success
+  type: bool
+  sample: true
+finished:
+  description: Whether the job has ended.
+  returned: success, not in check mode before the job has ended
+  type: bool
+  sample: false
+status:
+  description: What the job is doing, or how it ended, as M(rstyczynski.ansible.async_job_status) returns it.
+  returned: success
+  type: str
+  sample: running
+reason:
+  description: The same in a sentence.
+  returned: success
+  type: str
+  sample: "job 'migrate_2024' on db01 has been running for 00:12:40"
+attempt:
+  description: The number of the attempt.
+  returned: success
+  type: int
+  sample: 1
+changed:
+  description: Whether this task has started the attempt. It stays so while C(until) runs it again.
+  returned: always
+  type: bool
+  sample: true
+stdout:
+  description: What the job has printed. Of a stored result, its end.
+  returned: success
+  type: str
+  sample: ""
+stderr:
+  description: What it has printed to its standard error.
+  returned: success
+  type: str
+  sample: ""
+rc:
+  description: The return code. All else that the module of the job returns is here as well.
+  returned: when the job has ended with one
+  type: int
+  sample: 0
+elapsed:
+  description: For how long the job has been running, or ran, in seconds, as far as that can be known.
+  returned: success
+  type: float
+  sample: 760.2
+processes:
+  description: The processes of the job that were seen.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+results_file:
+  description: The results file of the job on the host.
+  returned: success
+  type: str
+  sample: /root/.ansible_async/0123456789abcdef0123456789abcdef/j314159265358.2718
+job_name:
+  description: The name of the job.
+  returned: success
+  type: str
+  sample: migrate_2024
+record:
+  description: The record as it is in the store now. It holds the history of attempts.
+  returned: success
+  type: dict
+  sample: {ansible_job_id: j314159265358.2718, attempt: 1, host: db01, job_name: migrate_2024, status: running}
+state_file:
+  description: The place of the record.
+  returned: success
+  type: str
+  sample: /srv/playbooks/.ansible_async_state/db01/Migrate/migrate_2024.json
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _async_job
+
+
+def main() -> None:
+    """Say that all of this happens on the controller."""
+    module = AnsibleModule(argument_spec=_async_job.ARGUMENT_SPEC, supports_check_mode=True)
+    module.fail_json(msg="async_job starts tasks of Ansible, which only its action plugin can do. Run it as a task of a playbook.")
+
+
+if __name__ == "__main__":
+    main()

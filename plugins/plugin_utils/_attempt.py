@@ -1,0 +1,182 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the protocol of :mod:`_exactly_once` asks of the managed host: a few lines for its shell, one exchange each.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shlex
+import typing as t
+import uuid
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._exactly_once import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import time_limit
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
+
+# Lines for us begin with this: a host may print others when somebody logs in.
+_MARK = "async_job:"
+# For how long a wrapper that is there may take to say that it has started the job, in tenths of a second.
+_PATIENCE = 100
+# How often to look again if an attempt that cannot be fenced shows no job either.
+_LOOKS = 5
+
+_BOOT = f'echo "{_MARK}boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"'
+
+_PREPARE = f"""
+d={{directory}}
+mkdir -p "$d" && cd "$d" && printf '{_MARK}directory=%s\\n' "$(pwd -P)"
+{_BOOT}
+"""
+
+# It fails if there is anything by that name.
+_MAKE_DIRECTORY = f"""
+mkdir -m 0700 {{attempt}} && echo {_MARK}made=yes
+"""
+
+# A wrapper that was told the directory, and has not written its results file yet, may be about to.
+_INSPECT = f"""
+d={{attempt}}
+n=0
+while :; do
+  jobs=
+  for f in "$d"/*; do
+    [ -f "$f" ] || continue
+    case $f in
+      *.tmp) ;;
+      *) jobs=yes; printf '{_MARK}job=%s\\n' "${{{{f##*/}}}}" ;;
+    esac
+  done
+  [ -z "$jobs" ] || break
+  grep -qsF -- "ANSIBLE_ASYNC_DIR=$d" /proc/[0-9]*/environ || break
+  if [ $n -ge {_PATIENCE} ]; then echo {_MARK}stuck=yes; break; fi
+  n=$((n + 1))
+  sleep 0.1 2>/dev/null || sleep 1
+done
+{_BOOT}
+"""
+
+# Nothing runs that could still need what is unfinished. If a job has appeared meanwhile, rmdir fails, and the file cannot be made.
+_FENCE = f"""
+d={{attempt}}
+rm -f "$d"/*.tmp
+rmdir "$d" 2>/dev/null
+e=$( (set -C; : >"$d") 2>&1) && {{{{ sync "${{{{d%/*}}}}" 2>/dev/null || sync; }}}}
+if [ -f "$d" ]; then echo {_MARK}fenced=yes; else printf '{_MARK}problem=%s\\n' "$e"; fi
+"""
+
+
+class AttemptAction(WatchingAction):
+    """An action that starts attempts of jobs, each in a directory of its own."""
+
+    def prepare(self, timeout: float) -> Record:
+        """The fields of the record that say where and as whom a new attempt lives, and in which boot."""
+        said = self._shell(_PREPARE, timeout, directory=_quoted(self.async_dir))
+        [directory] = said.get("directory", [""])
+        if not directory.startswith("/") or not directory.isprintable():
+            raise AsyncJobError(f"The directory {self.async_dir} (async_dir) cannot be used on {self.host}: {said['error'][0]}")
+        attempt_dir = f"{directory.rstrip('/')}/{uuid.uuid4().hex}"
+        fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": said.get("boot", [""])[0]}
+        login, become = self._users()
+        fields.update({name: user for name, user in (("remote_user", login), ("become_user", become)) if user})
+        if self._task.delegate_to:
+            fields["delegated_host"] = str(self._task.delegate_to)
+        return fields
+
+    def make_directory(self, record: Record, timeout: float) -> None:
+        """Make the directory of an attempt, if there is nothing by its name."""
+        said = self._shell(_MAKE_DIRECTORY, timeout, attempt=shlex.quote(record["attempt_dir"]))
+        if "made" not in said:
+            raise AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {said['error'][0]}")
+
+    def launch(self, task: InnerTask, record: Record, timeout: float) -> None:
+        """Start the job of an attempt. What is said of that proves nothing."""
+        with time_limit(timeout):
+            task.launch(record["attempt_dir"])
+
+    def inspect(self, record: Record, timeout: float) -> Seen:
+        """What there is in the directory of an attempt."""
+        attempt_dir = record["attempt_dir"]
+        said = self._shell(_INSPECT, timeout + _PATIENCE / 10, attempt=shlex.quote(attempt_dir))
+        jobs = said.get("job", [])
+        if "boot" not in said:
+            raise AsyncJobError(f"Cannot look into {attempt_dir} on {self.host}, to see whether the job was started: {said['error'][0]}")
+        if len(jobs) > 1:
+            raise AsyncJobError(
+                f"{attempt_dir} on {self.host} holds the results files of several jobs ({', '.join(jobs)}), where only one was started."
+                " Nothing was started. Find out who has put them there, and leave the right one."
+            )
+        if "stuck" in said:
+            raise AsyncJobError(
+                f"Processes on {self.host} belong to {attempt_dir}, where there is no results file. So nobody can tell whether the job was"
+                " started. Nothing was started. Look at those that have ANSIBLE_ASYNC_DIR set to that directory in their environment;"
+                " when they have ended, run the playbook once more."
+            )
+        [boot] = said["boot"]
+        rebooted = ""
+        if boot != record.get("boot_id", ""):
+            rebooted = f"{self.host} rebooted while the job was being started; whether it ran cannot be proven"
+        return Seen(jobs[0] if jobs else "", rebooted)
+
+    def fence(self, record: Record, timeout: float) -> bool:
+        """Make sure that an attempt cannot start any more. False if it may just have."""
+        self._fences += 1
+        said = self._shell(_FENCE, timeout, attempt=shlex.quote(record["attempt_dir"]))
+        if "fenced" not in said and self._fences >= _LOOKS:
+            raise AsyncJobError(
+                f"Cannot make sure that the job does not start in {record['attempt_dir']} on {self.host} after all:"
+                f" {said.get('problem', said['error'])[0]}. Nothing more was started. Make room and permissions there, and run the playbook"
+                " once more."
+            )
+        return "fenced" in said
+
+    _fences = 0
+
+    def user_of(self, record: Record) -> str:
+        """The user to become to see an attempt. Empty if the task's own user may: it is the same one, or root."""
+        login, become = self._users()
+        theirs = str(record.get("become_user") or record.get("remote_user", ""))
+        return "" if (become or login) in ("root", theirs) else theirs
+
+    def _users(self) -> tuple[str, str]:
+        """Whom the task logs in as, and whom it becomes. Empty where that is not known, or not so."""
+        login = ""
+        try:
+            login = str(self._connection.get_option("remote_user") or "")
+        except KeyError:
+            pass
+        if self._connection.transport == "local":
+            login = getpass.getuser()
+        plugin = self._of_task[0] if self._became else self._connection.become
+        if plugin is None:
+            return login, ""
+        return login, str((self._of_task[1] if self._became else plugin.get_option("become_user")) or "root")
+
+    def _shell(self, script: str, timeout: float, **words: str) -> dict[str, list[str]]:
+        """What lines for the shell of the host say, by their names, and under C(error) what else there was to read.
+
+        :arg words: what stands in the script for values, quoted
+        :raises AnsibleConnectionFailure: if the host cannot be reached
+        """
+        with time_limit(timeout):
+            done = self._low_level_execute_command(script.format(**words).strip(), sudoable=True)
+        said: dict[str, list[str]] = {}
+        for name, value in re.findall(rf"^{_MARK}(\w+)=(.*?)\r?$", done["stdout"], re.MULTILINE):
+            said.setdefault(name, []).append(value)
+        said["error"] = [" ".join((done.get("stderr") or done["stdout"] or "it says nothing").split())[-500:]]
+        return said
+
+
+def _quoted(directory: str) -> str:
+    """A directory as a word for the shell, with the tilde at its beginning left to it."""
+    home, slash, rest = directory.partition("/")
+    if re.fullmatch(r"~[\w.-]*", home):
+        return home + slash + (shlex.quote(rest) if rest else "")
+    return shlex.quote(directory)

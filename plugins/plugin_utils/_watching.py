@@ -1,0 +1,100 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at jobs that write what they teach to the records, once or until the jobs have ended.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import clock
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import Asked, Look
+
+# How long to wait before the second look, in seconds, and how much longer before each that follows.
+_FIRST_INTERVAL = 1.0
+_GROWTH = 1.5
+
+GOES_ON = ("starting", "prepared", "running", "orphaned")
+
+
+class WatchingAction(HostAction):
+    """An action that looks at jobs and keeps their records true."""
+
+    def look_and_note(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str) -> list[Look]:
+        """Look at all jobs once, and write what was learned to their records."""
+        looks = self.look(asked, output=output, tail_size=params["tail_size"], timeout=params["look_timeout"])
+        for number, job in enumerate(asked):
+            job.remember(looks[number])
+            looks[number] = job.settled(looks[number], contacted=self.host)
+            if store is not None and job.key is not None and job.record is not None and not self._task.check_mode:
+                secret = job.job.secret or self._task.no_log
+                learned = job.learned(
+                    looks[number],
+                    secret=secret,
+                    store_output=params["store_output"],
+                    store_result=params.get("store_result", False),
+                )
+                if output == "new":
+                    learned.update({name: looks[number][name] for name in ("stdout_offset", "stderr_offset")})
+                job.record, job.version = _state.note(store, job.key, job.record, job.version, learned)
+        return looks
+
+    def wait(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> list[Look]:
+        """Look again and again until all jobs have ended, or time is over."""
+        # Until a job has ended, there is no more to it than a line. Without files, there is no output at all until then.
+        with_files = any(job.job.stdout_file or job.job.stderr_file for job in asked)
+        meanwhile = "tail" if with_files or params["output"] == "new" else params["output"]
+        deadline = time.monotonic() + params["wait_timeout"]
+        interval = _FIRST_INTERVAL
+        away_since: float | None = None
+        while True:
+            now = time.monotonic()
+            try:
+                looks = self.look_and_note(params, store, asked, meanwhile)
+                away_since = None
+                if now >= deadline or not any(look["status"] in GOES_ON for look in looks):
+                    return looks if meanwhile == params["output"] else self.look_and_note(params, store, asked, params["output"])
+                for job, look in zip(asked, looks, strict=True):
+                    if look["status"] in GOES_ON:
+                        self.say(_progress(job, look, self.host, secret=job.job.secret or self._task.no_log))
+            except AnsibleConnectionFailure as error:
+                away_since = away_since or now
+                away = time.monotonic() - away_since
+                if away >= params["unreachable_timeout"] or now >= deadline:
+                    raise AnsibleConnectionFailure(
+                        f"{self.host} has been unreachable for {clock(away)} (unreachable_timeout is {params['unreachable_timeout']}"
+                        f" seconds). Nothing is known of its jobs since then; they go on without us. {error}"
+                    ) from error
+                self.notify(f"{self.host} is unreachable for {clock(away)}; its jobs go on without us. Trying again.")
+                self.reset_connection()
+            time.sleep(max(0.0, min(interval, deadline - time.monotonic())))
+            interval = min(interval * _GROWTH, max(params["wait_interval"], _FIRST_INTERVAL))
+
+
+def _progress(job: Asked, look: Look, host: str, *, secret: bool) -> str:
+    """A line that shows life: C(migrate on db01: running 00:12:40, 3.1 MB of output: "step 41 of 60")."""
+    line = f"{job.name} on {job.key.host if job.key else host}: {look['status']}"
+    if look["elapsed"] is not None:
+        line += f" {clock(look['elapsed'])}"
+    size = look["stdout_size"] + look["stderr_size"]
+    if size:
+        line += f", {_size(size)} of output"
+        last = next((text.strip() for text in reversed(look["stdout"].splitlines()) if text.strip()), "")
+        if last and not secret:
+            line += f': "{last[:100]}"'
+    return line
+
+
+def _size(number: int) -> str:
+    power = min(int(math.log(number, 1000)), 4)
+    return f"{number / 1000**power:.1f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}" if power else f"{number} B"

@@ -1,0 +1,341 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The protocol that starts a job exactly once, driven through everything that can happen.
+
+A search visits every state that some controllers, their store and a host can come to if at each moment any of them may go on, and any
+controller may freeze for as long as it likes or die. What is driven is the protocol itself, not a copy of it.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections import deque
+
+import pytest
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _exactly_once as protocol
+
+torture = pytest.mark.skipif(os.environ.get("TORTURE") != "1", reason="TORTURE=1 plays it")
+
+
+class Broken(Exception):
+    """What a step raises."""
+
+
+# --- A controller: the protocol, and how far it has come ------------------------------------------------------------------
+
+
+class Machine:
+    """All states of a controller, by number. A generator cannot be copied, so each state keeps the answers that lead to it."""
+
+    def __init__(self, name: str, again: t.Callable[[dict[str, t.Any]], bool]) -> None:
+        self.name = name
+        self._again = again
+        self._numbers: dict[t.Any, int] = {}
+        self._answers: list[tuple[t.Any, ...]] = []
+        self.steps: list[t.Any] = []
+        self._next: dict[tuple[int, t.Any], int] = {}
+        self.start = self._number(())
+
+    def _claim(self, before: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        return {"status": "starting", "holder": self.name}
+
+    def _number(self, answers: tuple[t.Any, ...]) -> int:
+        """Play these answers, and number the state that they lead to."""
+        generator = protocol.start_or_attach(self._claim, self._again)
+        try:
+            step: t.Any = next(generator)
+            for kind, value in answers:
+                step = generator.throw(value) if kind == "raise" else generator.send(_thawed(value))
+            state = tuple(_frames(generator))
+        except StopIteration as stop:
+            step, state = stop.value, ("returned",)
+        except (Broken, protocol.NotStarted) as error:
+            step, state = error, ("raised", type(error).__name__)
+        key = (state, repr(step))
+        if key not in self._numbers:
+            self._numbers[key] = len(self.steps)
+            self.steps.append(step)
+            self._answers.append(answers)
+        return self._numbers[key]
+
+    def send(self, state: int, value: t.Any) -> int:
+        return self._move(state, ("send", value))
+
+    def throw(self, state: int) -> int:
+        return self._move(state, ("raise", Broken()), "raise")
+
+    def _move(self, state: int, answer: tuple[str, t.Any], key: t.Any = None) -> int:
+        key = (state, key or answer)
+        if key not in self._next:
+            self._next[key] = self._number((*self._answers[state], answer))
+        return self._next[key]
+
+
+def _frames(generator: t.Any) -> t.Iterator[t.Any]:
+    """Where a generator stands, and what it knows."""
+    while generator is not None and hasattr(generator, "gi_frame"):
+        frame = generator.gi_frame
+        yield frame.f_lasti, repr(sorted((name, value) for name, value in frame.f_locals.items() if name not in ("claim", "again")))
+        generator = generator.gi_yieldfrom
+
+
+def _frozen(value: t.Any) -> t.Any:
+    return tuple(sorted(value.items())) if isinstance(value, dict) else value
+
+
+def _thawed(value: t.Any) -> t.Any:
+    """An answer as the protocol expects it. Answers are kept in a form that can be compared."""
+    if isinstance(value, tuple) and value and value[0] == "record":
+        return (None if value[1] is None else dict(value[1]), value[2])
+    if isinstance(value, tuple) and value and value[0] == "fields":
+        return dict(value[1])
+    return value
+
+
+# --- The world --------------------------------------------------------------------------------------------------------------
+
+
+class World(t.NamedTuple):
+    """Everything but the controllers. Records are tuples of pairs, their versions count."""
+
+    record: t.Any = None
+    version: str = ""
+    writes: int = 0
+    boot: int = 0
+    places: tuple[str, ...] = ()
+    """What is there by the name of each attempt: C(absent), C(directory), C(file), or C(job) with a results file in it."""
+    runs: tuple[int, ...] = ()
+    """How often each attempt was executed."""
+    launches: tuple[tuple[int, str], ...] = ()
+    """Wrappers that are on their way: to which attempt, and how far."""
+
+    def put(self, place: int, what: str) -> World:
+        return self._replace(places=(*self.places[:place], what, *self.places[place + 1 :]))
+
+    def write(self, record: t.Any) -> World:
+        return self._replace(record=record, version="" if record is None else f"v{self.writes + 1}", writes=self.writes + 1)
+
+
+State = t.Tuple[World, t.Tuple[t.Any, ...]]
+"""The world, and of each controller its state, with the part of a step that is done. None if it is dead or through."""
+
+
+class Search:
+    """Visit everything that can happen.
+
+    :arg attempts: how many attempts are followed; what would make more is cut off
+    :arg kills: how many controllers may die
+    :arg reboots: how often the host may reboot
+    :arg failures: how often a step may fail although it was done, or before it was
+    :arg fence: how an attempt is fenced: as it is, or by a rename that is undone if the attempt turns out to have started
+    """
+
+    def __init__(
+        self,
+        controllers: int,
+        *,
+        attempts: int,
+        kills: int = 0,
+        reboots: int = 0,
+        failures: int = 0,
+        fence: str = "exclusive",
+        again: t.Callable[[dict[str, t.Any]], bool] = lambda record: False,
+    ) -> None:
+        self._machines = [Machine(f"c{number}", again) for number in range(controllers)]
+        self._limits = (attempts, kills, reboots, failures)
+        self._fence = fence
+        self.states = 0
+        self.ends: dict[str, int] = {}
+
+    def run(self) -> None:
+        """Visit all states. An assertion fails in the first one that must not be, which is one of those nearest to the beginning."""
+        start = (World(), tuple((machine.start, "") for machine in self._machines), 0, 0)
+        seen = {start}
+        queue = deque([start])
+        while queue:
+            state = queue.popleft()
+            following = list(self._following(*state))
+            self._check(*state, last=not following)
+            for one in following:
+                if len(one[0].places) <= self._limits[0] and one not in seen:
+                    seen.add(one)
+                    queue.append(one)
+        self.states = len(seen)
+
+    def _check(self, world: World, controllers: tuple[t.Any, ...], killed: int, failures: int, *, last: bool) -> None:
+        assert all(runs <= 1 for runs in world.runs), f"an attempt was executed twice: {world}"
+        status = dict(world.record or ()).get("status")
+        if self._limits[2] == 0:
+            assert sum(world.runs) <= 1, f"executed twice: {world}"
+        if not last:
+            return
+        steps = [machine.steps[at[0]] for machine, at in zip(self._machines, controllers, strict=True) if at is not None]
+        self.ends[status or "none"] = self.ends.get(status or "none", 0) + 1
+        for step in steps:  # everybody who lives is through
+            assert isinstance(step, (protocol.Outcome, Exception)), f"stuck: {step} in {world}"
+        executed = [place for place, runs in enumerate(world.runs) if runs]
+        if status == "running":
+            assert dict(world.record)["place"] in executed, f"recorded as running and never executed: {world}"
+        elif self._limits[2] == 0:  # whoever comes next finds what has started
+            assert not executed or (status, executed) == ("prepared", [dict(world.record)["place"]]), f"forgotten: {world}"
+            assert not any(isinstance(step, protocol.Outcome) for step in steps), f"said to be started: {world}"
+
+    # --- What can happen next
+
+    def _following(self, world: World, controllers: tuple[t.Any, ...], killed: int, failures: int) -> t.Iterator[t.Any]:
+        _attempts, kills, reboots, most_failures = self._limits
+        for number, at in enumerate(controllers):
+            if at is None or isinstance(self._machines[number].steps[at[0]], (protocol.Outcome, Exception)):
+                continue
+            for after, new, failed in self._do(world, number, *at):
+                if failures + failed <= most_failures:
+                    yield after, (*controllers[:number], new, *controllers[number + 1 :]), killed, failures + failed
+            if killed < kills:
+                yield world, (*controllers[:number], None, *controllers[number + 1 :]), killed + 1, failures
+        for launch in set(world.launches):
+            yield self._wrapper(world, launch), controllers, killed, failures
+        if world.boot < reboots:
+            yield world._replace(boot=world.boot + 1, launches=()), controllers, killed, failures
+            # Without power, what was written last may be gone
+            for place, what in enumerate(world.places):
+                if what == "job":
+                    yield world._replace(boot=world.boot + 1, launches=()).put(place, "directory"), controllers, killed, failures
+
+    @staticmethod
+    def _wrapper(world: World, launch: tuple[int, str]) -> World:
+        """A wrapper goes on: it makes the directory unless it is there, then writes the results file in it, then starts the job."""
+        place, done = launch
+        left = list(world.launches)
+        left.remove(launch)
+        if done == "sent":
+            if world.places[place] == "file":
+                return world._replace(launches=tuple(left))
+            if world.places[place] == "absent":
+                world = world.put(place, "directory")
+            return world._replace(launches=tuple(sorted((*left, (place, "made")))))
+        if world.places[place] not in ("directory", "job"):
+            return world._replace(launches=tuple(left))
+        runs = (*world.runs[:place], world.runs[place] + 1, *world.runs[place + 1 :])
+        return world.put(place, "job")._replace(launches=tuple(left), runs=runs)
+
+    def _do(self, world: World, number: int, state: int, part: str) -> t.Iterator[tuple[World, tuple[int, str], int]]:
+        """What a step of a controller can come to. The last number says whether it takes a failure."""
+        machine = self._machines[number]
+        step = machine.steps[state]
+
+        def sent(after: World, answer: t.Any, failed: int = 0) -> tuple[World, tuple[int, str], int]:
+            return after, (machine.send(state, answer), ""), failed
+
+        def raised(after: World) -> tuple[World, tuple[int, str], int]:
+            return after, (machine.throw(state), ""), 1
+
+        if isinstance(step, protocol.Read):
+            yield sent(world, ("record", world.record, world.version))
+        elif isinstance(step, (protocol.Write, protocol.Restore)):
+            if world.version != step.expect:
+                yield sent(world, protocol.CONFLICT)
+            else:
+                record = step.record if isinstance(step, protocol.Write) else step.before
+                after = world.write(None if record is None else _frozen(record))
+                yield sent(after, after.version)
+        elif isinstance(step, protocol.Watch):
+            yield sent(world, world.version != step.version)
+        elif isinstance(step, protocol.Prepare):
+            place = len(world.places)
+            after = world._replace(places=(*world.places, "absent"), runs=(*world.runs, 0))
+            yield sent(after, ("fields", (("boot", world.boot), ("place", place))))
+            yield raised(world)
+        elif isinstance(step, protocol.MakeDirectory):
+            place = step.record["place"]
+            if world.places[place] == "absent":
+                yield sent(world.put(place, "directory"), None)
+                yield raised(world.put(place, "directory"))
+            else:
+                yield world, (machine.throw(state), ""), 0
+            yield raised(world)
+        elif isinstance(step, protocol.Launch):
+            after = world._replace(launches=tuple(sorted((*world.launches, (step.record["place"], "sent")))))
+            yield raised(world)  # nothing was sent; or, the second time, the answer is lost
+            if part == "":
+                yield after, (state, "sent"), 0
+            elif (step.record["place"], "sent") not in world.launches:
+                yield sent(world, None)  # Ansible answers when the wrapper has begun, at the earliest
+        elif isinstance(step, protocol.Inspect):
+            place = step.record["place"]
+            rebooted = "rebooted" if world.boot != step.record["boot"] else ""
+            yield sent(world, protocol.Seen("job" if world.places[place] == "job" else "", rebooted))
+        elif isinstance(step, protocol.Fence):
+            place = step.record["place"]
+            yield from self._fences[self._fence](world, place, part, state, sent)
+
+    @staticmethod
+    def _exclusive(world: World, place: int, part: str, state: int, sent: t.Any) -> t.Iterator[t.Any]:
+        there = world.places[place]
+        if part == "":  # rmdir
+            if there == "job":
+                yield sent(world, False)
+            else:
+                yield world.put(place, "absent" if there == "directory" else there), (state, "removed"), 0
+        else:  # create the file, which fails if there is anything
+            yield sent(world.put(place, "file") if there == "absent" else world, there in ("absent", "file"))
+
+    @staticmethod
+    def _rename(world: World, place: int, part: str, state: int, sent: t.Any) -> t.Iterator[t.Any]:
+        there = world.places[place]
+        if part == "":  # move the directory away, whatever is in it
+            yield world.put(place, "absent"), (state, there), 0
+        elif part == "job":  # move it back
+            yield sent(world.put(place, "job"), False)
+        else:
+            yield sent(world, True)
+
+    _fences: t.ClassVar = {"exclusive": _exclusive.__func__, "rename": _rename.__func__}  # type: ignore[attr-defined]
+
+
+# --- What must hold ---------------------------------------------------------------------------------------------------------
+
+
+def search(controllers: int, **kwargs: t.Any) -> Search:
+    """Visit all states, and tell how many those were."""
+    found = Search(controllers, **kwargs)
+    found.run()
+    print(f"{controllers} controllers, {kwargs}: {found.states} states, ends: {found.ends}")
+    return found
+
+
+def _lost(record: dict[str, t.Any]) -> bool:
+    return record["status"] == "lost"
+
+
+@pytest.mark.parametrize(
+    ("controllers", "disturbed"),
+    [
+        pytest.param(1, {"attempts": 3, "kills": 1, "reboots": 1, "failures": 3}, id="one, and whatever can happen to it"),
+        pytest.param(2, {"attempts": 3, "kills": 2}, id="two, and both may die"),
+        pytest.param(2, {"attempts": 3, "kills": 1, "failures": 1}, id="two, one may die, a connection may fail"),
+        pytest.param(2, {"attempts": 3, "kills": 1, "reboots": 1}, id="two, one may die, the host may reboot"),
+        pytest.param(2, {"attempts": 3, "reboots": 1, "again": _lost}, id="two that start lost jobs anew, the host may reboot"),
+        pytest.param(3, {"attempts": 2}, id="three"),
+        pytest.param(3, {"attempts": 3}, id="three that fence twice", marks=torture),
+        pytest.param(3, {"attempts": 2, "kills": 1}, id="three, one may die", marks=torture),
+        pytest.param(3, {"attempts": 2, "failures": 1}, id="three, a connection may fail", marks=torture),
+    ],
+)
+def test_every_attempt_starts_once(controllers: int, disturbed: dict[str, t.Any]) -> None:
+    """Whatever happens: at most once, what was started is on record, and whoever gets an answer is told the truth."""
+    found = search(controllers, **disturbed)
+    assert found.ends["running"]
+
+
+def test_undisturbed() -> None:
+    """Of two controllers nobody fails but the one that was fenced in the middle of its start."""
+    assert search(2, attempts=2).ends.keys() <= {"running", "none"}
+
+
+def test_the_search_finds_a_fence_that_is_none() -> None:
+    """Two resolvers that move the directory away, and back if it was too late, start the job twice. That is known to go wrong."""
+    with pytest.raises(AssertionError, match="executed twice"):
+        search(2, attempts=3, fence="rename")
