@@ -11,7 +11,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _async_
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store, Version, open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Version, open_store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import UNSEEN, Asked, Look, of_record
@@ -33,7 +33,9 @@ class ActionModule(AttemptAction):
         task = self._task
         if task.async_val:
             task._of_async_job = task.async_val, task.poll  # the retries of `until` each make an action anew, for the same task
-        self._limit, self._poll = getattr(task, "_of_async_job", (0, 0))
+        limit, poll = getattr(task, "_of_async_job", (0, 0))
+        self._limit: int = limit
+        self._poll: int = poll
         # From here on, this is no background task. Ansible would wait for it in its own way, and remove the results file; what else we
         # run on the host would carry the marker of background jobs; and some releases refuse such a task in check mode.
         task.async_val = 0

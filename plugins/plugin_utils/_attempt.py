@@ -8,10 +8,10 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import re
 import shlex
-import typing as t
 import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -148,10 +148,8 @@ class AttemptAction(WatchingAction):
     def _users(self) -> tuple[str, str]:
         """Whom the task logs in as, and whom it becomes. Empty where that is not known, or not so."""
         login = ""
-        try:
+        with contextlib.suppress(KeyError):
             login = str(self._connection.get_option("remote_user") or "")
-        except KeyError:
-            pass
         if self._connection.transport == "local":
             login = getpass.getuser()
         plugin = self._of_task[0] if self._became else self._connection.become

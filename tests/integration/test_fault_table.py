@@ -557,7 +557,9 @@ def test_every_python(scene: Scene) -> None:
         jid: "{{ started.ansible_job_id }}"
       register: orphaned
     - name: Kill that too
-      ansible.builtin.raw: kill -KILL {{ running.processes | selectattr('role', 'equalto', 'descendant') | map(attribute='pid') | join(' ') }}
+      ansible.builtin.raw: kill -KILL {{ commands | map(attribute='pid') | join(' ') }}
+      vars:
+        commands: "{{ running.processes | selectattr('role', 'equalto', 'descendant') }}"
     - name: Look when nothing is left
       rstyczynski.ansible.async_job_status:
         jid: "{{ started.ansible_job_id }}"

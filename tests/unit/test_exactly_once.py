@@ -119,10 +119,6 @@ class World(t.NamedTuple):
         return self._replace(record=record, version="" if record is None else f"v{self.writes + 1}", writes=self.writes + 1)
 
 
-State = t.Tuple[World, t.Tuple[t.Any, ...]]
-"""The world, and of each controller its state, with the part of a step that is done. None if it is dead or through."""
-
-
 class Search:
     """Visit everything that can happen.
 
