@@ -44,8 +44,6 @@ class ActionModule(AttemptAction):
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         if not self._limit:
             raise AsyncJobError("This task needs the keyword 'async': the time limit of the job in seconds. Nothing was started.")
-        if params["max_attempts"] is not None and params["max_attempts"] < 1:
-            raise AsyncJobError("max_attempts is the number of attempts in all. It has to be at least 1.")
         self._p = params
         self._key = JobKey(params["host"], params["playbook_name"], params["job_name"])
         self._store = open_store(params, self.notify)

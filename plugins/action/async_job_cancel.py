@@ -41,7 +41,7 @@ class ActionModule(HostAction):
         look, changed = {**UNSEEN, **done["look"]}, bool(done["stopped"])
         if not changed:
             look = asked.settled(look, contacted=self.host)
-            if look["status"] == "unknown":
+            if look["status"] == "unknown" or (look["status"] == "lost" and asked.key is None):
                 raise AsyncJobError(f"{look['reason']}. Nothing was stopped.")
         if store is not None and asked.key is not None and asked.record is not None and not self._task.check_mode:
             learned = asked.learned(look, secret=asked.job.secret or self._task.no_log, store_output=False)

@@ -66,7 +66,7 @@ def _together(answers: list[dict[str, t.Any]]) -> dict[str, t.Any]:
         "jobs": answers,
     }
     if failed:
-        together["msg"] = " ".join(f"{answer['status']}: {answer['reason']}." for answer in failed[:3])
+        together["msg"] = " ".join(f"{str(answer['msg']).rstrip('.')}." for answer in failed[:3])
         if len(failed) > 3:
             together["msg"] += f" And {len(failed) - 3} more."
     return together

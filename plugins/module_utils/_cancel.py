@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import time
 import typing as t
@@ -57,6 +58,9 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
     :arg by: what the results file says of who cancelled
     :raises AsyncJobError: if something cannot be stopped, or nobody can tell whether it is the job's
     """
+    namesake = _look.namesake(job)
+    if namesake:
+        raise AsyncJobError(f"There is no job {job.job_id}, but there is {namesake}. Nothing was stopped. Correct the job id.")
     table = _processes.scan()
     own, unclear = _look.members(job, table)
     [seen] = _look.look([job])
@@ -68,9 +72,9 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
             raise AsyncJobError(f"{seen.reason}. Nothing was stopped. If you know that they are its own, stop them with: kill {pids}")
         return Cancelled(seen, [])
     stopped = [_look.described(process, _look.role_of(process, job), secret=job.secret) for process in own]
+    _check_permitted(job, own)
     if check_mode:
         return Cancelled(seen, stopped)
-    _check_permitted(job, own)
     signalled = _stop(job, {process.pid: process for process in own}, grace)
     _note(job, reason, by)
     [after] = _look.look([job])
@@ -85,9 +89,15 @@ def _check_permitted(job: Job, processes: t.Iterable[Process]) -> None:
     others = sorted({process.uid for process in processes} - {me})
     if me != 0 and others:
         raise AsyncJobError(
-            f"Processes of {job.label} run as the user with the id {others[0]}, and only root may stop them all. Nothing was stopped."
-            " Say 'become: true'."
+            f"Processes of {job.label} run as {_user(others[0])}, and only root may stop them all. Nothing was stopped. Say 'become: true'."
         )
+
+
+def _user(uid: int) -> str:
+    try:
+        return f"the user {pwd.getpwuid(uid).pw_name!r}"
+    except KeyError:
+        return f"the user with the id {uid}"
 
 
 def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
@@ -97,6 +107,7 @@ def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
     # The session made for the job has no leader; whoever is in it is the job's, whatever becomes of the runner.
     sessions = {process.sid for process in targets.values()} - _processes.scan().processes.keys()
     asked: set[int] = set()
+    helpers: set[int] = set()
     while True:
         table = _processes.scan()
         _join(job, table, everything, sessions)
@@ -114,9 +125,13 @@ def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
         for pid, process in alive.items():
             if passed >= grace:
                 _send(process, signal.SIGKILL)
-            elif pid not in asked and pid not in spared:
-                asked.add(pid)
-                _send(process, signal.SIGTERM)
+            elif pid not in spared and pid not in asked | helpers:
+                # What a process starts after it was asked to end helps it to clean up.
+                if process.ppid in helpers or (process.ppid in asked and process.ppid in alive):
+                    helpers.add(pid)
+                else:
+                    asked.add(pid)
+                    _send(process, signal.SIGTERM)
         time.sleep(0.05)
 
 
@@ -141,7 +156,8 @@ def _keepers(job: Job, alive: dict[int, Process]) -> set[int]:
     # A runner without a child is just about to write the result; a watcher without one has nothing to watch any more.
     keepers = {pid for pid, role in roles.items() if role == "runner" or (role == "watcher" and pid in parents)}
     modules = {pid for pid, process in alive.items() if roles.get(process.ppid) == "runner"}
-    return keepers | (modules & parents)
+    # The shell that it has started may have gone before what it waits for: the pipes of that are still open.
+    return keepers | (modules if alive.keys() - keepers - modules else set())
 
 
 def _send(process: Process, number: signal.Signals) -> None:

@@ -52,6 +52,10 @@ class Job(t.NamedTuple):
     stdout_offset: int = 0
     """How much of its output was shown before, in bytes."""
     stderr_offset: int = 0
+    user: str = ""
+    """The user that its task has become, whose home a C(~) in front of the directory is. Empty if nobody noted one."""
+    guess: bool = False
+    """Whether that C(~) may be the home of anybody: nobody noted whose. Then what is not there proves nothing."""
     exclusive: bool = False
     """Whether its directory is its own. Then what was told that directory, is its own too."""
     secret: bool = False
@@ -115,7 +119,7 @@ class _Host:
             if job_id:
                 self.wrappers.setdefault(job_id, []).append(process)
         self._strays: list[tuple[Process, str | None]] | None = None
-        self._launched: dict[str, dict[int, _Times]] = {}
+        self._launched: dict[str, dict[int, _Times] | None] = {}
 
     def wrappers_of(self, job: Job) -> tuple[Process | None, list[Process]]:
         """The runner of a job, and its other wrapper processes."""
@@ -137,12 +141,18 @@ class _Host:
         nothing. The session tells: it was made for one job.
         """
         noted = job.runner["session"] if job.runner and self.boot_id == job.boot_id else None
+        directory = os.path.dirname(file.path)
+        strays = self._stray_processes()
+        # A number may have been given to another session since; that has nobody in it who was told our directory.
+        still_noted = any(process.sid == noted and (marker == directory or (job.guess and marker)) for process, marker in strays)
         own, unclear = [], []
-        for process, marker in self._stray_processes():
+        for process, marker in strays:
             leaderless = process.sid not in self.table.processes  # as the session of a job is from its beginning
-            if (leaderless and noted == process.sid) or (job.exclusive and marker == os.path.dirname(file.path)):
+            if job.exclusive and marker == directory:
                 own.append(process)
-            elif self._started_before(process, file) or (marker and marker != os.path.dirname(file.path)):
+            elif leaderless and noted == process.sid:
+                (own if still_noted else unclear).append(process)
+            elif self._started_before(process, file) or (marker and marker != directory and not job.guess):
                 continue
             elif not leaderless:  # it has made a session of its own
                 if marker and self._adopted(process):
@@ -198,7 +208,7 @@ class _Host:
         begun = file.begun
         if begun is None or begun > self.boot_time + self.up:  # nobody knows, or the clock was set back meanwhile
             if not marked or not rivals:
-                return "its own" if marked else "another's"
+                return ("unclear" if job.guess or not self._sees_rivals(file) else "its own") if marked else "another's"
             closest = all(self._distance(process, launcher) < self._distance(process, other) for other in rivals)
             return "unclear" if closest or all(oldest - start > _TOGETHER for start in rivals.values()) else "another's"
         if not marked:
@@ -207,6 +217,8 @@ class _Host:
         last = max([begun, *rivals.values()])
         if begun > oldest + _TICKS or begun < last - _TOGETHER:
             return "another's"
+        if not self._sees_rivals(file):
+            return "unclear"
         return "unclear" if any(start >= last - _TOGETHER for start in rivals.values()) else "its own"
 
     def _rivals(self, process: Process, oldest: float, job: Job, file: _File) -> t.Iterator[tuple[int, float]]:
@@ -214,10 +226,14 @@ class _Host:
         directory = os.path.dirname(file.path)
         if directory not in self._launched:
             self._launched[directory] = _launched_in(directory, running=self.wrappers)
-        for number, times in self._launched[directory].items():
+        for number, times in (self._launched[directory] or {}).items():
             may = number != _launcher(job.job_id) and self._distance(process, number) <= _PIDS // 2
             if may and times.start <= oldest + _TICKS and times.end >= oldest - _SLACK:
                 yield number, times.start
+
+    def _sees_rivals(self, file: _File) -> bool:
+        """Whether the results directory tells which other jobs there were."""
+        return self._launched.get(os.path.dirname(file.path)) is not None
 
     @staticmethod
     def _distance(process: Process, launcher: int) -> int:
@@ -304,7 +320,22 @@ def role_of(process: Process, job: Job) -> str:
 
 def results_file(job: Job) -> str:
     """The path of the results file, for the user who looks."""
-    return os.path.join(os.path.expanduser(job.directory), job.job_id)
+    directory = job.directory
+    if job.user and (directory + "/").startswith("~/"):
+        directory = f"~{job.user}{directory[1:]}"
+    return os.path.join(os.path.expanduser(directory), job.job_id)
+
+
+def namesake(job: Job) -> str:
+    """The job for which this job id may be a slip of the pen: it has a results file, and differs in its last number only."""
+    directory, name = os.path.split(results_file(job))
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return ""
+    if name in names:
+        return ""
+    return next((other for other in names if re.fullmatch(r"j\d+\.\d+", other) and _less_number(other) == _less_number(name)), "")
 
 
 def described(process: Process, role: str, *, secret: bool = False) -> dict[str, t.Any]:
@@ -370,8 +401,11 @@ def _launcher(job_id: str) -> int | None:
     return int(number) if number.isdigit() else None
 
 
-def _launched_in(directory: str, *, running: t.Container[str]) -> dict[int, _Times]:
-    """When the jobs of a directory ran, by the numbers of their launchers. Jobs that have a wrapper are left out: theirs are known."""
+def _launched_in(directory: str, *, running: t.Container[str]) -> dict[int, _Times] | None:
+    """When the jobs of a directory ran, by the numbers of their launchers. Jobs that have a wrapper are left out: theirs are known.
+
+    None if it cannot be read.
+    """
     found: dict[int, _Times] = {}
     try:
         with os.scandir(directory) as entries:
@@ -383,7 +417,7 @@ def _launched_in(directory: str, *, running: t.Container[str]) -> dict[int, _Tim
                     times = _Times(status.st_mtime, _NEVER) if status.st_size < 120 else _Times(_begin(entry.path), status.st_mtime)
                     found[int(match.group(2))] = times
     except OSError:
-        pass
+        return None
     return found
 
 
@@ -552,6 +586,11 @@ def _dead(job: Job, file: _File, host: _Host, own: list[Process], unclear: list[
             reason += "; what it may have started as another user is hidden here (hidepid)"
         return "killed", reason
     directory = os.path.dirname(file.path)
+    if job.guess and not job.runner:
+        return "unknown", (
+            f"cannot tell what became of {job.label}: there is no results file {file.path}, and nobody noted whose home directory the job was"
+            " started with. Look as the user of the job; and save results_file with a job, or become_user"
+        )
     why = f"the directory {directory} is not there" if not os.path.isdir(directory) else f"there is no results file {file.path}"
     return "lost", (
         f"{job.label} does not run, and {why}. It was removed, or the job never started"

@@ -60,6 +60,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     spec: Spec
     mutually_exclusive: t.Sequence[tuple[str, ...]] = ()
     required_one_of: t.Sequence[tuple[str, ...]] = ()
+    at_least: t.ClassVar[dict[str, float]] = {}
+    """The least values of options that are numbers."""
 
     @abc.abstractmethod
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -119,6 +121,9 @@ class StoreAction(ActionBase):  # type: ignore[misc]
                 problem = f"Unsupported parameters for ({self._task.action}) module: {problem}"
             raise AnsibleActionFail(problem)
         params: dict[str, t.Any] = validation.validated_parameters
+        for option, least in self.at_least.items():
+            if params.get(option) is not None and params[option] < least:
+                raise AnsibleActionFail(f"{option} is {params[option]}, and has to be at least {least}. Nothing was done.")
         if not params["state_dir"]:
             raise AsyncJobError("state_dir is empty. Give a directory, or leave the option out. Nothing was read or written.")
         params["state_dir"] = os.path.normpath(os.path.join(self._base_directory, params["state_dir"]))

@@ -35,6 +35,18 @@ class HostAction(StoreAction):
 
     _requires_connection = True
 
+    at_least: t.ClassVar[dict[str, float]] = {
+        "look_timeout": 1,
+        "start_timeout": 1,
+        "grace_period": 0,
+        "tail_size": 0,
+        "wait_timeout": 0,
+        "wait_interval": 1,
+        "unreachable_timeout": 0,
+        "claim_timeout": 0,
+        "max_attempts": 1,
+    }
+
     _became = False
     """Whether this task has become a user by itself, rather than because the user said so."""
     _of_task: tuple[t.Any, t.Any] = (None, None)
@@ -204,12 +216,16 @@ def _needs_room(error: AnsibleError) -> bool:
     return any(word in str(error) for word in words)
 
 
+class _Late(BaseException):
+    """Time is over. It is no Exception, which connection plugins would take for a reason to try again."""
+
+
 @contextlib.contextmanager
 def time_limit(seconds: float) -> t.Iterator[None]:
     """Raise AnsibleConnectionFailure after some time, unless the task's own C(timeout) does so earlier."""
 
     def late(_number: int, _frame: t.Any) -> t.NoReturn:
-        raise AnsibleConnectionFailure(f"The host has not answered within {seconds:.0f} seconds.")
+        raise _Late
 
     begin = time.monotonic()
     left, _interval = signal.getitimer(signal.ITIMER_REAL)
@@ -220,6 +236,8 @@ def time_limit(seconds: float) -> t.Iterator[None]:
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    except _Late:
+        raise AnsibleConnectionFailure(f"The host has not answered within {seconds:.0f} seconds.") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - begin), 0.001) if left else 0)
         signal.signal(signal.SIGALRM, before)

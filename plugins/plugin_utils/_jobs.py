@@ -179,10 +179,13 @@ def by_name(store: Store, key: JobKey, params: dict[str, t.Any], async_dir: str)
 
 def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t.Any], async_dir: str) -> Asked:
     """The job that a record is about."""
+    directory, user = record.get("async_dir", async_dir), record.get("become_user", "")
     job = Job(
         job_id=record["ansible_job_id"],
         label=f"job {key.job_name!r} on {key.host}",
-        directory=record.get("async_dir", async_dir),
+        directory=directory,
+        user=user,
+        guess=directory.startswith("~") and not user,
         boot_id=record.get("boot_id", ""),
         runner=_runner(record),
         stdout_offset=record.get("stdout_offset", 0),

@@ -9,6 +9,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import math
+import re
 import time
 import typing as t
 
@@ -91,8 +92,14 @@ def _progress(job: Asked, look: Look, host: str, *, secret: bool) -> str:
         line += f", {_size(size)} of output"
         last = next((text.strip() for text in reversed(look["stdout"].splitlines()) if text.strip()), "")
         if last and not secret:
-            line += f': "{last[:100]}"'
+            line += f': "{_harmless(last)[:100]}"'
     return line
+
+
+def _harmless(text: str) -> str:
+    """A line of output without what would colour the terminal of the user, clear it, or give it another title."""
+    text = re.sub(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)", "", text)
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _size(number: int) -> str:

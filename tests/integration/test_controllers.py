@@ -1,0 +1,274 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job, and controllers that come all at once, die, freeze and lose the network: it is started exactly once.
+
+Each execution of a job adds a line to a ledger on the managed host. With C(TORTURE=1) in the environment, chance is tried ten times
+as often. Each test prints what it has counted.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+import typing as t
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from controller import Controller
+from hosts import Hosts
+from object_storage_server import ObjectStorageServer
+
+TORTURE = os.environ.get("TORTURE") == "1"
+RACES, RACERS = (20, 32) if TORTURE else (3, 16)
+KILLS = 200 if TORTURE else 20
+FREEZES = 50 if TORTURE else 5
+CUTS = 60 if TORTURE else 4
+
+# The life of a claim in tests that wait for its end, in seconds.
+LIFE = 2
+_SECONDS = 90
+
+PLAYBOOK = """
+- name: test
+  hosts: h1
+  gather_facts: false
+  tasks:
+    - name: Work
+      rstyczynski.ansible.async_job:
+        job_name: "{{ job }}"
+        claim_timeout: "{{ life | default(60) }}"
+        look_timeout: 4
+        start_timeout: 8
+        task:
+          ansible.builtin.shell: echo executed >> '/root/{{ job }}.ledger'; {{ command | default('true') }}
+      async: 600
+      poll: "{{ wait | default(0) | int }}"
+      register: work
+    - name: Tell
+      ansible.builtin.debug:
+        msg: "TOLD {{ work.status }} {{ work.ansible_job_id }} {{ work.changed }}"
+"""
+
+
+class Trials:
+    """A controller, or many that share a store, and a managed host."""
+
+    def __init__(self, hosts: Hosts, controller: Controller) -> None:
+        self.hosts = hosts
+        self.controller = controller
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.settings: dict[str, object] = {}
+        self.user()
+        self.playbook = controller.write("playbook.yml", PLAYBOOK)
+
+    def user(self, *more: str) -> None:
+        self.controller.hosts(*(" ".join([line, *more]) for line in self.hosts.inventory_lines("root")))
+
+    def start(self, job: str, **variables: object) -> subprocess.Popen[str]:
+        """Start a controller."""
+        extra = json.dumps({"job": job, **self.settings, **variables})
+        return self.controller.popen("playbook", "-i", self.controller.inventory, self.playbook, "-e", extra, env={"ANSIBLE_TIMEOUT": "2"})
+
+    def run(self, job: str, **variables: object) -> tuple[int, str]:
+        """Run a controller to its end."""
+        return self.finish(self.start(job, **variables))
+
+    def finish(self, process: subprocess.Popen[str]) -> tuple[int, str]:
+        output, _stderr = process.communicate(timeout=_SECONDS)
+        return process.returncode, output
+
+    def executions(self, job: str) -> int:
+        """How often the job was executed."""
+        return self.hosts.execute("h1", "sh", "-c", 'cat "$1" 2>/dev/null || true', "sh", f"/root/{job}.ledger").count("executed")
+
+    def until_done(self, job: str, **variables: object) -> None:
+        """Run the playbook again until the job has ended, as people do."""
+        for _turn in range(5):
+            code, output = self.run(job, wait=1, **variables)
+            if code == 0:
+                assert "TOLD succeeded" in output, output
+                return
+            self.counts["runs that failed"] += 1
+        raise AssertionError(output)
+
+    def once(self, job: str) -> None:
+        """The job was executed once, and its record is whole."""
+        assert self.executions(job) == 1, (job, self.record(job))
+        record = self.record(job)
+        assert (record["status"], record["attempt"]) == ("succeeded", 1), record
+        assert "claim" not in record
+        assert record["result"]["rc"] == 0
+        self.counts["executed once"] += 1
+
+    def record(self, job: str) -> dict[str, t.Any]:
+        return self.controller.record(job, host="h1")
+
+    def tidy(self, *, fences: int) -> None:
+        """What is left of all that is a directory for each job, and a small file for each start that was given up."""
+        left = self.hosts.execute("h1", "sh", "-c", "cd /root/.ansible_async && find . -mindepth 1 -printf '%y %s %P\\n'").splitlines()
+        directories = [line for line in left if line.startswith("d")]
+        files = [line for line in left if line.startswith("f") and "/" not in line]
+        results = [line for line in left if "/" in line]
+        assert len(results) == len(directories) == self.counts["executed once"], left
+        assert all(line.startswith("f 0 ") for line in files), left
+        assert len(files) <= fences, left
+        self.counts["fences"] = len(files)
+        state = [path for path in self.controller.state_dir.rglob("*") if path.is_file() and path.suffix != ".json"]
+        assert [path.name for path in state] == [".lock"], state
+
+    def told(self, what: str) -> None:
+        print(f"{what}: {dict(self.counts)}")
+
+
+@pytest.fixture
+def trials(hosts: Hosts, controller: Controller) -> Trials:
+    return Trials(hosts, controller)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all of its descendants, whatever sessions they are in."""
+    children = collections.defaultdict(list)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+            children[int(fields[1])].append(int(stat.parent.name))
+    found = [pid]
+    for parent in found:
+        found += children[parent]
+    return found
+
+
+def signal_all(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Send a signal to a controller and all of its processes. They are stopped first, so that none gets away."""
+    seen: set[int] = set()
+    while new := set(family(process.pid)) - seen:
+        for pid in new:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        seen |= new
+    if number != signal.SIGSTOP:
+        for pid in seen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def at_some_moment(trials: Trials, process: subprocess.Popen[str], job: str, before: Callable[[], object] | None = None) -> None:
+    """Wait until a controller is somewhere between its claim and its end. Now and then, earlier."""
+    record = trials.controller.state_dir / "h1" / "test" / f"{job}.json"
+    early = random.random() < 0.1
+    deadline = time.monotonic() + (random.uniform(0, 1) if early else _SECONDS)
+    while not record.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.005)
+    time.sleep(random.uniform(0, 0.9))
+    status = json.loads(record.read_text("utf-8"))["status"] if record.exists() else "no record"
+    trials.counts[f"while {status}" if process.poll() is None else "too late"] += 1
+
+
+@contextlib.contextmanager
+def object_storage(trials: Trials, store: str) -> Iterator[None]:
+    """Keep the records in the store of this name."""
+    if store == "filesystem":
+        yield
+        return
+    with ObjectStorageServer() as service:
+        trials.settings = {
+            "async_job_backend": "oci",
+            "async_job_oci_bucket": service.bucket,
+            "async_job_oci_namespace": service.namespace,
+            "async_job_oci_config_file": str(service.config_file),
+            "async_job_oci_endpoint": service.endpoint,
+        }
+        yield
+
+
+@pytest.mark.parametrize("store", ["filesystem", "oci"])
+def test_at_the_same_moment(trials: Trials, store: str) -> None:
+    """Many controllers start one new job. One of them has started it, and all are attached to the same one."""
+    with object_storage(trials, store):
+        for number in range(RACES):
+            racers = [trials.start(f"race{number}", command="sleep 1000") for _racer in range(RACERS)]
+            ran = [trials.finish(racer) for racer in racers]
+            for code, output in ran:
+                assert code == 0, output
+            told = [
+                line.split("TOLD ")[1].split('"')[0].split() for _code, output in ran for line in output.splitlines() if "TOLD " in line
+            ]
+            assert len(told) == RACERS, ran[0][1]
+            assert {status for status, _job, _changed in told} == {"running"}
+            assert len({job for _status, job, _changed in told}) == 1
+            assert [changed for _status, _job, changed in told].count("True") == 1
+            assert trials.executions(f"race{number}") == 1
+            trials.counts["executed once"] += 1
+            trials.counts["attached"] += RACERS - 1
+    trials.told(f"{RACES} races of {RACERS} controllers, {store}")
+
+
+def test_killed_controllers(trials: Trials) -> None:
+    """The whole controller is killed at some moment of the start. Whoever comes next finds what it has done, at once."""
+    for number in range(KILLS):
+        job = f"killed{number}"
+        process = trials.start(job)
+        at_some_moment(trials, process, job)
+        signal_all(process, signal.SIGKILL)
+        process.communicate(timeout=_SECONDS)
+        begin = time.monotonic()
+        trials.until_done(job)
+        assert time.monotonic() - begin < 30, "a controller that is known to be dead was waited for"
+        trials.once(job)
+    trials.tidy(fences=KILLS)
+    trials.told(f"{KILLS} killed controllers")
+
+
+def test_frozen_controllers(trials: Trials) -> None:
+    """It freezes for longer than its claim lives, others go on without it, one or two at once, and then it goes on too."""
+    for number in range(FREEZES):
+        job = f"frozen{number}"
+        process = trials.start(job, life=LIFE)
+        at_some_moment(trials, process, job)
+        signal_all(process, signal.SIGSTOP)
+        resolvers = [trials.start(job, life=LIFE) for _resolver in range(1 + number % 2)]
+        for resolver in resolvers:
+            code, output = trials.finish(resolver)
+            # Only one of two that resolve the same start can win. Both are attached then.
+            assert code == 0, output
+        for pid in family(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        code, output = trials.finish(process)
+        trials.counts["thawed and attached" if code == 0 else "thawed and failed"] += 1
+        trials.until_done(job)
+        trials.once(job)
+    trials.tidy(fences=FREEZES)
+    trials.told(f"{FREEZES} frozen controllers")
+
+
+def test_network_cuts(trials: Trials) -> None:
+    """The cable is pulled at some moment of the start. While it is, nothing more is started. When it is back, the job is found."""
+    trials.user("ansible_ssh_retries=3")
+    for number in range(CUTS):
+        job = f"cut{number}"
+        process = trials.start(job, life=LIFE)
+        at_some_moment(trials, process, job)
+        trials.hosts.partition("h1", "drop" if number % 2 else "link")
+        code, output = trials.finish(process)
+        if code:
+            trials.counts["failed"] += 1
+            assert "unreachable=1" in output or "failed=1" in output, output
+        if number % 3 == 0:
+            code, output = trials.run(job, life=LIFE)
+            trials.counts["again while it is away"] += 1
+            assert code == 0 or "unreachable" in output, output
+        trials.hosts.heal("h1")
+        trials.hosts.disconnect()
+        trials.until_done(job)
+        trials.once(job)
+    trials.tidy(fences=CUTS)
+    trials.told(f"{CUTS} network cuts")
