@@ -66,7 +66,11 @@ def _together(answers: list[dict[str, t.Any]]) -> dict[str, t.Any]:
         "jobs": answers,
     }
     if failed:
-        together["msg"] = " ".join(f"{str(answer['msg']).rstrip('.')}." for answer in failed[:3])
+        # The message of a module does not tell whose it is.
+        together["msg"] = " ".join(
+            f"{answer['msg'] if answer['status'] in GOES_ON else answer['status'] + ': ' + answer['reason']}.".replace("..", ".")
+            for answer in failed[:3]
+        )
         if len(failed) > 3:
             together["msg"] += f" And {len(failed) - 3} more."
     return together

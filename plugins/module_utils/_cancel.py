@@ -127,7 +127,7 @@ def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
                 _send(process, signal.SIGKILL)
             elif pid not in spared and pid not in asked | helpers:
                 # What a process starts after it was asked to end helps it to clean up.
-                if process.ppid in helpers or (process.ppid in asked and process.ppid in alive):
+                if pid not in targets and process.ppid in helpers | (asked & alive.keys()):
                     helpers.add(pid)
                 else:
                     asked.add(pid)

@@ -588,8 +588,8 @@ def _dead(job: Job, file: _File, host: _Host, own: list[Process], unclear: list[
     directory = os.path.dirname(file.path)
     if job.guess and not job.runner:
         return "unknown", (
-            f"cannot tell what became of {job.label}: there is no results file {file.path}, and nobody noted whose home directory the job was"
-            " started with. Look as the user of the job; and save results_file with a job, or become_user"
+            f"cannot tell what became of {job.label}: there is no results file {file.path}, and nobody noted whose home directory the job"
+            " was started with. Look as the user of the job; and save results_file with a job, or become_user"
         )
     why = f"the directory {directory} is not there" if not os.path.isdir(directory) else f"there is no results file {file.path}"
     return "lost", (
