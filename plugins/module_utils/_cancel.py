@@ -108,6 +108,9 @@ def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
     sessions = {process.sid for process in targets.values()} - _processes.scan().processes.keys()
     asked: set[int] = set()
     helpers: set[int] = set()
+    held = _shells(job, targets)
+    for pid in held:
+        _send(targets[pid], signal.SIGSTOP)
     while True:
         table = _processes.scan()
         _join(job, table, everything, sessions)
@@ -122,6 +125,14 @@ def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
                 " Cancel the job once more when that is back."
             )
         spared = _keepers(job, alive) if passed < grace / 2 else set()
+        for pid in held & alive.keys():
+            # No longer than the module is spared: if it ends while one of its group is stopped, the system hangs up on the whole group.
+            if passed < grace / 2 and pid in {process.ppid for process in alive.values()}:
+                spared.add(pid)
+            else:
+                held.discard(pid)
+                _send(alive[pid], signal.SIGTERM)
+                _send(alive[pid], signal.SIGCONT)
         for pid, process in alive.items():
             if passed >= grace:
                 _send(process, signal.SIGKILL)
@@ -133,6 +144,19 @@ def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
                     asked.add(pid)
                     _send(process, signal.SIGTERM)
         time.sleep(0.05)
+
+
+def _shells(job: Job, processes: dict[int, Process]) -> set[int]:
+    """The shells that only wait for what they have started, and that TERM ends at once.
+
+    When the process that a module has started is gone, the module soon stops to read what others still write. So such a shell is
+    held, in order not to go on with its next command either, until nothing of what it has started is left.
+    """
+    modules = {pid for pid, process in processes.items() if _look.role_of(processes.get(process.ppid, process), job) == "runner"}
+    parents = {process.ppid for process in processes.values()}
+    return {
+        pid for pid, process in processes.items() if process.ppid in modules and pid in parents and _processes.ended_by(pid, signal.SIGTERM)
+    }
 
 
 def _join(job: Job, table: Table, everything: dict[int, Process], sessions: set[int]) -> None:

@@ -81,6 +81,16 @@ def environment(pid: int) -> dict[str, str] | None:
         return None
 
 
+def ended_by(pid: int, number: int) -> bool:
+    """Whether a signal is known to end a process, because it neither catches nor ignores it."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            masks = re.findall(r"^Sig(?:Cgt|Ign):\s*([0-9a-f]+)$", file.read(), re.MULTILINE)
+    except OSError:
+        return False
+    return len(masks) == 2 and not any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
 def boot_id() -> str:
     """What tells this boot of the host from all others. Empty where the system has no such thing."""
     try:

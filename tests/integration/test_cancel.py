@@ -146,6 +146,70 @@ def test_it_may_clean_up(scene: Scene) -> None:
     assert not Path("/tmp/pwned").exists()
 
 
+def test_its_clean_up_may_take_helpers(scene: Scene) -> None:
+    """What a command starts in order to clean up is not stopped, whether the shell of the task waits for it or not."""
+    script = "trap 'sleep 2 | cat; echo cleaned up; exit 7' TERM; echo begun; touch \"/tmp/$1\"; while :; do sleep 0.2; done"
+    commands = {
+        "exec": "exec sh /root/job.sh exec",
+        "plain": "sh /root/job.sh plain",
+        "list": "sh /root/job.sh list && echo next",
+    }
+    scene.shell("h1", 'printf %s "$1" >/root/job.sh', script)
+    scene.start("h1", commands)
+    until(lambda: scene.test("h1", " && ".join(f"test -e /tmp/{name}" for name in commands)))
+    answers = ask(
+        scene, "h1", *(cancel(job_name=name, grace_period=30) for name in commands), *(status(job_name=name) for name in commands)
+    )
+    for name, cancelled, after in zip(commands, answers[: len(commands)], answers[len(commands) :], strict=True):
+        assert (cancelled["status"], cancelled["changed"], cancelled["processes"]) == ("cancelled", True, []), cancelled
+        assert after["stdout"] == "begun\ncleaned up", (name, after)
+        assert after["rc"] == (7 if name == "exec" else -15), (name, after)  # of the shell, which waited for it
+
+
+def test_mistakes(scene: Scene) -> None:
+    """A job id that differs in its last number, a user who may not, numbers that make no sense."""
+    jobs = scene.hold("h1", "job")
+    wrong = jobs["job"].id.rpartition(".")[0] + ".999"
+    as_app = {"become": True, "become_user": "app", "check_mode": True}
+    mistyped, refused, *senseless = ask(
+        scene,
+        "h1",
+        cancel(jid=wrong),
+        {**cancel(job_name="job"), **as_app},
+        cancel(job_name="job", grace_period=-1),
+        status(job_name="job", look_timeout=0),
+        status(job_name="job", tail_size=-1, output="tail"),
+        status(job_name="job", wait_timeout=-1),
+    )
+    assert mistyped["failed"]
+    assert jobs["job"].id in mistyped["msg"]
+    assert refused["failed"], "check mode promises what is refused"
+    assert "Nothing was stopped" in refused["msg"]
+    for answer in senseless:
+        assert answer["failed"]
+        assert "has to be at least" in answer["msg"]
+    assert scene.commands(jobs["job"])
+
+
+def test_the_session_of_somebody_else(scene: Scene) -> None:
+    """Its number was that of the job's session once. What is in it has nothing to do with the job, and is not stopped."""
+    jobs = scene.hold("h1", "job")
+    ask(scene, "h1", status(job_name="job"))
+    session = scene.runner(jobs["job"]).sid
+    scene.kill_all(jobs["job"])
+
+    def occupied() -> bool:
+        # The shell leads a session of its own, and leaves a process behind in it.
+        scene.shell("h1", f"echo {session - 2} >/proc/sys/kernel/ns_last_pid; setsid -f sh -c 'sleep 1030 & exit' >/dev/null 2>&1")
+        return any(process.sid == session for process in scene.processes("h1").values())
+
+    until(occupied)
+    [cancelled] = ask(scene, "h1", cancel(job_name="job"))
+    assert cancelled["failed"]
+    assert "nobody can tell" in cancelled["msg"]
+    assert any(process.sid == session for process in scene.processes("h1").values())
+
+
 def test_local_connection(controller: Controller) -> None:
     """The controller itself is the host. Neither Ansible nor anything else of it is stopped."""
     command = "trap 'echo cleaned up; exit 7' TERM; setsid sleep 1000 & echo $! $$ > pids; mv pids ready; wait; wait"
@@ -448,9 +512,10 @@ def test_nothing_to_stop(scene: Scene) -> None:
         record = scene.controller.record(name, host="h1")
         assert record["status"] == state
         assert "cancelled" not in record
-    for answer in (never, hostile):
-        assert (answer["changed"], answer["status"], answer["stopped"]) == (False, "lost", [])
-        assert "does not run" in answer["reason"]
+    for answer in (never, hostile):  # a slip of the pen must not look like a success
+        assert answer["failed"]
+        assert "does not run" in answer["msg"]
+        assert "Nothing was stopped" in answer["msg"]
     for answer in (starting, prepared):
         assert answer["failed"]
         assert "is being started by somebody@elsewhere" in answer["msg"]

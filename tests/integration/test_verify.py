@@ -207,6 +207,53 @@ def test_nothing_starts_when_nobody_can_tell(scene: Scene) -> None:
 # --- The scenarios ------------------------------------------------------------------------------------------------------
 
 
+def test_whose_home_it_was_nobody_noted(scene: Scene) -> None:
+    """The job was started by another user than the one who looks, and its results file was not saved: nothing says that it is lost."""
+    whole = {
+        "name": "test",
+        "hosts": "h1",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "ansible.builtin.shell": "echo ran >>/tmp/ledger",
+                "async": 600,
+                "poll": 0,
+                "become": True,
+                "become_user": "app",
+                "register": "started",
+                "when": "not async_job_load_found",
+            },
+            {
+                "ansible.builtin.include_role": {"name": "rstyczynski.ansible.async_job_save"},
+                "vars": {"async_job_save_job_name": "job", "async_job_save_ansible_job_id": "{{ started.ansible_job_id }}"},
+                "when": "not async_job_load_found",
+            },
+        ],
+    }
+    load = {
+        "ansible.builtin.include_role": {"name": "rstyczynski.ansible.async_job_load"},
+        "vars": {
+            "async_job_load_job_name": "job",
+            "async_job_load_verify": True,
+            "async_job_load_restart_on": ["failed", "killed", "lost", "timed_out", "cancelled"],
+        },
+    }
+    whole["tasks"].insert(0, load)  # type: ignore[attr-defined]
+    text = json.dumps([whole])
+    scene.controller.playbook(text + "\n").ok()
+    until(lambda: scene.test("h1", "test -s /tmp/ledger"))
+    for _turn in range(2):
+        failed = scene.controller.playbook(text + "\n").failed()
+        assert "nobody noted whose home directory" in failed.output
+    assert scene.shell("h1", "cat /tmp/ledger") == "ran\n"
+    for job in ("by the user", "by root"):  # with become_user in the record, root knows whose home it is
+        whole["tasks"][2]["vars"]["async_job_save_become_user"] = "app"  # type: ignore[index]
+        text = json.dumps([whole]).replace('"job"', f'"{job}"')
+        scene.controller.playbook(text + "\n").ok()
+        until(lambda: scene.controller.playbook(text + "\n").rc == 0)
+        assert scene.controller.record(job, host="h1")["status"] in ("running", "succeeded")
+
+
 def scenario(scene: Scene, name: str, **variables: t.Any) -> Ran:
     """Run a scenario by its name."""
     options = json.dumps({"target": "all", **variables})
