@@ -7,7 +7,10 @@ For the first table, both start a short job on every host with C(async) and C(po
 the roles, the job is also looked for before and saved after; in a repeated run it is found, and so neither started nor saved.
 Plain Ansible remembers nothing: its repeated run is its first run.
 
-For the second one, a task saves a record in a bucket of a local Object Storage service and another loads it: once with the
+The second table is the same for C(async_job), which needs one task for all of that. Its repeated runs, while the job runs and when it
+has ended, are compared with C(async_status) alone.
+
+For the last one, a task saves a record in a bucket of a local Object Storage service and another loads it: once with the
 modules of this collection, once with C(oci os object put) and C(oci os object get).
 """
 
@@ -66,6 +69,29 @@ ROLES = f"""
     - name: Check
       ansible.builtin.async_status:
         jid: "{{{{ async_job_load_found | ternary(async_job_load_ansible_job_id, job.ansible_job_id | default('')) }}}}"
+"""
+
+STATUS = """
+- name: bench
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Check
+      ansible.builtin.async_status:
+        jid: "{{ jid }}"
+"""
+ASYNC_JOB = """
+- name: bench
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Start or attach
+      rstyczynski.ansible.async_job:
+        job_name: "{{ job }}"
+        task:
+          ansible.builtin.command: "{{ command }}"
+      async: 600
+      poll: 0
 """
 
 SDK = """
@@ -135,6 +161,38 @@ def bench_roles(controller: Controller, hosts: int, rounds: int) -> None:
         print(row(hosts, run, times[run], times["native"], target if hosts > 1 else "-"), flush=True)
 
 
+def bench_async_job(controller: Controller, hosts: int, rounds: int) -> None:
+    """Print the rows of the durable task for a number of hosts."""
+    native, status, ours = (
+        controller.write("native.yml", NATIVE),
+        controller.write("status.yml", STATUS),
+        controller.write("job.yml", ASYNC_JOB),
+    )
+    state = f"async_job_state_dir={controller.project}/state-of-jobs-{hosts}"
+    times: dict[str, list[float]] = {name: [] for name in ("native", "status", "first", "running", "finished")}
+    results = controller.home / ".ansible_async"
+    for turn in range(rounds + 1):
+        done, sleeping = (state, f"job=done{turn}", "command=/bin/true"), (state, f"job=sleeping{turn}", f"command='sleep {60 + hosts}'")
+        measured = {
+            "native": measure(controller, native, ok=2),
+            "first": measure(controller, ours, *done, ok=1),
+        }
+        jid = next(file.name for file in results.iterdir() if file.is_file())  # all hosts are this one
+        measure(controller, ours, *done, ok=1)
+        measure(controller, ours, *sleeping, ok=1)
+        measured["status"] = measure(controller, status, f"jid={jid}", ok=1)
+        measured["running"] = measure(controller, ours, *sleeping, ok=1)
+        measured["finished"] = measure(controller, ours, *done, ok=1)
+        if turn:
+            for run, seconds in measured.items():
+                times[run].append(seconds)
+    for run, theirs, target in (("first", "native", "≤ 0.85"), ("running", "status", "≤ 1.0"), ("finished", "status", "≤ 0.3")):
+        print(
+            row(hosts, f"{run} ({'start + async_status' if theirs == 'native' else 'async_status'})", times[run], times[theirs], target),
+            flush=True,
+        )
+
+
 def bench_oci(controller: Controller, hosts: int, rounds: int, oci_cli: Path) -> None:
     """Print the row for a number of hosts."""
     controller.write("record.json", '{"ansible_job_id": "j1"}')
@@ -177,6 +235,11 @@ def main() -> None:
         for hosts in options.hosts:
             controller.hosts(*(f"host{number}" for number in range(1, hosts + 1)))
             bench_roles(controller, hosts, options.rounds)
+        print("\n| hosts | run (compared with) | native [s] | async_job [s] | ratio (median, min to max) | target |")
+        print("| --- | --- | --- | --- | --- | --- |", flush=True)
+        for hosts in options.hosts:
+            controller.hosts(*(f"host{number}" for number in range(1, hosts + 1)))
+            bench_async_job(controller, hosts, options.rounds)
         if options.oci_cli:
             print("\n| hosts | run | OCI CLI [s] | OCI store [s] | ratio (median, min to max) | target |")
             print("| --- | --- | --- | --- | --- | --- |", flush=True)

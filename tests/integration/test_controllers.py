@@ -45,10 +45,13 @@ PLAYBOOK = """
       rstyczynski.ansible.async_job:
         job_name: "{{ job }}"
         claim_timeout: "{{ life | default(60) }}"
-        look_timeout: 4
-        start_timeout: 8
+        look_timeout: "{{ patience | default(60) }}"
+        start_timeout: "{{ patience | default(60) | int * 2 }}"
         task:
-          ansible.builtin.shell: echo executed >> '/root/{{ job }}.ledger'; {{ command | default('true') }}
+          ansible.builtin.shell: echo executed >> ~/'{{ job }}.ledger'; {{ command | default('true') }}
+        restart_on: "{{ restart_on | default([]) }}"
+      become: "{{ user is defined }}"
+      become_user: "{{ user | default(omit) }}"
       async: 600
       poll: "{{ wait | default(0) | int }}"
       register: work
@@ -69,8 +72,9 @@ class Trials:
         self.user()
         self.playbook = controller.write("playbook.yml", PLAYBOOK)
 
-    def user(self, *more: str) -> None:
-        self.controller.hosts(*(" ".join([line, *more]) for line in self.hosts.inventory_lines("root")))
+    def user(self, *more: str, login: str = "root") -> None:
+        """Whom controllers log in as from now on, and more variables of the hosts."""
+        self.controller.hosts(*(" ".join([line, *more]) for line in self.hosts.inventory_lines(login)))
 
     def start(self, job: str, **variables: object) -> subprocess.Popen[str]:
         """Start a controller."""
@@ -87,7 +91,8 @@ class Trials:
 
     def executions(self, job: str) -> int:
         """How often the job was executed."""
-        return self.hosts.execute("h1", "sh", "-c", 'cat "$1" 2>/dev/null || true', "sh", f"/root/{job}.ledger").count("executed")
+        script = 'cat "/root/$1.ledger" /home/*/"$1.ledger" 2>/dev/null || true'
+        return self.hosts.execute("h1", "sh", "-c", script, "sh", job).count("executed")
 
     def until_done(self, job: str, **variables: object) -> None:
         """Run the playbook again until the job has ended, as people do."""
@@ -172,6 +177,27 @@ def at_some_moment(trials: Trials, process: subprocess.Popen[str], job: str, bef
     trials.counts[f"while {status}" if process.poll() is None else "too late"] += 1
 
 
+def frozen_while_prepared(trials: Trials, job: str, **variables: object) -> subprocess.Popen[str]:
+    """A controller that was frozen after it noted where the attempt is going to live, and before it noted that it runs."""
+    record = trials.controller.state_dir / "h1" / "test" / f"{job}.json"
+
+    def prepared() -> bool:
+        return record.exists() and json.loads(record.read_text("utf-8"))["status"] == "prepared"
+
+    process = trials.start(job, **variables)
+    while process.poll() is None and not prepared():
+        time.sleep(0.005)
+    time.sleep(random.uniform(0, 0.3))
+    signal_all(process, signal.SIGSTOP)
+    assert prepared(), "it was too fast"
+    return process
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    signal_all(process, signal.SIGKILL)
+    process.communicate(timeout=_SECONDS)
+
+
 @contextlib.contextmanager
 def object_storage(trials: Trials, store: str) -> Iterator[None]:
     """Keep the records in the store of this name."""
@@ -253,6 +279,7 @@ def test_frozen_controllers(trials: Trials) -> None:
 def test_network_cuts(trials: Trials) -> None:
     """The cable is pulled at some moment of the start. While it is, nothing more is started. When it is back, the job is found."""
     trials.user("ansible_ssh_retries=3")
+    trials.settings = {"patience": 4}
     for number in range(CUTS):
         job = f"cut{number}"
         process = trials.start(job, life=LIFE)
@@ -272,3 +299,98 @@ def test_network_cuts(trials: Trials) -> None:
         trials.once(job)
     trials.tidy(fences=CUTS)
     trials.told(f"{CUTS} network cuts")
+
+
+def test_unreachable_while_it_is_resolved(trials: Trials) -> None:
+    """Nobody can tell whether the job was started. That is said, and nothing is started."""
+    trials.settings = {"patience": 4}
+    kill(frozen_while_prepared(trials, "job"))
+    trials.hosts.partition("h1", "link")
+    before = trials.record("job")
+    executions = trials.executions("job")
+    code, output = trials.run("job")
+    assert code == 4, output
+    assert "nobody can tell whether the job 'job'" in output
+    assert "Nothing more was started" in output
+    assert trials.record("job") == before
+    assert trials.executions("job") == executions
+    trials.hosts.heal("h1")
+    trials.hosts.disconnect()
+    trials.until_done("job")
+    trials.once("job")
+
+
+def test_reboot_during_the_start(trials: Trials) -> None:
+    """What was executed is never executed once more as the same attempt. What cannot be proven is said to be lost."""
+    for number in range(4 if TORTURE else 2):
+        job = f"reboot{number}"
+        process = frozen_while_prepared(trials, job, command="sleep 1000")
+        trials.hosts.reboot("h1")
+        kill(process)
+        trials.hosts.disconnect()
+        code, output = trials.run(job, wait=1)
+        assert code == 2, output
+        record = trials.record(job)
+        assert (record["status"], record["attempt"]) == ("lost", 1), record
+        assert "rebooted" in record["reason"]
+        assert trials.executions(job) <= 1
+        before = trials.executions(job)
+        code, output = trials.run(job, wait=1, restart_on=["lost"])
+        assert code == 0, output
+        assert (trials.record(job)["attempt"], trials.executions(job)) == (2, before + 1)
+        trials.counts["executed before the reboot" if before else "not executed before the reboot"] += 1
+    trials.told("reboots")
+
+
+def test_disk_full_during_the_start(trials: Trials) -> None:
+    """Nothing is started, which is said. When there is room again, the job is."""
+    process = frozen_while_prepared(trials, "frozen")
+    trials.hosts.fill("h1")
+    for pid in family(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    trials.finish(process)
+    code, output = trials.run("new")
+    assert code != 0, output
+    assert "TOLD" not in output
+    assert trials.executions("new") == 0
+    trials.hosts.unfill("h1")
+    trials.until_done("new")
+    trials.once("new")
+    code, output = trials.run("frozen", wait=1)
+    assert trials.executions("frozen") <= 1
+    if code:
+        assert trials.record("frozen")["status"] in ("lost", "killed"), output
+        trials.run("frozen", wait=1, restart_on=["lost", "killed"])
+    assert trials.record("frozen")["status"] == "succeeded"
+
+
+def test_another_user_on_the_next_run(trials: Trials) -> None:
+    """The start is resolved as the user whose attempt it was; a new attempt is made as the one of the task."""
+    trials.user(login="op")
+    for job, later in (("root", {"user": "root"}), ("op", {}), ("app", {"user": "app"})):
+        kill(frozen_while_prepared(trials, job, user="app"))
+        place = trials.record(job)["attempt_dir"]
+        assert place.startswith("/home/app/.ansible_async/")
+        trials.until_done(job, **later)
+        trials.once(job)
+
+
+def test_store_away_during_the_commit(trials: Trials) -> None:
+    """The error says that the job was started. When the store is back, it is found."""
+    process = frozen_while_prepared(trials, "job")
+    store = trials.controller.state_dir
+    away = store.with_name("away")
+    store.rename(away)
+    store.write_text("no directory")
+    for pid in family(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    code, output = trials.finish(process)
+    assert code == 2, output
+    assert "The job 'job'" in output
+    assert "was started on h1 as j" in output
+    store.unlink()
+    away.rename(store)
+    trials.until_done("job")
+    trials.once("job")

@@ -1,0 +1,359 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The task ``async_job``, as users write it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+from controller import Controller, Ran
+
+Yaml = dict[str, t.Any]
+
+
+def job(task: Yaml, *, name: str = "job", poll: int = 0, options: Yaml | None = None, **keywords: t.Any) -> Yaml:
+    """A task that starts a job."""
+    return {"rstyczynski.ansible.async_job": {"job_name": name, "task": task, **(options or {})}, "async": 60, "poll": poll, **keywords}
+
+
+def shell(command: str) -> Yaml:
+    return {"ansible.builtin.shell": command}
+
+
+def play(controller: Controller, *tasks: Yaml, options: t.Sequence[str] = (), **keywords: t.Any) -> Ran:
+    """Run these tasks, and tell what each has returned."""
+    asked = [{"ignore_errors": True, **task, "register": f"answer{number}"} for number, task in enumerate(tasks)]
+    answers = ", ".join(task["register"] for task in asked)
+    tell = {"ansible.builtin.debug": {"msg": f"TOLD {{{{ [{answers}] | to_json | b64encode }}}}"}, "check_mode": False}
+    whole = {"name": "test", "hosts": "all", "gather_facts": False, **keywords, "tasks": [*asked, tell]}
+    return controller.playbook(json.dumps([whole], indent=1), *options)
+
+
+def told(ran: Ran) -> list[t.Any]:
+    """What the tasks have returned, on the first host."""
+    found = re.search(r"TOLD ([A-Za-z0-9+/=]+)", ran.output)
+    assert found, ran.output
+    answers: list[t.Any] = json.loads(base64.b64decode(found.group(1)))
+    return answers
+
+
+def ask(controller: Controller, *tasks: Yaml, **kwargs: t.Any) -> list[t.Any]:
+    return told(play(controller, *tasks, **kwargs))
+
+
+@pytest.fixture
+def ledger(controller: Controller) -> Path:
+    """Where jobs write that they were executed."""
+    return controller.project / "ledger"
+
+
+def lines(ledger: Path) -> list[str]:
+    return ledger.read_text("utf-8").splitlines() if ledger.exists() else []
+
+
+# --- Start, attach, result ------------------------------------------------------------------------------------------------
+
+
+def test_from_its_start_to_its_result(controller: Controller, ledger: Path) -> None:
+    """Started once; found by the next run; waited for; and then the stored result, with what the module returned."""
+    task = shell(f"echo run >>{ledger}; until [ -e go ]; do sleep 0.1; done; echo done; echo problem >&2")
+    task["args"] = {"chdir": str(controller.project)}
+    [started] = ask(controller, job(task))
+    assert (started["changed"], started["started"], started["finished"], started["status"]) == (True, True, False, "running")
+    assert started["attempt"] == 1
+    [attached] = ask(controller, job(task))
+    assert (attached["changed"], attached["finished"], attached["status"]) == (False, False, "running")
+    assert attached["ansible_job_id"] == started["ansible_job_id"]
+    assert {process["role"] for process in attached["processes"]} == {"runner", "watcher", "descendant"}
+    (controller.project / "go").touch()
+    ran = play(controller, job(task, poll=1))
+    [waited] = told(ran)
+    assert (waited["changed"], waited["finished"], waited["failed"], waited["rc"]) == (False, True, False, 0)
+    assert (waited["stdout"], waited["stderr"], waited["stdout_lines"]) == ("done", "problem", ["done"])
+    # The results are stored. The host is not asked any more: this one has none to ask.
+    [stored] = ask(controller, job(task), options=["-e", "ansible_python_interpreter=/nowhere"])
+    for name in ("changed", "finished", "failed", "rc", "stdout", "stderr", "cmd", "start", "end", "ansible_job_id", "status"):
+        assert stored[name] == waited[name], name
+    assert lines(ledger) == ["run"]
+    record = controller.record("job")
+    assert record["timeout"] == 60
+    assert "claim" not in record
+    directory = Path(record["attempt_dir"])
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert [file.name for file in directory.iterdir()] == [record["ansible_job_id"]]
+
+
+def test_until(controller: Controller) -> None:
+    """The pattern of Ansible works on the same task. It has changed something, however often it asks."""
+    [answer] = ask(controller, job(shell("sleep 2; echo done"), until="answer0 is finished", retries=30, delay=1))
+    assert (answer["changed"], answer["finished"], answer["stdout"]) == (True, True, "done")
+    assert answer["attempts"] > 1
+
+
+def test_progress(controller: Controller) -> None:
+    """A task that waits shows that the job lives, and notices its end at the next look."""
+    ran = play(controller, job(shell("sleep 3"), poll=1))
+    assert re.search(r"^job on host1: running 00:00:0\d$", ran.output, re.MULTILINE), ran.output
+    assert told(ran)[0]["finished"]
+
+
+# --- The task -------------------------------------------------------------------------------------------------------------
+
+
+def test_text_is_data(controller: Controller) -> None:
+    """A variable that looks like an option, or has a quote, goes to the command as it is."""
+    hostile = "it's chdir=/nix creates=/etc/passwd \"quoted\""
+    task = {"ansible.builtin.shell": "printf %s {{ hostile | quote }}", "args": {"chdir": "/usr"}}
+    argv = {"ansible.builtin.command": {"argv": ["printf", "%s", "{{ hostile }}"]}}
+    answers = ask(controller, job(task, poll=1), job(argv, name="argv", poll=1), vars={"hostile": hostile})
+    for answer in answers:
+        assert answer["stdout"] == hostile
+
+
+def test_modules(controller: Controller) -> None:
+    """Any module can be a job. What it returns is there, also from the record."""
+    file = controller.project / "made"
+    module = {"ansible.builtin.file": {"path": str(file), "state": "touch"}}
+    answers = ask(
+        controller,
+        job(module, poll=1, module_defaults={"ansible.builtin.file": {"mode": "0640", "state": "absent"}}),
+        job({"ansible.builtin.stat": {"path": str(file)}}, name="stat", poll=1),
+        job({"ansible.builtin.stat": {"path": str(file)}}, name="stat"),
+        job({"ansible.builtin.command": {"cmd": "echo no", "creates": str(file)}}, name="creates", poll=1),
+    )
+    assert file.stat().st_mode & 0o777 == 0o640  # module_defaults add, and do not beat
+    for answer in answers[1:3]:
+        assert answer["stat"]["exists"]
+    assert "stat" in controller.record("stat")["result"]
+    assert "skipped" in answers[3]["stdout"]
+
+
+def test_keywords(controller: Controller, ledger: Path) -> None:
+    """Those of the task hold for the job."""
+    write = f'printf "%s " "$WHO" "{{{{ what }}}}" "{{{{ item }}}}" >>{ledger}'
+    [answer, delegated] = ask(
+        controller,
+        job(shell(write), name="{{ item }}", poll=1, environment={"WHO": "me"}, vars={"what": "this"}, loop=["a", "b"], tags=["work"]),
+        job(shell("true"), name="delegated", delegate_to="elsewhere", options={"host": "db", "metadata": {"ticket": 7}}),
+        options=["--tags", "work,all"],
+    )
+    assert [one["finished"] for one in answer["results"]] == [True, True]
+    assert ledger.read_text().split() == ["me", "this", "a", "me", "this", "b"]
+    assert delegated["status"] == "running"
+    record = controller.record("delegated", host="db")
+    assert (record["delegated_host"], record["metadata"]) == ("elsewhere", {"ticket": 7})
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ({}, "has no action"),
+        ({"ansible.builtin.command": "true", "become": True}, "Move 'become' to the async_job task itself"),
+        ({"ansible.builtin.command": "true", "ansible.builtin.shell": "true"}, "has 2 actions"),
+        ({"ansible.builtin.raw": "true"}, "does not support 'async'"),
+        ({"ansible.builtin.script": "true"}, "does not support 'async'"),
+        ({"rstyczynski.ansible.async_job": {"job_name": "x"}}, "does not support 'async'"),
+        ({"no.such.module": {}}, "'no.such.module' was not found"),
+        ({"ansible.builtin.file": "path=/tmp/x state=touch"}, "have to be a mapping"),
+        ({"ansible.builtin.command": "true", "args": "chdir=/"}, "args is not a mapping"),
+        ({"ansible.builtin.copy": {"content": "x", "dest": "/nowhere/x"}}, "async"),
+    ],
+)
+def test_what_is_no_job(controller: Controller, task: Yaml, words: str) -> None:
+    """It is refused, and leaves nothing behind."""
+    [answer] = ask(controller, job(task))
+    assert answer["failed"]
+    assert words in answer["msg"]
+    assert not list(controller.state_dir.rglob("*.json"))
+
+
+def test_without_a_time_limit(controller: Controller) -> None:
+    [answer, senseless] = ask(controller, {**job(shell("true")), "async": 0}, job(shell("true"), options={"max_attempts": 0}))
+    assert "needs the keyword 'async'" in answer["msg"]
+    assert "has to be at least 1" in senseless["msg"]
+
+
+# --- End states -----------------------------------------------------------------------------------------------------------
+
+
+def test_failed_jobs(controller: Controller, ledger: Path) -> None:
+    """By default they stay so. With restart_on, each run starts one new attempt; with max_attempts, one run starts all of them."""
+    fails = shell(f"echo run >>{ledger}; echo no >&2; exit 3")
+    [first, second, third, fourth] = ask(
+        controller,
+        job(fails, poll=1),
+        job(fails, poll=1),
+        job(fails, poll=1, options={"restart_on": ["failed"]}),
+        job(fails, poll=1, options={"restart_on": ["failed"], "max_attempts": 4}),
+    )
+    for answer, attempt, changed in ((first, 1, True), (second, 1, False), (third, 2, True), (fourth, 4, True)):
+        assert (answer["failed"], answer["finished"], answer["rc"], answer["stderr"]) == (True, True, 3, "no"), answer
+        assert (answer["attempt"], answer["changed"]) == (attempt, changed)
+    assert "unless restart_on has 'failed'" in second["msg"]
+    assert "max_attempts is 4" in fourth["msg"]
+    assert lines(ledger) == ["run"] * 4
+    record = controller.record("job")
+    assert [(past["attempt"], past["status"], past["rc"]) for past in record["attempts"]] == [(number, "failed", 3) for number in (1, 2, 3)]
+
+
+def test_it_ends_otherwise(controller: Controller, ledger: Path) -> None:
+    """Killed, and out of time. Both can be started anew."""
+    killed = shell(f"echo killed >>{ledger}; [ $(grep -c killed {ledger}) -gt 1 ] || kill -KILL $$")
+    late = shell("sleep 100")
+    answers = ask(
+        controller,
+        job(killed, name="killed", poll=1),
+        job(killed, name="killed", poll=1, options={"restart_on": ["killed", "lost"]}),
+        {**job(late, name="late", poll=1), "async": 2},
+    )
+    assert [(answer["status"], answer["attempt"]) for answer in answers] == [("killed", 1), ("succeeded", 2), ("timed_out", 1)]
+    assert "signal 9" in answers[0]["msg"]
+
+
+# --- Check mode, diff, secrets -----------------------------------------------------------------------------------------------
+
+
+def test_check_mode(controller: Controller, ledger: Path) -> None:
+    """It tells what would be done, touches neither host nor store, and shows the record."""
+    work = shell(f"echo run >>{ledger}; sleep 60")
+    nowhere = ["--check", "--diff", "-e", "ansible_python_interpreter=/nowhere"]
+    ran = play(controller, job(work), options=nowhere)
+    [would_start] = told(ran)
+    assert (would_start["changed"], would_start["status"], would_start["attempt"]) == (True, "starting", 1)
+    assert "would start attempt 1" in would_start["msg"]
+    assert '+  "status": "starting"' in ran.output
+    assert not controller.state_dir.exists()
+    ran = play(controller, job(work), job(shell("exit 3"), name="failed", poll=1), options=["--diff"])
+    assert '+  "status": "running"' in ran.output
+    before = {name: controller.record(name) for name in ("job", "failed")}
+    [attach, failed, anew] = ask(
+        controller,
+        job(work),
+        job(shell("exit 3"), name="failed"),
+        job(shell("exit 3"), name="failed", options={"restart_on": ["failed"]}),
+        options=nowhere,
+    )
+    assert (attach["changed"], attach["msg"]) == (False, "would attach to attempt 1, running")
+    assert (failed["changed"], failed["failed"], failed["rc"]) == (False, True, 3)
+    assert (anew["changed"], anew["attempt"]) == (True, 2)
+    assert "because attempt 1: failed" in anew["msg"]
+    assert {name: controller.record(name) for name in ("job", "failed")} == before
+    assert lines(ledger) == ["run"]
+    cancel = {"rstyczynski.ansible.async_job_cancel": {"job_name": "job"}}
+    assert ask(controller, cancel)[0]["status"] == "cancelled"
+
+
+def test_secrets(controller: Controller) -> None:
+    """Nothing of a task with no_log is stored or shown, by this task or any later one for that job."""
+    secret = "HUSH-HUSH"
+    tells = {"ansible.builtin.shell": f"echo {secret}; echo {secret} >&2; exit 3"}
+    outputs = []
+    for keywords in ({"no_log": True}, {}, {"no_log": True}):
+        ran = controller.playbook(
+            json.dumps(
+                [
+                    {
+                        "name": "test",
+                        "hosts": "all",
+                        "gather_facts": False,
+                        "tasks": [
+                            {**job(tells, poll=1, options={"restart_on": ["failed"]}), "ignore_errors": True, **keywords},
+                            {
+                                "rstyczynski.ansible.async_job": {"job_name": "bad", "task": {"ansible.builtin.copy": {"content": secret}}},
+                                "async": 5,
+                                "no_log": True,
+                                "ignore_errors": True,
+                            },
+                        ],
+                    }
+                ],
+                indent=1,
+            ),
+            "-vvv",
+            "--diff",
+        )
+        outputs.append(ran.output)
+    # The second run did not say no_log, and so shows the arguments that stand in its own task; nothing of the stored job.
+    for output in (outputs[0], outputs[2]):
+        assert secret not in output
+    for file in controller.state_dir.rglob("*"):
+        assert not file.is_file() or secret not in file.read_text()
+    record = controller.record("job")
+    assert (record["no_log"], record["attempt"], record["status"]) == (True, 3, "failed")
+    assert record["result"].keys() <= {"rc", "start", "end"}
+
+
+# --- What somebody else has done ------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_job(controller: Controller) -> None:
+    """A job that the roles have saved is found too."""
+    native = {"ansible.builtin.shell": "sleep 60", "async": 60, "poll": 0}
+    state = {
+        "rstyczynski.ansible.async_job_state": {
+            "job_name": "job",
+            "ansible_job_id": "{{ answer0.ansible_job_id }}",
+            "results_file": "{{ answer0.results_file }}",
+        }
+    }
+    cancel = {"rstyczynski.ansible.async_job_cancel": {"job_name": "job"}}
+    [_native, _state, attached, _cancelled, after] = ask(controller, native, state, job(shell("false")), cancel, job(shell("false")))
+    assert (attached["status"], attached["changed"]) == ("running", False)
+    assert (after["status"], after["failed"], after["changed"]) == ("cancelled", True, False)
+
+
+def test_abandoned_claims(controller: Controller, ledger: Path) -> None:
+    """A claim of a process that is gone is taken over at once; one of another machine when its life is over, and not earlier."""
+    [_started] = ask(controller, job(shell("true"), name="model", poll=1))
+    model = controller.record("model")
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    claim = {
+        "id": "1",
+        "who": "somebody@elsewhere",
+        "since": "2026-01-01T00:00:00Z",
+        "boot_id": boot_id,
+        "pid_namespace": os.readlink("/proc/self/ns/pid"),
+        "pid": 1,
+        "pid_start": -1,
+    }
+    for name, changes in (("gone", {}), ("elsewhere", {"boot_id": "another"})):
+        record = {"job_name": name, "host": "host1", "playbook_name": "test", "ansible_job_id": "", "status": "starting", "attempt": 1}
+        file = controller.state_dir / "host1" / "test" / f"{name}.json"
+        file.write_text(json.dumps({**record, "claim": {**claim, **changes}}))
+    file = controller.state_dir / "host1" / "test" / "prepared.json"
+    missing = str(Path(model["attempt_dir"]).with_name("0" * 32))
+    place = {name: model[name] for name in ("boot_id", "remote_user")}
+    record = {"job_name": "prepared", "host": "host1", "playbook_name": "test", "ansible_job_id": "", "status": "prepared", "attempt": 1}
+    file.write_text(json.dumps({**record, **place, "async_dir": missing, "attempt_dir": missing, "claim": claim}))
+    work = shell(f"echo run >>{ledger}")
+    ran = play(
+        controller,
+        job(work, name="gone", poll=1),
+        job(work, name="elsewhere", poll=1, options={"claim_timeout": 3}),
+        job(work, name="prepared", poll=1),
+    )
+    for answer in told(ran):
+        assert (answer["status"], answer["attempt"], answer["changed"]) == ("succeeded", 1, True)
+    assert "It is being started by somebody@elsewhere. Waiting for at most 2 seconds." in ran.output
+    assert lines(ledger) == ["run"] * 3
+    assert Path(missing).is_file(), "it was not fenced"
+    assert Path(missing).stat().st_size == 0
+
+
+def test_a_record_that_cannot_be_read(controller: Controller, ledger: Path) -> None:
+    """It is an error, and nothing is started."""
+    file = controller.state_dir / "host1" / "test" / "job.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"job_name": "job", "ansible_')
+    [answer] = ask(controller, job(shell(f"echo run >>{ledger}")))
+    assert answer["failed"]
+    assert "cannot be used" in answer["msg"]
+    assert lines(ledger) == []
+    assert not (controller.home / ".ansible_async").exists()
