@@ -145,7 +145,8 @@ class _Host:
         strays = self._stray_processes()
         # A number may have been given to another session since; that has nobody in it who was told our directory.
         still_noted = any(process.sid == noted and (marker == directory or (job.guess and marker)) for process, marker in strays)
-        own, unclear = [], []
+        own: list[Process] = []
+        unclear: list[Process] = []
         for process, marker in strays:
             leaderless = process.sid not in self.table.processes  # as the session of a job is from its beginning
             if job.exclusive and marker == directory:
