@@ -28,8 +28,9 @@ creation of a file are, and users who leave the directory alone.
 
 B(What is not.) A host that loses its power right after the start may lose the results file with it. An attempt that was prepared in
 another boot, and of which nothing is left, is therefore C(lost): nobody can prove whether it ran. It is fenced all the same, and
-started anew only if the user wants lost jobs to be. And that the job itself does its work once is up to the job: one that was killed
-half-way has done half of it.
+started anew only if the user wants lost jobs to be. Ansible's wrapper writes its results file just before it starts the job: if it
+is killed in between, the job counts as C(killed), and has done nothing. And that the job itself does its work once is up to the
+job: one that was killed half-way has done half of it.
 
 Private to the collection: no promise is made to other code.
 """

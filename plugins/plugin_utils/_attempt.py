@@ -12,13 +12,14 @@ import contextlib
 import getpass
 import re
 import shlex
+import typing as t
 import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._exactly_once import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import time_limit
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, option
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 # Lines for us begin with this: a host may print others when somebody logs in.
@@ -79,6 +80,9 @@ class AttemptAction(WatchingAction):
     def prepare(self, timeout: float) -> Record:
         """The fields of the record that say where and as whom a new attempt lives, and in which boot."""
         said = self._shell(_PREPARE, timeout, directory=_quoted(self.async_dir))
+        if "directory" not in said and re.search("tty|terminal", said["error"][0]):
+            self._terminal = True
+            said = self._shell(_PREPARE, timeout, directory=_quoted(self.async_dir))
         [directory] = said.get("directory", [""])
         if not directory.startswith("/") or not directory.isprintable():
             raise AsyncJobError(f"The directory {self.async_dir} (async_dir) cannot be used on {self.host}: {said['error'][0]}")
@@ -98,7 +102,7 @@ class AttemptAction(WatchingAction):
 
     def launch(self, task: InnerTask, record: Record, timeout: float) -> None:
         """Start the job of an attempt. What is said of that proves nothing."""
-        with time_limit(timeout):
+        with self._as_terminal(), time_limit(timeout):
             task.launch(record["attempt_dir"])
 
     def inspect(self, record: Record, timeout: float) -> Seen:
@@ -138,6 +142,16 @@ class AttemptAction(WatchingAction):
         return "fenced" in said
 
     _fences = 0
+    _terminal = False
+    """Whether the host insists on a terminal, as sudo does with C(requiretty)."""
+
+    def _as_terminal(self) -> t.ContextManager[None]:
+        """Without a terminal, as far as the host puts up with that.
+
+        When a controller dies, the host hangs up on what has a terminal. Ansible's wrapper would then leave behind a results file that
+        says that the job was started, and not start it: it tells its launcher, which is gone, in between.
+        """
+        return option(self._connection, "use_tty", self._terminal)
 
     def user_of(self, record: Record) -> str:
         """The user to become to see an attempt. Empty if the task's own user may: it is the same one, or root."""
@@ -163,7 +177,7 @@ class AttemptAction(WatchingAction):
         :arg words: what stands in the script for values, quoted
         :raises AnsibleConnectionFailure: if the host cannot be reached
         """
-        with time_limit(timeout):
+        with self._as_terminal(), time_limit(timeout):
             done = self._low_level_execute_command(script.format(**words).strip(), sudoable=True)
         said: dict[str, list[str]] = {}
         for name, value in re.findall(rf"^{_MARK}(\w+)=(.*?)\r?$", done["stdout"], re.MULTILINE):

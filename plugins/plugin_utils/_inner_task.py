@@ -26,6 +26,10 @@ _SHAPE = "It takes one action with its options, as a task has them, for example 
 _NO_JOBS = ("ansible.builtin.raw", "ansible.builtin.script", "rstyczynski.ansible.async_job")
 
 
+# Another name for the text of these.
+_WITH_CMD = ("ansible.builtin.command", "ansible.builtin.shell")
+
+
 class LaunchFailed(Exception):
     """Ansible says that it could not start the job."""
 
@@ -87,7 +91,7 @@ class InnerTask:
         :raises LaunchFailed: if Ansible says that it has failed
         """
         connection = self._outer._connection
-        with _option(connection._shell, "async_dir", async_dir), _option(connection, "reconnection_retries", 0):
+        with option(connection._shell, "async_dir", async_dir), option(connection, "reconnection_retries", 0):
             result: dict[str, t.Any] = self._handler.run(task_vars=self._task_vars)
         if not result.get("ansible_job_id"):
             raise LaunchFailed(result)
@@ -102,7 +106,7 @@ class InnerTask:
 
 
 @contextlib.contextmanager
-def _option(plugin: t.Any, name: str, value: t.Any) -> t.Iterator[None]:
+def option(plugin: t.Any, name: str, value: t.Any) -> t.Iterator[None]:
     """Set an option of a plugin for a while. One that does not have it has no use for it."""
     try:
         before = plugin.get_option(name)
@@ -141,4 +145,7 @@ def _options(action: str, name: str, value: t.Any, more: t.Any) -> dict[str, t.A
         options = {"_raw_params": str(value)}
     else:
         raise AsyncJobError(f"task: the options of {action!r} have to be a mapping ('name: nginx', not 'name=nginx').")
-    return {**(more or {}), **options}
+    options = {**(more or {}), **options}
+    if "cmd" in options and name in _WITH_CMD:  # what Ansible makes of it when it reads a task
+        options["_raw_params"] = str(options.pop("cmd"))
+    return options

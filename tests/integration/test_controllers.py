@@ -263,8 +263,9 @@ def test_frozen_controllers(trials: Trials) -> None:
         resolvers = [trials.start(job, life=LIFE) for _resolver in range(1 + number % 2)]
         for resolver in resolvers:
             code, output = trials.finish(resolver)
-            # Only one of two that resolve the same start can win. Both are attached then.
-            assert code == 0, output
+            # Only one of two that resolve the same start can win. Both are attached then. But nobody can write what is being written.
+            assert code == 0 or "Another process has held the lock" in output, output
+            trials.counts["resolved" if code == 0 else "waited for the lock"] += 1
         for pid in family(process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)

@@ -32,6 +32,7 @@ ON_THE_NEWEST = (
     "test_object_storage_server.py",
     "test_store_oci.py",
     "test_cancel.py",
+    "test_controllers.py",
     "test_fault_table.py",
     "test_waiting.py",
 )
