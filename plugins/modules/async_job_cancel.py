@@ -13,13 +13,13 @@ author: Ryszard Styczynski (@rstyczynski)
 description:
   - Stops a job that was started with C(async) and C(poll=0), by its name or by its job id.
   - First its command, and whatever that has started, is asked to end with the signal C(TERM), so that it can clean up.
-    What it prints while it does so is kept, as is its return code. After half of O(grace_period), Ansible's own processes
-    of the job are asked too. What is still there at the end of it is killed.
+    What it starts for that is left alone, what it prints meanwhile is kept, and so is its return code. After half of
+    O(grace_period), Ansible's own processes of the job are asked too. What is still there at the end of it is killed.
   - Only what is provably the job's is stopped. These are its wrapper processes, their descendants, and what is in the
     session that was made for it. A process is never taken for another that had its number before.
   - The task ends when nothing of the job is left. The results file then says that the job was cancelled, and the record who
     did that, when and why.
-  - Cancelling a job that does not run changes nothing.
+  - Cancelling a job that does not run changes nothing. A job id of which there is no trace is an error.
 seealso:
   - module: rstyczynski.ansible.async_job_status
 extends_documentation_fragment:
