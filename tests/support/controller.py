@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -104,7 +105,11 @@ class Controller:
     def run(self, command: str, *args: t.Any, env: dict[str, str] | None = None, cwd: Path | None = None) -> Ran:
         """Run an Ansible command to its end."""
         process = self.popen(command, *args, env=env, cwd=cwd)
-        output, _stderr = process.communicate(timeout=_SECONDS)
+        try:
+            output, _stderr = process.communicate(timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         return Ran(process.returncode, output)
 
     def playbook(self, playbook: str | Path, *args: t.Any, env: dict[str, str] | None = None, cwd: Path | None = None) -> Ran:
