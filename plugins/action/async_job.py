@@ -7,7 +7,15 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _async_job, _claim, _exactly_once, _record, _state, _status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import (
+    _async_job,
+    _claim,
+    _exactly_once,
+    _look,
+    _record,
+    _state,
+    _status,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
@@ -20,9 +28,6 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching impo
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
 _MORE_THAN_LIMIT = 30
 
-# The attempts that this process has claimed: with C(until), one task runs several times.
-_claimed_here: set[str] = set()
-
 
 class ActionModule(AttemptAction):
     """The module C(async_job): start the job, or attach to it, or tell its result."""
@@ -32,10 +37,12 @@ class ActionModule(AttemptAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         task = self._task
         if task.async_val:
-            task._of_async_job = task.async_val, task.poll  # the retries of `until` each make an action anew, for the same task
-        limit, poll = getattr(task, "_of_async_job", (0, 0))
+            # The retries of `until` each make an action anew, for the same task. The last one holds the attempts that it has claimed.
+            task._of_async_job = task.async_val, task.poll, set()
+        limit, poll, claimed = getattr(task, "_of_async_job", (0, 0, set()))
         self._limit: int = limit
         self._poll: int = poll
+        self._claimed: set[str] = claimed
         # From here on, this is no background task. Ansible would wait for it in its own way, and remove the results file; what else we
         # run on the host would carry the marker of background jobs; and some releases refuse such a task in check mode.
         task.async_val = 0
@@ -58,11 +65,12 @@ class ActionModule(AttemptAction):
         try:
             answer = self._start_and_wait()
         except LaunchFailed as failure:
-            return {**failure.result, "failed": True}
+            message = f"{str(failure).rstrip('.')}. Nothing was started."
+            return {**failure.result, "failed": True, "changed": False, "msg": message}
         after = answer["record"]
         where = self._store.locate(self._key.path)
         answer.update(
-            changed=after.get("attempt_dir") in _claimed_here,
+            changed=after.get("attempt_dir") in self._claimed,
             diff={"before_header": where, "after_header": where, "before": _state.shown(before), "after": _state.shown(after)},
         )
         if after.get("no_log"):
@@ -77,6 +85,7 @@ class ActionModule(AttemptAction):
             if record.get("status") in _record.ENDED:
                 return self._answer(record, self._stored(record))
             asked = of_record(self._key, record, version, self._p, self.async_dir)
+            self._check_place(record)
             if self._poll:
                 [look] = self.wait(self._looking(), self._store, [asked])
             elif ours:  # seen a moment ago
@@ -99,6 +108,15 @@ class ActionModule(AttemptAction):
             "wait_interval": self._poll,
         }
 
+    def _check_place(self, record: Record) -> None:
+        """Make sure that this task has gone to the host where the attempt lives."""
+        place = record.get("delegated_host", self._key.host)
+        if record.get("attempt_dir") and self.host != place:
+            raise AsyncJobError(
+                f"The {self._key} was started on {place}, and this task has gone to {self.host}. Nothing was started. Say 'delegate_to:"
+                f" {place}', or run it there."
+            )
+
     def user_for(self, job: Asked) -> str:
         return self.user_of(job.record or {})
 
@@ -108,13 +126,13 @@ class ActionModule(AttemptAction):
             return False
         most = self._p["max_attempts"]
         if most is None:  # one for each run of the task
-            return record.get("attempt_dir") not in _claimed_here
+            return record.get("attempt_dir") not in self._claimed
         return bool(record.get("attempt", 1) < most)
 
     def _start_or_attach(self) -> tuple[Record, Version, bool]:
         """The record of a job that has been started, and whether we have done that just now."""
         steps = _exactly_once.start_or_attach(self._claim, self._again)
-        begun = set(_claimed_here)
+        begun = set(self._claimed)
         answer: t.Any = None
         error: Exception | None = None
         try:
@@ -127,7 +145,7 @@ class ActionModule(AttemptAction):
                     error = problem
         except StopIteration as stop:
             record, version = stop.value
-            return record, version, record.get("attempt_dir") in _claimed_here - begun
+            return record, version, record.get("attempt_dir") in self._claimed - begun
         except _exactly_once.NotStarted:
             raise AsyncJobError(
                 f"Ansible said that the {self._key} was started, but nothing of it was found on {self.host}. It was not started, and will"
@@ -139,8 +157,14 @@ class ActionModule(AttemptAction):
     def _do(self, step: t.Any) -> t.Any:
         seconds = self._p["look_timeout"]
         if isinstance(step, _exactly_once.Read):
-            found, self._found = self._found, None
-            return found or _state.read(self._store, self._key)
+            found, self._found = self._found or _state.read(self._store, self._key), None
+            if found[0] is not None and found[0].get("status") == "prepared" and not found[0].get("attempt_dir"):
+                raise AsyncJobError(
+                    f"The record {self._store.locate(self._key.path)} cannot be used: its status is 'prepared', and attempt_dir is missing."
+                    " Nothing was changed and nothing was started. Put back a good copy; or, once you are sure that its job does not run,"
+                    " remove it."
+                )
+            return found
         if isinstance(step, _exactly_once.Write):
             return self._write(step.record, step.expect)
         if isinstance(step, _exactly_once.Restore):
@@ -154,13 +178,14 @@ class ActionModule(AttemptAction):
             )
         if isinstance(step, _exactly_once.Prepare):
             self.become_user("")
-            place = self.prepare(seconds)
-            _claimed_here.add(place["attempt_dir"])
+            place = self.prepare(self._key, seconds)
+            self._claimed.add(place["attempt_dir"])
             return place
         if isinstance(step, _exactly_once.MakeDirectory):
             return self.make_directory(step.record, seconds)
         if isinstance(step, _exactly_once.Launch):
             return self.launch(self._inner, step.record, self._p["start_timeout"])
+        self._check_place(step.record)
         self.become_user(self.user_of(step.record))
         try:
             return self.inspect(step.record, seconds) if isinstance(step, _exactly_once.Inspect) else self.fence(step.record, seconds)
@@ -215,6 +240,7 @@ class ActionModule(AttemptAction):
             "result": {name: value for name, value in result.items() if name not in ("stdout", "stderr")},
             "results_file": record.get("results_file", ""),
             "end": record.get("end", ""),
+            "elapsed": _look.duration(result),
             **{name: str(result.get(name, "")) for name in ("stdout", "stderr")},
         }
 
@@ -256,6 +282,7 @@ class ActionModule(AttemptAction):
                 "attempt": after["attempt"],
                 "status": "starting",
                 "msg": f"would start attempt {after['attempt']} of the {self._key}{why}",
+                "reason": f"the {self._key} would be started",
                 "diff": {"before_header": where, "after_header": where, "before": _state.shown(record), "after": _state.shown(after)},
             }
         attempt, status = record.get("attempt", 1), record.get("status", "running")
@@ -267,4 +294,5 @@ class ActionModule(AttemptAction):
             "ansible_job_id": record["ansible_job_id"],
             "started": status not in _record.CLAIMED,
             "msg": f"would attach to attempt {attempt}, {status}",
+            "reason": f"the {self._key}: {status}, as last recorded",
         }

@@ -30,9 +30,10 @@ class ActionModule(WatchingAction):
         else:
             looks = self.look_and_note(params, store, asked, params["output"])
         answers = [self._answer(store, job, look, waited=params["wait_timeout"]) for job, look in zip(asked, looks, strict=True)]
-        if params["job_names"] is None:
-            return answers[0]
-        return _together(answers)
+        answer = answers[0] if params["job_names"] is None else _together(answers)
+        if any(job.job.secret for job in asked):
+            answer["_ansible_no_log"] = True
+        return answer
 
     def _clean_up(self, params: dict[str, t.Any], asked: list[Asked]) -> dict[str, t.Any]:
         """Remove the results file, as C(async_status) does. The record stays."""

@@ -497,7 +497,7 @@ def _look_at(job: Job, host: _Host, *, last: bool) -> Look | None:
     if file.result is not None:
         status, reason = _outcome(job, file.result)
         end = utc(file.modified)
-        elapsed = _duration(file.result)
+        elapsed = duration(file.result)
         if (own or unclear) and _crashed(file.result):
             # What the wrapper says is true of the module. Its command goes on.
             status, reason, end, elapsed = "orphaned", f"{reason}, so no result will come{_going_on(own, unclear)}", "", None
@@ -643,7 +643,7 @@ def _full(path: str) -> bool:
     return disk.f_bavail * disk.f_frsize < 4096
 
 
-def _duration(result: dict[str, t.Any]) -> float | None:
+def duration(result: dict[str, t.Any]) -> float | None:
     """How long a command ran, which only command modules say."""
     try:
         start, end = (datetime.datetime.strptime(result[name], _TIME_FORMAT) for name in ("start", "end"))

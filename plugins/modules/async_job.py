@@ -22,8 +22,10 @@ description:
     C(poll), 15 seconds by default, it waits for its end, with a line that shows life every so often.
   - All other keywords of the task hold for the job, as C(become), C(environment), C(vars), C(loop), C(delegate_to) and C(no_log) do.
 notes:
-  - With C(no_log=true), nothing of the arguments and of the output is stored, now or by any later task for that job.
-  - With C(run_once) or C(delegate_to), give O(host), so that the job has the same name whatever C(--limit) says.
+  - With C(no_log=true), nothing of the arguments and of the output is stored, now or by any later task for that job. O(metadata),
+    which is yours, is.
+  - With C(run_once) or C(delegate_to), give O(host), so that the job has the same name whatever C(--limit) says. The record tells on
+    which host it was started; a task that goes to another one fails, and says where to go.
   - Each attempt has a directory of its own below the results directory of Ansible, which only its user can read.
 seealso:
   - module: rstyczynski.ansible.async_job_status
@@ -86,7 +88,7 @@ options:
     type: int
   metadata:
     description:
-      - What else to remember of the job. It is stored in plain text.
+      - What else to remember of the job. It is stored in plain text when an attempt is started.
       - Without it, what is already stored is kept.
     type: dict
   claim_timeout:

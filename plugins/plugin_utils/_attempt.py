@@ -17,6 +17,7 @@ import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._exactly_once import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, option
@@ -77,7 +78,7 @@ if [ -f "$d" ]; then echo {_MARK}fenced=yes; else printf '{_MARK}problem=%s\\n' 
 class AttemptAction(WatchingAction):
     """An action that starts attempts of jobs, each in a directory of its own."""
 
-    def prepare(self, timeout: float) -> Record:
+    def prepare(self, key: JobKey, timeout: float) -> Record:
         """The fields of the record that say where and as whom a new attempt lives, and in which boot."""
         said = self._shell(_PREPARE, timeout, directory=_quoted(self.async_dir))
         if "directory" not in said and re.search("tty|terminal", said["error"][0]):
@@ -90,8 +91,8 @@ class AttemptAction(WatchingAction):
         fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": said.get("boot", [""])[0]}
         login, become = self._users()
         fields.update({name: user for name, user in (("remote_user", login), ("become_user", become)) if user})
-        if self._task.delegate_to:
-            fields["delegated_host"] = str(self._task.delegate_to)
+        if self._task.delegate_to or self.host != key.host:
+            fields["delegated_host"] = self.host
         return fields
 
     def make_directory(self, record: Record, timeout: float) -> None:

@@ -76,6 +76,9 @@ class HostAction(StoreAction):
 
         :arg timeout: in seconds, for each run
         """
+        if any(job.job.secret for job in asked):
+            # What the module says of such a job is nothing for the log either.
+            self._play_context.no_log = self._connection._play_context.no_log = True
         looks: dict[int, Look] = {number: job.claimed for number, job in enumerate(asked) if job.claimed}
         for user, numbers in self._by_user(asked, looks).items():
             self.become_user(user)

@@ -130,6 +130,8 @@ def _parsed(given: t.Any) -> tuple[str, t.Any, t.Any]:
         hint = f" Move {' and '.join(keywords)} to the async_job task itself, next to 'async'." if keywords else ""
         found = f"has {len(actions)} actions ({', '.join(actions)})" if actions else "has no action"
         raise AsyncJobError(f"task {found}. {_SHAPE}.{hint}")
+    if actions[0] in Task.fattributes:
+        raise AsyncJobError(f"task: {actions[0]!r} is a keyword of tasks. {_SHAPE}.")
     return actions[0], given[actions[0]], given.get("args")
 
 

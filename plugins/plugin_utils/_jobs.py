@@ -76,10 +76,11 @@ class Asked:
         if known in _record.ENDED and known != "lost":
             reason = record.get("reason", f"{self.job.label}: {known}")
             return {**look, "status": known, "reason": reason, "result": record.get("result", {})}
-        if look["status"] == "lost" and contacted != self.key.host:
+        place = record.get("delegated_host", self.key.host)
+        if look["status"] == "lost" and contacted != place:
             reason = (
-                f"cannot tell what became of {self.job.label}: this task has looked on {contacted}. Run it on {self.key.host}, or with"
-                f" 'delegate_to: {self.key.host}'"
+                f"cannot tell what became of {self.job.label}: this task has looked on {contacted}. Run it on {place}, or with"
+                f" 'delegate_to: {place}'"
             )
             return {**look, "status": "unknown", "reason": reason}
         return look

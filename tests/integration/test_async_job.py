@@ -162,6 +162,7 @@ def test_keywords(controller: Controller, ledger: Path) -> None:
         ({"rstyczynski.ansible.async_job": {"job_name": "x"}}, "does not support 'async'"),
         ({"no.such.module": {}}, "'no.such.module' was not found"),
         ({"ansible.builtin.file": "path=/tmp/x state=touch"}, "have to be a mapping"),
+        ({"action": "ansible.builtin.command true"}, "'action' is a keyword of tasks"),
         ({"ansible.builtin.command": "true", "args": "chdir=/"}, "args is not a mapping"),
         ({"ansible.builtin.copy": {"content": "x", "dest": "/nowhere/x"}}, "async"),
     ],
@@ -285,6 +286,21 @@ def test_secrets(controller: Controller) -> None:
         assert secret not in output
     for file in controller.state_dir.rglob("*"):
         assert not file.is_file() or secret not in file.read_text()
+    looks = controller.playbook(
+        json.dumps(
+            [
+                {
+                    "name": "test",
+                    "hosts": "all",
+                    "gather_facts": False,
+                    "tasks": [{"rstyczynski.ansible.async_job_status": {"job_name": "job"}, "ignore_errors": True}],
+                }
+            ],
+            indent=1,
+        ),
+        "-vvv",
+    )
+    assert secret not in looks.ok().output
     record = controller.record("job")
     assert (record["no_log"], record["attempt"], record["status"]) == (True, 3, "failed")
     assert record["result"].keys() <= {"rc", "start", "end"}
@@ -357,3 +373,46 @@ def test_a_record_that_cannot_be_read(controller: Controller, ledger: Path) -> N
     assert "cannot be used" in answer["msg"]
     assert lines(ledger) == []
     assert not (controller.home / ".ansible_async").exists()
+
+
+def test_damaged_start(controller: Controller, ledger: Path) -> None:
+    """A record that says that a place was noted, and does not tell which."""
+    file = controller.state_dir / "host1" / "test" / "job.json"
+    file.parent.mkdir(parents=True)
+    record = {"job_name": "job", "host": "host1", "playbook_name": "test", "ansible_job_id": "", "status": "prepared", "claim": {}}
+    file.write_text(json.dumps(record))
+    [answer] = ask(controller, job(shell(f"echo run >>{ledger}")))
+    assert "attempt_dir is missing" in answer["msg"]
+    assert lines(ledger) == []
+
+
+def test_one_name_for_two_items(controller: Controller, ledger: Path) -> None:
+    """The second one is not said to have started anything."""
+    [answer] = ask(controller, job(shell(f"echo {{{{ item }}}} >>{ledger}"), poll=1, loop=["a", "b"]))
+    assert [one["changed"] for one in answer["results"]] == [True, False]
+    assert lines(ledger) == ["a"]
+
+
+def test_a_launch_that_fails(controller: Controller) -> None:
+    """Nothing has changed, which is said."""
+    ran = play(controller, job(shell("true")), options=["-e", "ansible_python_interpreter=/nowhere"])
+    [answer] = told(ran)
+    assert (answer["failed"], answer["changed"]) == (True, False)
+    assert "Nothing was started" in answer["msg"]
+    assert not list(controller.state_dir.rglob("*.json"))
+
+
+def test_another_host_than_the_first_time(controller: Controller, ledger: Path) -> None:
+    """With run_once and another limit. The record knows where the job is."""
+    controller.hosts("host1", "host2")
+    once = job(shell(f"echo run >>{ledger}; sleep 60"), run_once=True, options={"host": "cluster"})
+    [started] = ask(controller, once)
+    assert started["record"]["delegated_host"] == "host1"
+    [elsewhere] = ask(controller, once, options=["--limit", "host2"])
+    assert elsewhere["failed"]
+    assert "was started on host1, and this task has gone to host2" in elsewhere["msg"]
+    cancel = {"rstyczynski.ansible.async_job_cancel": {"job_name": "job", "host": "cluster"}, "delegate_to": "host1"}
+    [attached, cancelled] = ask(controller, {**once, "delegate_to": "host1"}, cancel, options=["--limit", "host2"])
+    assert (attached["status"], attached["changed"]) == ("running", False)
+    assert cancelled["status"] == "cancelled"
+    assert lines(ledger) == ["run"]
