@@ -30,7 +30,7 @@ TORTURE = os.environ.get("TORTURE") == "1"
 RACES, RACERS = (20, 32) if TORTURE else (3, 16)
 KILLS = 200 if TORTURE else 20
 FREEZES = 50 if TORTURE else 5
-CUTS = 60 if TORTURE else 3
+CUTS = 60 if TORTURE else 2
 
 # The life of a claim in tests that wait for its end, in seconds.
 LIFE = 2

@@ -103,7 +103,7 @@ def test_killed_module(scene: Scene) -> None:
         scene.ended(*jobs.values())
 
 
-@pytest.mark.parametrize("user", ["op", pytest.param("root", marks=pytest.mark.skipif(not TORTURE, reason="TORTURE=1 plays it"))])
+@pytest.mark.parametrize("user", ["op", "root"] if TORTURE else ["op"])
 def test_ties_cut(scene: Scene, user: str) -> None:
     """The wrapper and the module are killed, as a machine without memory does it. What the command has become is still its work."""
     scene.user(user)
@@ -125,7 +125,7 @@ def test_ties_cut(scene: Scene, user: str) -> None:
         scene.expect(f"KILL both wrapper processes and the module of `exec {name}`", looks[name], "orphaned", "no result will come")
 
 
-@pytest.mark.parametrize("user", ["op", pytest.param("root", marks=pytest.mark.skipif(not TORTURE, reason="TORTURE=1 plays it"))])
+@pytest.mark.parametrize("user", ["op", "root"] if TORTURE else ["op"])
 def test_side_by_side(scene: Scene, user: str) -> None:
     """Two jobs in one results directory: what is done to one changes nothing of what is said of the other, in either order."""
     scene.user(user)

@@ -32,6 +32,7 @@ ON_THE_NEWEST = (
     "test_hosts.py",
     "test_object_storage_server.py",
     "test_oci_credentials.py",
+    "test_oci_roles.py",
     "test_store_oci.py",
     "test_worst_day.py",
     "test_cancel.py",
@@ -63,7 +64,7 @@ def main() -> int:
             (environment / "complete").touch()
         path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
         ignored = [f"--ignore=tests/integration/{name}" for name in (ON_THE_NEWEST if release != newest else ())]
-        command = [python, "-m", "pytest", "-n", WORKERS, *ignored, *(sys.argv[1:] or ["tests/integration"])]
+        command = [python, "-m", "pytest", "-n", WORKERS, "--dist", "worksteal", *ignored, *(sys.argv[1:] or ["tests/integration"])]
         done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False)
         verdicts[release] = f"{'passed' if done.returncode == 0 else 'FAILED'} on Python {version}"
     print()
