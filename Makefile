@@ -39,8 +39,9 @@ unit: .build/test-tools
 integration: .build/test-tools
 	$(BIN)/python -m pytest -n 2 tests/integration
 
+# Molecule keeps its state below ANSIBLE_HOME: below the user's, two checkouts would share it.
 molecule: .build/test-tools .build/collection
-	cd extensions && export ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) && if obstacle=$$(../tests/support/hosts.sh check); then \
+	cd extensions && export ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) ANSIBLE_HOME=$(CURDIR)/.build/ansible && if obstacle=$$(../tests/support/hosts.sh check); then \
 	  molecule test --all; \
 	else \
 	  molecule test --all --exclude $(MOLECULE_ON_HOSTS) && \
