@@ -271,6 +271,13 @@ plug() {
   esac
 }
 
+# The uptime of a host begins at a whole second of ours. Without this, one would boot before its power was cut, by its clock.
+next_second() {
+  local before now
+  read -r before _ </proc/uptime
+  until read -r now _ </proc/uptime && [ "${now%.*}" != "${before%.*}" ]; do sleep 0.02; done
+}
+
 boot() {
   local host pid uptime deadline=$((SECONDS + 30))
   for host; do
@@ -397,9 +404,13 @@ case $command in
       _inventory) inventory "$@" ;;
       _exec) execute "$@" ;;
       _off) cut_power "$@" ;;
-      _on) boot "$@" ;;
+      _on)
+        next_second
+        boot "$@"
+        ;;
       _reboot)
         cut_power "$@"
+        next_second
         boot "$@"
         ;;
       _wipe)
@@ -408,6 +419,7 @@ case $command in
           umount "$host/disk"
           blank_disk "$host"
         done
+        next_second
         boot "$@"
         ;;
       _renew)
