@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
@@ -10,8 +11,10 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import (
     _async_job,
     _claim,
+    _command,
     _exactly_once,
     _look,
+    _policies,
     _record,
     _state,
     _status,
@@ -55,7 +58,8 @@ class ActionModule(AttemptAction):
         self._key = JobKey(params["host"], params["playbook_name"], params["job_name"])
         self._store = open_store(params, self.notify)
         self._inner = InnerTask(self, self._task.args["task"], self._limit)
-        self._about: Record = {"timeout": self._limit}
+        self._fingerprint = "" if self._task.no_log else params["fingerprint"] or self._inner.fingerprint
+        self._about: Record = {"timeout": self._limit, **({"fingerprint": self._fingerprint} if self._fingerprint else {})}
         if params["metadata"] is not None:
             self._about["metadata"] = _record.storable(params["metadata"], name="metadata")
         before, version = _state.read(self._store, self._key)
@@ -80,33 +84,50 @@ class ActionModule(AttemptAction):
     # --- Start or attach, look, start anew
 
     def _start_and_wait(self) -> dict[str, t.Any]:
+        warnings: list[str] = []
         while True:
             record, version, ours = self._start_or_attach()
             if record.get("status") in _record.ENDED:
-                return self._answer(record, self._stored(record))
-            asked = of_record(self._key, record, version, self._p, self.async_dir)
-            self._check_place(record)
-            if self._poll:
-                [look] = self.wait(self._looking(), self._store, [asked])
-            elif ours:  # seen a moment ago
-                return self._answer(record, {**UNSEEN, "status": "running", "reason": f"{asked.job.label} has been started"})
+                look = self._stored(record)
             else:
-                [look] = self.look_and_note(self._looking(), self._store, [asked], "full")
-            record = asked.record or record
-            if not self._again({**record, "status": look["status"]}):
-                return self._answer(record, look)
+                asked = of_record(self._key, record, version, self._p, self.async_dir)
+                self._check_place(record)
+                if ours and not self._poll:  # seen a moment ago
+                    return self._answer(record, {**UNSEEN, "status": "running", "reason": f"{asked.job.label} has been started"})
+                look = self._look_at(asked)
+                record = asked.record or record
+                if look["status"] in _record.ENDED and not self._p["keep_output"]:
+                    warnings += self._remove_output(record)
+            decision = self._decide({**record, "status": look["status"]})
+            if decision.refusal:
+                raise AsyncJobError(f"The {self._key}: {decision.refusal}")
+            if decision.wait and self._poll:
+                self.notify(f"{self._key}: {_next_attempt(record, decision)}.")
+                time.sleep(decision.wait)
+            elif not decision.start:
+                answer = self._answer(record, look)
+                answer["warnings"] += warnings + ([f"The {self._key}: {decision.warning}"] if decision.warning else [])
+                if decision.wait:
+                    answer.update(finished=False, failed=False, reason=f"{look['reason']}; {_next_attempt(record, decision)}")
+                    answer["msg"] = answer["reason"]
+                return answer
 
-    def _looking(self) -> dict[str, t.Any]:
-        """What a look needs to know."""
-        return {
-            **self._p,
-            "output": "full",
-            "tail_size": 4096,
-            "store_output": True,
-            "store_result": True,
-            "wait_timeout": self._limit + _MORE_THAN_LIMIT,
-            "wait_interval": self._poll,
-        }
+    def _look_at(self, asked: Asked) -> Look:
+        # Output in files may be long.
+        output = "tail" if asked.job.stdout_file else "full"
+        params = {**self._p, "output": output, "store_output": True, "store_result": True}
+        if self._poll:
+            params.update(wait_timeout=self._limit + _MORE_THAN_LIMIT, wait_interval=self._poll)
+            return self.wait(params, self._store, [asked])[0]
+        return self.look_and_note(params, self._store, [asked], output)[0]
+
+    def _remove_output(self, record: Record) -> list[str]:
+        """Remove the directory of an attempt that has ended. Returns warnings."""
+        try:
+            problem = self.remove(record, self._p["look_timeout"])
+        except AnsibleConnectionFailure as error:
+            problem = f"{record.get('attempt_dir')} is still on {self.host}. {error}"
+        return [problem] if problem else []
 
     def _check_place(self, record: Record) -> None:
         """Make sure that this task has gone to the host where the attempt lives."""
@@ -120,14 +141,14 @@ class ActionModule(AttemptAction):
     def user_for(self, job: Asked) -> str:
         return self.user_of(job.record or {})
 
+    def _decide(self, record: Record) -> _policies.Decision:
+        """What to do about a job of which there is this record."""
+        ours = record.get("attempt_dir") in self._claimed
+        fingerprint = "" if record.get("no_log") else self._fingerprint
+        return _policies.decide(record, self._p, fingerprint, ours=ours, now=time.time())
+
     def _again(self, record: Record) -> bool:
-        """Whether a job of which there is this record is to be started once more."""
-        if record.get("status") not in self._p["restart_on"]:
-            return False
-        most = self._p["max_attempts"]
-        if most is None:  # one for each run of the task
-            return record.get("attempt_dir") not in self._claimed
-        return bool(record.get("attempt", 1) < most)
+        return self._decide(record).start
 
     def _start_or_attach(self) -> tuple[Record, Version, bool]:
         """The record of a job that has been started, and whether we have done that just now."""
@@ -179,6 +200,8 @@ class ActionModule(AttemptAction):
         if isinstance(step, _exactly_once.Prepare):
             self.become_user("")
             place = self.prepare(self._key, seconds)
+            if self._inner.is_command:
+                place.update({f"{stream}_file": f"{place['attempt_dir']}/{stream}" for stream in (_command.STDOUT, _command.STDERR)})
             self._claimed.add(place["attempt_dir"])
             return place
         if isinstance(step, _exactly_once.MakeDirectory):
@@ -196,7 +219,12 @@ class ActionModule(AttemptAction):
             ) from error
 
     def _claim(self, before: Record | None) -> Record:
-        return _claim.claimed(before, self._key, self._about, no_log=bool(self._task.no_log))
+        record = _claim.claimed(before, self._key, self._about, no_log=bool(self._task.no_log))
+        if before is None or before.get("status") not in _record.CLAIMED:
+            record["first_attempt"] = _policies.first_attempt(before, self._fingerprint)
+        if record.get("no_log"):
+            record.pop("fingerprint", None)
+        return record
 
     def _write(self, record: Record, expect: str) -> Version | None:
         if record["ansible_job_id"]:
@@ -271,11 +299,12 @@ class ActionModule(AttemptAction):
         """What would be done, by what the record says. The host is not contacted."""
         where = self._store.locate(self._key.path)
         common = {"job_name": self._key.job_name, "state_file": where, "record": record or {}, "warnings": self._store.warnings}
-        if record is not None and record.get("status") in _record.ENDED and not self._again(record):
-            return {**self._answer(record, self._stored(record)), "changed": False}
-        if record is None or self._again(record):
+        decision = _policies.Decision(start=True) if record is None else self._decide(record)
+        if decision.refusal:
+            raise AsyncJobError(f"The {self._key}: {decision.refusal}")
+        if decision.start:
             after = {name: value for name, value in self._claim(record).items() if name != "claim"}
-            why = f", because attempt {record.get('attempt', 1)}: {record['status']}" if record else ""
+            why = decision.why and f", because {decision.why}"
             return {
                 **common,
                 "changed": True,
@@ -285,7 +314,15 @@ class ActionModule(AttemptAction):
                 "reason": f"the {self._key} would be started",
                 "diff": {"before_header": where, "after_header": where, "before": _state.shown(record), "after": _state.shown(after)},
             }
+        record = record or {}
         attempt, status = record.get("attempt", 1), record.get("status", "running")
+        if decision.warning:
+            common["warnings"] = [*self._store.warnings, f"The {self._key}: {decision.warning}"]
+        if decision.wait:
+            reason = f"the {self._key}: {status}; {_next_attempt(record, decision)}"
+            return {**common, "changed": False, "attempt": attempt, "status": status, "msg": f"would wait: {reason}", "reason": reason}
+        if status in _record.ENDED:
+            return {**self._answer(record, self._stored(record)), "changed": False}
         return {
             **common,
             "changed": False,
@@ -296,3 +333,7 @@ class ActionModule(AttemptAction):
             "msg": f"would attach to attempt {attempt}, {status}",
             "reason": f"the {self._key}: {status}, as last recorded",
         }
+
+
+def _next_attempt(record: Record, decision: _policies.Decision) -> str:
+    return f"attempt {record.get('attempt', 1) + 1} starts in {_look.clock(decision.wait + 0.999)} (backoff), because {decision.why}"

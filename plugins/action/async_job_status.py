@@ -23,8 +23,9 @@ class ActionModule(WatchingAction):
         store, asked = self.asked(params)
         if params["mode"] == "cleanup":
             return self._clean_up(params, asked)
-        if params["job_names"] is not None and params["output"] == "full":
-            params["output"] = "tail"
+        if params["output"] is None:
+            in_files = any(job.job.stdout_file or job.job.stderr_file for job in asked)
+            params["output"] = "tail" if in_files or params["job_names"] is not None else "full"
         if params["wait_timeout"] > 0:
             looks = self.wait(params, store, asked)
         else:

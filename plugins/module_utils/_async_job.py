@@ -21,10 +21,19 @@ ARGUMENT_SPEC: Spec = {
         "default": [],
     },
     "max_attempts": {"type": "int"},
+    "backoff": {"type": "int", "default": 0},
+    "max_backoff": {"type": "int", "default": 3600},
+    "rerun_after": {"type": "int"},
+    "on_change": {"type": "str", "choices": ["fail", "attach", "restart"], "default": "fail"},
+    "fingerprint": {"type": "str"},
+    "keep_output": {"type": "bool", "default": True},
     "metadata": {"type": "dict"},
+    "tail_size": {"type": "int", "default": 4096},
     "claim_timeout": {"type": "float", "default": 60.0},
     "start_timeout": {"type": "int", "default": 120},
     "look_timeout": {"type": "int", "default": 60},
     "unreachable_timeout": {"type": "int", "default": 300},
     **STORE_OPTIONS,
 }
+# On the host, the module takes from the action what playbooks cannot give: the arguments of :func:`_command.run`.
+MODULE_SPEC: Spec = {**ARGUMENT_SPEC, "_action": {"type": "dict"}}

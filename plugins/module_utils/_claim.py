@@ -23,7 +23,7 @@ _LONGEST_INTERVAL = 2.0
 _GROWTH = 1.5
 
 # What a claimed attempt that was given up leaves to the next one: nothing of where it was to live.
-_OF_THE_PLACE = ("async_dir", "attempt_dir", "boot_id", "remote_user", "become_user", "delegated_host")
+_OF_THE_PLACE = ("async_dir", "attempt_dir", "boot_id", "remote_user", "become_user", "delegated_host", "stdout_file", "stderr_file")
 
 
 def claimed(before: Record | None, key: JobKey, about: Record, *, no_log: bool) -> Record:

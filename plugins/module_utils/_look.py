@@ -23,7 +23,7 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _processes
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _command, _processes
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._processes import Process, Table
 
 # A watcher without a runner ends, or writes that the time limit was exceeded, within this time, in seconds.
@@ -450,7 +450,17 @@ _BEGIN_LENGTH = 1 << 16
 
 
 def _read(job: Job) -> _File:
-    path = os.path.normpath(results_file(job))
+    file = _read_results_file(os.path.normpath(results_file(job)))
+    told = file.result is not None and ("cancelled" in file.result or not (_crashed(file.result) or _timed_out(file.result)))
+    if job.exclusive and not told:
+        # What has waited for the command knows better than the wrapper, which knows nothing, or that its module is dead.
+        recorded = _command.recorded(os.path.dirname(file.path))
+        if recorded is not None:
+            return file._replace(there=True, started=False, result=recorded[0], modified=recorded[1])
+    return file
+
+
+def _read_results_file(path: str) -> _File:
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
@@ -483,6 +493,7 @@ def _look_at(job: Job, host: _Host, *, last: bool) -> Look | None:
     end = ""
     own: list[Process] = []
     unclear: list[Process] = []
+    module: Process | None = None
     if runner is not None:
         shown.insert(0, (runner, "runner"))
         shown += [
@@ -493,6 +504,9 @@ def _look_at(job: Job, host: _Host, *, last: bool) -> Look | None:
     else:
         own, unclear = host.orphans(job, file)
         shown += [(process, "descendant") for process in own] + [(process, "unclear") for process in unclear]
+        module = next((process for process in own if job.exclusive and _waits_for_command(process)), None)
+        if module is not None:
+            elapsed = round(host.up - module.start, 2)
 
     if file.result is not None:
         status, reason = _outcome(job, file.result)
@@ -508,6 +522,12 @@ def _look_at(job: Job, host: _Host, *, last: bool) -> Look | None:
             reason += f". It, or another job of the same directory, has left processes behind, which run on ({_pids_of(unclear)})"
     elif runner is not None:
         status, reason = "running", _running(job, runner, others, file, host)
+    elif module is not None:
+        status = "running"
+        reason = (
+            f"{job.label} has been running for {clock(host.up - module.start)}; its wrapper was killed, so its time limit is no longer"
+            " enforced, but how its command ends will be recorded"
+        )
     else:
         status, reason = _dead(job, file, host, own, unclear)
     return Look(
@@ -528,12 +548,12 @@ def _outcome(job: Job, result: dict[str, t.Any]) -> tuple[str, str]:
     code = result.get("rc")
     if "cancelled" in result:
         return "cancelled", str(result.get("msg", f"{job.label} was cancelled"))
-    if result.get("msg") == "Timeout exceeded" and "child_pid" in result:
+    if _timed_out(result):
         return "timed_out", f"{job.label} ran into its time limit, and Ansible ended it"
     if isinstance(code, int) and code < 0:
         return "killed", f"the command of {job.label} was killed by signal {-code}{_signal_name(-code)}"
     if _crashed(result) and not f"{result.get('data', '')}{result.get('stderr', '')}".strip():
-        return "killed", f"the module of {job.label} was killed, or crashed, before it could return a result"
+        return "killed", f"the module of {job.label} was killed, or crashed, before it could return a result{_code_unknown(job)}"
     if result.get("failed") or code not in (None, 0, "0"):
         return "failed", f"{job.label} has failed" + (f" with return code {code}" if code not in (None, 0, "0") else "")
     return "succeeded", f"{job.label} has succeeded"
@@ -542,6 +562,20 @@ def _outcome(job: Job, result: dict[str, t.Any]) -> tuple[str, str]:
 def _crashed(result: dict[str, t.Any]) -> bool:
     """Whether the result is only what the runner says of a module that has ended without one."""
     return "data" in result and "No start of json char found" in str(result.get("msg"))
+
+
+def _timed_out(result: dict[str, t.Any]) -> bool:
+    """Whether the result is only what the watcher says of a job that it has ended."""
+    return result.get("msg") == "Timeout exceeded" and "child_pid" in result
+
+
+def _code_unknown(job: Job) -> str:
+    return ", so its return code is unknown" if job.exclusive and job.stdout_file else ""
+
+
+def _waits_for_command(process: Process) -> bool:
+    """Whether this is our own module, which is going to record how the command of a job has ended."""
+    return any(os.path.basename(argument).startswith("AnsiballZ_async_job.") for argument in process.argv[:3])
 
 
 def _running(job: Job, runner: Process, others: list[Process], file: _File, host: _Host) -> str:
@@ -578,7 +612,7 @@ def _dead(job: Job, file: _File, host: _Host, own: list[Process], unclear: list[
     if file.started and not job.boot_id and file.modified < host.boot_time:
         return "lost", _rebooted(job, file, host)
     if file.there:
-        reason = f"the wrapper of {job.label} was killed; its command left no result"
+        reason = f"the wrapper of {job.label} was killed; its command left no result{_code_unknown(job)}"
         if not file.started:
             reason += f": {file.problem}"
         if not file.started or os.path.exists(f"{file.path}.tmp"):

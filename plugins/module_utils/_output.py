@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import re
 import stat
 import typing as t
 
@@ -18,6 +19,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import J
 
 # How much new output one look brings at most, in bytes. What is left comes with the next one.
 _MOST_NEW = 1 << 20
+# How much of the end of the output is searched for a line about progress, in bytes.
+_RECENT = 1 << 16
+_PROGRESS = re.compile(r"^PROGRESS (\d{1,15})/(\d{1,15})(?:[ \t]+(.*?))?[ \t\r]*$", re.MULTILINE)
 
 
 class Output(t.NamedTuple):
@@ -39,6 +43,17 @@ def stdout(job: Job, result: dict[str, t.Any] | None, which: str, tail_size: int
 def stderr(job: Job, result: dict[str, t.Any] | None, which: str, tail_size: int) -> Output:
     """The error output of a job. See :func:`_stream`."""
     return _stream(job.stderr_file, (result or {}).get("stderr"), which, tail_size, job.stderr_offset)
+
+
+def progress(job: Job) -> dict[str, t.Any] | None:
+    """How far a job has come, by the last line C(PROGRESS 41/60 text) that it has written to a file. None if there is no such line."""
+    if not job.stdout_file:
+        return None
+    found = _PROGRESS.findall(_stream(job.stdout_file, None, "tail", _RECENT, 0).text)
+    if not found:
+        return None
+    current, total, text = found[-1]
+    return {"current": int(current), "total": int(total), "text": text}
 
 
 def _stream(path: str, text: t.Any, which: str, tail_size: int, offset: int) -> Output:

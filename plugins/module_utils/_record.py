@@ -46,6 +46,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "timeout": (int, float),
     "attempt": int,
     "attempts": list,
+    "first_attempt": int,
     "attempt_dir": str,
     "remote_user": str,
     "become_user": str,

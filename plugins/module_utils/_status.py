@@ -19,7 +19,7 @@ ARGUMENT_SPEC: Spec = {
     "mode": {"type": "str", "choices": ["status", "cleanup"], "default": "status"},
     **JOB_OPTIONS,
     "job_names": {"type": "list", "elements": "str"},
-    "output": {"type": "str", "choices": ["full", "tail", "new"], "default": "full"},
+    "output": {"type": "str", "choices": ["full", "tail", "new"]},
     "tail_size": {"type": "int", "default": 4096},
     "stdout_file": {"type": "str"},
     "stderr_file": {"type": "str"},
@@ -38,7 +38,7 @@ REQUIRED_ONE_OF = [("jid", "job_name", "job_names")]
 # Nothing of the job runs any more.
 _ENDED = ("succeeded", "failed", "killed", "timed_out", "lost", "cancelled")
 # What a result may hold that is said elsewhere, or that only concerns the task that has started the job.
-_NOT_RETURNED = ("started", "finished", "stdout", "stderr", "stdout_lines", "stderr_lines", "invocation")
+_NOT_RETURNED = ("started", "finished", "stdout", "stderr", "stdout_lines", "stderr_lines", "invocation", "strip_empty_ends")
 
 
 def look(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> list[dict[str, t.Any]]:
@@ -51,6 +51,9 @@ def look(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> list[dict[str
     for job, seen in zip(jobs, _look.look(jobs)):
         stdout = _output.stdout(job, seen.result, output, tail_size)
         stderr = _output.stderr(job, seen.result, output, tail_size)
+        if job.exclusive and job.stdout_file and (seen.result or {"strip_empty_ends": False}).get("strip_empty_ends", True):
+            # As Ansible's own modules do with the output of a command that has ended
+            stdout, stderr = (stream._replace(text=stream.text.rstrip("\r\n")) for stream in (stdout, stderr))
         result = {name: value for name, value in (seen.result or {}).items() if name not in _NOT_RETURNED}
         looks.append(
             _look.readable(
@@ -63,6 +66,7 @@ def look(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> list[dict[str
                     "stderr_size": stderr.size,
                     "stdout_offset": stdout.offset,
                     "stderr_offset": stderr.offset,
+                    "progress": _output.progress(job),
                     "warnings": [output.problem for output in (stdout, stderr) if output.problem],
                 }
             )
@@ -83,7 +87,7 @@ def returned(job_id: str, look: dict[str, t.Any]) -> dict[str, t.Any]:
         "failed": status == "unknown" or (status in _ENDED and status != "succeeded"),
         "status": status,
         "reason": look["reason"],
-        **{name: look[name] for name in ("elapsed", "processes", "results_file", "stdout_size", "stderr_size")},
+        **{name: look[name] for name in ("elapsed", "processes", "progress", "results_file", "stdout_size", "stderr_size")},
     }
     for stream in ("stdout", "stderr"):
         answer[stream] = look[stream]

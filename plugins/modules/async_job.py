@@ -26,7 +26,11 @@ notes:
     which is yours, is.
   - With C(run_once) or C(delegate_to), give O(host), so that the job has the same name whatever C(--limit) says. The record tells on
     which host it was started; a task that goes to another one fails, and says where to go.
-  - Each attempt has a directory of its own below the results directory of Ansible, which only its user can read.
+  - Each attempt has a directory of its own below the results directory of Ansible, which only its user can read. The output of
+    M(ansible.builtin.command) and M(ansible.builtin.shell) goes straight to the files C(stdout) and C(stderr) there, and how the
+    command has ended to C(result), whatever becomes of Ansible's own processes. All of their options mean what they mean elsewhere.
+  - A command can tell how far it has come with a line C(PROGRESS 41/60 some text) on its standard output. Whoever waits for it, and
+    M(rstyczynski.ansible.async_job_status), shows the last one; without such a line, the last line that there is.
 seealso:
   - module: rstyczynski.ansible.async_job_status
   - module: rstyczynski.ansible.async_job_cancel
@@ -83,9 +87,51 @@ options:
     default: []
   max_attempts:
     description:
-      - How many attempts there may be in all. A task that waits starts them one after the other.
+      - How many attempts there may be. A task that waits starts them one after the other. They are counted anew after a success,
+        and when the options of O(task) have changed.
       - Without it, each run of the task starts one new attempt at most.
     type: int
+  backoff:
+    description:
+      - How long to wait between the end of an attempt and the start of the next, in seconds. It doubles with each further attempt.
+      - A task that does not wait for the job returns meanwhile, with RV(finished=false), and says when the next attempt is due.
+    type: int
+    default: 0
+  max_backoff:
+    description:
+      - How long O(backoff) may become, in seconds.
+    type: int
+    default: 3600
+  rerun_after:
+    description:
+      - Start the job anew if it has succeeded at least that many seconds ago. By default, a success holds for ever.
+    type: int
+  on_change:
+    description:
+      - What to do if the job was started with other options than O(task) has now. While it runs, the task attaches to it in any
+        case, and warns unless this is V(attach).
+      - With V(fail), the task fails if the job has succeeded. A job that O(restart_on) starts anew takes the new options.
+      - With V(attach), the options are not compared, and the result is taken all the same.
+      - With V(restart), a job that has ended is started anew.
+    type: str
+    choices: [fail, attach, restart]
+    default: fail
+  fingerprint:
+    description:
+      - What tells the job from another one, for O(on_change), in place of the options of O(task). Give one if those always vary.
+      - With C(no_log=true), none is stored, and nothing is compared.
+    type: str
+  keep_output:
+    description:
+      - Whether to keep the directory of an attempt on the host once its result is stored. With V(false), only what the record holds
+        of the output is left, the last O(tail_size) characters.
+    type: bool
+    default: true
+  tail_size:
+    description:
+      - How much of the end of each output to store, in bytes. Of a command, it is what is returned as well.
+    type: int
+    default: 4096
   metadata:
     description:
       - What else to remember of the job. It is stored in plain text when an attempt is started.
@@ -135,6 +181,37 @@ EXAMPLES = r"""
         argv: [/usr/bin/pg_dump, --file=/backup/all.sql, "{{ database }}"]
         chdir: /backup
   async: 7200
+  poll: 10
+
+- name: Make a backup each night, however often this playbook runs
+  rstyczynski.ansible.async_job:
+    job_name: nightly
+    rerun_after: 72000
+    task:
+      ansible.builtin.command: /opt/backup.sh
+  async: 7200
+  poll: 30
+
+- name: Try up to five times, with a minute, two, four and eight minutes in between
+  rstyczynski.ansible.async_job:
+    job_name: fetch
+    restart_on: [failed, killed]
+    max_attempts: 5
+    backoff: 60
+    task:
+      ansible.builtin.command: /opt/fetch.sh
+  async: 3600
+  poll: 15
+
+- name: Deploy a release, and the next one when the version changes; the time in the options does not count
+  rstyczynski.ansible.async_job:
+    job_name: deploy
+    fingerprint: "{{ version }}"
+    on_change: restart
+    keep_output: false
+    task:
+      ansible.builtin.command: /opt/deploy.sh {{ version }} {{ now(utc=true).isoformat() }}
+  async: 1800
   poll: 10
 
 - name: Upgrade, and ask now and then
@@ -189,12 +266,12 @@ changed:
   type: bool
   sample: true
 stdout:
-  description: What the job has printed. Of a stored result, its end.
+  description: What the job has printed. Of a command, and of a stored result, the last O(tail_size) bytes.
   returned: success
   type: str
   sample: ""
 stderr:
-  description: What it has printed to its standard error.
+  description: What it has printed to its standard error, as RV(stdout).
   returned: success
   type: str
   sample: ""
@@ -203,6 +280,11 @@ rc:
   returned: when the job has ended with one
   type: int
   sample: 0
+progress:
+  description: What the last line C(PROGRESS 41/60 some text) of a command says.
+  returned: success, none if there is no such line
+  type: dict
+  sample: {current: 41, total: 60, text: some text}
 elapsed:
   description: For how long the job has been running, or ran, in seconds, as far as that can be known.
   returned: success
@@ -238,13 +320,17 @@ state_file:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _async_job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _async_job, _command
 
 
 def main() -> None:
-    """Say that all of this happens on the controller."""
-    module = AnsibleModule(argument_spec=_async_job.ARGUMENT_SPEC, supports_check_mode=True)
-    module.fail_json(msg="async_job starts tasks of Ansible, which only its action plugin can do. Run it as a task of a playbook.")
+    """Run the command of a job that the action has started. All else happens on the controller."""
+    module = AnsibleModule(argument_spec=_async_job.MODULE_SPEC, supports_check_mode=True)
+    by_action = module.params["_action"]
+    if not by_action:
+        module.fail_json(msg="async_job starts tasks of Ansible, which only its action plugin can do. Run it as a task of a playbook.")
+    result = _command.run(**by_action, shell=module._shell or "/bin/sh")
+    module.fail_json(**result) if result.get("failed") else module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -83,14 +83,14 @@ options:
   output:
     description:
       - Which of the job's output to return in RV(stdout) and RV(stderr).
-      - V(full) is all of it; for O(job_names), the same as V(tail). V(tail) is its end. V(new) is what came since the last
-        look with V(new), 1 MiB at most. How far that went is kept in the record, so V(new) goes on where another run of the
-        playbook has stopped.
-      - Ansible has the output of a job only at its end. To see it before, let the command write to a file, and name that file
-        in O(stdout_file), or better when the job is saved.
+      - V(full) is all of it. V(tail) is its end. V(new) is what came since the last look with V(new), 1 MiB at most. How far that
+        went is kept in the record, so V(new) goes on where another run of the playbook has stopped.
+      - The default is V(tail) for O(job_names) and for output in files, which may be long, and else V(full).
+      - The output of commands that M(rstyczynski.ansible.async_job) has started is in files, and can be seen from the beginning.
+        Of other jobs Ansible has the output only at their end. To see it before, let the command write to a file, and name that
+        file in O(stdout_file), or better when the job is saved.
     type: str
     choices: [full, tail, new]
-    default: full
   tail_size:
     description:
       - How much V(tail) is, in bytes.
@@ -221,6 +221,12 @@ ansible_job_id:
   returned: always, for one job
   type: str
   sample: j314159265358.2718
+progress:
+  description:
+    - How far the job has come, by the last line C(PROGRESS 41/60 some text) in its O(stdout_file). None if there is no such line.
+  returned: always, for one job
+  type: dict
+  sample: {current: 41, total: 60, text: some text}
 elapsed:
   description: For how long the job has been running, or ran, in seconds. Empty if that cannot be known.
   returned: always, for one job
@@ -317,7 +323,7 @@ def main() -> None:
         jobs = [Job(job_id, f"job {job_id}", os.environ.get("ANSIBLE_ASYNC_DIR", DEFAULT_ASYNC_DIR))]
     if module.params["mode"] == "cleanup":
         _clean_up(module, jobs[0])
-    looks = _status.look(jobs, output=module.params["output"], tail_size=module.params["tail_size"])
+    looks = _status.look(jobs, output=module.params["output"] or "full", tail_size=module.params["tail_size"])
     if by_action:
         module.exit_json(changed=False, looks=looks)
     answer = _status.returned(job_id, looks[0])

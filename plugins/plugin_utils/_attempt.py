@@ -43,13 +43,14 @@ _MAKE_DIRECTORY = f"""
 mkdir -m 0700 {{attempt}} && echo {_MARK}made=yes
 """
 
+# The results file is called after the job id; the output of a command is there too, under other names.
 # A wrapper that was told the directory, and has not written its results file yet, may be about to.
 _INSPECT = f"""
 d={{attempt}}
 n=0
 while :; do
   jobs=
-  for f in "$d"/*; do
+  for f in "$d"/j[0-9]*; do
     [ -f "$f" ] || continue
     case $f in
       *.tmp) ;;
@@ -72,6 +73,12 @@ rm -f "$d"/*.tmp
 rmdir "$d" 2>/dev/null
 e=$( (set -C; : >"$d") 2>&1) && {{{{ sync "${{{{d%/*}}}}" 2>/dev/null || sync; }}}}
 if [ -f "$d" ]; then echo {_MARK}fenced=yes; else printf '{_MARK}problem=%s\\n' "$e"; fi
+"""
+
+# The wrapper of a job that has just ended may still be writing there.
+_REMOVE = f"""
+d={{attempt}}
+rm -rf "$d" 2>/dev/null || {{{{ sleep 1; rm -rf "$d"; }}}} && echo {_MARK}removed=yes
 """
 
 
@@ -141,6 +148,15 @@ class AttemptAction(WatchingAction):
                 " once more."
             )
         return "fenced" in said
+
+    def remove(self, record: Record, timeout: float) -> str:
+        """Remove the directory of an attempt that has ended. Returns why it could not be; that does no harm to the job."""
+        attempt_dir = record.get("attempt_dir", "")
+        if not re.fullmatch(r"/.*/[0-9a-f]{32}", attempt_dir):
+            return f"{attempt_dir} is not the directory of an attempt."
+        self.become_user(self.user_of(record))
+        said = self._shell(_REMOVE, timeout, attempt=shlex.quote(attempt_dir))
+        return "" if "removed" in said else f"{attempt_dir} could not be removed from {self.host}: {said['error'][0]}"
 
     _fences = 0
     _terminal = False

@@ -45,6 +45,9 @@ class HostAction(StoreAction):
         "unreachable_timeout": 0,
         "claim_timeout": 0,
         "max_attempts": 1,
+        "backoff": 0,
+        "max_backoff": 0,
+        "rerun_after": 0,
     }
 
     _became = False

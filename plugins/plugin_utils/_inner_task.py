@@ -17,6 +17,7 @@ from ansible.parsing.mod_args import RAW_PARAM_MODULES
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _command, _policies
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 
 _SHAPE = "It takes one action with its options, as a task has them, for example 'ansible.builtin.command: /opt/migrate.sh --all'"
@@ -25,9 +26,9 @@ _SHAPE = "It takes one action with its options, as a task has them, for example 
 # Actions that cannot run in the background. Others say so only when they are asked to start.
 _NO_JOBS = ("ansible.builtin.raw", "ansible.builtin.script", "rstyczynski.ansible.async_job")
 
-
-# Another name for the text of these.
-_WITH_CMD = ("ansible.builtin.command", "ansible.builtin.shell")
+# These run a command. "cmd" is another name for their text.
+_SHELL = ("ansible.builtin.shell", "ansible.legacy.shell")
+_COMMANDS = ("ansible.builtin.command", "ansible.legacy.command", *_SHELL)
 
 
 class LaunchFailed(Exception):
@@ -84,6 +85,16 @@ class InnerTask:
                 f"task: the action {self.action!r} does not support 'async', so it cannot be a job. Nothing was started."
                 " Do what it does with ansible.builtin.command or another module."
             )
+        self.is_command = name in _COMMANDS
+        """Whether it runs a command, whose output goes to files in the directory of the attempt."""
+        self.fingerprint = _policies.fingerprint_of(name, self._task.args)
+        """What tells it from another task."""
+        self._uses_shell = name in _SHELL
+        if self.is_command:
+            try:
+                _command.checked(self._task.args, uses_shell=self._uses_shell)
+            except AsyncJobError as error:
+                raise AsyncJobError(f"task: {error} Nothing was started.") from error
 
     def launch(self, async_dir: str) -> None:
         """Start it, with this directory for its results file. Ansible's word for that proves nothing.
@@ -92,9 +103,21 @@ class InnerTask:
         """
         connection = self._outer._connection
         with option(connection._shell, "async_dir", async_dir), option(connection, "reconnection_retries", 0):
-            result: dict[str, t.Any] = self._handler.run(task_vars=self._task_vars)
+            result: dict[str, t.Any] = self._launch_command(async_dir) if self.is_command else self._handler.run(task_vars=self._task_vars)
         if not result.get("ansible_job_id"):
             raise LaunchFailed(result)
+
+    def _launch_command(self, directory: str) -> dict[str, t.Any]:
+        about = {"options": self._task.args, "directory": directory, "uses_shell": self._uses_shell}
+        # A job name and a task have to be given. What counts is the command.
+        return dict(
+            self._handler._execute_module(
+                module_name="rstyczynski.ansible.async_job",
+                module_args={"job_name": "job", "task": {}, "_action": about},
+                task_vars=self._task_vars,
+                wrap_async=True,
+            )
+        )
 
     def _with_defaults(self, name: str, options: dict[str, t.Any]) -> dict[str, t.Any]:
         """The options, with those that C(module_defaults) adds."""
@@ -148,6 +171,6 @@ def _options(action: str, name: str, value: t.Any, more: t.Any) -> dict[str, t.A
     else:
         raise AsyncJobError(f"task: the options of {action!r} have to be a mapping ('name: nginx', not 'name=nginx').")
     options = {**(more or {}), **options}
-    if "cmd" in options and name in _WITH_CMD:  # what Ansible makes of it when it reads a task
+    if "cmd" in options and name in _COMMANDS:  # what Ansible makes of it when it reads a task
         options["_raw_params"] = str(options.pop("cmd"))
     return options

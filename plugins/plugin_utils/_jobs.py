@@ -75,7 +75,9 @@ class Asked:
             return look
         if known in _record.ENDED and known != "lost":
             reason = record.get("reason", f"{self.job.label}: {known}")
-            return {**look, "status": known, "reason": reason, "result": record.get("result", {})}
+            result = record.get("result", {})
+            output = {stream: look[stream] or str(result.get(stream, "")) for stream in ("stdout", "stderr")}
+            return {**look, "status": known, "reason": reason, "result": result, **output}
         place = record.get("delegated_host", self.key.host)
         if look["status"] == "lost" and contacted != place:
             reason = (
@@ -85,11 +87,11 @@ class Asked:
             return {**look, "status": "unknown", "reason": reason}
         return look
 
-    def learned(self, look: Look, *, secret: bool, store_output: bool, store_result: bool = False) -> Record:
+    def learned(self, look: Look, *, secret: bool, store_output: int, store_result: bool = False) -> Record:
         """The fields of the record that the look has made out. None stands for a field to remove.
 
         :arg secret: whether nothing that the job said may be stored
-        :arg store_output: whether to store the tails of its output
+        :arg store_output: how much of the end of its output to store, in characters
         :arg store_result: whether to store what else its module has returned, if that is not too long
         """
         record = self.record or {}
@@ -111,7 +113,7 @@ class Asked:
         if not secret and "msg" in result:
             kept["msg"] = str(result["msg"])[:_MESSAGE_LENGTH]
         if not secret and store_output:
-            kept.update({stream: look[stream][-_TAIL:] for stream in ("stdout", "stderr")})
+            kept.update({stream: look[stream][-store_output:] for stream in ("stdout", "stderr")})
         for name in ("stdout", "stderr", "msg"):  # what an earlier look was asked to store
             if not secret and name in record.get("result", {}):
                 kept.setdefault(name, record["result"][name])
@@ -120,8 +122,6 @@ class Asked:
         return fields
 
 
-# How much of the output goes into the record on request, in characters.
-_TAIL = 4096
 # Up to which length the result of a module goes into the record as a whole, in characters.
 _RESULT_LENGTH = 32768
 
@@ -153,6 +153,7 @@ UNSEEN: Look = {
     "stderr_size": 0,
     "stdout_offset": 0,
     "stderr_offset": 0,
+    "progress": None,
     "warnings": [],
 }
 

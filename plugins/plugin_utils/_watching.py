@@ -42,7 +42,7 @@ class WatchingAction(HostAction):
                 learned = job.learned(
                     looks[number],
                     secret=secret,
-                    store_output=params["store_output"],
+                    store_output=params["tail_size"] if params["store_output"] else 0,
                     store_result=params.get("store_result", False),
                 )
                 if output == "new":
@@ -88,7 +88,14 @@ def _progress(job: Asked, look: Look, host: str, *, secret: bool) -> str:
     if look["elapsed"] is not None:
         line += f" {clock(look['elapsed'])}"
     size = look["stdout_size"] + look["stderr_size"]
-    if size:
+    progress = look["progress"]
+    if progress and not secret:
+        line += f", {progress['current']} of {progress['total']}"
+        if progress["total"]:
+            line += f" ({100 * progress['current'] // progress['total']} %)"
+        if progress["text"]:
+            line += f': "{_harmless(progress["text"])[:100]}"'
+    elif size:
         line += f", {_size(size)} of output"
         last = next((text.strip() for text in reversed(look["stdout"].splitlines()) if text.strip()), "")
         if last and not secret:

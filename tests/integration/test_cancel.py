@@ -15,12 +15,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from controller import Controller
+from controller import Controller, until
 from hosts import Hosts
 
 pytest.register_assert_rewrite("faults")
 
-from faults import Answer, Job, Scene, held, told, until  # noqa: E402
+from faults import Answer, Job, Scene, held, told  # noqa: E402
 
 Yaml = dict[str, t.Any]
 

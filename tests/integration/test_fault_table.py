@@ -16,12 +16,12 @@ from collections.abc import Iterable
 
 import pytest
 from ansible.module_utils import basic
-from controller import Controller
+from controller import Controller, until
 from hosts import Hosts
 
 pytest.register_assert_rewrite("faults")
 
-from faults import Answer, Job, Process, Scene, native_verdict, told, until  # noqa: E402
+from faults import Answer, Job, Process, Scene, native_verdict, told  # noqa: E402
 
 TORTURE = os.environ.get("TORTURE") == "1"
 

@@ -11,12 +11,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from controller import Controller, Ran
+from controller import Controller, Ran, until
 from hosts import Hosts
 
 pytest.register_assert_rewrite("faults")
 
-from faults import Job, Scene, told, until  # noqa: E402
+from faults import Job, Scene, told  # noqa: E402
 
 Yaml = dict[str, t.Any]
 

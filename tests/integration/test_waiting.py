@@ -8,20 +8,18 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import subprocess
-import threading
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible.release import __version__ as ansible_version
-from controller import Controller, Ran
+from controller import Controller, Live, Ran, until
 from hosts import Hosts
 
 pytest.register_assert_rewrite("faults")
 
-from faults import Job, Scene, held, told, until  # noqa: E402
+from faults import Job, Scene, held, told  # noqa: E402
 
 Yaml = dict[str, t.Any]
 
@@ -68,45 +66,6 @@ def ask(scene: Scene, *tasks: Yaml, where: str = "h1", options: t.Sequence[str] 
 def run(scene: Scene, *plays: Yaml, options: t.Sequence[str] = ()) -> Ran:
     """Run these plays."""
     return scene.controller.playbook(json.dumps(plays, indent=1), *options, env={"ANSIBLE_TIMEOUT": "3"})
-
-
-class Live:
-    """A run that goes on while the test does something."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self._lines: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.append(line)
-
-    @property
-    def output(self) -> str:
-        """What it has printed so far."""
-        return "".join(self._lines)
-
-    def has(self, pattern: str, count: int = 1) -> bool:
-        """Whether it has printed so many lines like this by now."""
-        return len(self.lines(pattern)) >= count
-
-    def lines(self, pattern: str) -> list[str]:
-        """The lines like this that it has printed by now."""
-        return re.findall(rf"^{pattern}$", self.output, flags=re.M)
-
-    def wait(self, pattern: str, count: int = 1) -> None:
-        """Wait until it has printed so many lines like this."""
-        until(lambda: self.has(pattern, count) or self._process.poll() is not None)
-        assert self.has(pattern, count), self.output
-
-    def ran(self) -> Ran:
-        """Wait for its end."""
-        rc = self._process.wait(120)
-        self._reader.join()
-        return Ran(rc, self.output)
 
 
 @contextlib.contextmanager

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 import typing as t
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+# How long a command may take, and how long to wait for something to become true, in seconds.
 _SECONDS = 300
+_PATIENCE = 30
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,54 @@ class Ran:
         """The counters of a host in the PLAY RECAP."""
         line = next(line for line in reversed(self.output.splitlines()) if line.startswith(f"{host} ") and "ok=" in line)
         return {name: int(count) for name, count in (pair.split("=") for pair in line.split(":", 1)[1].split())}
+
+
+def until(condition: Callable[[], t.Any], seconds: float = _PATIENCE) -> t.Any:
+    """Wait for something to be true."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+    return value
+
+
+class Live:
+    """A run that goes on while the test does something."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.append(line)
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return "".join(self._lines)
+
+    def has(self, pattern: str, count: int = 1) -> bool:
+        """Whether it has printed so many lines like this by now."""
+        return len(self.lines(pattern)) >= count
+
+    def lines(self, pattern: str) -> list[str]:
+        """The lines like this that it has printed by now."""
+        return re.findall(rf"^{pattern}$", self.output, flags=re.M)
+
+    def wait(self, pattern: str, count: int = 1) -> None:
+        """Wait until it has printed so many lines like this."""
+        until(lambda: self.has(pattern, count) or self._process.poll() is not None)
+        assert self.has(pattern, count), self.output
+
+    def ran(self) -> Ran:
+        """Wait for its end."""
+        rc = self._process.wait(120)
+        self._reader.join()
+        return Ran(rc, self.output)
 
 
 class Controller:

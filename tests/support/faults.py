@@ -11,12 +11,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 import typing as t
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import pytest
-from controller import Controller, Ran
+from controller import Controller, Ran, until
 from hosts import Hosts
 
 _SECONDS = 30
@@ -146,15 +145,6 @@ def told(ran: Ran, which: int = 0) -> t.Any:
     found = re.findall(r"TOLD ([A-Za-z0-9+/=]+)", ran.output)
     assert len(found) > which, ran.output[-20_000:]
     return json.loads(base64.b64decode(found[which]))
-
-
-def until(condition: Callable[[], t.Any], seconds: float = _SECONDS) -> t.Any:
-    """Wait for something to be true."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-    return value
 
 
 class Scene:
