@@ -56,6 +56,12 @@ def controller(tmp_path: Path, collections: Path) -> Controller:
     return Controller(tmp_path, collections)
 
 
+@pytest.fixture
+def ledger(controller: Controller) -> Path:
+    """Where jobs write that they were executed."""
+    return controller.project / "ledger"
+
+
 @pytest.fixture(scope="session")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
     """Two managed hosts for this worker."""

@@ -38,8 +38,9 @@ class Entry(t.NamedTuple):
 class Store(abc.ABC):
     """Documents under paths, with conditional writes.
 
-    A path is the C(path) of a job key. A document is absent only where that is proven; whatever else stands between
-    us and a document is an error. Every method raises :class:`AsyncJobError`.
+    A path is the C(path) of a job key, or of another document in three segments, the first of which begins with a dot. A document is
+    absent only where that is proven; whatever else stands between us and a document is an error. Every method raises
+    :class:`AsyncJobError`.
     """
 
     warnings: list[str]
@@ -71,7 +72,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def entries(self, prefix: str = "") -> t.Iterator[Entry]:
-        """All documents whose path begins with the prefix, a host's and a playbook's together.
+        """All documents whose path begins with the prefix, a host's and a playbook's together. Those below a dot are no records.
 
         A document that vanishes meanwhile is left out; one that cannot be read is an entry with an error.
 

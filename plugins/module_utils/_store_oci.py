@@ -133,7 +133,7 @@ class OciStore(Store):
         while True:
             page = self._persist("list", prefix, lambda again, start=start: self._list(prefix, start))  # type: ignore[misc]
             for path in (found.name[len(self._prefix) :] for found in page.objects):
-                if path.count("/") != 2 or not path.endswith(SUFFIX):
+                if path.count("/") != 2 or not path.endswith(SUFFIX) or path.startswith("."):
                     continue
                 try:
                     document = self.read(path)

@@ -60,6 +60,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     spec: Spec
     mutually_exclusive: t.Sequence[tuple[str, ...]] = ()
     required_one_of: t.Sequence[tuple[str, ...]] = ()
+    required_if: t.Sequence[tuple[str, t.Any, tuple[str, ...]]] = ()
     at_least: t.ClassVar[dict[str, float]] = {}
     """The least values of options that are numbers."""
 
@@ -112,9 +113,9 @@ class StoreAction(ActionBase):  # type: ignore[misc]
                 # An option of the task beats module_defaults, by whichever name.
                 if given is args or both <= set(self._options_of_task()):
                     raise AnsibleActionFail(f"{option} and {alias} are the same option, and have different values. Give only one of them.")
-        validation = ArgumentSpecValidator(spec, mutually_exclusive=self.mutually_exclusive, required_one_of=self.required_one_of).validate(
-            args
-        )
+        validation = ArgumentSpecValidator(
+            spec, mutually_exclusive=self.mutually_exclusive, required_one_of=self.required_one_of, required_if=self.required_if
+        ).validate(args)
         if validation.error_messages:
             problem = validation.errors.msg
             if isinstance(validation.errors[0], UnsupportedError):

@@ -12,18 +12,7 @@ from pathlib import Path
 
 import pytest
 from controller import Controller
-from durable import Yaml, ask, job, play, shell, told
-
-
-@pytest.fixture
-def ledger(controller: Controller) -> Path:
-    """Where jobs write that they were executed."""
-    return controller.project / "ledger"
-
-
-def lines(ledger: Path) -> list[str]:
-    return ledger.read_text("utf-8").splitlines() if ledger.exists() else []
-
+from durable import Yaml, ask, job, lines, play, shell, told
 
 # --- Start, attach, result ------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import base64
 import json
 import re
 import typing as t
+from pathlib import Path
 
 from controller import Controller, Ran
 
@@ -43,3 +44,8 @@ def told(ran: Ran) -> list[t.Any]:
 
 def ask(controller: Controller, *tasks: Yaml, **kwargs: t.Any) -> list[t.Any]:
     return told(play(controller, *tasks, **kwargs))
+
+
+def lines(ledger: Path) -> list[str]:
+    """What jobs have written to their ledger."""
+    return ledger.read_text("utf-8").splitlines() if ledger.exists() else []

@@ -1,0 +1,181 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: async_job_approval
+short_description: Ask a person before going on, and remember the answer
+version_added: 0.2.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - A gate in a playbook, kept in the same store as the records of jobs. A task asks for an approval, another one waits for it. Somebody
+    approves or rejects it from wherever the store can be reached, minutes or days later.
+  - If nobody has decided yet, the playbook can end. Run it again, and it goes on from there.
+  - The managed host is not contacted.
+notes:
+  - Who may write to the store may approve. What is noted as their name is the user that Ansible runs as, or what O(by) says; nobody
+    proves it.
+  - An approval that was given in time stays valid for its O(subject). Put into that, or into O(name), what tells this time from the
+    next one, for example the number of the release.
+  - Times are compared by the clocks of the controllers.
+seealso:
+  - module: rstyczynski.ansible.async_job
+  - module: ansible.builtin.pause
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  name:
+    description:
+      - The name of the approval, unique within its playbook.
+    type: str
+    required: true
+  playbook_name:
+    description:
+      - The name of the playbook that the approval belongs to. The default is the name of the play.
+    type: str
+  mode:
+    description:
+      - What to do.
+      - V(request) asks for the approval, unless it was asked for already. If it was given for the same O(subject), it stands; if it was
+        given for another one, it does not, and is asked for anew. A request that has expired is renewed.
+      - V(wait) waits for O(wait_timeout) seconds, and then returns RV(status=requested), which is no failure. It fails if the approval
+        was rejected, or the request has expired.
+      - V(approve) and V(reject) decide. What was decided cannot be decided otherwise.
+    type: str
+    choices: [request, wait, approve, reject]
+    required: true
+  subject:
+    description:
+      - What is to be approved, for the person who does so. Required to ask.
+      - For the other modes, the approval has to be about this, if it is given.
+    type: str
+  by:
+    description:
+      - Who asks or decides, C(user) or C(user@place). The default is the user that Ansible runs as, and the name of the controller.
+      - On a controller that several people use as the same user, say who you are.
+    type: str
+  reason:
+    description:
+      - Why, for the history.
+    type: str
+  expires_in:
+    description:
+      - For how long to ask, in seconds. After that, it can neither be approved nor rejected. V(0) means for ever.
+    type: int
+    default: 86400
+  allow_self:
+    description:
+      - Whether the user who asks may approve as well. That is said when it is asked for.
+    type: bool
+    default: false
+  renew:
+    description:
+      - Whether to ask anew for what was rejected.
+    type: bool
+    default: false
+  wait_timeout:
+    description:
+      - For how long to wait for the decision, in seconds.
+    type: int
+    default: 0
+  wait_interval:
+    description:
+      - How often to look, in seconds.
+    type: int
+    default: 10
+"""
+
+EXAMPLES = r"""
+- name: Ask
+  rstyczynski.ansible.async_job_approval:
+    name: go_live
+    mode: request
+    subject: Release {{ version }} goes live
+    expires_in: 172800
+
+- name: Wait for a quarter of an hour
+  rstyczynski.ansible.async_job_approval:
+    name: go_live
+    mode: wait
+    subject: Release {{ version }} goes live
+    wait_timeout: 900
+  register: go_live
+
+- name: End here until somebody has decided. Run the playbook again then.
+  ansible.builtin.meta: end_play
+  when: not go_live.approved
+
+# On the command line:
+#   ansible-playbook rstyczynski.ansible.approve -e playbook=Release -e approval=go_live -e "reason='tests are green'"
+#   ansible-playbook rstyczynski.ansible.reject -e playbook=Release -e approval=go_live -e "reason='not today'"
+- name: Approve
+  rstyczynski.ansible.async_job_approval:
+    name: go_live
+    playbook_name: Release
+    mode: approve
+    by: alice
+    reason: tests are green
+"""
+
+RETURN = r"""
+approved:
+  description: Whether the approval was given.
+  returned: success
+  type: bool
+  sample: false
+status:
+  description: V(requested), V(approved), V(rejected), or V(expired).
+  returned: success
+  type: str
+  sample: requested
+msg:
+  description: The same in a sentence.
+  returned: always
+  type: str
+  sample: "The approval 'go_live' of playbook 'Release': awaiting approval until 2026-02-02T03:12:09Z: Release 7 (asked for by ci@runner1)"
+approval:
+  description: The approval as it is in the store, with its whole history.
+  returned: success
+  type: dict
+  sample: {approval_name: go_live, playbook_name: Release, status: requested, subject: Release 7 goes live, requested_by: ci@runner1}
+state_file:
+  description: The place of the approval.
+  returned: success
+  type: str
+  sample: /srv/playbooks/.ansible_async_state/.approvals/Release/go_live.json
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _approval
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+
+
+def main() -> None:
+    """Work without the action plugin, which otherwise fills in the playbook."""
+    module = AnsibleModule(argument_spec=_approval.ARGUMENT_SPEC, required_if=_approval.REQUIRED_IF, supports_check_mode=True)
+    if module.params["playbook_name"] is None:
+        module.fail_json(msg="playbook_name is needed where this module does not run through its action plugin.")
+    module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
+    try:
+        result = _approval.run(module.params, check_mode=module.check_mode)
+    except AsyncJobError as error:
+        module.fail_json(msg=str(error))
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

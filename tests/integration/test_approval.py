@@ -1,0 +1,232 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Approvals, as users ask for them and give them."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import datetime
+import json
+import shlex
+import typing as t
+from pathlib import Path
+
+import pytest
+from controller import Controller, Live, Ran, until
+from durable import Yaml, ask, play, told
+
+
+def gate(mode: str, **options: t.Any) -> Yaml:
+    subject = {"subject": "Release 7 goes live"} if mode == "request" else {}
+    return {"rstyczynski.ansible.async_job_approval": {"name": "go_live", "mode": mode, **subject, **options}}
+
+
+def file(controller: Controller) -> Path:
+    return controller.state_dir / ".approvals" / "test" / "go_live.json"
+
+
+def stored(controller: Controller) -> t.Any:
+    return json.loads(file(controller).read_text("utf-8"))
+
+
+def expire(controller: Controller) -> None:
+    """Let the request have expired a second ago."""
+    past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=1)
+    file(controller).write_text(json.dumps({**stored(controller), "expires": past.strftime("%Y-%m-%dT%H:%M:%SZ")}))
+
+
+def test_asked_and_given(controller: Controller) -> None:
+    """The whole way, with its history; and everything a second time changes nothing."""
+    asked, again, waiting, own, given, twice, opened, refused = ask(
+        controller,
+        gate("request", by="ci@runner1", reason="it is time"),
+        gate("request", by="ci@runner1"),
+        gate("wait"),
+        gate("approve", by="ci@elsewhere"),
+        gate("approve", by="alice", reason="tests are green"),
+        gate("approve", by="bob"),
+        gate("wait", subject="Release 7 goes live"),
+        gate("reject", by="bob"),
+    )
+    assert (asked["changed"], asked["status"], asked["approved"]) == (True, "requested", False)
+    assert not again["changed"]
+    assert (waiting["status"], waiting["approved"], waiting["failed"]) == ("requested", False, False)
+    assert "awaiting approval until" in waiting["msg"]
+    assert "asked for by ci@runner1" in waiting["msg"]
+    assert own["failed"]
+    assert "may not approve it too" in own["msg"]
+    assert (given["changed"], given["status"]) == (True, "approved")
+    assert (twice["changed"], twice["approval"]["decided_by"]) == (False, "alice")
+    assert (opened["approved"], opened["failed"]) == (True, False)
+    assert "approved by alice" in opened["msg"]
+    assert refused["failed"]
+    assert "has been decided already" in refused["msg"]
+    history = [(event["event"], event["by"], event["reason"]) for event in stored(controller)["history"]]
+    assert history == [("requested", "ci@runner1", "it is time"), ("approved", "alice", "tests are green")]
+    assert file(controller).stat().st_mode & 0o777 == 0o600
+
+
+def test_rejected(controller: Controller) -> None:
+    """A rejection stands until it is asked for anew."""
+    _asked, _rejected, waiting, again, renewed, history = ask(
+        controller,
+        gate("request", by="ci"),
+        gate("reject", by="bob", reason="not today"),
+        gate("wait"),
+        gate("request", by="ci"),
+        gate("request", by="ci", renew=True),
+        gate("wait"),
+    )
+    assert waiting["failed"]
+    assert "rejected by bob" in waiting["msg"]
+    assert "not today" in waiting["msg"]
+    assert (again["changed"], again["status"]) == (False, "rejected")
+    assert (renewed["changed"], renewed["status"]) == (True, "requested")
+    assert [event["event"] for event in history["approval"]["history"]] == ["requested", "rejected", "requested"]
+
+
+def test_expired(controller: Controller) -> None:
+    """After its time, nobody can open the gate, until it is asked for anew."""
+    ask(controller, gate("request", by="ci", expires_in=3600))
+    expire(controller)
+    late, rejected, waiting = ask(controller, gate("approve", by="alice"), gate("reject", by="alice"), gate("wait"))
+    for answer in late, rejected:
+        assert answer["failed"]
+        assert "expired at" in answer["msg"]
+    assert (waiting["failed"], waiting["status"], waiting["approved"]) == (True, "expired", False)
+    renewed, given = ask(controller, gate("request", by="ci"), gate("approve", by="alice"))
+    assert renewed["changed"]
+    assert given["approved"]
+    assert [event["event"] for event in stored(controller)["history"]] == ["requested", "expired", "requested", "approved"]
+    expire(controller)
+    [opened] = ask(controller, gate("wait"))
+    assert opened["approved"], "it was given in time"
+
+
+def test_another_subject(controller: Controller) -> None:
+    """An approval is for what was asked for, and for nothing else."""
+    _asked, wrong, given, other, asked, waiting = ask(
+        controller,
+        gate("request", by="ci"),
+        gate("approve", by="alice", subject="Release 8 goes live"),
+        gate("approve", by="alice", subject="Release 7 goes live"),
+        gate("wait", subject="Release 8 goes live"),
+        gate("request", by="ci", subject="Release 8 goes live"),
+        gate("wait"),
+    )
+    assert wrong["failed"]
+    assert "is about 'Release 7 goes live'" in wrong["msg"]
+    assert given["approved"]
+    assert other["failed"]
+    assert asked["changed"]
+    assert (waiting["status"], waiting["approved"]) == ("requested", False)
+
+
+def test_allowed_to_approve_oneself(controller: Controller) -> None:
+    _asked, given = ask(controller, gate("request", allow_self=True), gate("approve"))
+    assert given["approved"]
+
+
+def test_never_asked_for(controller: Controller) -> None:
+    for answer in ask(controller, gate("wait"), gate("approve"), gate("reject")):
+        assert answer["failed"]
+        assert "Nobody has asked" in answer["msg"]
+        assert str(file(controller)) in answer["msg"]
+    assert not controller.state_dir.exists()
+
+
+def test_check_mode(controller: Controller) -> None:
+    _asked, given = ask(controller, gate("request", by="ci"), {**gate("approve", by="alice"), "check_mode": True})
+    assert (given["changed"], given["status"]) == (True, "approved")
+    assert stored(controller)["status"] == "requested"
+
+
+def test_waiting(controller: Controller) -> None:
+    """A task that waits goes on as soon as somebody has decided, on another controller."""
+    ask(controller, gate("request", by="ci"))
+    text = [{"name": "test", "hosts": "all", "gather_facts": False, "tasks": [gate("wait", wait_timeout=60, wait_interval=1)]}]
+    waiting = Live(controller.popen("playbook", "-i", controller.inventory, controller.write("wait.yml", json.dumps(text))))
+    until(lambda: "Waiting for at most" in waiting.output)
+    options = ["-e", "playbook=test", "-e", "approval=go_live", "-e", "by=alice", "-e", f"async_job_state_dir={controller.state_dir}"]
+    assert "approved by alice" in controller.playbook("rstyczynski.ansible.approve", *options).ok().text
+    assert waiting.ran().rc == 0
+
+
+def test_the_command_that_is_proposed(controller: Controller) -> None:
+    """What the waiting task says can be pasted."""
+    [asked] = ask(controller, gate("request", by="ci", name='it\'s a "gate"', playbook_name="Übung: eins"))
+    command = asked["msg"].partition("To approve: ansible-playbook ")[2]
+    ran = controller.run("playbook", *shlex.split(command), "-e", "by=alice", cwd=controller.project)
+    assert "approved by alice" in ran.ok().text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b"{}",
+        b"\xff",
+        {"status": "approved"},
+        {"status": "maybe"},
+        {"status": "approved", "decided_by": None},
+        {"subject": 1},
+        {"expires": "soon"},
+        {"approval_name": "another"},
+        {"history": None},
+        {"schema_version": 99},
+    ],
+    ids=str,
+)
+def test_corrupt(controller: Controller, content: bytes | Yaml) -> None:
+    """What cannot be read opens no gate, and is not overwritten."""
+    ask(controller, gate("request", by="ci"))
+    file(controller).write_bytes(content if isinstance(content, bytes) else json.dumps({**stored(controller), **content}).encode())
+    before = file(controller).read_bytes()
+    for answer in ask(controller, gate("wait"), gate("approve", by="alice"), gate("request", by="ci", subject="other")):
+        assert answer["failed"]
+        assert not answer.get("approved")
+        assert str(file(controller)) in answer["msg"]
+    assert file(controller).read_bytes() == before
+
+
+def test_two_at_the_same_moment(controller: Controller) -> None:
+    """One of them decides, and the other is told who."""
+    controller.hosts(*(f"host{number}" for number in range(6)))
+    decisions = {f"host{number}": "approve" if number % 2 else "reject" for number in range(6)}
+    mode = "{{ " + json.dumps(decisions) + "[inventory_hostname] }}"
+    for number in range(3):
+        name = f"gate{number}"
+        ask(controller, {**gate("request", by="ci", name=name), "run_once": True})
+        ran = play(controller, gate(mode, by="{{ inventory_hostname }}", name=name), options=["-f", "6"])
+        answers = every(ran)
+        winners = [answer for answer in answers if answer["changed"]]
+        assert len(winners) == 1
+        decided = winners[0]["approval"]
+        for answer in answers:
+            assert answer["failed"] or answer["approval"] == decided
+            if answer["failed"]:
+                assert f"{decided['status']} by {decided['decided_by']}" in answer["msg"]
+        assert len(decided["history"]) == 2
+
+
+def every(ran: Ran) -> list[t.Any]:
+    """What the task returned on each host."""
+    return [told(Ran(ran.rc, line))[0] for line in ran.output.splitlines() if "TOLD" in line]
+
+
+def test_records_are_not_mixed_up(controller: Controller) -> None:
+    """A list of jobs does not show approvals."""
+    _asked, listed = ask(controller, gate("request"), {"rstyczynski.ansible.async_job_info": {}})
+    assert (listed["records"], listed["unreadable"], listed["failed"]) == ([], [], False)
+
+
+def test_many_requests_at_once(controller: Controller) -> None:
+    """Of controllers that ask for the same at the same moment, one does."""
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        text = json.dumps([{"name": "test", "hosts": "all", "gather_facts": False, "tasks": [gate("request", by="ci")]}])
+        playbook = controller.write("request.yml", text)
+        ran = list(pool.map(lambda _number: controller.playbook(playbook).ok().recap("host1")["changed"], range(4)))
+    assert sorted(ran) == [0, 0, 0, 1]

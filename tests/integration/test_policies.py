@@ -1,0 +1,106 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Policies of ``async_job``, as users write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from controller import Controller
+from durable import ask, job, lines, play, shell, told
+
+FAILS_ONCE = "echo run >>{ledger}; [ $(wc -l <{ledger}) -ge {count} ]"
+
+
+def test_backoff_of_a_task_that_waits(controller: Controller, ledger: Path) -> None:
+    """Three attempts, with one and two seconds in between."""
+    task = shell(FAILS_ONCE.format(ledger=ledger, count=3))
+    ran = play(controller, job(task, poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 1}))
+    [answer] = told(ran)
+    assert (answer["status"], answer["attempt"]) == ("succeeded", 3)
+    assert "attempt 2 starts in 00:00:01 (backoff), because attempt 1: failed" in ran.text
+    assert "attempt 3 starts in 00:00:02 (backoff), because attempt 2: failed" in ran.text
+    assert len(lines(ledger)) == 3
+
+
+def test_backoff_of_a_task_that_does_not_wait(controller: Controller, ledger: Path) -> None:
+    """Until the next attempt is due, the job has not finished. So `until` goes on."""
+    task = job(shell(FAILS_ONCE.format(ledger=ledger, count=2)), options={"restart_on": ["failed"], "max_attempts": 2, "backoff": 3600})
+    ask(controller, {**task, "poll": 0}, {**task, "register": "answer", "until": "answer.status == 'failed'", "retries": 30, "delay": 1})
+    answer, predicted = ask(controller, task, {**task, "check_mode": True})
+    assert (answer["status"], answer["finished"], answer["failed"], answer["changed"]) == ("failed", False, False, False)
+    assert "attempt 2 starts in 00:59:" in answer["msg"]
+    assert "would wait" in predicted["msg"]
+    options = task["rstyczynski.ansible.async_job"]
+    options["backoff"] = 0
+    [answer] = ask(controller, {**task, "poll": 1})
+    assert (answer["status"], answer["attempt"], len(lines(ledger))) == ("succeeded", 2, 2)
+
+
+def test_rerun_after(controller: Controller, ledger: Path) -> None:
+    """A success that is old enough is repeated, and attempts are counted anew."""
+    task = shell(f"echo run >>{ledger}")
+    nightly = {"rerun_after": 3600, "max_attempts": 1, "restart_on": ["failed"]}
+    first, second = ask(controller, job(task, poll=1, options=nightly), job(task, poll=1, options=nightly))
+    assert (first["attempt"], second["attempt"], second["changed"]) == (1, 1, False)
+    predicted, third = ask(
+        controller,
+        {**job(task, options={**nightly, "rerun_after": 0}), "check_mode": True},
+        job(task, poll=1, options={**nightly, "rerun_after": 0}),
+    )
+    assert "would start attempt 2" in predicted["msg"]
+    assert "succeeded at" in predicted["msg"]
+    assert (third["attempt"], third["changed"], len(lines(ledger))) == (2, True, 2)
+    assert controller.record("job")["first_attempt"] == 2
+
+
+def test_changed_options(controller: Controller, ledger: Path) -> None:
+    """Other options than before: a warning while it runs, an error once it has succeeded, unless the user wants otherwise."""
+    running = f"echo run >>{ledger}; until [ -e {controller.project}/go ]; do sleep 0.1; done"
+    ran = play(controller, job(shell(running)), job(shell("echo other >>" + str(ledger))))
+    assert told(ran)[1]["status"] == "running"
+    assert "started with other options than it has now" in ran.text
+    (controller.project / "go").touch()
+    [answer] = ask(controller, job(shell(running), poll=1))
+    assert answer["status"] == "succeeded"
+    other = shell(f"echo other >>{ledger}")
+    failed, predicted, attached = ask(
+        controller, job(other), {**job(other), "check_mode": True}, job(other, options={"on_change": "attach"})
+    )
+    for answer in failed, predicted:
+        assert answer["failed"]
+        assert "succeeded with other options" in answer["msg"]
+        assert "Nothing was started" in answer["msg"]
+    assert (attached["status"], attached["attempt"]) == ("succeeded", 1)
+    [restarted] = ask(controller, job(other, poll=1, options={"on_change": "restart"}))
+    assert (restarted["status"], restarted["attempt"], lines(ledger)) == ("succeeded", 2, ["run", "other"])
+
+
+def test_fingerprint(controller: Controller, ledger: Path) -> None:
+    """What the user calls the same, is the same."""
+    for number, fingerprint, attempt in ((1, "v1", 1), (2, "v1", 1), (3, "v2", 2)):
+        [answer] = ask(
+            controller,
+            job(shell(f"echo {number} >>{ledger}"), poll=1, options={"fingerprint": fingerprint, "on_change": "restart"}),
+        )
+        assert answer["attempt"] == attempt
+    assert lines(ledger) == ["1", "3"]
+    assert controller.record("job")["fingerprint"] == "v2"
+
+
+def test_no_fingerprint_of_secrets(controller: Controller, ledger: Path) -> None:
+    [_first] = ask(controller, job(shell(f"echo run >>{ledger}"), poll=1, options={"fingerprint": "hunter2"}, no_log=True))
+    [second] = ask(controller, job(shell(f"echo other >>{ledger}"), poll=1))
+    assert "fingerprint" not in controller.record("job")
+    assert "hunter2" not in str(controller.record("job"))
+    assert lines(ledger) == ["run"]
+    assert not second.get("failed")
+
+
+@pytest.mark.parametrize("option", ["backoff", "max_backoff", "rerun_after"])
+def test_negative_numbers(controller: Controller, option: str) -> None:
+    [answer] = ask(controller, job(shell("true"), options={option: -1}))
+    assert answer["failed"]
+    assert f"{option} is -1" in answer["msg"]

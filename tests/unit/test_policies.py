@@ -1,0 +1,138 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Policies of ``async_job``: when a job is started anew, when not, and when not yet."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _policies
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._policies import Decision
+
+_END = 1_767_268_800.0  # 2026-01-01T12:00:00Z
+
+DEFAULTS: dict[str, t.Any] = {
+    "restart_on": [],
+    "max_attempts": None,
+    "backoff": 0,
+    "max_backoff": 3600,
+    "rerun_after": None,
+    "on_change": "fail",
+}
+
+
+def record(status: str, **fields: t.Any) -> dict[str, t.Any]:
+    return {"status": status, "attempt": 1, "end": "2026-01-01T12:00:00Z", "fingerprint": "old", **fields}
+
+
+def decide(found: dict[str, t.Any], *, fingerprint: str = "old", ours: bool = False, after: float = 0.0, **policies: t.Any) -> Decision:
+    return _policies.decide(found, {**DEFAULTS, **policies}, fingerprint, ours=ours, now=_END + after)
+
+
+@pytest.mark.parametrize("status", ["running", "orphaned", "succeeded", "failed", "killed", "timed_out", "lost", "cancelled", "starting"])
+def test_nothing_is_started_anew_by_itself(status: str) -> None:
+    assert decide(record(status)) == Decision()
+
+
+def test_restart_on() -> None:
+    assert decide(record("killed"), restart_on=["killed"]).start
+    assert not decide(record("failed"), restart_on=["killed"]).start
+    assert not decide(record("killed"), restart_on=["killed"], ours=True).start, "one for each run of the task"
+    assert decide(record("killed", attempt=2), restart_on=["killed"], max_attempts=3, ours=True).start
+    assert not decide(record("killed", attempt=3), restart_on=["killed"], max_attempts=3).start
+
+
+def test_attempts_are_counted_from_the_first_of_their_series() -> None:
+    assert decide(record("failed", attempt=9, first_attempt=8), restart_on=["failed"], max_attempts=3).start
+    assert not decide(record("failed", attempt=10, first_attempt=8), restart_on=["failed"], max_attempts=3).start
+
+
+@pytest.mark.parametrize(
+    ("before", "fingerprint", "first"),
+    [
+        (None, "old", 1),
+        (record("failed", attempt=4, first_attempt=3), "old", 3),
+        (record("failed", attempt=4), "old", 1),
+        (record("failed", attempt=4, first_attempt=3), "new", 5),
+        (record("succeeded", attempt=4, first_attempt=3), "old", 5),
+        (record("failed", attempt=4, first_attempt=3), "", 3),
+    ],
+)
+def test_series(before: dict[str, t.Any] | None, fingerprint: str, first: int) -> None:
+    """A success ends a series, and so does another task."""
+    assert _policies.first_attempt(before, fingerprint) == first
+
+
+@pytest.mark.parametrize(("attempt", "pause"), [(1, 10), (2, 20), (3, 40), (4, 60), (30, 60)])
+def test_backoff(attempt: int, pause: int) -> None:
+    """It doubles, up to its limit."""
+    policies = {"restart_on": ["failed"], "max_attempts": 99, "backoff": 10, "max_backoff": 60}
+    found = record("failed", attempt=attempt)
+    early = decide(found, after=pause - 1, **policies)
+    assert (early.start, early.wait) == (False, 1)
+    assert decide(found, after=pause, **policies).start
+    assert decide(found, after=-1000, **policies).wait == pause, "the clock of the host is ahead"
+
+
+def test_rerun_after() -> None:
+    assert not decide(record("succeeded"), rerun_after=100, after=99).start
+    assert decide(record("succeeded"), rerun_after=100, after=100).start
+    assert not decide(record("succeeded"), rerun_after=0, ours=True).start, "for ever"
+    assert not decide(record("failed"), rerun_after=100, after=1000).start
+
+
+@pytest.mark.parametrize("status", ["running", "orphaned"])
+@pytest.mark.parametrize("on_change", ["fail", "restart"])
+def test_changed_while_running(status: str, on_change: str) -> None:
+    decision = decide(record(status), fingerprint="new", on_change=on_change)
+    assert decision.warning
+    assert not decision.start
+    assert not decision.refusal
+
+
+def test_changed_after_success() -> None:
+    assert decide(record("succeeded"), fingerprint="new").refusal
+    assert decide(record("succeeded"), fingerprint="new", on_change="attach") == Decision()
+    assert decide(record("succeeded"), fingerprint="new", on_change="restart").start
+    assert decide(record("succeeded"), fingerprint="new", rerun_after=0).start, "it is due anyway"
+
+
+def test_changed_after_failure() -> None:
+    """What was mended runs, if a failure is to be repeated at all, without a pause, and however often it was tried before."""
+    assert decide(record("failed"), fingerprint="new").warning
+    assert decide(record("failed", attempt=3), fingerprint="new", restart_on=["failed"], max_attempts=3, backoff=60).start
+    assert decide(record("failed"), fingerprint="new", on_change="restart").start
+    attached = decide(record("failed", attempt=3), fingerprint="new", on_change="attach", restart_on=["failed"], max_attempts=3)
+    assert attached == Decision()
+
+
+@pytest.mark.parametrize(("then", "now"), [(None, "new"), ("old", ""), ("", "new")])
+def test_what_nobody_noted_has_not_changed(then: str | None, now: str) -> None:
+    found = record("succeeded")
+    found.pop("fingerprint")
+    if then is not None:
+        found["fingerprint"] = then
+    assert decide(found, fingerprint=now) == Decision()
+
+
+def test_fingerprints() -> None:
+    """They depend on the action and its options, and not on the order of these."""
+    some = _policies.fingerprint_of("ansible.builtin.command", {"cmd": "true", "chdir": "/"})
+    assert some == _policies.fingerprint_of("ansible.builtin.command", {"chdir": "/", "cmd": "true"})
+    others = [
+        _policies.fingerprint_of("ansible.builtin.shell", {"cmd": "true", "chdir": "/"}),
+        _policies.fingerprint_of("ansible.builtin.command", {"cmd": "true", "chdir": "/tmp"}),
+        _policies.fingerprint_of("ansible.builtin.command", {"cmd": "true"}),
+    ]
+    assert len({some, *others}) == 4
+    assert _policies.fingerprint_of("ansible.builtin.command", {"cmd": object()}) == ""
+
+
+@pytest.mark.parametrize("end", [None, "", "yesterday", "2026-13-01T00:00:00Z"])
+def test_damaged_times(end: str | None) -> None:
+    """What ended nobody knows when, ended long ago."""
+    found = {**record("failed"), "end": end, "save_time": end}
+    assert decide(found, restart_on=["failed"], backoff=3600).start
