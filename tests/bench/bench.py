@@ -10,6 +10,8 @@ Plain Ansible remembers nothing: its repeated run is its first run.
 The second table is the same for C(async_job), which needs one task for all of that. Its repeated runs, while the job runs and when it
 has ended, are compared with C(async_status) alone.
 
+Then a job on one host prints 50 MB, and C(async_status) or C(async_job) brings its result; and the same for a job that prints a line.
+
 For the last one, a task saves a record in a bucket of a local Object Storage service and another loads it: once with the
 modules of this collection, once with C(oci os object put) and C(oci os object get).
 """
@@ -17,6 +19,7 @@ modules of this collection, once with C(oci os object put) and C(oci os object g
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -92,6 +95,30 @@ ASYNC_JOB = """
           ansible.builtin.command: "{{ command }}"
       async: 600
       poll: 0
+"""
+
+LONG_OUTPUT = """
+- name: bench
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Run
+      ansible.builtin.shell: "{{ command }}"
+      async: 600
+      poll: 1
+"""
+LONG_OUTPUT_OF_ASYNC_JOB = """
+- name: bench
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Run
+      rstyczynski.ansible.async_job:
+        job_name: "{{ job }}"
+        task:
+          ansible.builtin.shell: "{{ command }}"
+      async: 600
+      poll: 1
 """
 
 SDK = """
@@ -193,6 +220,32 @@ def bench_async_job(controller: Controller, hosts: int, rounds: int) -> None:
         )
 
 
+def bench_output(controller: Controller, rounds: int) -> None:
+    """Print the rows of a job with long output: how long it takes to start it and to get its result, and the memory of the controller."""
+    for what, command in (
+        ("a line", "echo done"),
+        ("50 MB", "yes 'a line of sixty-three characters, and the end of it is just here.' | head -c 50M"),
+    ):
+        times: dict[str, list[float]] = {"native": [], "ours": []}
+        memory: dict[str, int] = {}
+        for turn in range(rounds + 1):
+            variables = ("-e", f"job=output{turn}{what[0]}", "-e", f'command="{command}"')
+            for which, text in (("native", LONG_OUTPUT), ("ours", LONG_OUTPUT_OF_ASYNC_JOB)):
+                process = controller.popen("playbook", "-i", controller.inventory, controller.write(f"{which}.yml", text), *variables)
+                begin = time.perf_counter()
+                output = process.stdout.read() if process.stdout else ""
+                _pid, status, used = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                assert process.returncode == 0, output
+                if turn:
+                    times[which].append(time.perf_counter() - begin)
+                    memory[which] = max(memory.get(which, 0), used.ru_maxrss // 1024)
+        line = row(
+            1, f"{what} of output, {memory['ours']} MB of memory (native: {memory['native']} MB)", times["ours"], times["native"], "-"
+        )
+        print(line, flush=True)
+
+
 def bench_oci(controller: Controller, hosts: int, rounds: int, oci_cli: Path) -> None:
     """Print the row for a number of hosts."""
     controller.write("record.json", '{"ansible_job_id": "j1"}')
@@ -240,6 +293,8 @@ def main() -> None:
         for hosts in options.hosts:
             controller.hosts(*(f"host{number}" for number in range(1, hosts + 1)))
             bench_async_job(controller, hosts, options.rounds)
+        controller.hosts("host1")
+        bench_output(controller, options.rounds)
         if options.oci_cli:
             print("\n| hosts | run | OCI CLI [s] | OCI store [s] | ratio (median, min to max) | target |")
             print("| --- | --- | --- | --- | --- | --- |", flush=True)

@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -31,6 +32,7 @@ RACES, RACERS = (20, 32) if TORTURE else (3, 16)
 KILLS = 200 if TORTURE else 20
 FREEZES = 50 if TORTURE else 5
 CUTS = 60 if TORTURE else 2
+SEQUENCES = 50 if TORTURE else 2
 
 # The life of a claim in tests that wait for its end, in seconds.
 LIFE = 2
@@ -121,7 +123,7 @@ class Trials:
         left = self.hosts.execute("h1", "sh", "-c", "cd /root/.ansible_async && find . -mindepth 1 -printf '%y %s %P\\n'").splitlines()
         directories = [line for line in left if line.startswith("d")]
         files = [line for line in left if line.startswith("f") and "/" not in line]
-        results = [line for line in left if "/" in line]
+        results = [line for line in left if re.search("/j[0-9]", line)]
         assert len(results) == len(directories) == self.counts["executed once"], left
         assert all(line.startswith("f 0 ") for line in files), left
         assert len(files) <= fences, left
@@ -251,6 +253,72 @@ def test_killed_controllers(trials: Trials) -> None:
         trials.once(job)
     trials.tidy(fences=KILLS)
     trials.told(f"{KILLS} killed controllers")
+
+
+SEQUENCE = """
+- name: test
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: First
+      rstyczynski.ansible.async_job:
+        job_name: first{{ trial }}
+        task:
+          ansible.builtin.shell: echo first >>"$LEDGER"; echo one
+      async: 600
+      poll: 1
+      register: first
+    - name: Second
+      rstyczynski.ansible.async_job:
+        job_name: second{{ trial }}
+        task:
+          ansible.builtin.shell: echo second {{ first.stdout }} >>"$LEDGER"; sleep 1; echo two
+      async: 600
+      poll: 1
+      register: second
+    - name: Third
+      rstyczynski.ansible.async_job:
+        job_name: third{{ trial }}
+        task:
+          ansible.builtin.shell: echo third {{ second.stdout }} >>"$LEDGER"
+      async: 600
+      poll: 1
+  environment:
+    LEDGER: /root/{{ inventory_hostname }}.{{ trial }}.ledger
+"""
+
+
+def test_killed_in_the_middle_of_a_sequence(trials: Trials) -> None:
+    """Three steps on five hosts, and the controller is killed at any moment. Run again until done: each step ran once on each host."""
+    lines = trials.hosts.inventory_lines("root")
+    names = [f"web{number}" for number in range(5)]
+    trials.controller.hosts(*(" ".join([name, *lines[number % len(lines)].split()[1:]]) for number, name in enumerate(names)))
+    playbook = trials.controller.write("sequence.yml", SEQUENCE)
+    arguments = ["playbook", "-i", trials.controller.inventory, playbook]
+    took = 10.0
+    for trial in range(SEQUENCES):
+        process = trials.controller.popen(*arguments, "-e", f"trial={trial}")
+        deadline = time.monotonic() + random.uniform(0, took)
+        while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.01)
+        trials.counts["killed" if process.poll() is None else "too late"] += 1
+        signal_all(process, signal.SIGKILL)
+        process.communicate(timeout=_SECONDS)
+        begin = time.monotonic()
+        for _turn in range(3):
+            code, output = trials.finish(trials.controller.popen(*arguments, "-e", f"trial={trial}"))
+            if code == 0:
+                break
+            trials.counts["runs that failed"] += 1
+        assert code == 0, output
+        took = max(took, time.monotonic() - begin)
+        script = 'for host; do cat "/root/$host.ledger" 2>/dev/null || true; done'
+        for number, name in enumerate(names):
+            where = lines[number % len(lines)].split()[0]
+            ran = trials.hosts.execute(where, "sh", "-c", script, "sh", f"{name}.{trial}").splitlines()
+            assert ran == ["first", "second one", "third two"], (trial, name, ran)
+            trials.counts["steps that ran once"] += len(ran)
+    trials.told(f"{SEQUENCES} killed sequences of three steps on five hosts")
 
 
 def test_frozen_controllers(trials: Trials) -> None:
