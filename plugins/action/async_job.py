@@ -10,8 +10,8 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import (
     _async_job,
+    _attempt_files,
     _claim,
-    _command,
     _exactly_once,
     _look,
     _policies,
@@ -201,7 +201,9 @@ class ActionModule(AttemptAction):
             self.become_user("")
             place = self.prepare(self._key, seconds)
             if self._inner.is_command:
-                place.update({f"{stream}_file": f"{place['attempt_dir']}/{stream}" for stream in (_command.STDOUT, _command.STDERR)})
+                place.update(
+                    {f"{stream}_file": f"{place['attempt_dir']}/{stream}" for stream in (_attempt_files.STDOUT, _attempt_files.STDERR)}
+                )
             self._claimed.add(place["attempt_dir"])
             return place
         if isinstance(step, _exactly_once.MakeDirectory):

@@ -21,13 +21,9 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._attempt_files import RESULT, STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
-
-# The names of the files in the directory of an attempt. None looks like a job id.
-STDOUT = "stdout"
-STDERR = "stderr"
-RESULT = "result"
 
 # The options of ansible.builtin.command and, less one, of ansible.builtin.shell.
 _SPEC: Spec = {
@@ -99,17 +95,6 @@ def run(options: dict[str, t.Any], directory: str, *, uses_shell: bool, shell: s
         result.update(failed=True, rc=error.errno, msg=str(error))
     _record(result, directory)
     return result
-
-
-def recorded(directory: str) -> tuple[dict[str, t.Any], float] | None:
-    """What is recorded of a command that has ended, and when that was written, in seconds since the epoch. None if nothing is."""
-    try:
-        with open(os.path.join(directory, RESULT), encoding="utf-8") as file:
-            result = json.load(file)
-            written = os.fstat(file.fileno()).st_mtime
-    except (OSError, ValueError):
-        return None
-    return (result, written) if isinstance(result, dict) and "rc" in result else None
 
 
 def _made(path: str) -> t.BinaryIO:

@@ -13,8 +13,8 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._info import record_of, saved_at
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._listing import record_of, saved_at
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._state import read
@@ -90,7 +90,7 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
 
 def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) -> str:
     """Copy one record, and return what came of it."""
-    record = record_of(origin, entry)
+    record, _version = record_of(origin, entry)
     if record.get("status") in _record.CLAIMED:
         return "starting"  # the controller that starts it would go on in the old place
     present, version = read(destination, JobKey(record["host"], record["playbook_name"], record["job_name"]))

@@ -23,7 +23,7 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _command, _processes
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _attempt_files, _processes
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._processes import Process, Table
 
 # A watcher without a runner ends, or writes that the time limit was exceeded, within this time, in seconds.
@@ -454,7 +454,7 @@ def _read(job: Job) -> _File:
     told = file.result is not None and ("cancelled" in file.result or not (_crashed(file.result) or _timed_out(file.result)))
     if job.exclusive and not told:
         # What has waited for the command knows better than the wrapper, which knows nothing, or that its module is dead.
-        recorded = _command.recorded(os.path.dirname(file.path))
+        recorded = _attempt_files.recorded(os.path.dirname(file.path))
         if recorded is not None:
             return file._replace(there=True, started=False, result=recorded[0], modified=recorded[1])
     return file

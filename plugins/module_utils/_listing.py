@@ -1,0 +1,147 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find the records of many jobs, and name what cannot be read.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+import re
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _key, _record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Entry, Store, Version
+
+# What to look for. Beside these, C(host) and C(playbook_name).
+FILTERS: Spec = {
+    "job_name_pattern": {"type": "str"},
+    "status": {"type": "list", "elements": "str", "choices": list(_record.STATUSES)},
+    "older_than": {"type": "str"},
+    "newer_than": {"type": "str"},
+}
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Found(t.NamedTuple):
+    """A record, and what to expect when it is changed."""
+
+    record: Record
+    path: str
+    version: Version
+
+
+class Listing(t.NamedTuple):
+    """What there is in a store."""
+
+    found: list[Found]
+    unreadable: list[dict[str, str]]
+    """For each record that cannot be read, C(state_file) and C(msg)."""
+
+    @property
+    def records(self) -> list[Record]:
+        """The records alone."""
+        return [found.record for found in self.found]
+
+    @property
+    def why(self) -> str:
+        """Why the first ones of those that cannot be read cannot."""
+        more = " The others are in 'unreadable'." if len(self.unreadable) > 3 else ""
+        return " ".join(line["msg"] for line in self.unreadable[:3]) + more
+
+
+def find(store: Store, params: dict[str, t.Any]) -> Listing:
+    """All records that fit.
+
+    :arg params: values of FILTERS, C(host) and C(playbook_name)
+    """
+    wanted = _filter(params)
+    found = []
+    unreadable = []
+    playbook = None if params["playbook_name"] is None else _key.encode(params["playbook_name"])
+    for entry in store.entries(_key.prefix(params["host"], params["playbook_name"])):
+        segments = entry.path.split("/")
+        if playbook is not None and len(segments) == 3 and segments[1] != playbook:
+            continue
+        try:
+            record, version = record_of(store, entry)
+        except AsyncJobError as error:
+            unreadable.append({"state_file": store.locate(entry.path), "msg": str(error)})
+        else:
+            if wanted(record):
+                found.append(Found(record, entry.path, version))
+    return Listing(found, unreadable)
+
+
+def record_of(store: Store, entry: Entry) -> tuple[Record, Version]:
+    """The record of a line in a listing, with the name of its playbook, and its version.
+
+    :raises AsyncJobError: if it cannot be used
+    """
+    where = store.locate(entry.path)
+    if entry.document is None:
+        raise entry.error or AsyncJobError(f"The record {where} cannot be read.")
+    record = _record.parse(entry.document.content, where=where)
+    # Older records don't hold the name of their playbook; their path does.
+    record.setdefault("playbook_name", _key.decode(entry.path.split("/")[1]) or "")
+    key = JobKey(record["host"], record["playbook_name"], record["job_name"])
+    if key.path != entry.path:
+        raise AsyncJobError(
+            f"The record {where} is not where it belongs: it is of {key}, which would be {store.locate(key.path)}."
+            " The file was moved or copied by hand. Nothing was changed. Put it back, or remove it."
+        )
+    return record, entry.document.version
+
+
+def age(text: str, option: str) -> datetime.timedelta:
+    """A length of time, as users write it.
+
+    :arg option: where it comes from, for the error
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", text)
+    if match is None:
+        raise AsyncJobError(f"{option} is {text!r}, which is not an age. Give a number and a unit: 30s, 15m, 12h, 7d or 2w.")
+    seconds = float(match.group(1)) * _SECONDS[match.group(2) or "s"]
+    return datetime.timedelta(seconds=min(seconds, 1e12))  # what is more than all of history makes no difference
+
+
+def saved_at(record: Record) -> datetime.datetime:
+    """When the record was last saved. One whose time nobody can read counts as infinitely old."""
+    return moment(record.get("save_time")) or datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+
+
+def moment(text: t.Any) -> datetime.datetime | None:
+    """A time of a record. None if it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        time = datetime.datetime.fromisoformat(re.sub("Z$", "+00:00", text))
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+
+
+def _filter(params: dict[str, t.Any]) -> t.Callable[[Record], bool]:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    older_than = None if params["older_than"] is None else age(params["older_than"], "older_than")
+    newer_than = None if params["newer_than"] is None else age(params["newer_than"], "newer_than")
+
+    def wanted(record: Record) -> bool:
+        if params["job_name_pattern"] is not None and not fnmatch.fnmatchcase(record["job_name"], params["job_name_pattern"]):
+            return False
+        if params["status"] and record.get("status", "running") not in params["status"]:
+            return False
+        if older_than is None and newer_than is None:
+            return True
+        how_old = now - saved_at(record)
+        return (older_than is None or how_old > older_than) and (newer_than is None or how_old < newer_than)
+
+    return wanted
