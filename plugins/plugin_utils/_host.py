@@ -147,8 +147,9 @@ class HostAction(StoreAction):
         :raises AnsibleConnectionFailure: if the host cannot be reached
         :raises AsyncJobError: if the module did not run
         """
-        if self._connection.become is None:
-            self._use_pipelining()  # one exchange with the host instead of five
+        if self._connection.become is None and self._connection.transport != "local":
+            # One exchange with the host instead of five. Without a network, these cost less than a Python that reads a program from a pipe.
+            self._use_pipelining()
         with time_limit(timeout):
             try:
                 done = self._run(module, args)

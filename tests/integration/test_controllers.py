@@ -292,7 +292,8 @@ def test_killed_in_the_middle_of_a_sequence(trials: Trials) -> None:
     """Three steps on five hosts, and the controller is killed at any moment. Run again until done: each step ran once on each host."""
     lines = trials.hosts.inventory_lines("root")
     names = [f"web{number}" for number in range(5)]
-    trials.controller.hosts(*(" ".join([name, *lines[number % len(lines)].split()[1:]]) for number, name in enumerate(names)))
+    where = [lines[number % len(lines)].split(None, 1) for number in range(len(names))]
+    trials.controller.hosts(*(f"{name} ansible_host={host} {rest}" for name, (host, rest) in zip(names, where, strict=True)))
     playbook = trials.controller.write("sequence.yml", SEQUENCE)
     arguments = ["playbook", "-i", trials.controller.inventory, playbook]
     took = 10.0
@@ -313,9 +314,8 @@ def test_killed_in_the_middle_of_a_sequence(trials: Trials) -> None:
         assert code == 0, output
         took = max(took, time.monotonic() - begin)
         script = 'for host; do cat "/root/$host.ledger" 2>/dev/null || true; done'
-        for number, name in enumerate(names):
-            where = lines[number % len(lines)].split()[0]
-            ran = trials.hosts.execute(where, "sh", "-c", script, "sh", f"{name}.{trial}").splitlines()
+        for name, (host, _rest) in zip(names, where, strict=True):
+            ran = trials.hosts.execute(host, "sh", "-c", script, "sh", f"{name}.{trial}").splitlines()
             assert ran == ["first", "second one", "third two"], (trial, name, ran)
             trials.counts["steps that ran once"] += len(ran)
     trials.told(f"{SEQUENCES} killed sequences of three steps on five hosts")
