@@ -75,13 +75,11 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
         if after == before or check_mode:
             return gate.answer(before, after)
         try:
-            gate.write(after, version)
+            return gate.answer(before, gate.write(after, version))
         except Conflict:
             if time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0, 0.1))
-        else:
-            return gate.answer(before, after)
 
 
 class _Gate:
@@ -104,8 +102,10 @@ class _Gate:
             return None, ABSENT
         return self._parse(document.content), document.version
 
-    def write(self, approval: Approval, expect: Version) -> None:
-        self.store.write(self._path, _record.dump({**approval, "write_id": _record.new_write_id()}), expect=expect)
+    def write(self, approval: Approval, expect: Version) -> Approval:
+        approval = {**approval, "write_id": _record.new_write_id()}
+        self.store.write(self._path, _record.dump(approval), expect=expect)
+        return approval
 
     def answer(self, before: Approval | None, after: Approval) -> dict[str, t.Any]:
         status = _status(after)

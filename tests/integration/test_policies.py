@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,13 @@ FAILS_ONCE = "echo run >>{ledger}; [ $(wc -l <{ledger}) -ge {count} ]"
 
 
 def test_backoff_of_a_task_that_waits(controller: Controller, ledger: Path) -> None:
-    """Three attempts, with one and two seconds in between."""
-    task = shell(FAILS_ONCE.format(ledger=ledger, count=3))
-    ran = play(controller, job(task, poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 1}))
+    """It tries again by itself, when the pause is over."""
+    task = shell(FAILS_ONCE.format(ledger=ledger, count=2))
+    ran = play(controller, job(task, poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 5}))
     [answer] = told(ran)
-    assert (answer["status"], answer["attempt"]) == ("succeeded", 3)
-    assert "attempt 2 starts in 00:00:01 (backoff), because attempt 1: failed" in ran.text
-    assert "attempt 3 starts in 00:00:02 (backoff), because attempt 2: failed" in ran.text
-    assert len(lines(ledger)) == 3
+    assert (answer["status"], answer["attempt"]) == ("succeeded", 2)
+    assert re.search(r"attempt 2 starts in 00:00:0[1-5] \(backoff\), because attempt 1: failed", ran.text)
+    assert len(lines(ledger)) == 2
 
 
 def test_backoff_of_a_task_that_does_not_wait(controller: Controller, ledger: Path) -> None:
