@@ -256,8 +256,8 @@ $unreadable
 <label>Host<select id="host" autocomplete="off"></select></label>
 <label>Playbook<select id="playbook" autocomplete="off"></select></label>
 <fieldset class="views"><legend>View</legend>
-<label><input type="radio" name="view" id="as_table" autocomplete="off" checked><span>Table</span></label>
-<label><input type="radio" name="view" id="as_time" autocomplete="off"><span>Time line</span></label>
+<div><label><input type="radio" name="view" id="as_table" autocomplete="off" checked><span>Table</span></label>
+<label><input type="radio" name="view" id="as_time" autocomplete="off"><span>Time line</span></label></div>
 </fieldset>
 </div>
 <div class="bar-of-counts"><p id="count" role="status"></p>
@@ -342,7 +342,8 @@ button { cursor: pointer; }
 .swatch { display: inline-grid; place-items: center; flex: none; width: 1.35em; height: 1.35em; border-radius: 4px;
   font: 700 .78em/1 system-ui, sans-serif; text-shadow: 0 0 2px rgb(0 0 0 / .6); print-color-adjust: exact;
   -webkit-print-color-adjust: exact; }
-.badge { display: inline-flex; align-items: center; gap: .45em; white-space: nowrap; max-width: 100%; }
+.badge { display: inline-flex; align-items: baseline; gap: .45em; white-space: nowrap; max-width: 100%; }
+.badge .swatch { position: relative; top: -.15em; }
 .badge bdi { overflow: hidden; text-overflow: ellipsis; }
 
 .share { display: flex; gap: 2px; height: 10px; margin-bottom: .75rem; border-radius: 5px; overflow: hidden; }
@@ -350,7 +351,7 @@ button { cursor: pointer; }
 .chips { display: flex; flex-wrap: wrap; gap: .5rem; }
 .chip { display: inline-flex; align-items: center; gap: .5rem; padding: .4rem .85rem .4rem .55rem; background: var(--panel);
   border: 1px solid var(--edge); border-radius: 8px; text-align: left; }
-.chip b { font-size: 1.05rem; }
+.chip b { flex: none; font-size: 1.05rem; }
 .chip bdi { color: var(--muted); }
 .chip:hover, #clear:hover, #more:hover { border-color: var(--accent); }
 .chip[aria-pressed="true"] { background: var(--tint); border-color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent); }
@@ -371,13 +372,13 @@ button { cursor: pointer; }
   background: var(--panel); border: 1px solid var(--edge); border-radius: 8px; color: var(--text); font-size: .9375rem; }
 ::placeholder { color: var(--muted); opacity: 1; }
 .views legend { padding: 0; margin-bottom: .2rem; }
-.views { white-space: nowrap; }
-.views label { position: relative; display: inline-block; }
+.views div { display: flex; white-space: nowrap; }
+.views label { position: relative; flex: 1; }
 .views input { position: absolute; inset: 0; margin: 0; width: 100%; height: 100%; opacity: 0; cursor: pointer; }
 .views span { display: grid; place-items: center; height: 2.5rem; padding: 0 1rem; background: var(--panel); color: var(--text);
   border: 1px solid var(--edge); font-size: .9375rem; }
 .views label:first-of-type span { border-radius: 8px 0 0 8px; }
-.views label:last-of-type span { border-radius: 0 8px 8px 0; border-left: 0; }
+.views label:last-of-type span { border-radius: 0 8px 8px 0; margin-left: -1px; }
 .views input:checked + span { background: var(--accent); border-color: var(--accent); color: var(--panel); font-weight: 600; }
 .views input:focus-visible + span { outline: 2px solid var(--accent); outline-offset: 2px; }
 .bar-of-counts { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; min-height: 2.25rem; margin-bottom: .35rem; }
@@ -385,10 +386,11 @@ button { cursor: pointer; }
 #clear, #more { padding: .25rem .75rem; background: var(--panel); border: 1px solid var(--edge); border-radius: 8px; font-size: .875rem; }
 
 table { width: 100%; border-collapse: separate; border-spacing: 0; }
+th { text-align: left; }
 #table_view > table { table-layout: fixed; background: var(--panel); border: 1px solid var(--line); border-radius: 10px;
   font-size: .875rem; }
 #head th { position: sticky; top: 0; z-index: 1; padding: 0; background: var(--panel); border-bottom: 1px solid var(--edge);
-  text-align: left; font-weight: 600; }
+  font-weight: 600; }
 #head th:first-child { border-top-left-radius: 10px; }
 #head th:last-child { border-top-right-radius: 10px; }
 #head button { width: 100%; padding: .6rem .65rem; background: none; border: 0; border-radius: 8px; font-weight: 600; text-align: inherit;
@@ -402,10 +404,14 @@ table { width: 100%; border-collapse: separate; border-spacing: 0; }
 #rows > .job { cursor: pointer; }
 #rows > .job:hover > td, #rows > .job.open > td { background: var(--tint); }
 #rows > .job.open > td { border-bottom-color: transparent; }
-.c0 { width: 11%; } .c1 { width: 12%; } .c2 { width: 16%; } .c3 { width: 8.2rem; } .c4 { width: 6rem; } .c5 { width: 10.6rem; }
-.c6 { width: 7.4rem; } .c7 { width: 5.4rem; } .c8 { width: 11%; }
-#rows .c4, #rows .c6, #rows .c7 { text-align: right; white-space: nowrap; }
-#head .c4, #head .c6, #head .c7 { text-align: right; }
+.c0, .c1 { width: 10%; } .c2 { width: 14%; } .c3 { width: 7.8rem; } .c4 { width: 6rem; } .c5 { width: 10.6rem; }
+.c6 { width: 7.2rem; } .c7 { width: 4.8rem; } .c8 { width: 9.5%; }
+.c4, .c6, .c7 { text-align: right; }
+@media (min-width: 100rem) { .c0, .c1 { width: 11.5%; } .c2 { width: 15%; } .c8 { width: 11%; } }
+@media screen and (max-width: 88rem) {
+  #rows > tr > td, #head button { padding-left: .4rem; padding-right: .4rem; }
+  .c3 { width: 7.2rem; } .c4 { width: 5.6rem; } .c5 { width: 9.8rem; } .c6 { width: 6.4rem; } .c7 { width: 4.3rem; }
+}
 .clamp { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
 .name { display: flex; gap: .45em; width: 100%; padding: 0; background: none; border: 0; text-align: left; font-weight: 600;
   color: var(--accent); border-radius: 3px; }
@@ -418,7 +424,7 @@ table { width: 100%; border-collapse: separate; border-spacing: 0; }
 .detail h3 { margin-bottom: .3rem; font-size: .8125rem; color: var(--muted); font-weight: 600; }
 .detail pre { max-height: 22rem; overflow: auto; padding: .65rem .8rem; background: var(--code); border: 1px solid var(--line);
   border-radius: 6px; white-space: pre-wrap; unicode-bidi: plaintext; }
-.detail dl { display: grid; grid-template-columns: fit-content(12rem) minmax(0, 1fr); gap: .15rem 1rem; }
+.detail dl { display: grid; grid-template-columns: fit-content(min(12rem, 40%)) minmax(0, 1fr); gap: .15rem 1rem; }
 .detail dt { color: var(--muted); }
 .detail dd { unicode-bidi: plaintext; white-space: pre-wrap; }
 .detail summary { cursor: pointer; color: var(--accent); width: fit-content; border-radius: 3px; }
@@ -435,11 +441,11 @@ table { width: 100%; border-collapse: separate; border-spacing: 0; }
   border-radius: 10px 10px 0 0; border-bottom: 1px solid var(--edge); }
 .caption { display: flex; gap: 1rem; align-items: center; justify-content: space-between; min-height: 3rem; font-size: .875rem; }
 .caption p { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
-.caption label { flex: none; display: flex; gap: .5rem; align-items: center; }
+.caption label { flex: none; white-space: nowrap; display: flex; gap: .5rem; align-items: center; }
 .caption select { margin: 0; height: 2.25rem; }
 .axis { padding-left: var(--label); }
-#axis { position: relative; height: 1.9rem; font-size: .75rem; color: var(--muted); overflow: hidden; }
-#axis span { position: absolute; bottom: .3rem; padding-left: 5px; white-space: nowrap; }
+#axis { position: relative; height: 2.4rem; line-height: 1.25; font-size: .75rem; color: var(--muted); overflow: hidden; }
+#axis span { position: absolute; bottom: .3rem; padding-left: 5px; white-space: pre; }
 .grid { position: absolute; inset: 0 1rem 0 calc(var(--label) + 1rem); overflow: hidden; pointer-events: none; }
 .grid i { position: absolute; top: 0; bottom: 0; border-left: 1px solid var(--line); }
 .lane-of { position: relative; display: grid; grid-template-columns: var(--label) minmax(0, 1fr); align-items: start;
@@ -448,15 +454,18 @@ table { width: 100%; border-collapse: separate; border-spacing: 0; }
 .lane-of .hint { grid-column: 2; font-size: .8125rem; color: var(--muted); }
 .lane-of .detail { grid-column: 1 / -1; margin-top: .5rem; padding: .9rem; background: var(--back); border-radius: 8px; }
 .lanes { position: relative; overflow: hidden; }
-.bar { position: absolute; height: 22px; min-width: 4px; padding: 0 0 0 5px; border: 0; border-radius: 4px; overflow: hidden;
-  box-shadow: inset -1px 0 var(--panel); text-align: left; font-size: .75rem; line-height: 22px; white-space: nowrap;
+.bar { position: absolute; height: 22px; min-width: 4px; padding: 0; border: 0; border-radius: 4px; overflow: hidden;
+  container-type: inline-size; box-shadow: inset -1px 0 var(--panel);
+  text-align: left; font-size: .75rem; line-height: 22px; white-space: nowrap;
   text-shadow: 0 0 2px rgb(0 0 0 / .7), 0 0 1px rgb(0 0 0 / .6); print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+.bar b { padding-left: 5px; }
+@container (max-width: 15px) { .bar > * { display: none; } }
 .bar.on { border-top-right-radius: 0; border-bottom-right-radius: 0; border-right: 3px dotted #fff; }
 .bar:hover, .bar[aria-expanded="true"] { filter: brightness(1.15); }
 .bar:focus-visible { outline-offset: -2px; outline-color: #fff; z-index: 1; box-shadow: inset 0 0 0 4px #000; }
 .more { margin-top: .75rem; text-align: center; }
 
-@media (max-width: 64rem) {
+@media screen and (max-width: 74rem) {
   :root { --label: 0px; }
   #table_view > table, #table_view > table > *, #rows > tr { display: block; background: none; border: 0; }
   #head { display: flex; flex-wrap: wrap; gap: .1rem .9rem; margin-bottom: .6rem; }
@@ -481,21 +490,25 @@ table { width: 100%; border-collapse: separate; border-spacing: 0; }
   .lane-of .hint { grid-column: 1; }
   .grid { inset: 0 1rem; }
 }
-@media (max-width: 40rem) {
-  .chips { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.4rem, 1fr)); }
-  .chip { width: 100%; height: 100%; }
+@media screen and (max-width: 40rem) {
+  .chips { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); }
+  .chip { width: 100%; height: 100%; flex-wrap: wrap; align-content: start; gap: .1rem .45rem; padding: .45rem .55rem; }
+  .chip b { font-size: 1rem; }
+  .chip bdi { flex: 1 1 100%; font-size: .8125rem; }
   .controls > label, .controls > .wide { flex: 1 1 8rem; max-width: none; }
   .controls > .wide, .views { flex: 1 1 100%; }
-  .views label { width: 50%; }
-  .caption { flex-direction: column-reverse; align-items: stretch; gap: .25rem; min-height: 5.5rem; justify-content: flex-end; }
+  .caption { flex-direction: column-reverse; align-items: stretch; gap: .25rem; min-height: 8.2rem; justify-content: flex-end; }
+  .caption p { -webkit-line-clamp: 4; }
   .caption label { justify-content: flex-end; }
   .caption select { width: auto; }
-  .detail dl { grid-template-columns: minmax(0, 1fr); }
-  .detail dd { margin-bottom: .35rem; }
 }
 @page { size: landscape; margin: 10mm; }
 @media print {
-  body { padding: 0; font-size: 10pt; --back: #fff; }
+  html { font-size: 12px; }
+  .name::before { display: none; }
+  body { padding: 0; font-size: 9pt; --back: #fff; }
+  #table_view > table, .detail { font-size: 8pt; }
+  #rows > tr > td { padding: .25rem .65rem; }
   .controls, #clear, .more, .caption label { display: none; }
   #head th, .above { position: static; }
   .detail pre { max-height: none; }
@@ -540,7 +553,9 @@ _SCRIPT = r"""
   const letter = (status) => known.get(status) || "?";
   const badge = (status) => element("span", {class: "badge"},
     element("i", {class: "swatch", "data-status": status, "aria-hidden": "true"}, letter(status)), element("bdi", {}, status));
-  const clamped = (value) => element("div", {class: "clamp", dir: "auto"}, value);
+  // Names break after their punctuation rather than anywhere.
+  const clamped = (value) => element("div", {class: "clamp", dir: "auto"},
+    ...value.match(/[^._@/-]*[._@/-]*/g).flatMap((part) => [part, element("wbr", {})]));
 
   const COLUMNS = [
     ["Host", clamped], ["Playbook", clamped], ["Job"], ["Status", badge], ["Attempt", String],
@@ -655,12 +670,13 @@ _SCRIPT = r"""
     const part = (title, content, wide) => node.append(element("div", wide ? {class: "all"} : {}, element("h3", {}, title), content));
     const list = (pairs) => element("dl", {}, ...pairs.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
     if (job[REASON] !== "") part("Reason", element("p", {dir: "auto"}, job[REASON]), true);
+    const heads = ["Attempt", "Status", "Started (UTC)", "Ended (UTC)", "Duration", "rc", "Who"];
+    if (attempts.slice(1).some((attempt) => attempt[6] !== "")) heads.push("Reason");
     const lines = attempts.map(([attempt, status, start, end, ...rest]) => {
       const took = typeof start === "number" && typeof end === "number" ? lasted(Math.max(end - start, 0)) : "";
-      return element("tr", {}, ...[String(attempt), badge(status), time(start), time(end), took, ...rest].map((cell) =>
-        element("td", {dir: "auto"}, cell)));
+      return element("tr", {}, ...[String(attempt), badge(status), time(start), time(end), took, ...rest].slice(0, heads.length)
+        .map((cell) => element("td", {dir: "auto"}, cell)));
     });
-    const heads = ["Attempt", "Status", "Started (UTC)", "Ended (UTC)", "Duration", "rc", "Who", "Reason"];
     part("Attempts", element("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "Attempts"}, element("table", {},
       element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", {scope: "col"}, head)))),
       element("tbody", {}, ...lines))), true);
@@ -746,14 +762,14 @@ _SCRIPT = r"""
     $("axis").replaceChildren();
     $("grid").replaceChildren();
     if (from === Infinity) return;
-    const most = Math.max($("axis").clientWidth / 110, 2);
+    const most = Math.max($("axis").clientWidth / 70, 2);
     const steps = [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000];
     const step = steps.find((step) => (to - from) / step <= most) || Math.ceil((to - from) / most);
     let day = "";
     for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) {
       const [date, clock] = time(tick).split(" ");
       const left = `${100 * (tick - from) / (to - from)}%`;
-      const text = step >= 86400 ? date : (date === day ? "" : date.slice(5) + " ") + clock.slice(0, step < 60 ? 8 : 5);
+      const text = step >= 86400 ? date : (date === day ? "" : date.slice(5) + "\n") + clock.slice(0, step < 60 ? 8 : 5);
       day = date;
       for (const [place, line] of [["axis", element("span", {}, text)], ["grid", element("i", {})]]) {
         line.style.left = left;

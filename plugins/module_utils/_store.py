@@ -51,6 +51,10 @@ class Store(abc.ABC):
         """The place of a document, or of the store, as the user would look it up. Always absolute."""
 
     @abc.abstractmethod
+    def must_exist(self) -> None:
+        """Refuse a store that is not there, as far as it would not say so by itself."""
+
+    @abc.abstractmethod
     def read(self, path: str) -> Document | None:
         """The document, or None where it is proven that there is none."""
 

@@ -65,6 +65,13 @@ class FilesystemStore(Store):
     def locate(self, path: str = "") -> str:
         return os.path.join(self._root, path) if path else self._root
 
+    def must_exist(self) -> None:
+        if not os.path.isdir(self._root):
+            raise AsyncJobError(
+                f"There is no store: {self._root} is not a directory. Say where the records are, with async_job_state_dir, or run this in"
+                " the directory of the playbook that has started the jobs."
+            )
+
     def read(self, path: str) -> Document | None:
         self._check_private(path)
         return self._read(path)

@@ -28,11 +28,16 @@ MATRIX = {
 # To run these on the newest release is enough: the first ones hardly touch ansible-core; the others take minutes, and what they test
 # is the same on every release. That it works there is shown by the tests of verification and of async_job, on managed hosts too.
 ON_THE_NEWEST = (
+    "test_approval.py",
     "test_copy.py",
     "test_hosts.py",
+    "test_live_output.py",
     "test_object_storage_server.py",
     "test_oci_credentials.py",
     "test_oci_roles.py",
+    "test_policies.py",
+    "test_report.py",
+    "test_report_html.py",
     "test_store_oci.py",
     "test_worst_day.py",
     "test_cancel.py",
@@ -41,7 +46,7 @@ ON_THE_NEWEST = (
     "test_waiting.py",
 )
 # More than there are cores: many tests mostly wait.
-WORKERS = "3"
+WORKERS = "4"
 
 
 def main() -> int:
@@ -64,7 +69,19 @@ def main() -> int:
             (environment / "complete").touch()
         path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
         ignored = [f"--ignore=tests/integration/{name}" for name in (ON_THE_NEWEST if release != newest else ())]
-        command = [python, "-m", "pytest", "-n", WORKERS, "--dist", "worksteal", *ignored, *(sys.argv[1:] or ["tests/integration"])]
+        command = [
+            python,
+            "-m",
+            "pytest",
+            "-n",
+            WORKERS,
+            "--dist",
+            "worksteal",
+            "--durations",
+            "15",
+            *ignored,
+            *(sys.argv[1:] or ["tests/integration"]),
+        ]
         done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False)
         verdicts[release] = f"{'passed' if done.returncode == 0 else 'FAILED'} on Python {version}"
     print()

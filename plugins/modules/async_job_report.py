@@ -1,0 +1,136 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: async_job_report
+short_description: Write a report of all jobs, for people or for Prometheus
+version_added: 0.2.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - Reads the records of a store and writes one file on the controller. The managed hosts are not contacted. What the report says is what
+    was last recorded.
+  - If records cannot be read, the report is written from all others, and names them; then the task fails.
+seealso:
+  - module: rstyczynski.ansible.async_job_info
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+    details: The report tells the time, so it is never the same.
+options:
+  dest:
+    description:
+      - The file to write, whole or not at all. A relative path is relative to the directory of the playbook; for the playbooks of this
+        collection, run by name, to the current directory.
+    type: path
+    required: true
+  format:
+    description:
+      - V(html) is a page that needs nothing else, and that only you can read, for it holds what jobs have printed. It has a table that
+        can be sorted and filtered, a time line, and for each job its attempts, metadata, and output.
+      - V(prometheus) is for the textfile collector of C(node_exporter), and everybody can read it. Jobs by status, the age of the oldest
+        running one, and for each job the number of its attempt and how long that took.
+    type: str
+    choices: [html, prometheus]
+    default: html
+  host:
+    description:
+      - Only jobs of this host.
+    type: str
+  playbook_name:
+    description:
+      - Only jobs of this playbook.
+    type: str
+  job_name_pattern:
+    description:
+      - Only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
+    type: str
+  status:
+    description:
+      - Only jobs in one of these states. A record that has none counts as V(running).
+    type: list
+    elements: str
+    choices: [starting, prepared, running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
+  older_than:
+    description:
+      - Only records that were last saved longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+    type: str
+  newer_than:
+    description:
+      - Only records that were last saved less long ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Write a page about the jobs of the last week
+  rstyczynski.ansible.async_job_report:
+    dest: /tmp/jobs.html
+    newer_than: 7d
+  run_once: true
+
+- name: Write metrics for Prometheus
+  rstyczynski.ansible.async_job_report:
+    dest: /var/lib/node_exporter/async_jobs.prom
+    format: prometheus
+  run_once: true
+
+# On the command line, for the store in the current directory:
+#   ansible-playbook rstyczynski.ansible.report -e dest=jobs.html
+"""
+
+RETURN = r"""
+dest:
+  description: The file that was written.
+  returned: success, and when records cannot be read
+  type: str
+  sample: /tmp/jobs.html
+store:
+  description: The place of the store.
+  returned: success, and when records cannot be read
+  type: str
+  sample: /srv/playbooks/.ansible_async_state
+jobs:
+  description: How many jobs the report is about.
+  returned: success, and when records cannot be read
+  type: int
+  sample: 42
+unreadable:
+  description: The records that cannot be read, each with C(state_file) and C(msg).
+  returned: success, and when records cannot be read
+  type: list
+  elements: dict
+  sample: []
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _report
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+
+
+def main() -> None:
+    """Work without the action plugin."""
+    module = AnsibleModule(argument_spec=_report.ARGUMENT_SPEC, supports_check_mode=True)
+    module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
+    module.params["dest"] = os.path.abspath(module.params["dest"])
+    try:
+        result = _report.run(module.params, check_mode=module.check_mode)
+    except AsyncJobError as error:
+        module.fail_json(msg=str(error))
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
