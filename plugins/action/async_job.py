@@ -59,7 +59,9 @@ class ActionModule(AttemptAction):
         self._store = open_store(params, self.notify)
         self._inner = InnerTask(self, self._task.args["task"], self._limit)
         self._fingerprint = "" if self._task.no_log else params["fingerprint"] or self._inner.fingerprint
-        self._about: Record = {"timeout": self._limit, **({"fingerprint": self._fingerprint} if self._fingerprint else {})}
+        self._about: Record = {"timeout": self._limit, "tail_size": params["tail_size"]}
+        if self._fingerprint:
+            self._about["fingerprint"] = self._fingerprint
         if params["metadata"] is not None:
             self._about["metadata"] = _record.storable(params["metadata"], name="metadata")
         before, version = _state.read(self._store, self._key)
@@ -95,12 +97,12 @@ class ActionModule(AttemptAction):
                 if ours and not self._poll:  # seen a moment ago
                     return self._answer(record, {**UNSEEN, "status": "running", "reason": f"{asked.job.label} has been started"})
                 look = self._look_at(asked)
-                record = asked.record or record
-                if look["status"] in _record.ENDED and not self._p["keep_output"]:
-                    warnings += self._remove_output(record)
+                record, version = asked.record or record, asked.version
+            if look["status"] in _record.ENDED and not self._p["keep_output"]:
+                record = self._remove_output(record, version, warnings)
             decision = self._decide({**record, "status": look["status"]})
             if decision.refusal:
-                raise AsyncJobError(f"The {self._key}: {decision.refusal}")
+                return self._refused(record, look, decision)
             if decision.wait and self._poll:
                 self.notify(f"{self._key}: {_next_attempt(record, decision)}.")
                 time.sleep(decision.wait)
@@ -115,19 +117,25 @@ class ActionModule(AttemptAction):
     def _look_at(self, asked: Asked) -> Look:
         # Output in files may be long.
         output = "tail" if asked.job.stdout_file else "full"
-        params = {**self._p, "output": output, "store_output": True, "store_result": True}
+        params = {**self._p, "output": output, "store_output": True}
         if self._poll:
             params.update(wait_timeout=self._limit + _MORE_THAN_LIMIT, wait_interval=self._poll)
             return self.wait(params, self._store, [asked])[0]
         return self.look_and_note(params, self._store, [asked], output)[0]
 
-    def _remove_output(self, record: Record) -> list[str]:
-        """Remove the directory of an attempt that has ended. Returns warnings."""
+    def _remove_output(self, record: Record, version: Version, warnings: list[str]) -> Record:
+        """Remove the directory of an attempt that has ended, once. Returns the record, which says so then."""
+        if record.get("output_removed") or not record.get("attempt_dir"):
+            return record
         try:
+            self._check_place(record)
             problem = self.remove(record, self._p["look_timeout"])
-        except AnsibleConnectionFailure as error:
-            problem = f"{record.get('attempt_dir')} is still on {self.host}. {error}"
-        return [problem] if problem else []
+        except (AnsibleConnectionFailure, AsyncJobError) as error:
+            problem = f"{record['attempt_dir']} is still there: {error}"
+        if problem:
+            warnings.append(problem)
+            return record
+        return _state.note(self._store, self._key, record, version, {"output_removed": True})[0]
 
     def _check_place(self, record: Record) -> None:
         """Make sure that this task has gone to the host where the attempt lives."""
@@ -267,7 +275,8 @@ class ActionModule(AttemptAction):
             **UNSEEN,
             "status": record["status"],
             "reason": record.get("reason") or f"{label}: {record['status']}",
-            "result": {name: value for name, value in result.items() if name not in ("stdout", "stderr")},
+            "result": {name: value for name, value in result.items() if name not in ("stdout", "stderr", "progress")},
+            "progress": result.get("progress"),
             "results_file": record.get("results_file", ""),
             "end": record.get("end", ""),
             "elapsed": _look.duration(result),
@@ -290,6 +299,9 @@ class ActionModule(AttemptAction):
             answer.update(failed=True, msg=f"{look['reason']}. It has not ended within its time limit of {self._limit} seconds.")
         return answer
 
+    def _refused(self, record: Record, look: Look, decision: _policies.Decision) -> dict[str, t.Any]:
+        return {**self._answer(record, look), "failed": True, "changed": False, "msg": f"The {self._key}: {decision.refusal}"}
+
     def _what_next(self, status: str, attempt: int) -> str:
         if status not in self._p["restart_on"]:
             return f"It is not started anew unless restart_on has '{status}', or its record is removed."
@@ -300,10 +312,17 @@ class ActionModule(AttemptAction):
     def _predict(self, record: Record | None, version: Version) -> dict[str, t.Any]:
         """What would be done, by what the record says. The host is not contacted."""
         where = self._store.locate(self._key.path)
-        common = {"job_name": self._key.job_name, "state_file": where, "record": record or {}, "warnings": self._store.warnings}
+        common: dict[str, t.Any] = {
+            "job_name": self._key.job_name,
+            "state_file": where,
+            "record": record or {},
+            "warnings": self._store.warnings,
+            # Later tasks use it.
+            **{"stdout": "", "stderr": "", "stdout_lines": [], "stderr_lines": []},
+        }
         decision = _policies.Decision(start=True) if record is None else self._decide(record)
-        if decision.refusal:
-            raise AsyncJobError(f"The {self._key}: {decision.refusal}")
+        if record is not None and decision.refusal:
+            return self._refused(record, self._stored(record), decision)
         if decision.start:
             after = {name: value for name, value in self._claim(record).items() if name != "claim"}
             why = decision.why and f", because {decision.why}"

@@ -28,6 +28,7 @@ class ActionModule(HostAction):
             )
         by = {"who": _state.whoami(), "time": _record.now(), "reason": params["reason"] or ""}
         text = f"{asked.job.label} was cancelled by {by['who']}" + (f": {params['reason']}" if params["reason"] else "")
+        asked.keep(0)
         self.become_user(self.user_for(asked))
         done = self.on_host(
             "rstyczynski.ansible.async_job_cancel",
@@ -44,7 +45,7 @@ class ActionModule(HostAction):
             if look["status"] == "unknown" or (look["status"] == "lost" and asked.key is None):
                 raise AsyncJobError(f"{look['reason']}. Nothing was stopped.")
         if store is not None and asked.key is not None and asked.record is not None and not self._task.check_mode:
-            learned = asked.learned(look, secret=asked.job.secret or self._task.no_log, store_output=False)
+            learned = asked.learned(look, secret=asked.job.secret or self._task.no_log)
             if changed:
                 learned["cancelled"] = by
             asked.record, asked.version = _state.note(store, asked.key, asked.record, asked.version, learned)

@@ -64,10 +64,14 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     :arg params: values of ARGUMENT_SPEC; playbook_name is given
     :arg check_mode: only say what would be changed
     """
-    gate = _Gate(open_store(params, notify), params["playbook_name"], params["name"])
-    who = params["by"] or _state.whoami()
+    names = ["state_dir"] if params["backend"] == "filesystem" else ["oci_bucket", "oci_namespace", "oci_prefix"]
+    settings = {f"async_job_{name}": params[name] for name in ("backend", *names) if params[name]}
+    gate = _Gate(open_store(params, notify), params["playbook_name"], params["name"], settings)
+    who = _state.whoami() if params["by"] is None else params["by"].strip()
+    if not _user(who) or not who.isprintable():
+        raise AsyncJobError(f"by is {params['by']!r}, which names nobody. Nothing was changed.")
     if params["mode"] == "wait":
-        return _wait(gate, params, notify)
+        return _wait(gate, params, notify, check_mode=check_mode)
     deadline = time.monotonic() + _CONTENTION_SECONDS
     while True:
         before, version = gate.read()
@@ -85,8 +89,10 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
 class _Gate:
     """One approval in its store."""
 
-    def __init__(self, store: Store, playbook_name: str, name: str) -> None:
+    def __init__(self, store: Store, playbook_name: str, name: str, settings: dict[str, str]) -> None:
+        """:arg settings: what whoever decides has to say of the store"""
         self.store = store
+        self._settings = settings
         self.playbook_name = playbook_name
         self.name = name
         self._path = f"{DIRECTORY}/{_key.encode(playbook_name)}/{_key.encode(name, suffix=_key.SUFFIX)}"
@@ -111,8 +117,11 @@ class _Gate:
         status = _status(after)
         text = f"The {self}: {_said(after)}."
         if status == "requested":
-            which = json.dumps({"playbook": self.playbook_name, "approval": self.name}, ensure_ascii=False)
-            text += f" To approve: ansible-playbook rstyczynski.ansible.approve -e {shlex.quote(which)}"
+            which = {"playbook": self.playbook_name, "approval": self.name, **self._settings}
+            words = shlex.quote(json.dumps(which, ensure_ascii=False))
+            text += f" To approve: ansible-playbook rstyczynski.ansible.approve -e {words} -e by=<your name>"
+        elif status == "rejected":
+            text += " To ask anew: mode 'request' with 'renew: true'."
         return {
             "changed": before != after,
             "status": status,
@@ -159,6 +168,10 @@ class _Gate:
             raise corrupt(f"the time when it expires, {approval['expires']!r}, is none")
         if (approval["playbook_name"], approval["approval_name"]) != (self.playbook_name, self.name):
             raise corrupt(f"it is of the approval {approval['approval_name']!r} of playbook {approval['playbook_name']!r}")
+        last = approval["history"][-1] if approval["history"] else None
+        decider = approval["requested_by"] if approval["status"] == "requested" else approval["decided_by"]
+        if not isinstance(last, dict) or (last.get("event"), last.get("by")) != (approval["status"], decider):
+            raise corrupt("its status is not what its history ends with")
         found: Approval = approval
         return found
 
@@ -168,7 +181,8 @@ def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], w
     subject = params["subject"]
     if before is not None and before["subject"] == subject:
         status = _status(before)
-        if status in ("requested", "approved") or (status == "rejected" and not params["renew"]):
+        asked_already = status == "requested" and before["allow_self"] == params["allow_self"]
+        if asked_already or status == "approved" or (status == "rejected" and not params["renew"]):
             return before
     now = _record.now()
     expires = ""
@@ -229,12 +243,14 @@ def _decided(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who
     }
 
 
-def _wait(gate: _Gate, params: dict[str, t.Any], notify: Notify) -> dict[str, t.Any]:
+def _wait(gate: _Gate, params: dict[str, t.Any], notify: Notify, *, check_mode: bool) -> dict[str, t.Any]:
     """Wait for a decision, for as long as the user wants to. That there is none yet is no failure."""
     deadline = time.monotonic() + params["wait_timeout"]
     told = False
     while True:
         approval, _version = gate.read()
+        if approval is None and check_mode:  # a task before this one would have asked
+            return {"changed": False, "status": "requested", "approved": False, "msg": f"The {gate}: it would be asked for."}
         if approval is None:
             raise AsyncJobError(
                 f"Nobody has asked for the {gate}: {gate.where} does not exist. Ask for it with 'mode: request' in a task before this one."
@@ -247,11 +263,11 @@ def _wait(gate: _Gate, params: dict[str, t.Any], notify: Notify) -> dict[str, t.
         if answer["status"] != "requested":
             return {**answer, "failed": True}
         left = deadline - time.monotonic()
-        if left <= 0:
-            return answer
         if not told:
             told = True
-            notify(f"{answer['msg']} Waiting for at most {left:.0f} seconds.")
+            notify(answer["msg"] + (f" Waiting for at most {left:.0f} seconds." if left > 0 else ""))
+        if left <= 0:
+            return answer
         time.sleep(min(params["wait_interval"], left))
 
 
@@ -286,7 +302,7 @@ def _history(before: Approval | None) -> list[t.Any]:
 
 def _user(who: str) -> str:
     """The user, wherever he is logged in."""
-    return who.partition("@")[0]
+    return who.partition("@")[0].strip().casefold()
 
 
 def _moment(text: str) -> float | None:

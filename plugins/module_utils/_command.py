@@ -87,10 +87,9 @@ def run(options: dict[str, t.Any], directory: str, *, uses_shell: bool, shell: s
                 stdout.write(f"skipped, since {skipped}".encode("utf-8", "surrogateescape"))
                 result.update(rc=0, msg=f"Did not run command since {skipped}")
             else:
-                result["changed"] = True
                 _execute(given, words, stdout, stderr, result, uses_shell=uses_shell, shell=shell)
     except (AsyncJobError, ValueError) as error:  # a quotation without its end is a ValueError
-        result.update(failed=True, rc=256, msg=str(error))
+        result.update(failed=True, msg=str(error))
     except OSError as error:
         result.update(failed=True, rc=error.errno, msg=str(error))
     _record(result, directory)
@@ -146,7 +145,7 @@ def _execute(
     ) as process:
         process.communicate(data.encode("utf-8", "surrogateescape") or None)
     end = datetime.datetime.now()
-    result.update(rc=process.returncode, start=str(start), end=str(end), delta=str(end - start))
+    result.update(changed=True, rc=process.returncode, start=str(start), end=str(end), delta=str(end - start))
     if process.returncode != 0:
         result.update(failed=True, msg="non-zero return code")
 

@@ -60,6 +60,8 @@ class Job(t.NamedTuple):
     """Whether its directory is its own. Then what was told that directory, is its own too."""
     secret: bool = False
     """Whether its arguments must not be shown."""
+    keep: int = 0
+    """How much of the end of its output its record is to keep, in bytes."""
 
 
 class Look(t.NamedTuple):
@@ -494,6 +496,7 @@ def _look_at(job: Job, host: _Host, *, last: bool) -> Look | None:
     own: list[Process] = []
     unclear: list[Process] = []
     module: Process | None = None
+    crashed = file.result is not None and _crashed(file.result)
     if runner is not None:
         shown.insert(0, (runner, "runner"))
         shown += [
@@ -510,10 +513,14 @@ def _look_at(job: Job, host: _Host, *, last: bool) -> Look | None:
 
     if file.result is not None:
         status, reason = _outcome(job, file.result)
+        if job.exclusive and crashed:
+            # All else is about Ansible's own module, not about the job.
+            file = file._replace(result={"failed": True, "msg": reason})
         end = utc(file.modified)
         elapsed = duration(file.result)
-        if (own or unclear) and _crashed(file.result):
+        if (own or unclear) and crashed:
             # What the wrapper says is true of the module. Its command goes on.
+            reason = reason.replace(_code_unknown(job), "")
             status, reason, end, elapsed = "orphaned", f"{reason}, so no result will come{_going_on(own, unclear)}", "", None
             file = file._replace(result=None)
         elif own:

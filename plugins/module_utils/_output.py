@@ -49,7 +49,8 @@ def progress(job: Job) -> dict[str, t.Any] | None:
     """How far a job has come, by the last line C(PROGRESS 41/60 text) that it has written to a file. None if there is no such line."""
     if not job.stdout_file:
         return None
-    found = _PROGRESS.findall(_stream(job.stdout_file, None, "tail", _RECENT, 0).text)
+    lines = _PROGRESS.findall(_stream(job.stdout_file, None, "tail", _RECENT, 0).text)
+    found = [line for line in lines if int(line[1])]
     if not found:
         return None
     current, total, text = found[-1]

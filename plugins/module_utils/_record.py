@@ -47,6 +47,8 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "attempt": int,
     "attempts": list,
     "first_attempt": int,
+    "tail_size": int,
+    "output_removed": bool,
     "attempt_dir": str,
     "remote_user": str,
     "become_user": str,
@@ -90,6 +92,8 @@ ATTEMPT_FIELDS = (
     "stderr_file",
     "stdout_offset",
     "stderr_offset",
+    "tail_size",
+    "output_removed",
 )
 
 # How many past attempts a record remembers.

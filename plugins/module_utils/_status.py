@@ -8,11 +8,13 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _look, _output
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._output import Output
 
 ARGUMENT_SPEC: Spec = {
     "jid": {"type": "str"},
@@ -49,11 +51,7 @@ def look(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> list[dict[str
     """
     looks = []
     for job, seen in zip(jobs, _look.look(jobs)):
-        stdout = _output.stdout(job, seen.result, output, tail_size)
-        stderr = _output.stderr(job, seen.result, output, tail_size)
-        if job.exclusive and job.stdout_file and (seen.result or {"strip_empty_ends": False}).get("strip_empty_ends", True):
-            # As Ansible's own modules do with the output of a command that has ended
-            stdout, stderr = (stream._replace(text=stream.text.rstrip("\r\n")) for stream in (stdout, stderr))
+        stdout, stderr = _outputs(job, seen.result, output, tail_size)
         result = {name: value for name, value in (seen.result or {}).items() if name not in _NOT_RETURNED}
         looks.append(
             _look.readable(
@@ -67,11 +65,28 @@ def look(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> list[dict[str
                     "stdout_offset": stdout.offset,
                     "stderr_offset": stderr.offset,
                     "progress": _output.progress(job),
+                    "kept": kept(job, seen.result),
                     "warnings": [output.problem for output in (stdout, stderr) if output.problem],
                 }
             )
         )
     return looks
+
+
+def kept(job: Job, result: dict[str, t.Any] | None) -> dict[str, str] | None:
+    """What the record of a job is to keep of its output. None if that is nothing, or the output is gone."""
+    if not job.keep or (job.stdout_file and not os.path.exists(job.stdout_file)):
+        return None
+    stdout, stderr = _outputs(job, result, "tail", job.keep)
+    return {"stdout": stdout.text, "stderr": stderr.text}
+
+
+def _outputs(job: Job, result: dict[str, t.Any] | None, which: str, tail_size: int) -> list[Output]:
+    streams = [stream(job, result, which, tail_size) for stream in (_output.stdout, _output.stderr)]
+    if job.exclusive and job.stdout_file and result is not None and result.get("strip_empty_ends", True):
+        # As Ansible's own modules do with the output of a command that has ended
+        streams = [stream._replace(text=stream.text.rstrip("\r\n")) for stream in streams]
+    return streams
 
 
 def returned(job_id: str, look: dict[str, t.Any]) -> dict[str, t.Any]:

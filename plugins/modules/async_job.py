@@ -29,6 +29,8 @@ notes:
   - Each attempt has a directory of its own below the results directory of Ansible, which only its user can read. The output of
     M(ansible.builtin.command) and M(ansible.builtin.shell) goes straight to the files C(stdout) and C(stderr) there, and how the
     command has ended to C(result), whatever becomes of Ansible's own processes. All of their options mean what they mean elsewhere.
+  - A job ends with its command. What that leaves behind in the background goes on, and does not keep the result back, as it does with a
+    plain background task. RV(reason) tells of it.
   - A command can tell how far it has come with a line C(PROGRESS 41/60 some text) on its standard output. Whoever waits for it, and
     M(rstyczynski.ansible.async_job_status), shows the last one; without such a line, the last line that there is.
 seealso:
@@ -57,6 +59,10 @@ attributes:
     platforms: posix
     details: Jobs on Windows cannot be started this way.
 options:
+  _action:
+    description:
+      - What the action plugin hands to the module on the host. It is not for playbooks, where it is refused.
+    type: dict
   job_name:
     description:
       - The name of the job, unique within its playbook and host.

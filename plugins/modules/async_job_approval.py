@@ -45,8 +45,9 @@ options:
   mode:
     description:
       - What to do.
-      - V(request) asks for the approval, unless it was asked for already. If it was given for the same O(subject), it stands; if it was
-        given for another one, it does not, and is asked for anew. A request that has expired is renewed.
+      - V(request) asks for the approval, unless it was asked for already, with the same O(allow_self). If it was given for the same
+        O(subject), it stands; if it was given for another one, it does not, and is asked for anew. A request that has expired is
+        renewed.
       - V(wait) waits for O(wait_timeout) seconds, and then returns RV(status=requested), which is no failure. It fails if the approval
         was rejected, or the request has expired.
       - V(approve) and V(reject) decide. What was decided cannot be decided otherwise.

@@ -158,7 +158,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _cancel, _look
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _cancel, _look, _status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR
@@ -187,7 +187,8 @@ def main() -> None:
         )
     except AsyncJobError as error:
         module.fail_json(msg=_look.readable(str(error)))
-    look = _look.readable({**cancelled.look._asdict(), "result": _without_output(cancelled.look.result)})
+    result = cancelled.look.result
+    look = _look.readable({**cancelled.look._asdict(), "result": _without_output(result), "kept": _status.kept(job, result)})
     module.exit_json(changed=bool(cancelled.stopped), look=look, stopped=_look.readable(cancelled.stopped))
 
 

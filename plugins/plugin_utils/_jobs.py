@@ -22,6 +22,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import 
 Look = dict[str, t.Any]
 """What :func:`_status.look` returns for one job."""
 
+# How much of the output of an attempt its record keeps, in bytes, if it does not say.
+_TAIL = 4096
 # The message of a result goes into the record; a module may put whole logs there.
 _MESSAGE_LENGTH = 1000
 
@@ -58,12 +60,13 @@ class Asked:
         """Note in which boot and in which process the job was seen, for the next look of this task."""
         self.job = self.job._replace(boot_id=look["boot_id"] or self.job.boot_id, runner=look["runner"] or self.job.runner)
 
-    def settled(self, look: Look, *, contacted: str) -> Look:
+    def settled(self, look: Look, *, contacted: str, new: bool = False) -> Look:
         """What is true of the job, after the look and the record.
 
         A look knows only what is on the host now; the record remembers what was found out before a results file was removed.
 
         :arg contacted: the host that was looked at
+        :arg new: whether only new output is wanted, and so none that was shown before
         """
         record = self.record
         if record is None or self.key is None:
@@ -76,8 +79,8 @@ class Asked:
         if known in _record.ENDED and known != "lost":
             reason = record.get("reason", f"{self.job.label}: {known}")
             result = record.get("result", {})
-            output = {stream: look[stream] or str(result.get(stream, "")) for stream in ("stdout", "stderr")}
-            return {**look, "status": known, "reason": reason, "result": result, **output}
+            output = {} if new else {stream: look[stream] or str(result.get(stream, "")) for stream in ("stdout", "stderr")}
+            return {**look, "status": known, "reason": reason, "result": result, "kept": None, **output}
         place = record.get("delegated_host", self.key.host)
         if look["status"] == "lost" and contacted != place:
             reason = (
@@ -87,12 +90,21 @@ class Asked:
             return {**look, "status": "unknown", "reason": reason}
         return look
 
-    def learned(self, look: Look, *, secret: bool, store_output: int, store_result: bool = False) -> Record:
+    def keep(self, size: int) -> None:
+        """Say how much of its output the record is to keep, in bytes. What C(async_job) has started has said so at its start."""
+        if self.is_attempt:
+            size = (self.record or {}).get("tail_size", _TAIL)
+        self.job = self.job._replace(keep=size)
+
+    @property
+    def is_attempt(self) -> bool:
+        """Whether it was started by C(async_job), which answers from the record alone when the job has ended."""
+        return bool((self.record or {}).get("attempt_dir"))
+
+    def learned(self, look: Look, *, secret: bool) -> Record:
         """The fields of the record that the look has made out. None stands for a field to remove.
 
         :arg secret: whether nothing that the job said may be stored
-        :arg store_output: how much of the end of its output to store, in characters
-        :arg store_result: whether to store what else its module has returned, if that is not too long
         """
         record = self.record or {}
         status = look["status"]
@@ -108,12 +120,14 @@ class Asked:
         fields["end"] = look["end"] or record.get("end") or _record.now()
         result = look["result"] or {}
         kept = {name: result[name] for name in ("rc", "start", "end") if name in result}
-        if not secret and store_result:
+        if not secret and self.is_attempt:
             kept.update(_whole(result))
         if not secret and "msg" in result:
             kept["msg"] = str(result["msg"])[:_MESSAGE_LENGTH]
-        if not secret and store_output:
-            kept.update({stream: look[stream][-store_output:] for stream in ("stdout", "stderr")})
+        if not secret and look["kept"]:
+            kept.update(look["kept"])
+            if look["progress"]:
+                kept["progress"] = look["progress"]
         for name in ("stdout", "stderr", "msg"):  # what an earlier look was asked to store
             if not secret and name in record.get("result", {}):
                 kept.setdefault(name, record["result"][name])
@@ -154,6 +168,7 @@ UNSEEN: Look = {
     "stdout_offset": 0,
     "stderr_offset": 0,
     "progress": None,
+    "kept": None,
     "warnings": [],
 }
 

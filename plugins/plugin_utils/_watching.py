@@ -33,18 +33,15 @@ class WatchingAction(HostAction):
 
     def look_and_note(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str) -> list[Look]:
         """Look at all jobs once, and write what was learned to their records."""
+        for job in asked:
+            job.keep(params["tail_size"] if params["store_output"] else 0)
         looks = self.look(asked, output=output, tail_size=params["tail_size"], timeout=params["look_timeout"])
         for number, job in enumerate(asked):
             job.remember(looks[number])
-            looks[number] = job.settled(looks[number], contacted=self.host)
+            looks[number] = job.settled(looks[number], contacted=self.host, new=output == "new")
             if store is not None and job.key is not None and job.record is not None and not self._task.check_mode:
                 secret = job.job.secret or self._task.no_log
-                learned = job.learned(
-                    looks[number],
-                    secret=secret,
-                    store_output=params["tail_size"] if params["store_output"] else 0,
-                    store_result=params.get("store_result", False),
-                )
+                learned = job.learned(looks[number], secret=secret)
                 if output == "new":
                     learned.update({name: looks[number][name] for name in ("stdout_offset", "stderr_offset")})
                 job.record, job.version = _state.note(store, job.key, job.record, job.version, learned)
@@ -91,8 +88,7 @@ def _progress(job: Asked, look: Look, host: str, *, secret: bool) -> str:
     progress = look["progress"]
     if progress and not secret:
         line += f", {progress['current']} of {progress['total']}"
-        if progress["total"]:
-            line += f" ({100 * progress['current'] // progress['total']} %)"
+        line += f" ({100 * progress['current'] // progress['total']} %)"
         if progress["text"]:
             line += f': "{_harmless(progress["text"])[:100]}"'
     elif size:

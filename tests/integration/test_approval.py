@@ -43,7 +43,7 @@ def test_asked_and_given(controller: Controller) -> None:
         gate("request", by="ci@runner1", reason="it is time"),
         gate("request", by="ci@runner1"),
         gate("wait"),
-        gate("approve", by="ci@elsewhere"),
+        gate("approve", by=" CI @elsewhere"),
         gate("approve", by="alice", reason="tests are green"),
         gate("approve", by="bob"),
         gate("wait", subject="Release 7 goes live"),
@@ -124,8 +124,25 @@ def test_another_subject(controller: Controller) -> None:
 
 
 def test_allowed_to_approve_oneself(controller: Controller) -> None:
-    _asked, given = ask(controller, gate("request", allow_self=True), gate("approve"))
+    """That can be said later, too."""
+    _asked, refused, again, given = ask(controller, gate("request"), gate("approve"), gate("request", allow_self=True), gate("approve"))
+    assert refused["failed"]
+    assert again["changed"]
     assert given["approved"]
+
+
+def test_nobody(controller: Controller) -> None:
+    ask(controller, gate("request", by="ci"))
+    for answer in ask(controller, *(gate("approve", by=name) for name in ("", " ", "@host", "a\tb"))):
+        assert answer["failed"]
+        assert "names nobody" in answer["msg"]
+
+
+def test_check_mode_of_a_playbook(controller: Controller) -> None:
+    """Nobody has been asked yet, and that is no error."""
+    _asked, waiting = ask(controller, gate("request", by="ci"), gate("wait"), options=["--check"])
+    assert (waiting["approved"], waiting["failed"]) == (False, False)
+    assert not controller.state_dir.exists()
 
 
 def test_never_asked_for(controller: Controller) -> None:
@@ -156,8 +173,8 @@ def test_waiting(controller: Controller) -> None:
 def test_the_command_that_is_proposed(controller: Controller) -> None:
     """What the waiting task says can be pasted."""
     [asked] = ask(controller, gate("request", by="ci", name='it\'s a "gate"', playbook_name="Übung: eins"))
-    command = asked["msg"].partition("To approve: ansible-playbook ")[2]
-    ran = controller.run("playbook", *shlex.split(command), "-e", "by=alice", cwd=controller.project)
+    command = asked["msg"].partition("To approve: ansible-playbook ")[2].replace("<your name>", "alice")
+    ran = controller.run("playbook", *shlex.split(command), cwd=controller.home)
     assert "approved by alice" in ran.ok().text
 
 
@@ -176,6 +193,7 @@ def test_the_command_that_is_proposed(controller: Controller) -> None:
         {"expires": "soon"},
         {"approval_name": "another"},
         {"history": None},
+        {"status": "approved", "decided_by": "alice"},
         {"schema_version": 99},
     ],
     ids=str,

@@ -91,14 +91,15 @@ def test_wrong_options_start_nothing(controller: Controller, task: Yaml, message
     ("task", "code", "message"),
     [
         ({"ansible.builtin.command": "/nowhere/at/all"}, 2, "No such file"),
-        ({"ansible.builtin.command": {"cmd": "true", "chdir": "/nowhere"}}, 256, "change directory"),
-        ({"ansible.builtin.command": "echo 'half"}, 256, "quotation"),
+        ({"ansible.builtin.command": {"cmd": "true", "chdir": "/nowhere"}}, None, "change directory"),
+        ({"ansible.builtin.command": "echo 'half"}, None, "quotation"),
         ({"ansible.builtin.command": "/usr"}, 13, "Permission denied"),
     ],
 )
 def test_commands_that_cannot_be_run(controller: Controller, task: Yaml, code: int, message: str) -> None:
     [answer] = ask(controller, job(task, poll=1))
     assert (answer["status"], answer["failed"], answer["rc"]) == ("failed", True, code)
+    assert "return code 256" not in answer["reason"]
     assert message in answer["msg"]
 
 
@@ -156,11 +157,39 @@ def test_fifty_megabytes(controller: Controller) -> None:
 def test_removed_output(controller: Controller) -> None:
     """With keep_output false, nothing is left on the host. The record tells what it knows."""
     [answer] = ask(controller, job(shell("echo kept"), poll=1, options={"keep_output": False}))
-    assert (answer["status"], answer["stdout"], answer.get("warnings")) == ("succeeded", "kept", None)
+    assert (answer["status"], answer["stdout"], answer.get("warnings") or []) == ("succeeded", "kept", [])
     assert not directory(controller).exists()
-    looked, stored = ask(controller, status(), job(shell("echo kept")))
+    looked, new, stored = ask(controller, status(), status(output="new"), job(shell("echo kept")))
+    assert new["stdout"] == ""
     assert (looked["status"], looked["stdout"], looked["rc"]) == ("succeeded", "kept", 0)
     assert stored["stdout"] == "kept"
+
+
+def test_whoever_sees_the_end(controller: Controller) -> None:
+    """The record holds the output, whichever task has noted the end; and what is to be removed is removed all the same."""
+    until_go = {"ansible.builtin.shell": {"cmd": "echo 'PROGRESS 2/2'; seq 1 5000; until [ -e go ]; do sleep 0.1; done; echo end"}}
+    until_go["ansible.builtin.shell"]["chdir"] = str(controller.project)
+    task = job(until_go, options={"tail_size": 9000, "keep_output": False})
+    ask(controller, task)
+    (controller.project / "go").touch()
+    seen, stored, again = ask(controller, status(wait_timeout=30, wait_interval=1, tail_size=3), task, task)
+    assert seen["stdout"] == "nd"
+    for answer in stored, again:
+        assert answer["stdout"].endswith("\n5000\nend")
+        assert 8900 < len(answer["stdout"]) < 9000
+        assert answer["cmd"] == until_go["ansible.builtin.shell"]["cmd"]
+    assert not directory(controller).exists()
+    assert controller.record("job")["output_removed"]
+
+
+def test_cancelled_by_another_task(controller: Controller) -> None:
+    task = job(shell("echo 'PROGRESS 1/2 half'; sleep 1000"), options={"keep_output": False})
+    ask(controller, task)
+    until(lambda: (directory(controller) / "stdout").exists() and "half" in (directory(controller) / "stdout").read_text())
+    _cancelled, stored = ask(controller, {CANCEL: {"job_name": "job", "grace_period": 1}}, task)
+    assert (stored["status"], stored["stdout"]) == ("cancelled", "PROGRESS 1/2 half")
+    assert stored["progress"] == {"current": 1, "total": 2, "text": "half"}
+    assert not directory(controller).exists()
 
 
 def test_tail_size(controller: Controller) -> None:

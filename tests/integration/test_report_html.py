@@ -95,11 +95,11 @@ class Browser:
 
     def _receive(self, what: str) -> dict[str, t.Any]:
         while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._output], [], [], PATIENCE)
+            ready, _writable, _broken = select.select([self._output], [], [], PATIENCE)
             read = os.read(self._output, 1 << 20) if ready else b""
             assert read, f"Chromium has not answered to {what}."
             self._buffer += read
-        first, _, self._buffer = self._buffer.partition(b"\0")
+        first, _end, self._buffer = self._buffer.partition(b"\0")
         message: dict[str, t.Any] = json.loads(first)
         return message
 
@@ -196,7 +196,7 @@ class Tab:
 
     def tab_to(self, selector: str) -> None:
         """Press Tab until an element has the focus."""
-        for _ in range(60):
+        for _turn in range(60):
             self.key("Tab")
             if self.js(f"document.activeElement.matches({json.dumps(selector)})"):
                 return
@@ -698,7 +698,7 @@ def test_ten_thousand(show: Show, record_property: Callable[[str, object], None]
     def measure(action: str, times: int = 1) -> float:
         """How long it takes until the browser has laid out what it has to show. At best: others use the machine too."""
         script = f"(() => {{ const began = performance.now(); {action}; document.body.offsetHeight; return performance.now() - began; }})()"
-        return min(float(tab.js(script)) for _ in range(times))
+        return min(float(tab.js(script)) for _turn in range(times))
 
     def filter_by(text: str) -> str:
         return f"document.getElementById('text').value = '{text}'; document.getElementById('text').dispatchEvent(new Event('input'))"
