@@ -513,11 +513,11 @@ def _look_at(job: Job, host: _Host, *, last: bool) -> Look | None:
 
     if file.result is not None:
         status, reason = _outcome(job, file.result)
+        end = utc(file.modified)
+        elapsed = duration(file.result)
         if job.exclusive and crashed:
             # All else is about Ansible's own module, not about the job.
             file = file._replace(result={"failed": True, "msg": reason})
-        end = utc(file.modified)
-        elapsed = duration(file.result)
         if (own or unclear) and crashed:
             # What the wrapper says is true of the module. Its command goes on.
             reason = reason.replace(_code_unknown(job), "")

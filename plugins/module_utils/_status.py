@@ -73,12 +73,13 @@ def look(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> list[dict[str
     return looks
 
 
-def kept(job: Job, result: dict[str, t.Any] | None) -> dict[str, str] | None:
+def kept(job: Job, result: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
     """What the record of a job is to keep of its output. None if that is nothing, or the output is gone."""
     if not job.keep or (job.stdout_file and not os.path.exists(job.stdout_file)):
         return None
     stdout, stderr = _outputs(job, result, "tail", job.keep)
-    return {"stdout": stdout.text, "stderr": stderr.text}
+    progress = _output.progress(job)
+    return {"stdout": stdout.text, "stderr": stderr.text, **({"progress": progress} if progress else {})}
 
 
 def _outputs(job: Job, result: dict[str, t.Any] | None, which: str, tail_size: int) -> list[Output]:

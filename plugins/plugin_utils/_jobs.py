@@ -126,8 +126,6 @@ class Asked:
             kept["msg"] = str(result["msg"])[:_MESSAGE_LENGTH]
         if not secret and look["kept"]:
             kept.update(look["kept"])
-            if look["progress"]:
-                kept["progress"] = look["progress"]
         for name in ("stdout", "stderr", "msg"):  # what an earlier look was asked to store
             if not secret and name in record.get("result", {}):
                 kept.setdefault(name, record["result"][name])
