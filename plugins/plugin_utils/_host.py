@@ -137,6 +137,7 @@ class HostAction(StoreAction):
             "results_file": self._connection._shell.join_path(directory, job.job_id),
             "stdout": done.get("stdout", ""),
             "stderr": done.get("stderr", ""),
+            "kept": {stream: done.get(stream, "")[-job.keep :] for stream in ("stdout", "stderr")} if job.keep else None,
         }
 
     def on_host(self, module: str, args: dict[str, t.Any], *, timeout: float) -> dict[str, t.Any]:
