@@ -24,6 +24,12 @@ def status(name: str = "job", **options: t.Any) -> Yaml:
     return {STATUS: {"job_name": name, **options}}
 
 
+def printed(controller: Controller, text: str) -> bool:
+    """Whether the job has printed this by now."""
+    file = directory(controller) / "stdout"
+    return file.exists() and text in file.read_text("utf-8", "replace")
+
+
 def playbook(controller: Controller, *tasks: Yaml) -> Path:
     return controller.write("live.yml", json.dumps([{"name": "test", "hosts": "all", "gather_facts": False, "tasks": tasks}]))
 
@@ -111,7 +117,7 @@ def test_output_of_a_running_job(controller: Controller) -> None:
     command = "echo one; echo 'PROGRESS 1/3 first'; until [ -e go ]; do sleep 0.1; done; echo 'PROGRESS 3/3'; echo two; printf three"
     task = {"ansible.builtin.shell": {"cmd": command, "chdir": str(controller.project)}}
     ask(controller, job(task))
-    until(lambda: "first" in (directory(controller) / "stdout").read_text())
+    until(lambda: printed(controller, "first"))
     tail, new = ask(controller, status(), status(output="new"))
     assert (tail["status"], tail["stdout"]) == ("running", "one\nPROGRESS 1/3 first\n")
     assert tail["progress"] == {"current": 1, "total": 3, "text": "first"}
@@ -185,7 +191,7 @@ def test_whoever_sees_the_end(controller: Controller) -> None:
 def test_cancelled_by_another_task(controller: Controller) -> None:
     task = job(shell("echo 'PROGRESS 1/2 half'; sleep 1000"), options={"keep_output": False})
     ask(controller, task)
-    until(lambda: (directory(controller) / "stdout").exists() and "half" in (directory(controller) / "stdout").read_text())
+    until(lambda: printed(controller, "half"))
     _cancelled, stored = ask(controller, {CANCEL: {"job_name": "job", "grace_period": 1}}, task)
     assert (stored["status"], stored["stdout"]) == ("cancelled", "PROGRESS 1/2 half")
     assert stored["progress"] == {"current": 1, "total": 2, "text": "half"}
@@ -202,7 +208,7 @@ def test_no_log(controller: Controller) -> None:
     """Nothing of what it prints leaves the host, and there only its user can read it."""
     secret = {"no_log": True}
     ran = play(controller, job(shell("echo hunter2; echo 'PROGRESS 1/2 hunter2'; until [ -e /nowhere ]; do sleep 1; done"), **secret))
-    until(lambda: "PROGRESS" in (directory(controller) / "stdout").read_text())
+    until(lambda: printed(controller, "PROGRESS"))
     looked = controller.playbook(playbook(controller, status(), {CANCEL: {"job_name": "job", "grace_period": 1}}), "-vvv")
     assert "hunter2" not in ran.output + looked.output + json.dumps(controller.record("job"))
     assert {file.stat().st_mode & 0o777 for file in directory(controller).iterdir() if file.name in ("stdout", "stderr", "result")} == {
@@ -242,7 +248,7 @@ def test_killed(controller: Controller, killed: list[str], meanwhile: str, at_la
     command = "echo begun; sh -c 'until [ -e go ]; do sleep 0.1; done'; echo done"
     task = {"ansible.builtin.shell": {"cmd": command, "chdir": str(controller.project)}}
     ask(controller, job(task))
-    until(lambda: (directory(controller) / "stdout").exists() and "begun" in (directory(controller) / "stdout").read_text())
+    until(lambda: printed(controller, "begun"))
     pids = processes(controller)
     for role in killed:
         os.kill(pids[role], signal.SIGKILL)
@@ -273,7 +279,7 @@ def test_cancelled(controller: Controller) -> None:
     """A command that cleans up is seen to the end."""
     command = "trap 'echo cleaned; exit 5' TERM; echo begun; while :; do sleep 0.1; done"
     ask(controller, job(shell(command)))
-    until(lambda: (directory(controller) / "stdout").exists() and "begun" in (directory(controller) / "stdout").read_text())
+    until(lambda: printed(controller, "begun"))
     cancelled, seen, stored = ask(controller, {CANCEL: {"job_name": "job"}}, status(), job(shell(command)))
     assert cancelled["changed"]
     assert (seen["status"], seen["stdout"]) == ("cancelled", "begun\ncleaned")
