@@ -32,7 +32,7 @@ RACES, RACERS = (20, 32) if TORTURE else (3, 16)
 KILLS = 200 if TORTURE else 20
 FREEZES = 50 if TORTURE else 5
 CUTS = 60 if TORTURE else 2
-SEQUENCES = 50 if TORTURE else 2
+SEQUENCES = 50 if TORTURE else 1
 
 # The life of a claim in tests that wait for its end, in seconds.
 LIFE = 2
