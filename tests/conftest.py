@@ -37,6 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(faults, "faults")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those that take minutes come first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: not item.path.name.startswith(("test_controllers", "test_fault_table")))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove what was installed for this run."""
     for directory in _installed:
