@@ -232,7 +232,7 @@ class ActionModule(AttemptAction):
         record = _claim.claimed(before, self._key, self._about, no_log=bool(self._task.no_log))
         if before is None or before.get("status") not in _record.CLAIMED:
             record["first_attempt"] = _policies.first_attempt(before, self._fingerprint)
-        if record.get("no_log"):
+        if record.get("no_log") or not self._fingerprint:  # an attempt that was given up may have left one
             record.pop("fingerprint", None)
         return record
 

@@ -306,7 +306,7 @@ results_file:
   description: The results file of the job on the host.
   returned: success
   type: str
-  sample: /root/.ansible_async/0123456789abcdef0123456789abcdef/j314159265358.2718
+  sample: /home/deploy/.ansible_async/0123456789abcdef0123456789abcdef/j314159265358.2718
 job_name:
   description: The name of the job.
   returned: success

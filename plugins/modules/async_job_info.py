@@ -92,7 +92,7 @@ async_dir:
     - Empty if there is no such record.
   returned: with O(job_name)
   type: str
-  sample: /root/.ansible_async
+  sample: /home/deploy/.ansible_async
 found:
   description: Whether there is such a record.
   returned: success
@@ -103,7 +103,7 @@ record:
   type: dict
   sample:
     ansible_job_id: j314159265358.2718
-    async_dir: /root/.ansible_async
+    async_dir: /home/deploy/.ansible_async
     attempt: 1
     host: db01
     job_name: backup

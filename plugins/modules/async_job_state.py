@@ -120,13 +120,13 @@ record:
   type: dict
   sample:
     ansible_job_id: j314159265358.2718
-    async_dir: /root/.ansible_async
+    async_dir: /home/deploy/.ansible_async
     attempt: 1
     host: db01
     job_name: backup
     metadata: {ticket: OPS-1234}
     playbook_name: Nightly backup
-    results_file: /root/.ansible_async/j314159265358.2718
+    results_file: /home/deploy/.ansible_async/j314159265358.2718
     save_time: "2026-01-31T22:00:04Z"
     schema_version: 1
     start: "2026-01-31T22:00:04Z"

@@ -266,12 +266,12 @@ results_file:
   description: The results file of the job on the host.
   returned: always, for one job
   type: str
-  sample: /root/.ansible_async/j314159265358.2718
+  sample: /home/deploy/.ansible_async/j314159265358.2718
 erased:
   description: The results file that was removed.
   returned: with O(mode=cleanup)
   type: str
-  sample: /root/.ansible_async/j314159265358.2718
+  sample: /home/deploy/.ansible_async/j314159265358.2718
 job_name:
   description: The name of the job.
   returned: if O(job_name) or O(job_names) is given

@@ -99,7 +99,7 @@ run() {
   ! rig_pid >/dev/null || die "there are hosts in $directory already"
   remove
   mkdir -p "$directory/run"
-  ln -s "$(mktemp --directory /tmp/testhosts.XXXXXX)" "$directory/masters" # a path with room for the names of sockets
+  ln -s "$(mktemp --directory --tmpdir=/tmp)" "$directory/masters" # a path with room for the names of sockets
   ssh-keygen -q -t ed25519 -N '' -C testhosts -f "$directory/key"
   ssh-keygen -q -t ed25519 -N '' -C testhosts -f "$directory/host_key"
   exec 8</proc/self/ns/net # for the end of the cable that is outside

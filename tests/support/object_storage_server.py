@@ -61,7 +61,7 @@ import threading
 import time
 import urllib.parse
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from email.message import Message
 from pathlib import Path
 from types import TracebackType
@@ -713,16 +713,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+    serve: Callable[[], None]
+    """Answers one request. Each kind of handler has its own."""
 
     def __getattr__(self, name: str) -> Any:
         # The base class looks for a do_<METHOD> of each method; here one place answers them all.
         if name.startswith("do_"):
             return self.serve
         raise AttributeError(name)
-
-    def serve(self) -> None:
-        """Answer one request."""
-        raise NotImplementedError
 
     def handle_expect_100(self) -> bool:
         """Let the client send its body now: the stream is buffered, and the client waits."""

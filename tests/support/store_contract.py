@@ -115,12 +115,11 @@ def _claim_in_process(reopen: Reopen, barrier: t.Any, results: t.Any, rounds: in
 
 
 class StoreContract:
-    """What every store must do. The subclass supplies the fixtures C(store) and C(reopen)."""
+    """What every store must do.
 
-    @pytest.fixture
-    def reopen(self) -> Reopen:
-        """How to get one more, independent instance of the same store, also from another process: it can be pickled."""
-        raise NotImplementedError
+    The subclass supplies the fixture C(reopen): how to get one more, independent instance of the same store, also from another
+    process, so that it can be pickled.
+    """
 
     @pytest.fixture
     def store(self, reopen: Reopen) -> Store:
