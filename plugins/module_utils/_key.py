@@ -61,6 +61,8 @@ def encode(name: str, *, suffix: str = "") -> str:
     """
     if not name:
         return _EMPTY + suffix
+    if name[0] != "." and len(name) * 4 + len(suffix) <= _SEGMENT_BYTES and not _UNSAFE.search(name):
+        return name + suffix  # as nearly all names are; no character takes more than four bytes
     pieces = [_escape(char) if _UNSAFE.match(char) else char for char in name]
     if pieces[0] == ".":
         pieces[0] = _escape(".")

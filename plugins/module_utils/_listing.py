@@ -59,24 +59,23 @@ class Listing(t.NamedTuple):
 
 
 def find(store: Store, params: dict[str, t.Any]) -> Listing:
-    """All records that fit.
+    """All records that fit, in the order of their paths.
 
-    :arg params: values of FILTERS, C(host) and C(playbook_name)
+    :arg params: values of FILTERS, C(host) and C(playbook_name); where a module takes them, of C(hosts) and C(except_hosts), which are
+        lists, and of C(job_name)
     """
-    wanted = _filter(params)
+    by_path, by_content = _path_filter(params), _filter(params)
     found = []
     unreadable = []
-    playbook = None if params["playbook_name"] is None else _key.encode(params["playbook_name"])
-    for entry in store.entries(_key.prefix(params["host"], params["playbook_name"])):
-        segments = entry.path.split("/")
-        if playbook is not None and len(segments) == 3 and segments[1] != playbook:
-            continue
+    for entry in store.entries(_key.prefix(params["host"], params["playbook_name"]), by_path):
         try:
+            if entry.document is None and not by_path(entry.path):
+                continue  # a directory that cannot be read, of another playbook
             record, version = record_of(store, entry)
         except AsyncJobError as error:
             unreadable.append({"state_file": store.locate(entry.path), "msg": str(error)})
         else:
-            if wanted(record):
+            if by_content(record):
                 found.append(Found(record, entry.path, version))
     return Listing(found, unreadable)
 
@@ -127,6 +126,42 @@ def moment(text: t.Any) -> datetime.datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+
+
+def run_time(record: Record, now: datetime.datetime) -> float:
+    """How long the current attempt took, or has taken so far, in seconds."""
+    begin, end = started_at(record), moment(record.get("end")) if record.get("status") in _record.ENDED else now
+    return max((end - begin).total_seconds(), 0.0) if begin and end else 0.0
+
+
+def started_at(record: Record) -> datetime.datetime | None:
+    """When the current attempt was started. Older records tell only when they were saved."""
+    return moment(record.get("start")) or moment(record.get("save_time"))
+
+
+def _path_filter(params: dict[str, t.Any]) -> t.Callable[[str], bool]:
+    """What the path of a record tells of it, and need not be read for."""
+    playbook = None if params["playbook_name"] is None else _key.encode(params["playbook_name"])
+    pattern = params["job_name_pattern"]
+    job = None if params.get("job_name") is None else _key.encode(params["job_name"], suffix=_key.SUFFIX)
+    hosts = None if params.get("hosts") is None else {_key.encode(host) for host in params["hosts"]}
+    except_hosts = {_key.encode(host) for host in params.get("except_hosts") or ()}
+
+    def wanted(path: str) -> bool:
+        # What cannot be listed is the directory of a host or a playbook: empty segments stand for what it holds.
+        host_of, playbook_of, job_of = [*path.split("/"), "", ""][:3]
+        if host_of and ((hosts is not None and host_of not in hosts) or host_of in except_hosts):
+            return False
+        if playbook_of and playbook is not None and playbook_of != playbook:
+            return False
+        if not job_of:
+            return True
+        if job is not None and job_of != job:
+            return False
+        name = None if pattern is None else _key.decode(job_of, suffix=_key.SUFFIX)
+        return name is None or fnmatch.fnmatchcase(name, pattern)
+
+    return wanted
 
 
 def _filter(params: dict[str, t.Any]) -> t.Callable[[Record], bool]:

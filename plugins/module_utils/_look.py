@@ -215,7 +215,7 @@ class _Host:
             closest = all(self._distance(process, launcher) < self._distance(process, other) for other in rivals)
             return "unclear" if closest or all(oldest - start > _TOGETHER for start in rivals.values()) else "another's"
         if not marked:
-            near = self._distance(process, launcher) < _NEAR and -_TICKS < oldest - begun < _TOGETHER
+            near = self._distance(process, launcher) < _NEAR and -_TICKS < oldest - begun < _STARTING
             return "unclear" if near else "another's"
         last = max([begun, *rivals.values()])
         if begun > oldest + _TICKS or begun < last - _TOGETHER:
@@ -272,6 +272,8 @@ _PIDS = _pids()
 _TICKS = 0.05
 # Within how many seconds two jobs are started so closely together that the numbers of their processes may be mixed.
 _TOGETHER = 1.0
+# How long a module may take to start its command on a host under load, such as one that runs out of memory, in seconds.
+_STARTING = 30.0
 # How many processes may be started between the launcher and its session.
 _NEAR = 100
 

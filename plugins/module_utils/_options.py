@@ -59,6 +59,7 @@ STORE_OPTIONS: Spec = {
     "oci_connect_timeout": _option("ASYNC_JOB_OCI_CONNECT_TIMEOUT", type="float", default=5.0),
     "oci_read_timeout": _option("ASYNC_JOB_OCI_READ_TIMEOUT", type="float", default=15.0),
     "oci_retry_timeout": _option("ASYNC_JOB_OCI_RETRY_TIMEOUT", type="float", default=30.0),
+    "oci_cache_dir": _option("ASYNC_JOB_OCI_CACHE_DIR", type="path", default="~/.ansible/async_job_cache"),
 }
 
 # Where ansible-core keeps results files unless told otherwise: the default of the option async_dir of its shell plugins.

@@ -18,7 +18,6 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _listing, _record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Notify, nobody, open_store
 
 ARGUMENT_SPEC: Spec = {
@@ -78,11 +77,11 @@ def metrics(listing: _listing.Listing, now: datetime.datetime) -> str:
     counts = collections.Counter(record.get("status", "running") for record in listing.records)
     values["async_jobs"] = [f'{{status="{status}"}} {counts[status]}' for status in _record.STATUSES]
     values["async_jobs_unreadable"] = [f" {len(listing.unreadable)}"]
-    ages = [_seconds(record, now) for record in listing.records if record.get("status", "running") == "running"]
+    ages = [_listing.run_time(record, now) for record in listing.records if record.get("status", "running") == "running"]
     values["async_job_oldest_running_seconds"] = [f" {max(ages, default=0.0):.0f}"]
     for record in listing.records:
         labels = ",".join(f'{name}="{_escaped(record[field])}"' for name, field in _LABELS)
-        values["async_job_duration_seconds"].append(f"{{{labels}}} {_seconds(record, now):.0f}")
+        values["async_job_duration_seconds"].append(f"{{{labels}}} {_listing.run_time(record, now):.0f}")
         values["async_job_attempts"].append(f"{{{labels}}} {record.get('attempt', 1)}")
     lines = []
     for name, about in _METRICS:
@@ -91,13 +90,6 @@ def metrics(listing: _listing.Listing, now: datetime.datetime) -> str:
 
 
 _LABELS = (("host", "host"), ("playbook", "playbook_name"), ("job", "job_name"))
-
-
-def _seconds(record: Record, now: datetime.datetime) -> float:
-    """How long the attempt took, or has taken so far."""
-    start = _listing.moment(record.get("start")) or _listing.moment(record.get("save_time"))
-    end = _listing.moment(record.get("end")) if record.get("status") in _record.ENDED else now
-    return max((end - start).total_seconds(), 0.0) if start and end else 0.0
 
 
 def _escaped(text: str) -> str:

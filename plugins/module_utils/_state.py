@@ -37,7 +37,20 @@ ARGUMENT_SPEC: Spec = {
 }
 
 # What the history keeps of a past attempt, beside its number and its return code.
-_PAST_FIELDS = ("ansible_job_id", "status", "reason", "start", "end", "who", "cancelled")
+_PAST_FIELDS = (
+    "ansible_job_id",
+    "status",
+    "reason",
+    "start",
+    "end",
+    "who",
+    "cancelled",
+    "async_dir",
+    "attempt_dir",
+    "remote_user",
+    "become_user",
+    "delegated_host",
+)
 
 # For how long to try again when others keep saving the same record. Even hundreds of writers are through in seconds.
 _CONTENTION_SECONDS = 60.0

@@ -75,12 +75,13 @@ class Store(abc.ABC):
         """
 
     @abc.abstractmethod
-    def entries(self, prefix: str = "") -> t.Iterator[Entry]:
+    def entries(self, prefix: str = "", wanted: t.Callable[[str], bool] = lambda path: True) -> t.Iterator[Entry]:
         """All documents whose path begins with the prefix, a host's and a playbook's together. Those below a dot are no records.
 
         A document that vanishes meanwhile is left out; one that cannot be read is an entry with an error.
 
         :arg prefix: empty, or whole segments, with a C(/) at its end
+        :arg wanted: whether to read the document with this path; others are left out
         """
 
 

@@ -137,7 +137,7 @@ class FilesystemStore(Store):
         _sync_change(file)
         return True
 
-    def entries(self, prefix: str = "") -> t.Iterator[Entry]:
+    def entries(self, prefix: str = "", wanted: t.Callable[[str], bool] = lambda path: True) -> t.Iterator[Entry]:
         directory = self.locate(prefix)
         try:
             with os.scandir(directory) as scan:
@@ -157,8 +157,8 @@ class FilesystemStore(Store):
             if name.startswith("."):
                 continue
             if not in_playbook and is_directory:
-                yield from self.entries(f"{prefix}{name}/")
-            elif in_playbook and name.endswith(SUFFIX):
+                yield from self.entries(f"{prefix}{name}/", wanted)
+            elif in_playbook and name.endswith(SUFFIX) and wanted(prefix + name):
                 try:
                     document = self._read(prefix + name)
                 except AsyncJobError as error:

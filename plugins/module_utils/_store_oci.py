@@ -9,14 +9,17 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import hashlib
 import math
 import random
 import re
+import threading
 import time
 import typing as t
 from urllib.parse import urlsplit
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._document_cache import DocumentCache
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import SUFFIX
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import auth_type_of, brief, make_client
@@ -39,6 +42,10 @@ _LAST_TRY = 0.5
 
 # The longest time that a request may take where the user sets no limit to it, in seconds. Sockets have one of their own.
 _LONGEST_REQUEST = 86400.0
+
+# How many documents of a listing are read at a time, and how many make it worth to have one more reader.
+_READERS = 16
+_READS_WORTH_A_READER = 8
 
 # How often the user hears that we are still trying, in seconds.
 _NOTICE_SECONDS = 5.0
@@ -131,25 +138,64 @@ class OciStore(Store):
 
         return self._persist("remove", path, remove)
 
-    def entries(self, prefix: str = "") -> t.Iterator[Entry]:
+    def entries(self, prefix: str = "", wanted: t.Callable[[str], bool] = lambda path: True) -> t.Iterator[Entry]:
+        etags = self._etags(prefix)
+        paths = [path for path in etags if wanted(path)]
+        cache = DocumentCache(self._params["oci_cache_dir"], (self._endpoint, self._namespace, self._bucket))
+        before = cache.documents(self._prefix + prefix) if paths else {}
+        known = {name[len(self._prefix) :]: document for name, document in before.items()}
+        current = {path for path in paths if path in known and known[path].version == etags[path]}
+        read: dict[str, Document] = {}
+        arriving = self._read_together([path for path in paths if path not in current])
+        try:
+            for path in paths:
+                entry = Entry(path, known[path], None) if path in current else next(arriving)
+                if entry.document is not None and path not in current:
+                    read[self._prefix + path] = entry.document
+                if entry.document is not None or entry.error is not None:
+                    yield entry
+        finally:  # what was read before it failed need not be read again
+            cache.update(read, [self._prefix + path for path in known.keys() - etags.keys()])
+
+    def _etags(self, prefix: str) -> dict[str, str]:
+        """The paths of all documents that begin with the prefix, in order, with their ETags."""
+        etags: dict[str, str] = {}
         start = None
         while True:
             page = self._persist("list", prefix, lambda again, start=start: self._list(prefix, start))  # type: ignore[misc]
-            for path in (found.name[len(self._prefix) :] for found in page.objects):
-                if path.count("/") != 2 or not path.endswith(SUFFIX) or path.startswith("."):
-                    continue
-                try:
-                    document = self.read(path)
-                except StoreUnavailable:
-                    raise
-                except AsyncJobError as error:
-                    yield Entry(path, None, error)
-                else:
-                    if document is not None:
-                        yield Entry(path, document, None)
+            for found in page.objects:
+                path = found.name[len(self._prefix) :]
+                if path.count("/") == 2 and path.endswith(SUFFIX) and not path.startswith("."):
+                    etags[path] = found.etag or ""
             start = page.next_start_with
             if not start:
-                return
+                return etags
+
+    def _read_together(self, paths: list[str]) -> t.Iterator[Entry]:
+        """Read documents, several at a time. The entries are in the order of the paths; one that has vanished has no document."""
+        readers = min(_READERS, len(paths) // _READS_WORTH_A_READER)
+        if readers < 2:
+            yield from map(self._entry, paths)
+            return
+        # A client serves one request at a time.
+        notify = _seldom(self._notify)
+        own = threading.local()
+
+        def entry(path: str) -> Entry:
+            if not hasattr(own, "store"):
+                own.store = OciStore({**self._params, "oci_namespace": self._namespace}, notify)
+            return own.store._entry(path)  # type: ignore[no-any-return]
+
+        with concurrent.futures.ThreadPoolExecutor(readers) as executor:
+            yield from executor.map(entry, paths)  # if this ends early, what has not begun is not begun
+
+    def _entry(self, path: str) -> Entry:
+        try:
+            return Entry(path, self.read(path), None)
+        except StoreUnavailable:
+            raise
+        except AsyncJobError as error:
+            return Entry(path, None, error)
 
     # What follows is one try; self._persist() makes as many as it takes
 
@@ -168,7 +214,7 @@ class OciStore(Store):
 
     def _list(self, prefix: str, start: str | None) -> t.Any:
         options = {"start": start} if start else {}
-        return self._request("list_objects", prefix=self._prefix + prefix, fields="name", **options).data
+        return self._request("list_objects", prefix=self._prefix + prefix, fields="name,etag", **options).data
 
     def _object(self, operation: str, path: str, *content: bytes, **options: t.Any) -> t.Any:
         name = self._prefix + path
@@ -301,6 +347,19 @@ class OciStore(Store):
                 " manage its objects (see the README)"
             )
         return "Run again later; if it stays so, ask Oracle's support with the opc-request-id"
+
+
+def _seldom(notify: Notify) -> Notify:
+    """The same, for many who wait for the same thing."""
+    last = -math.inf
+
+    def say(line: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > _NOTICE_SECONDS:
+            last = time.monotonic()
+            notify(line)
+
+    return say
 
 
 def _is_url(text: str) -> bool:

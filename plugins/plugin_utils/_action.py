@@ -63,6 +63,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     required_if: t.Sequence[tuple[str, t.Any, tuple[str, ...]]] = ()
     at_least: t.ClassVar[dict[str, float]] = {}
     """The least values of options that are numbers."""
+    completes_names = True
+    """Whether a job that is given by its name is one of the host and the play of the task, unless the task says otherwise."""
 
     @abc.abstractmethod
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -137,7 +139,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         args = self.arguments(task_vars)
         args.update(self._from_variables(task_vars, args))
         params = self.validated(self.spec, args)
-        if params.get("job_name") is not None or params.get("job_names") is not None:
+        if self.completes_names and (params.get("job_name") is not None or params.get("job_names") is not None):
             if params["host"] is None:
                 params["host"] = str(task_vars["inventory_hostname"])
             if params["playbook_name"] is None:

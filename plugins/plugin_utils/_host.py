@@ -181,12 +181,13 @@ class HostAction(StoreAction):
         self._connection._shell.tmpdir = None  # it belongs to the former user
 
     def _become_plugin(self) -> t.Any:
-        name = self._templar.template(self._task_vars.get("ansible_become_method")) or self._task.become_method
+        task_vars = self._task_vars.get("ansible_delegated_vars", {}).get(self.host) or self._task_vars
+        name = self._templar.template(task_vars.get("ansible_become_method")) or self._task.become_method
         plugin = become_loader.get(name)
         if plugin is None:
             raise AsyncJobError(f"The become method {name!r} does not exist. Correct become_method.")
         names = constants.config.get_plugin_vars("become", plugin._load_name)
-        variables = {name: self._templar.template(self._task_vars[name]) for name in names if name in self._task_vars}
+        variables = {name: self._templar.template(task_vars[name]) for name in names if name in task_vars}
         plugin.set_options(task_keys=self._task.dump_attrs(), var_options=variables)
         return plugin
 

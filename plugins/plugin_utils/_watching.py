@@ -9,7 +9,6 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import math
-import re
 import time
 import typing as t
 
@@ -18,6 +17,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import clock
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, last_line_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import Asked, Look
 
@@ -25,14 +25,22 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import A
 _FIRST_INTERVAL = 1.0
 _GROWTH = 1.5
 
+# How much of a line of output is shown, in characters.
+_LINE = 100
+
 GOES_ON = ("starting", "prepared", "running", "orphaned")
 
 
 class WatchingAction(HostAction):
     """An action that looks at jobs and keeps their records true."""
 
-    def look_and_note(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str) -> list[Look]:
-        """Look at all jobs once, and write what was learned to their records."""
+    def look_and_note(
+        self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str, *, last_line: bool = False
+    ) -> list[Look]:
+        """Look at all jobs once, and write what was learned to their records.
+
+        :arg last_line: whether that includes the last line of the output of those that run: a write for each look
+        """
         for job in asked:
             job.keep(params["tail_size"] if params["store_output"] else 0)
         looks = self.look(asked, output=output, tail_size=params["tail_size"], timeout=params["look_timeout"])
@@ -44,6 +52,10 @@ class WatchingAction(HostAction):
                 learned = job.learned(looks[number], secret=secret)
                 if output == "new":
                     learned.update({name: looks[number][name] for name in ("stdout_offset", "stderr_offset")})
+                if last_line and learned and not secret:
+                    progress = looks[number]["progress"]
+                    step = f"{progress['current']} of {progress['total']} " if progress else ""
+                    learned["last_line"] = (step + _last_line(looks[number])).strip()[:_LINE] or None
                 job.record, job.version = _state.note(store, job.key, job.record, job.version, learned)
         return looks
 
@@ -85,24 +97,22 @@ def _progress(job: Asked, look: Look, host: str, *, secret: bool) -> str:
     if look["elapsed"] is not None:
         line += f" {clock(look['elapsed'])}"
     size = look["stdout_size"] + look["stderr_size"]
+    last = "" if secret else _last_line(look)
     progress = look["progress"]
     if progress and not secret:
         line += f", {progress['current']} of {progress['total']}"
         line += f" ({100 * progress['current'] // progress['total']} %)"
-        if progress["text"]:
-            line += f': "{_harmless(progress["text"])[:100]}"'
     elif size:
         line += f", {_size(size)} of output"
-        last = next((text.strip() for text in reversed(look["stdout"].splitlines()) if text.strip()), "")
-        if last and not secret:
-            line += f': "{_harmless(last)[:100]}"'
+    if last:
+        line += f': "{last[:_LINE]}"'
     return line
 
 
-def _harmless(text: str) -> str:
-    """A line of output without what would colour the terminal of the user, clear it, or give it another title."""
-    text = re.sub(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)", "", text)
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+def _last_line(look: Look) -> str:
+    """What the job says of how far it has come, or else the last line of its output."""
+    progress = look["progress"]
+    return harmless(progress["text"]) if progress else last_line_of(look["stdout"]) or last_line_of(look["stderr"])
 
 
 def _size(number: int) -> str:

@@ -226,7 +226,7 @@ def works(service: Service, **changes: t.Any) -> None:
     assert read(service.options(oci_prefix=name, **changes)) == name.encode()
 
 
-def refused(options: Yaml, *mentioned: str, seconds: float = 3.0) -> str:
+def refused(options: Yaml, *mentioned: str, seconds: float = 10.0) -> str:
     """The one short paragraph that tells why it does not work. It comes in time, mentions all of these and quotes no secret."""
     begin = time.monotonic()
     with within(2 * seconds), pytest.raises(AsyncJobError) as refusal:

@@ -103,6 +103,7 @@ class Part:
             "oci_prefix": self.prefix,
             "oci_config_file": str(self.server.config_file),
             "oci_endpoint": self.server.endpoint,
+            "oci_cache_dir": "",
             **changes,
         }
 

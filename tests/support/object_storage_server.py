@@ -1090,7 +1090,7 @@ def main() -> None:
 class ObjectStorageServer:
     """Runs this program for a test and speaks to its control port."""
 
-    START_SECONDS = 10
+    START_SECONDS = 60
 
     def __init__(self, *arguments: str, namespace: str = "testns", bucket: str = "jobs", tls: bool = False) -> None:
         self.namespace = namespace

@@ -132,7 +132,7 @@ def test_examples_of_a_module_are_valid_tasks(documented: dict[str, Yaml], modul
         if collection == COLLECTION:
             action_plugin = importlib.import_module(f"{PLUGINS}.action.{name}").ActionModule
             validator = ArgumentSpecValidator(action_plugin.spec, mutually_exclusive=action_plugin.mutually_exclusive)
-            assert validator.validate(task[action]).error_messages == []
+            assert validator.validate(task[action] or {}).error_messages == []
         else:
             assert collection == "ansible.builtin"
     assert f"{COLLECTION}.{module}" in actions

@@ -1,0 +1,226 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: async_jobs
+short_description: Hosts that have named jobs, grouped by what became of these
+version_added: 0.1.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - Reads the records of a store. A host is there if it has a record that fits the filters; its name is the one that it had in
+    the inventory of the playbook that has started the job. How to reach it is for another inventory to say, to be given
+    beside this one.
+  - Each host is in a group for each status that a job of it is in, such as C(async_job_failed); for each playbook, such as
+    C(async_job_playbook_Nightly_backup); and for each job, such as C(async_job_name_backup). What cannot be in the name of a
+    group becomes C(_).
+  - The variable C(async_jobs) of a host is the list of its records, as M(rstyczynski.ansible.async_job_info) returns them.
+  - What a record holds is never taken for a template.
+  - The name of the file ends with C(.async_jobs.yml) or C(.async_jobs.yaml).
+notes:
+  - Where records cannot be read, the others are used, and a warning names them. Their hosts are in the group
+    C(async_job_unreadable). With O(strict=true), they are an error.
+  - A store that cannot be read or does not exist is an error. Ansible then goes on without this inventory, unless it is told to
+    stop, with C(any_unparsed_is_failed) in the section C(inventory) of its configuration.
+seealso:
+  - module: rstyczynski.ansible.async_job_info
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+options:
+  plugin:
+    description:
+      - Tells that the file is for this plugin.
+    type: str
+    required: true
+    choices: [rstyczynski.ansible.async_jobs]
+  state_dir:
+    description:
+      - With O(backend=filesystem), the directory of the records. A relative path is relative to the directory of this file.
+      - Environment variable E(ASYNC_JOB_STATE_DIR).
+    type: path
+    default: .ansible_async_state
+  host:
+    description:
+      - Only jobs of this host. The default is any.
+    type: str
+  playbook_name:
+    description:
+      - Only jobs of the playbook with this name. The default is any.
+    type: str
+  job_name_pattern:
+    description:
+      - Only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
+    type: str
+  status:
+    description:
+      - Only jobs in one of these states. A record that has none counts as V(running).
+    type: list
+    elements: str
+    choices: [starting, prepared, running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
+  older_than:
+    description:
+      - Only records that were last saved longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+    type: str
+  newer_than:
+    description:
+      - Only records that were last saved less long ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+    type: str
+"""
+
+EXAMPLES = r"""
+# Save this as failed.async_jobs.yml beside release.yml, and run that again where it has failed:
+#   ansible-playbook -i inventory -i failed.async_jobs.yml --limit async_job_failed release.yml
+plugin: rstyczynski.ansible.async_jobs
+playbook_name: Release
+
+# ---
+# All records of a bucket, with a group for each person who has started jobs, and one for what takes long
+# plugin: rstyczynski.ansible.async_jobs
+# backend: oci
+# oci_bucket: jobs
+# keyed_groups:
+#   - key: async_jobs | map(attribute='who', default='nobody') | unique
+#     prefix: started_by
+# groups:
+#   retried: async_jobs | selectattr('attempt', 'defined') | selectattr('attempt', '>', 1) | list | length > 0
+# compose:
+#   failed_jobs: async_jobs | selectattr('status', 'defined') | selectattr('status', 'eq', 'failed') | map(attribute='job_name')
+"""
+
+import os
+import sys
+import typing as t
+
+from ansible import constants
+from ansible.errors import AnsibleParserError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _key, _listing
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import open_store
+
+# What Ansible does not validate by itself, and what it does not know the environment variables of.
+_SPEC = {
+    "host": JOB_OPTIONS["host"],
+    "playbook_name": JOB_OPTIONS["playbook_name"],
+    **_listing.FILTERS,
+    **STORE_OPTIONS,
+}
+_OF_ANSIBLE = (
+    "plugin",
+    "strict",
+    "compose",
+    "groups",
+    "keyed_groups",
+    "use_extra_vars",
+    "leading_separator",
+    "cache",
+    "cache_plugin",
+    "cache_timeout",
+    "cache_connection",
+    "cache_prefix",
+)
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
+    """Makes an inventory of a store."""
+
+    NAME = "rstyczynski.ansible.async_jobs"
+    trusted_by_default = False
+
+    def verify_file(self, path: str) -> bool:
+        """Whether a file is for this plugin, by its name."""
+        return bool(super().verify_file(path)) and path.endswith((".async_jobs.yml", ".async_jobs.yaml"))
+
+    def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
+        """Called by Ansible, once per file."""
+        super().parse(inventory, loader, path, cache)
+        config = self._read_config_data(path)
+        params = _validated(config, path)
+        use = cache and self.get_option("cache")
+        key = self.get_cache_key(path)
+        found = self._cache.get(key) if use else None
+        if found is None:
+            try:
+                found = _read(params, self.display.warning)
+            except AsyncJobError as error:
+                raise AnsibleParserError(f"{path}: {error}") from error
+            if self.get_option("cache"):
+                self._cache[key] = found
+        self._report(found["unreadable"], path)
+        hosts: dict[str, list[t.Any]] = {}
+        for record in found["records"]:
+            if record["host"]:  # any text names a job's host, but not one of an inventory
+                hosts.setdefault(record["host"], []).append(record)
+        for host, records in hosts.items():
+            self._add(host, records)
+        for problem in found["unreadable"]:
+            if problem["host"]:
+                self.inventory.add_host(problem["host"], group=self.inventory.add_group("async_job_unreadable"))
+
+    def _add(self, host: str, records: list[t.Any]) -> None:
+        self.inventory.add_host(host)
+        if host in constants.LOCALHOST and "ansible_connection" not in self.inventory.get_host(host).get_vars():
+            # As Ansible reaches it where no inventory names it.
+            self.inventory.set_variable(host, "ansible_connection", "local")
+            self.inventory.set_variable(host, "ansible_python_interpreter", sys.executable)
+        self.inventory.set_variable(host, "async_jobs", _untrusted(records))
+        for record in records:
+            for kind, name in (
+                ("", record.get("status", "running")),
+                ("playbook_", record["playbook_name"]),
+                ("name_", record["job_name"]),
+            ):
+                group = self._sanitize_group_name(f"async_job_{kind}{name}")
+                self.inventory.add_host(host, group=self.inventory.add_group(group))
+        strict = self.get_option("strict")
+        variables = self.inventory.get_host(host).get_vars()
+        self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
+        variables = self.inventory.get_host(host).get_vars()
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
+
+    def _report(self, unreadable: list[dict[str, str]], path: str) -> None:
+        if unreadable and self.get_option("strict"):
+            raise AnsibleParserError(f"{path}: {len(unreadable)} records cannot be read. {unreadable[0]['msg']}")
+        for problem in unreadable:
+            self.display.warning(problem["msg"])
+
+
+def _untrusted(records: list[t.Any]) -> t.Any:
+    """The same, so that nothing that a job has written is run as a template."""
+    if hasattr(BaseInventoryPlugin, "trusted_by_default"):  # since 2.19, the variables of an inventory are no templates
+        return records
+    from ansible.utils.unsafe_proxy import wrap_var
+
+    return wrap_var(records)
+
+
+def _validated(config: t.Any, path: str) -> dict[str, t.Any]:
+    """The values of the options of the store and of the filters."""
+    options = {name: value for name, value in config.items() if name not in _OF_ANSIBLE}
+    validation = ArgumentSpecValidator(_SPEC).validate(options)
+    if validation.error_messages:
+        raise AnsibleParserError(f"{path}: {validation.errors.msg}")
+    params: dict[str, t.Any] = validation.validated_parameters
+    params["state_dir"] = os.path.normpath(os.path.join(os.path.dirname(os.path.realpath(path)), params["state_dir"]))
+    return params
+
+
+def _read(params: dict[str, t.Any], notify: t.Callable[[str], None]) -> dict[str, list[t.Any]]:
+    """The records, and those that cannot be read, as a cache can hold them."""
+    store = open_store(params, notify)
+    store.must_exist()
+    listing = _listing.find(store, params)
+    place = store.locate()
+    unreadable = []
+    for problem in listing.unreadable:
+        host = _key.decode(problem["state_file"][len(place) :].lstrip("/").split("/")[0])
+        unreadable.append({**problem, "host": host or ""})
+    return {"records": listing.records, "unreadable": unreadable}

@@ -1,0 +1,198 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: async_job_prune
+short_description: Remove the records of old jobs, and what these have left on their hosts
+version_added: 0.1.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - Removes the records of jobs that have ended and that fit all of the options given, with their directories and results files
+    on the host. It prints what it removes.
+  - Without O(apply=true), it only says what it would remove.
+  - A job whose record is gone counts as never started. A playbook that starts it does so the next time it runs.
+  - What is V(starting), V(prepared), V(running) or V(orphaned) is never touched. The host is asked before anything is removed
+    there. If it says that a job that has ended by its record goes on, the job is kept. A record that somebody changes at the same
+    moment is kept, too.
+  - On the host, only files that Ansible and this collection make are removed. Those that the option C(stdout_file) of
+    M(rstyczynski.ansible.async_job_state) names are not.
+  - The playbook C(rstyczynski.ansible.prune) does this from the command line, for all hosts.
+seealso:
+  - module: rstyczynski.ansible.async_job_state
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_attributes
+attributes:
+  action:
+    details: It finds and removes the records. The module removes what is on the host.
+  check_mode:
+    support: full
+  connection:
+    support: full
+    details: Unless O(store_only=true).
+  diff_mode:
+    support: none
+    details: What is removed is printed.
+  platform:
+    platforms: posix
+    details: On Windows, what is on the host stays.
+options:
+  host:
+    description:
+      - The host that the jobs belong to. The default is the host's name in the inventory; with O(store_only=true), any.
+    type: str
+  hosts:
+    description:
+      - With O(store_only=true), only records of these hosts.
+    type: list
+    elements: str
+  except_hosts:
+    description:
+      - With O(store_only=true), no records of these hosts.
+    type: list
+    elements: str
+  playbook_name:
+    description:
+      - Only jobs of the playbook with this name. The default is any.
+    type: str
+  job_name_pattern:
+    description:
+      - Only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
+    type: str
+  status:
+    description:
+      - Only jobs in one of these states. The default is all of them.
+    type: list
+    elements: str
+    choices: [succeeded, failed, killed, timed_out, lost, cancelled]
+  older_than:
+    description:
+      - Only jobs that ended longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+    type: str
+  keep:
+    description:
+      - Of the jobs of each host and playbook that fit the other options, but for O(older_than), keep this many, the ones that
+        ended last. It is for jobs that have the date in their names, and the like.
+    type: int
+  keep_attempts:
+    description:
+      - Remove no records, but their past attempts, so that there are this many, counting the current one. V(1) keeps only that.
+    type: int
+  store_only:
+    description:
+      - Remove records only, of any host, and contact none. What is on the hosts stays there. Such a task is for C(run_once).
+    type: bool
+    default: false
+  apply:
+    description:
+      - Whether to remove anything, rather than to say what would be removed.
+    type: bool
+    default: false
+  look_timeout:
+    description:
+      - How long the host may take to answer, in seconds. Then it counts as unreachable.
+    type: int
+    default: 60
+  _action:
+    description:
+      - For the action plugin only.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Remove what ended more than a month ago
+  rstyczynski.ansible.async_job_prune:
+    older_than: 30d
+    apply: true
+
+- name: Keep the seven latest backups of each host in mind
+  rstyczynski.ansible.async_job_prune:
+    job_name_pattern: backup-*
+    keep: 7
+    apply: true
+
+- name: Keep three attempts of each job
+  rstyczynski.ansible.async_job_prune:
+    keep_attempts: 3
+    apply: true
+
+# On the command line, a dry run:
+#   ansible-playbook rstyczynski.ansible.prune -e older_than=30d
+"""
+
+RETURN = r"""
+applied:
+  description: Whether anything was removed, rather than only said to be.
+  returned: success, and when records cannot be read
+  type: bool
+  sample: true
+jobs:
+  description: How many jobs there are that fit the options, but for their age and number.
+  returned: success, and when records cannot be read
+  type: int
+  sample: 42
+removed:
+  description: How many records were removed, or would be.
+  returned: success, and when records cannot be read
+  type: int
+  sample: 12
+attempts:
+  description: How many attempts were removed, or would be, those of removed records among them.
+  returned: success, and when records cannot be read
+  type: int
+  sample: 15
+kept:
+  description: The records that were to be removed and are still there, each with C(state_file) and C(msg), the reason.
+  returned: success, and when records cannot be read
+  type: list
+  elements: dict
+  sample: []
+left:
+  description: What is still on a host, and why, as far as that is known.
+  returned: success, and when records cannot be read
+  type: list
+  elements: str
+  sample: []
+store:
+  description: The place of the store.
+  returned: success, and when records cannot be read
+  type: str
+  sample: /srv/playbooks/.ansible_async_state
+unreadable:
+  description: The records that cannot be read, each with C(state_file) and C(msg).
+  returned: success, and when records cannot be read
+  type: list
+  elements: dict
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _prune
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+
+
+def main() -> None:
+    """Remove what is on the host. All else happens on the controller."""
+    module = AnsibleModule(
+        argument_spec=_prune.MODULE_SPEC,
+        mutually_exclusive=_prune.MUTUALLY_EXCLUSIVE,
+        required_one_of=_prune.REQUIRED_ONE_OF,
+        supports_check_mode=True,
+    )
+    by_action = module.params["_action"]
+    if not by_action:
+        module.fail_json(msg="async_job_prune removes records, which only its action plugin can do. Run it as a task of a playbook.")
+    try:
+        jobs = _prune.clear(by_action["jobs"], check_mode=module.check_mode)
+    except AsyncJobError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=any(job["removed"] for job in jobs), jobs=jobs)
+
+
+if __name__ == "__main__":
+    main()

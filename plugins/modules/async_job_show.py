@@ -1,0 +1,167 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: async_job_show
+short_description: Print a table of named jobs, or all that is known of one
+version_added: 0.1.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - Prints what the records say. The managed host is not contacted.
+  - Without O(job_name), a line for each job that fits the other options, with its status, its age and the last line of its
+    output. With it, all that is known of that job, with its past attempts and the end of its output.
+  - It prints by itself rather than return the records, because ten thousand of them in a variable would slow any play. For
+    records in a variable, there is M(rstyczynski.ansible.async_job_info).
+  - A record that cannot be read is named, and the task fails, after it has shown the others. A store that does not exist
+    is an error.
+  - The playbooks C(rstyczynski.ansible.jobs) and C(rstyczynski.ansible.show) do this from the command line.
+seealso:
+  - module: rstyczynski.ansible.async_job_info
+  - module: rstyczynski.ansible.async_job_verify
+extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details: Nothing is changed.
+options:
+  job_name:
+    description:
+      - The name of one job. If several are called like that, the task lists them and fails.
+    type: str
+  playbook_name:
+    description:
+      - Only jobs of the playbook with this name. The default is any.
+    type: str
+  host:
+    description:
+      - Only jobs of this host. The default is any.
+    type: str
+  hosts:
+    description:
+      - Only jobs of these hosts. The default is any.
+    type: list
+    elements: str
+  job_name_pattern:
+    description:
+      - List only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
+    type: str
+  status:
+    description:
+      - List only jobs in one of these states. A record that has none counts as V(running).
+    type: list
+    elements: str
+    choices: [starting, prepared, running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
+  older_than:
+    description:
+      - List only records that were last saved longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+    type: str
+  newer_than:
+    description:
+      - List only records that were last saved less long ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+    type: str
+  sort:
+    description:
+      - How to sort the table. V(name) is by host, playbook and job; V(age) the oldest first; V(duration) the longest first.
+    type: str
+    choices: [name, age, duration, status]
+    default: name
+  look:
+    description:
+      - What M(rstyczynski.ansible.async_job_status) has returned for the job, to be shown in place of what its record says.
+    type: dict
+  quiet:
+    description:
+      - Print nothing, unless something is wrong.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: What has failed in the last day?
+  rstyczynski.ansible.async_job_show:
+    status: [failed, killed, lost, timed_out]
+    newer_than: 1d
+  run_once: true
+
+- name: What is known of the backup of this host?
+  rstyczynski.ansible.async_job_show:
+    job_name: backup
+    host: "{{ inventory_hostname }}"
+
+# On the command line, for the store in the current directory:
+#   ansible-playbook rstyczynski.ansible.jobs
+#   ansible-playbook rstyczynski.ansible.show -e job=backup
+"""
+
+RETURN = r"""
+jobs:
+  description: How many jobs were found.
+  returned: always
+  type: int
+  sample: 42
+statuses:
+  description: How many of them are in each state. A state that none is in is left out.
+  returned: always
+  type: dict
+  sample: {running: 2, succeeded: 40}
+record:
+  description: The record of the job.
+  returned: if O(job_name) is given, and there is one job of that name
+  type: dict
+  sample: {ansible_job_id: j314159265358.2718, attempt: 1, host: db01, job_name: backup, status: running}
+state_file:
+  description: The place of its record.
+  returned: if O(job_name) is given, and there is one job of that name
+  type: str
+  sample: /srv/playbooks/.ansible_async_state/db01/Nightly backup/backup.json
+store:
+  description: The place of the store.
+  returned: always
+  type: str
+  sample: /srv/playbooks/.ansible_async_state
+unreadable:
+  description: The records that cannot be read, each with C(state_file) and C(msg).
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+lines:
+  description: What there is to print, if the module runs without its action plugin, which prints it.
+  returned: without the action plugin
+  type: list
+  elements: str
+  sample: ["Store: /srv/playbooks/.ansible_async_state", "0 jobs"]
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _show
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+
+
+def main() -> None:
+    """Work without the action plugin: return what that would print."""
+    module = AnsibleModule(argument_spec=_show.ARGUMENT_SPEC, mutually_exclusive=_show.MUTUALLY_EXCLUSIVE, supports_check_mode=True)
+    module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
+    try:
+        result = _show.run(module.params)
+    except AsyncJobError as error:
+        module.fail_json(msg=str(error))
+    result["lines"] = [line.text for line in result["lines"]]
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
