@@ -18,6 +18,7 @@ import os
 import random
 import re
 import socket
+import sqlite3
 import threading
 import time
 import typing as t
@@ -914,6 +915,144 @@ def test_a_listing_ends_with_the_service(part: Part, fault: str) -> None:
     assert [len(listed[field]) for field in ("records", "unreadable")] == [0, 4]
     part.inject(fault, methods=["GET"])
     refused(lambda: _info.run(validated(_info.ARGUMENT_SPEC, **part.options(oci_retry_timeout=1))), paths[0])
+
+
+def test_many_documents_are_read_at_the_same_time(part: Part) -> None:
+    """Sixteen at a time, in order; whoever waits hears of it, but not from each of the sixteen."""
+    written = {JobKey(f"host{number:03}", "play", "job").path: document(number=number) for number in range(160)}
+    for path, text in written.items():
+        part.put(path, text)
+    store = part.warm(part.heard.append)
+    part.inject("latency", ms=500, methods=["GET"])
+    begin = time.monotonic()
+    with part.requests() as made:
+        entries = list(store.entries())
+    assert time.monotonic() - begin < 160 * 0.5 / 4
+    assert made == {"LIST": 1, "GET": 160}
+    assert [entry.path for entry in entries] == list(written)
+    assert listing(entries) == written
+    part.inject("unavailable", count=40, methods=["GET"])
+    assert listing(store.entries()) == written
+    assert 1 <= len(part.heard) <= 3
+    part.inject("refuse")
+    with pytest.raises(StoreUnavailable):
+        list(part.warm(part.heard.append, oci_retry_timeout=0).entries())
+
+
+def test_what_is_not_wanted_is_not_read(part: Part, store: OciStore) -> None:
+    for path in (PATH, OTHER):
+        part.put(path, document())
+    with part.requests() as made:
+        assert [entry.path for entry in store.entries("", lambda path: path == OTHER)] == [OTHER]
+    assert made == {"LIST": 1, "GET": 1}
+
+
+@pytest.fixture
+def cached(part: Part, tmp_path: t.Any) -> t.Callable[[], OciStore]:
+    """Makes stores with a cache, each as if in a process of its own."""
+    return lambda: part.store(oci_cache_dir=str(tmp_path / "cache"))
+
+
+def test_what_has_not_changed_is_not_read_again(part: Part, cached: t.Callable[[], OciStore], tmp_path: t.Any) -> None:
+    """The ETag tells. What was removed is forgotten; what is read for its own sake is always read."""
+    written = {JobKey(f"host{number}", "play", "job").path: document(number=number) for number in range(40)}
+    for path, text in written.items():
+        part.put(path, text)
+    first, second, *_others = written
+
+    def costs(expected: dict[str, int]) -> None:
+        with part.requests() as made:
+            assert listing(cached().entries()) == written
+        assert made == {"LIST": 1, **expected}
+
+    costs({"GET": 40})
+    costs({})
+    written[first] = document()
+    part.put(first, written[first])
+    part.server.delete(part.prefix + second)
+    del written[second]
+    costs({"GET": 1})
+    costs({})
+    part.put(second, document(old="content"))
+    written[second] = document(new="content")
+    part.put(second, written[second])
+    costs({"GET": 1})
+    with part.requests() as made:
+        assert content(cached(), first) == written[first]
+    assert made == {"GET": 1}
+    with part.requests() as made:
+        assert listing(cached().entries(prefix("host7", None))) == {
+            path: text for path, text in written.items() if path.startswith("host7/")
+        }
+        assert listing(part.store(oci_prefix="nobody/", oci_cache_dir=str(tmp_path / "cache")).entries()) == {}
+    assert made == {"LIST": 2}
+    costs({})
+    [file] = (tmp_path / "cache").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_listing_that_has_failed_need_not_begin_anew(part: Part, cached: t.Callable[[], OciStore]) -> None:
+    paths = [JobKey("host1", "play", f"job {number}").path for number in range(4)]
+    for path in paths:
+        part.put(path, document())
+    entries = cached().entries()
+    for path in paths[:2]:
+        assert next(entries).path == path
+    entries.close()  # type: ignore[attr-defined]
+    with part.requests() as made:
+        assert len(list(cached().entries())) == 4
+    assert made == {"LIST": 1, "GET": 2}
+
+
+@pytest.mark.parametrize("damage", ["garbage", "empty", "cut", "group", "link", "directory", "no directory", "another schema"])
+def test_a_cache_that_cannot_be_used_is_none(part: Part, cached: t.Callable[[], OciStore], tmp_path: t.Any, damage: str) -> None:
+    """It is never a reason to fail, or to believe something that is not so."""
+    written = document()
+    part.put(PATH, written)
+    assert listing(cached().entries()) == {PATH: written}
+    [file] = (tmp_path / "cache").iterdir()
+    whole = file.read_bytes()
+    if damage == "garbage":
+        file.write_bytes(os.urandom(9000))
+    elif damage == "empty":
+        file.write_bytes(b"")
+    elif damage == "cut":
+        file.write_bytes(whole[: len(whole) // 2])
+    elif damage == "group":
+        file.chmod(0o660)
+    elif damage == "link":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    elif damage == "directory":
+        file.unlink()
+        file.mkdir()
+    elif damage == "no directory":
+        file.unlink()
+        (tmp_path / "cache").rmdir()
+        (tmp_path / "cache").write_text("")
+    elif damage == "another schema":
+        connection = sqlite3.connect(file)
+        connection.execute("ALTER TABLE documents RENAME COLUMN etag TO version")
+        connection.commit()
+        connection.close()
+    for _time in range(2):
+        with part.requests() as made:
+            assert listing(cached().entries()) == {PATH: written}
+        assert made["GET"] <= 1
+    assert made["LIST"] == 1
+
+
+def test_several_that_list_at_once_share_a_cache(part: Part, cached: t.Callable[[], OciStore]) -> None:
+    written = {JobKey(f"host{number}", "play", "job").path: document(number=number) for number in range(60)}
+    for path, text in written.items():
+        part.put(path, text)
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda _number: listing(cached().entries()), range(16)):
+            assert found == written
+    with part.requests() as made:
+        assert listing(cached().entries()) == written
+    assert made == {"LIST": 1}
 
 
 # --- Names ------------------------------------------------------------------------------------------------------------

@@ -246,6 +246,7 @@ WRONG: dict[str, list[t.Any]] = {
     "first_attempt": NOT_A_WHOLE_NUMBER,
     "tail_size": NOT_A_WHOLE_NUMBER,
     "output_removed": NOT_A_BOOLEAN,
+    "last_line": NOT_TEXT,
     "attempts": NOT_AN_ARRAY,
     "attempt_dir": NOT_TEXT,
     "remote_user": NOT_TEXT,

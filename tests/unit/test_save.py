@@ -258,6 +258,7 @@ def test_another_job_id_is_another_attempt(jobs: Jobs) -> None:
     assert past == {
         "attempt": 1,
         "ansible_job_id": "j1.1",
+        "async_dir": "/r",
         "status": "failed",
         "start": first["start"],
         "end": first["end"],
