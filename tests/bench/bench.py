@@ -13,6 +13,9 @@ hosts are reached by ssh: two of tests/support/hosts.sh, under many names.
 
 Then a job on one host prints 50 MB, and C(async_status) or C(async_job) brings its result; and the same for a job that prints a line.
 
+Then C(rstyczynski.ansible.jobs) shows 10,000 records, in a directory and in a bucket of a service that takes 20 milliseconds for a request:
+the first time, and when its cache knows them. A play that does nothing is subtracted, which is what Ansible takes for itself.
+
 For the last one, a task saves a record in a bucket of a local Object Storage service and another loads it: once with the
 modules of this collection, once with C(oci os object put) and C(oci os object get).
 """
@@ -20,6 +23,7 @@ modules of this collection, once with C(oci os object put) and C(oci os object g
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -33,6 +37,8 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from controller import Controller, build_and_install  # noqa: E402
 from hosts import Hosts  # noqa: E402
 from object_storage_server import ObjectStorageServer  # noqa: E402
+
+RECORDS = 10_000
 
 START = """
     - name: Start
@@ -263,6 +269,54 @@ def bench_output(controller: Controller, rounds: int) -> None:
         print(line, flush=True)
 
 
+def bench_lists(controller: Controller, rounds: int) -> None:
+    """Print the rows of long lists."""
+    line = {"status": "succeeded", "start": record_time(), "end": record_time(), "result": {"rc": 0, "stdout": "a line of output\n" * 30}}
+    documents = {}
+    for number in range(RECORDS):
+        names = {"job_name": f"job {number}", "host": f"host{number % 200}", "playbook_name": "bench"}
+        path = f"{names['host']}/bench/{names['job_name']}.json"
+        documents[path] = json.dumps({**names, "ansible_job_id": "j1.1", "metadata": {}, "save_time": record_time(), **line}).encode()
+    for path, content in documents.items():
+        file = controller.state_dir / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    nothing = controller.write("empty.yml", EMPTY)
+
+    def seconds(*variables: str) -> float:
+        begin = time.perf_counter()
+        assert f"{RECORDS} jobs" in controller.playbook("rstyczynski.ansible.jobs", *variables).ok().output
+        took = time.perf_counter() - begin
+        begin = time.perf_counter()
+        controller.playbook(nothing).ok()
+        return took - (time.perf_counter() - begin)
+
+    def show(what: str, measured: list[float], target: str) -> None:
+        print(f"| {what} | {statistics.median(measured):.2f} ({min(measured):.2f} to {max(measured):.2f}) | {target} |", flush=True)
+
+    show("a directory", [seconds() for _turn in range(rounds)], "≤ 2")
+    with ObjectStorageServer() as service:
+        for path, content in documents.items():
+            service.put(path, content)
+        service.inject("latency", ms=20)
+        settings = {
+            "backend": "oci",
+            "oci_bucket": service.bucket,
+            "oci_namespace": service.namespace,
+            "oci_config_file": service.config_file,
+            "oci_endpoint": service.endpoint,
+        }
+        variables = [word for name, value in settings.items() for word in ("-e", f"async_job_{name}={value}")]
+        fresh = [[*variables, "-e", f"async_job_oci_cache_dir={controller.home}/cache{turn}"] for turn in range(rounds)]
+        show("a bucket, for the first time", [seconds(*arguments) for arguments in fresh], "≤ 60")
+        show("a bucket, again", [seconds(*arguments) for arguments in fresh], "≤ 10")
+
+
+def record_time() -> str:
+    """Now, as a record has it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def bench_oci(controller: Controller, hosts: int, rounds: int, oci_cli: Path) -> None:
     """Print the row for a number of hosts."""
     controller.write("record.json", '{"ansible_job_id": "j1"}')
@@ -315,6 +369,9 @@ def main() -> None:
                 bench_async_job(controller, hosts, options.rounds)
         controller.hosts("host1")
         bench_output(controller, options.rounds)
+        print(f"\n| {RECORDS} records in | jobs, less a play that does nothing [s] | target |")
+        print("| --- | --- | --- |", flush=True)
+        bench_lists(controller, options.rounds)
         if options.oci_cli:
             print("\n| hosts | run | OCI CLI [s] | OCI store [s] | ratio (median, min to max) | target |")
             print("| --- | --- | --- | --- | --- | --- |", flush=True)
