@@ -136,7 +136,8 @@ def _execute(
     elif given["expand_argument_vars"]:
         words = [os.path.expanduser(os.path.expandvars(word)) for word in words]
     start = datetime.datetime.now()
-    with subprocess.Popen(
+    # run_command() would read the output, which is to go to files.
+    with subprocess.Popen(  # pylint: disable=ansible-bad-function
         words,
         stdin=subprocess.PIPE if data else subprocess.DEVNULL,
         stdout=stdout,

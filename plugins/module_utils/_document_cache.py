@@ -88,8 +88,8 @@ class DocumentCache:
         """Go on without a cache."""
         import sqlite3
 
-        # The subclasses stand for what may be otherwise next time, such as a full disk or another process.
-        if type(error) is sqlite3.DatabaseError:
+        # What may be otherwise next time, such as a full disk or another process, is an OperationalError.
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
             with contextlib.suppress(OSError):
                 os.unlink(self._file)
         self._file = ""

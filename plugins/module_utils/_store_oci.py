@@ -149,7 +149,7 @@ class OciStore(Store):
         arriving = self._read_together([path for path in paths if path not in current])
         try:
             for path in paths:
-                entry = Entry(path, known[path], None) if path in current else next(arriving)
+                entry = Entry(path, known[path], None) if path in current else next(arriving, Entry(path, None, None))
                 if entry.document is not None and path not in current:
                     read[self._prefix + path] = entry.document
                 if entry.document is not None or entry.error is not None:
