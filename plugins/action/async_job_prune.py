@@ -74,9 +74,7 @@ class ActionModule(HostAction):
             "warnings": store.warnings,
         }
         if listing.unreadable:
-            result.update(
-                failed=True, msg=f"{len(listing.unreadable)} records in {store.locate()} cannot be read, and were left alone. {listing.why}"
-            )
+            result.update(failed=True, msg=f"{listing.problem(store)} They were left alone.")
         return result
 
     def _clear(self, some: list[Doomed], params: dict[str, t.Any]) -> dict[int, str]:

@@ -51,5 +51,5 @@ class ActionModule(WatchingAction):
             "warnings": store.warnings,
         }
         if listing.unreadable:
-            result.update(failed=True, msg=f"{len(listing.unreadable)} records in {store.locate()} cannot be read. {listing.why}")
+            result.update(failed=True, msg=listing.problem(store))
         return result

@@ -19,6 +19,8 @@ description:
   - The variable C(async_jobs) of a host is the list of its records, as M(rstyczynski.ansible.async_job_info) returns them.
   - What a record holds is never taken for a template.
   - The name of the file ends with C(.async_jobs.yml) or C(.async_jobs.yaml).
+  - The options of the store are those of the modules. Where one is not given here, its environment variable counts, then its default;
+    there are no variables and no C(module_defaults) yet when an inventory is read.
 notes:
   - Where records cannot be read, the others are used, and a warning names them. Their hosts are in the group
     C(async_job_unreadable). With O(strict=true), they are an error.
@@ -28,6 +30,7 @@ seealso:
   - module: rstyczynski.ansible.async_job_info
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_filters
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
 options:
@@ -50,24 +53,6 @@ options:
   playbook_name:
     description:
       - Only jobs of the playbook with this name. The default is any.
-    type: str
-  job_name_pattern:
-    description:
-      - Only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
-    type: str
-  status:
-    description:
-      - Only jobs in one of these states. A record that has none counts as V(running).
-    type: list
-    elements: str
-    choices: [starting, prepared, running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
-  older_than:
-    description:
-      - Only records that were last saved longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
-    type: str
-  newer_than:
-    description:
-      - Only records that were last saved less long ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
     type: str
 """
 

@@ -56,8 +56,5 @@ def _many(store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
     records = listing.records
     found: dict[str, t.Any] = {"found": bool(records), "record": {}, "records": records, "unreadable": listing.unreadable}
     if listing.unreadable:
-        found.update(
-            failed=True,
-            msg=f"{len(listing.unreadable)} records in {store.locate()} cannot be read; those that can are in 'records'. {listing.why}",
-        )
+        found.update(failed=True, msg=f"{listing.problem(store)} Those that can be read are in 'records'.")
     return found

@@ -51,11 +51,13 @@ class Listing(t.NamedTuple):
         """The records alone."""
         return [found.record for found in self.found]
 
-    @property
-    def why(self) -> str:
-        """Why the first ones of those that cannot be read cannot."""
+    def problem(self, store: Store) -> str:
+        """Why this is not all that there is. Empty if it is."""
+        if not self.unreadable:
+            return ""
+        why = " ".join(line["msg"] for line in self.unreadable[:3])
         more = " The others are in 'unreadable'." if len(self.unreadable) > 3 else ""
-        return " ".join(line["msg"] for line in self.unreadable[:3]) + more
+        return f"{len(self.unreadable)} records in {store.locate()} cannot be read. {why}{more}"
 
 
 def find(store: Store, params: dict[str, t.Any]) -> Listing:

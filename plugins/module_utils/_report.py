@@ -67,7 +67,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
         "warnings": store.warnings,
     }
     if listing.unreadable:
-        result.update(failed=True, msg=f"{len(listing.unreadable)} records in {store.locate()} cannot be read. {listing.why}")
+        result.update(failed=True, msg=listing.problem(store))
     return result
 
 

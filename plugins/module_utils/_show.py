@@ -99,7 +99,7 @@ def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) 
 def _problem(params: dict[str, t.Any], store: Store, listing: _listing.Listing) -> str:
     """Why what was found is not what was asked for. Empty if it is."""
     if listing.unreadable:
-        return f"{len(listing.unreadable)} records in {store.locate()} cannot be read. {listing.why}"
+        return listing.problem(store)
     if params["job_name"] is None or len(listing.found) == 1:
         return ""
     asked = f"job {params['job_name']!r}"

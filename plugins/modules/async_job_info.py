@@ -20,6 +20,7 @@ seealso:
   - module: ansible.builtin.async_status
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_filters
   - rstyczynski.ansible.async_job_attributes
 attributes:
   check_mode:
@@ -41,24 +42,6 @@ options:
     description:
       - The host that the job runs on.
       - The default is the host's name in the inventory for one job, and any host for a list.
-    type: str
-  job_name_pattern:
-    description:
-      - List only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
-    type: str
-  status:
-    description:
-      - List only jobs in one of these states. A record that has none counts as V(running).
-    type: list
-    elements: str
-    choices: [starting, prepared, running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
-  older_than:
-    description:
-      - List only records that were last saved longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
-    type: str
-  newer_than:
-    description:
-      - List only records that were last saved less long ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
     type: str
 """
 

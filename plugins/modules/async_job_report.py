@@ -18,6 +18,7 @@ seealso:
   - module: rstyczynski.ansible.async_job_info
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_filters
   - rstyczynski.ansible.async_job_attributes
 attributes:
   check_mode:
@@ -48,24 +49,6 @@ options:
   playbook_name:
     description:
       - Only jobs of this playbook.
-    type: str
-  job_name_pattern:
-    description:
-      - Only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
-    type: str
-  status:
-    description:
-      - Only jobs in one of these states. A record that has none counts as V(running).
-    type: list
-    elements: str
-    choices: [starting, prepared, running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
-  older_than:
-    description:
-      - Only records that were last saved longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
-    type: str
-  newer_than:
-    description:
-      - Only records that were last saved less long ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
     type: str
 """
 

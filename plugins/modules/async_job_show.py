@@ -24,6 +24,7 @@ seealso:
   - module: rstyczynski.ansible.async_job_verify
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_store
+  - rstyczynski.ansible.async_job_filters
   - rstyczynski.ansible.async_job_attributes
 attributes:
   check_mode:
@@ -49,24 +50,6 @@ options:
       - Only jobs of these hosts. The default is any.
     type: list
     elements: str
-  job_name_pattern:
-    description:
-      - List only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
-    type: str
-  status:
-    description:
-      - List only jobs in one of these states. A record that has none counts as V(running).
-    type: list
-    elements: str
-    choices: [starting, prepared, running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
-  older_than:
-    description:
-      - List only records that were last saved longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
-    type: str
-  newer_than:
-    description:
-      - List only records that were last saved less long ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
-    type: str
   sort:
     description:
       - How to sort the table. V(name) is by host, playbook and job; V(age) the oldest first; V(duration) the longest first.

@@ -559,7 +559,7 @@ def test_inventory_says_where_it_looked(controller: Controller, state_dir: Path)
     state_dir.rename(controller.project / "elsewhere")
     assert members(inventory(controller, "state_dir: elsewhere"), "async_job_failed") == ["web1"]
     assert members(inventory(controller, ASYNC_JOB_STATE_DIR="elsewhere"), "async_job_failed") == ["web1"]
-    assert f"{state_dir} is not a directory" in re.sub(r"\s+", " ", inventory(controller)["output"])
+    assert f"{state_dir}isnotadirectory" in re.sub(r"\s+", "", inventory(controller)["output"])  # warnings are wrapped anywhere
     controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\nstatedir: x\n")
     ran = controller.run("inventory", "-i", "x.async_jobs.yml", "--list", env={"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}).failed()
     assert "statedir" in ran.text
@@ -616,9 +616,9 @@ def test_inventory_on_the_worst_day(controller: Controller, state_dir: Path) -> 
     document = inventory(controller)
     assert members(document, "async_job_failed") == ["web1"]
     assert members(document, "async_job_unreadable") == ["web3", "web4"]
-    text = re.sub(r"\s+", " ", document["output"])
-    assert "web3/Nightly/broken.json cannot be used" in text
-    assert "newer release" in text
+    text = re.sub(r"\s+", "", document["output"])
+    assert "web3/Nightly/broken.jsoncannotbeused" in text
+    assert "newerrelease" in text
     controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\nstrict: true\n")
     ran = controller.run("inventory", "-i", "x.async_jobs.yml", "--list", env={"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}).failed()
     assert "2 records cannot be read" in ran.text

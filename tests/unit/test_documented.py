@@ -112,6 +112,19 @@ def test_options_of_a_module_are_those_of_its_spec(documented: dict[str, Yaml], 
             assert options[name].get(field, default) == option.get(field, default), f"{name}: {field}"
 
 
+def test_options_of_the_inventory_are_those_of_its_spec(controller: Controller) -> None:
+    """The same, for those that Ansible does not know by itself."""
+    ran = controller.run("doc", "--json", "--type", "inventory", f"{COLLECTION}.async_jobs").ok()
+    docs, _end = json.JSONDecoder().raw_decode(ran.output, ran.output.index("{"))
+    options = docs[f"{COLLECTION}.async_jobs"]["doc"]["options"]
+    plugin = importlib.import_module(f"{PLUGINS}.inventory.async_jobs")
+    assert set(options) == {*plugin._SPEC, *plugin._OF_ANSIBLE}
+    for name, option in plugin._SPEC.items():
+        assert environment_in(text_of(options[name])) == environment_of(option), name
+        for field in ("type", "elements", "default", "choices", "aliases"):
+            assert options[name].get(field) == option.get(field, "str" if field == "type" else None), f"{name}: {field}"
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_environment_variables_of_a_module_are_those_of_its_spec(documented: dict[str, Yaml], module: str) -> None:
     """The description of an option names the environment variables that it falls back to, and no others."""
