@@ -9,6 +9,8 @@ import datetime
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 import typing as t
 from pathlib import Path
@@ -213,6 +215,44 @@ def test_ten_thousand_records_on_the_worst_day(controller: Controller) -> None:
     assert str(newer) in ran.text
     assert broken.exists()
     assert newer.exists()
+
+
+# --- The README -----------------------------------------------------------------------------------------------------
+
+
+def test_commands_of_the_readme(controller: Controller) -> None:
+    """All of them work when they are pasted, one after the other, behind the playbook that they speak of."""
+    readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text("utf-8")
+    [release] = re.findall(r"```yaml\n(- name: Release\n.*?)```", readme, re.DOTALL)
+    broken = controller.project / "broken"
+    controller.write("release.yml", release.replace("sleep 5", "true").replace("/tmp/broken", str(broken)))
+    broken.with_name("broken-web2").touch()
+    controller.hosts("web1", "web2")
+    controller.playbook("release.yml").failed()
+    [section] = re.findall(r"^## The fleet\n(.*?)^## ", readme, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"```shell\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) == 7
+    broken.with_name("broken-web2").unlink()
+    said = ""
+    for block in blocks:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=controller.project,
+            env={**controller.environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}"
+        said += done.stdout
+    assert "4 jobs: 3 succeeded, 1 failed" in said
+    assert "|--@async_job_failed:" in said
+    assert controller.record("migrate", host="web2", playbook_name="Release")["attempt"] == 2
+    assert controller.record("migrate", host="web1", playbook_name="Release")["attempt"] == 1
+    assert "0 processes were stopped" in said
+    assert "Would be removed: 0 records" in said
 
 
 # --- One job --------------------------------------------------------------------------------------------------------
