@@ -68,6 +68,7 @@ class ActionModule(AttemptAction):
         if self._task.check_mode:
             return self._predict(before, version)
         self._found: tuple[Record | None, Version] | None = (before, version)
+        self._attached = False
         try:
             answer = self._start_and_wait()
         except LaunchFailed as failure:
@@ -89,6 +90,7 @@ class ActionModule(AttemptAction):
         warnings: list[str] = []
         while True:
             record, version, ours = self._start_or_attach()
+            self._attached = True
             if record.get("status") in _record.ENDED:
                 look = self._stored(record)
             else:
@@ -187,6 +189,11 @@ class ActionModule(AttemptAction):
         seconds = self._p["look_timeout"]
         if isinstance(step, _exactly_once.Read):
             found, self._found = self._found or _state.read(self._store, self._key), None
+            if found[0] is None and self._attached:
+                raise AsyncJobError(
+                    f"The record of the {self._key} was removed while this task waited for its next attempt: somebody has pruned or"
+                    " forgotten it. Nothing more was started. Run the playbook once more, and the job counts as never started."
+                )
             if found[0] is not None and found[0].get("status") == "prepared" and not found[0].get("attempt_dir"):
                 raise AsyncJobError(
                     f"The record {self._store.locate(self._key.path)} cannot be used: its status is 'prepared', and attempt_dir is missing."

@@ -8,9 +8,10 @@ import datetime
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _listing, _prune, _record
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._prune import Doomed
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store, open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
@@ -29,53 +30,86 @@ class ActionModule(HostAction):
     at_least: t.ClassVar[dict[str, float]] = {**HostAction.at_least, "keep": 0, "keep_attempts": 1}
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        if not params["store_only"]:
-            if params["hosts"] is not None or params["except_hosts"] is not None:
-                raise AsyncJobError("hosts and except_hosts are for 'store_only: true'. Nothing was removed. Run the task on these hosts.")
-            params["host"] = params["host"] or str(self._task_vars["inventory_hostname"])
+        if not params["store_only"] and (params["hosts"] is not None or params["except_hosts"] is not None):
+            raise AsyncJobError("hosts and except_hosts are for 'store_only: true'. Nothing was removed. Run the task on these hosts.")
+        if params["keep"] is not None and params["job_name_pattern"] is None:
+            raise AsyncJobError(
+                "keep needs a job_name_pattern: without one, different jobs of a playbook would count as the old ones of each other."
+                " Nothing was removed. Say which jobs are alike, for example 'backup-*'."
+            )
         store = open_store(params, self.notify)
         store.must_exist()
-        listing = _listing.find(store, {**params, "older_than": None, "newer_than": None})
-        plan = _prune.doomed(listing.found, params)
         self._apply = params["apply"] and not self._task.check_mode
+        self._gone: list[Doomed] = []
         self._kept: list[dict[str, str]] = []
         self._left: list[str] = []
-        rows: list[tuple[str, ...]] = []
-        places: collections.Counter[str] = collections.Counter()
-        gone = attempts = 0
-        for begin in range(0, len(plan), _AT_A_TIME):
-            some = plan[begin : begin + _AT_A_TIME]
-            asked = self._apply and not params["store_only"]
-            refused = self._clear(some, params) if asked else {}
-            for number, one in enumerate(some):
-                problem = refused.get(number) or (self._carry_out(store, one) if self._apply else "")
-                if problem:
-                    self._kept.append({"state_file": store.locate(one.found.path), "msg": problem})
-                else:
-                    gone += one.after is None
-                    attempts += len(one.attempts)
-                    if params["store_only"]:
-                        places.update(
-                            attempt.get("delegated_host", attempt["host"]) for attempt in one.attempts if attempt.get("async_dir")
-                        )
-                rows.append(self._row(one, problem))
-        if rows and not self._task.no_log:
-            self.say("\n".join(aligned(rows, width=1 << 16)))
+        self._rows: list[tuple[str, ...]] = []
+        filters = {**params, "older_than": None, "newer_than": None}
+        listing = _listing.find(store, filters) if params["store_only"] else _listing.of_hosts(store, filters, self.hosts_of(params))
+        found = [one for one in listing.found if self._is_ours(one.record, params)]
+        plan = _prune.doomed(found, params)
+        problems: list[str] = []
+        try:
+            for begin in range(0, len(plan), _AT_A_TIME):
+                problems += self._prune(store, plan[begin : begin + _AT_A_TIME], params)
+        except StoreUnavailable as error:
+            problems.append(f"{error} Pruning has ended there. Run it again, and it goes on.")
+        finally:  # also what was removed before a host went away
+            self._show(listing.unreadable)
         result: dict[str, t.Any] = {
-            "changed": bool(attempts),
+            "changed": bool(self._gone) and params["apply"],
             "applied": self._apply,
             "store": store.locate(),
-            "jobs": len(listing.found),
-            "removed": gone,
-            "attempts": attempts,
+            "jobs": len(found),
+            "removed": sum(one.after is None for one in self._gone),
+            "attempts": sum(len(one.attempts) for one in self._gone),
             "kept": self._kept,
-            "left": [*self._left, *(f"{place}: what {count} attempts have left there" for place, count in places.items())],
+            "left": self._left + (self._left_behind() if params["store_only"] else []),
             "unreadable": listing.unreadable,
             "warnings": store.warnings,
         }
         if listing.unreadable:
-            result.update(failed=True, msg=f"{listing.problem(store)} They were left alone.")
+            problems.append(f"{listing.problem(store)} They were left alone.")
+        if problems:
+            result.update(failed=True, msg=" ".join(problems))
         return result
+
+    def _is_ours(self, record: Record, params: dict[str, t.Any]) -> bool:
+        """Whether this task is to deal with a job: the one on the host where it has run. Others may be about to ask there."""
+        place = _listing.place_of(record)
+        return place not in (params["except_hosts"] or ()) if params["store_only"] else place == self.host
+
+    def _prune(self, store: Store, some: list[Doomed], params: dict[str, t.Any]) -> list[str]:
+        """Remove some jobs. Returns what has gone wrong with others."""
+        problems = []
+        refused = self._clear(some, params) if self._apply and not params["store_only"] else {}
+        for number, one in enumerate(some):
+            reason = refused.get(number, "")
+            try:
+                if self._apply and not reason:
+                    reason = self._carry_out(store, one)
+            except StoreUnavailable:
+                raise
+            except AsyncJobError as error:
+                problems.append(str(error))
+                reason = str(error)
+            if reason:
+                self._kept.append({"state_file": store.locate(one.found.path), "msg": reason})
+            else:
+                self._gone.append(one)
+            self._rows.append(self._row(one, reason))
+        return problems
+
+    def _show(self, unreadable: list[dict[str, str]]) -> None:
+        lines = [*aligned(self._rows, width=1 << 16), *(f"Not readable: {harmless(problem['state_file'])}" for problem in unreadable)]
+        if lines and not self._task.no_log:
+            self.say("\n".join(lines))
+
+    def _left_behind(self) -> list[str]:
+        """What is still on hosts that were not contacted."""
+        attempts = [attempt for one in self._gone for attempt in one.attempts if attempt.get("async_dir")]
+        counts = collections.Counter(map(_listing.place_of, attempts))
+        return [f"{place}: what {count} attempts have left there" for place, count in counts.items()]
 
     def _clear(self, some: list[Doomed], params: dict[str, t.Any]) -> dict[int, str]:
         """Remove what is on the host. Returns why that must not be, by the numbers of the jobs."""
@@ -97,18 +131,19 @@ class ActionModule(HostAction):
             record = one.found.record
             key = JobKey(record["host"], record["playbook_name"], record["job_name"])
             for attempt in one.attempts:
-                if not attempt.get("async_dir") or not _prune.is_job_id(attempt["ansible_job_id"]):
+                directory, place = attempt.get("async_dir"), _listing.place_of(attempt)
+                if not directory:
                     continue  # it never started, or nobody noted where
-                place = attempt.get("delegated_host", key.host)
-                exclusive = attempt.get("attempt_dir") == attempt["async_dir"]
-                if place != self.host or self.is_windows or (exclusive and not _prune.is_attempt_directory(attempt["attempt_dir"])):
-                    self._left.append(f"{place}: {attempt['async_dir']}")
+                exclusive = attempt.get("attempt_dir") == directory
+                ours = _prune.is_attempt_directory(directory) if exclusive else _prune.is_job_id(attempt["ansible_job_id"])
+                if place != self.host or self.is_windows or not ours or not directory.isprintable():
+                    self._left.append(f"{place}: {directory}")
                     continue
                 asked = of_record(key, attempt, one.found.version, {}, self.async_dir)
                 job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": [], "directories": []})
                 job["looks"].append(asked.job._asdict())
-                if asked.job.exclusive:
-                    job["directories"].append(attempt["attempt_dir"])
+                if exclusive:
+                    job["directories"].append(directory)
         return users
 
     @staticmethod

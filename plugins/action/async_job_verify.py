@@ -21,28 +21,28 @@ class ActionModule(WatchingAction):
     spec = _verify.ARGUMENT_SPEC
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        params.update(host=params["host"] or str(self._task_vars["inventory_hostname"]), status=None, older_than=None, newer_than=None)
+        params.update(status=None, older_than=None, newer_than=None)
         store = open_store(params, self.notify)
         store.must_exist()
-        listing = _listing.find(store, params)
+        hosts = self.hosts_of(params)
+        listing = _listing.of_hosts(store, params, hosts)
         asked = []
         elsewhere = 0
         for record, _path, version in listing.found:
             if record.get("status", "running") in (*_record.CLAIMED, *_record.ENDED):
                 continue
-            if record.get("delegated_host", record["host"]) != self.host:
-                elsewhere += 1
+            if _listing.place_of(record) != self.host:
+                elsewhere += record["host"] == hosts[0]
                 continue
             key = JobKey(record["host"], record["playbook_name"], record["job_name"])
             asked.append(of_record(key, record, version, {}, self.async_dir))
-        before = [job.record for job in asked]
         if asked:
             params.update(tail_size=_END, store_output=False)
             self.look_and_note(params, store, asked, "tail", last_line=True)
-        after = [job.record or {} for job in asked]
+        after = [{**(job.record or {}), **job.news} for job in asked]
         ended = [record for record in after if record.get("status") in _record.ENDED]
         result: dict[str, t.Any] = {
-            "changed": before != after,
+            "changed": bool(ended),
             "store": store.locate(),
             "asked": len(asked),
             "elsewhere": elsewhere,

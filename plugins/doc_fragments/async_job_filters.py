@@ -22,10 +22,12 @@ options:
     choices: [starting, prepared, running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
   older_than:
     description:
-      - Only records that were last saved longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+      - Only jobs that ended longer ago than this, or, if they have not ended, were started longer ago. It is a number with a unit, V(s),
+        V(m), V(h), V(d) or V(w).
     type: str
   newer_than:
     description:
-      - Only records that were last saved less long ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+      - Only jobs that ended less long ago than this, or, if they have not ended, were started less long ago. It is a number with a unit,
+        V(s), V(m), V(h), V(d) or V(w).
     type: str
 """

@@ -24,6 +24,8 @@ description:
 notes:
   - Where records cannot be read, the others are used, and a warning names them. Their hosts are in the group
     C(async_job_unreadable). With O(strict=true), they are an error.
+  - Records whose host has a name that no host of an inventory can have, or that is the name of a group, are left out, with a warning.
+    Give this inventory after the others, so that it knows their groups.
   - A store that cannot be read or does not exist is an error. Ansible then goes on without this inventory, unless it is told to
     stop, with C(any_unparsed_is_failed) in the section C(inventory) of its configuration.
 seealso:
@@ -76,6 +78,8 @@ playbook_name: Release
 #   failed_jobs: async_jobs | selectattr('status', 'defined') | selectattr('status', 'eq', 'failed') | map(attribute='job_name')
 """
 
+import hashlib
+import json
 import os
 import sys
 import typing as t
@@ -126,11 +130,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         """Called by Ansible, once per file."""
         super().parse(inventory, loader, path, cache)
-        config = self._read_config_data(path)
-        params = _validated(config, path)
-        use = cache and self.get_option("cache")
-        key = self.get_cache_key(path)
-        found = self._cache.get(key) if use else None
+        params = _validated(self._read_config_data(path), path)
+        # Of a file that says something else than before, nothing is known.
+        key = f"{self.get_cache_key(path)}_{hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:16]}"
+        found = self._cache.get(key) if cache and self.get_option("cache") else None
         if found is None:
             try:
                 found = _read(params, self.display.warning)
@@ -141,29 +144,37 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         self._report(found["unreadable"], path)
         hosts: dict[str, list[t.Any]] = {}
         for record in found["records"]:
-            if record["host"]:  # any text names a job's host, but not one of an inventory
-                hosts.setdefault(record["host"], []).append(record)
+            hosts.setdefault(record["host"], []).append(record)
         for host, records in hosts.items():
-            self._add(host, records)
-        for problem in found["unreadable"]:
-            if problem["host"]:
-                self.inventory.add_host(problem["host"], group=self.inventory.add_group("async_job_unreadable"))
+            if self._may_be_added(host):
+                self._add(host, records)
+        for host in dict.fromkeys(problem["host"] for problem in found["unreadable"]):
+            if self._may_be_added(host):
+                self.inventory.add_host(host, group=self.inventory.add_group("async_job_unreadable"))
+
+    def _may_be_added(self, host: str) -> bool:
+        """Whether a name of a record can be that of a host here. A job may have any."""
+        if _listing.is_host_name(host) and host not in self.inventory.groups:
+            return True
+        why = "is the name of a group" if host in self.inventory.groups else "is none that an inventory can have"
+        self.display.warning(f"Records of the host {host!r} are left out: that name {why}.")
+        return False
 
     def _add(self, host: str, records: list[t.Any]) -> None:
-        self.inventory.add_host(host)
-        if host in constants.LOCALHOST and "ansible_connection" not in self.inventory.get_host(host).get_vars():
+        if host in constants.LOCALHOST and host not in self.inventory.hosts:
             # As Ansible reaches it where no inventory names it.
+            self.inventory.add_host(host)
             self.inventory.set_variable(host, "ansible_connection", "local")
             self.inventory.set_variable(host, "ansible_python_interpreter", sys.executable)
-        self.inventory.set_variable(host, "async_jobs", _untrusted(records))
+        self.inventory.add_host(host)
+        # Another file like this one may have named it before.
+        known = self.inventory.get_host(host).vars.get("async_jobs", [])
+        names = [(record["playbook_name"], record["job_name"]) for record in records]
+        others = [record for record in known if (record["playbook_name"], record["job_name"]) not in names]
+        self.inventory.set_variable(host, "async_jobs", _untrusted([*others, *records]))
         for record in records:
-            for kind, name in (
-                ("", record.get("status", "running")),
-                ("playbook_", record["playbook_name"]),
-                ("name_", record["job_name"]),
-            ):
-                group = self._sanitize_group_name(f"async_job_{kind}{name}")
-                self.inventory.add_host(host, group=self.inventory.add_group(group))
+            for name in (record.get("status", "running"), f"playbook_{record['playbook_name']}", f"name_{record['job_name']}"):
+                self.inventory.add_host(host, group=self.inventory.add_group(self._sanitize_group_name(f"async_job_{name}")))
         strict = self.get_option("strict")
         variables = self.inventory.get_host(host).get_vars()
         self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)

@@ -28,6 +28,7 @@ FILTERS: Spec = {
     "newer_than": {"type": "str"},
 }
 
+_NEVER = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -63,8 +64,8 @@ class Listing(t.NamedTuple):
 def find(store: Store, params: dict[str, t.Any]) -> Listing:
     """All records that fit, in the order of their paths.
 
-    :arg params: values of FILTERS, C(host) and C(playbook_name); where a module takes them, of C(hosts) and C(except_hosts), which are
-        lists, and of C(job_name)
+    :arg params: values of FILTERS, C(host) and C(playbook_name); where a module takes them, of C(hosts), which is a list, and of
+        C(job_name)
     """
     by_path, by_content = _path_filter(params), _filter(params)
     found = []
@@ -80,6 +81,14 @@ def find(store: Store, params: dict[str, t.Any]) -> Listing:
             if by_content(record):
                 found.append(Found(record, entry.path, version))
     return Listing(found, unreadable)
+
+
+def of_hosts(store: Store, params: dict[str, t.Any], hosts: t.Iterable[str]) -> Listing:
+    """The same, of a few hosts. Records of others are not listed at all."""
+    listings = [find(store, {**params, "host": host}) for host in hosts]
+    return Listing(
+        [found for listing in listings for found in listing.found], [problem for listing in listings for problem in listing.unreadable]
+    )
 
 
 def record_of(store: Store, entry: Entry) -> tuple[Record, Version]:
@@ -107,16 +116,33 @@ def age(text: str, option: str) -> datetime.timedelta:
 
     :arg option: where it comes from, for the error
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", text)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
     if match is None:
         raise AsyncJobError(f"{option} is {text!r}, which is not an age. Give a number and a unit: 30s, 15m, 12h, 7d or 2w.")
-    seconds = float(match.group(1)) * _SECONDS[match.group(2) or "s"]
+    seconds = float(match.group(1)) * _SECONDS[match.group(2)]
     return datetime.timedelta(seconds=min(seconds, 1e12))  # what is more than all of history makes no difference
+
+
+def since(record: Record) -> datetime.datetime | None:
+    """Since when a job is what it is: when it ended, or else when its attempt was started. None if nobody can tell."""
+    if record.get("status") not in _record.ENDED:
+        return started_at(record)
+    return moment(record.get("end")) or moment(record.get("save_time"))
+
+
+def place_of(record: Record) -> str:
+    """The host where a job runs: its own, unless its task was delegated to another one."""
+    return str(record.get("delegated_host") or record["host"])
+
+
+def is_host_name(text: str) -> bool:
+    """Whether a name of a record may be handed to Ansible as that of a host. Others could be taken for options or templates."""
+    return text.isprintable() and text == text.strip() and not re.match("-|$", text) and not re.search("{[{%#]", text)
 
 
 def saved_at(record: Record) -> datetime.datetime:
     """When the record was last saved. One whose time nobody can read counts as infinitely old."""
-    return moment(record.get("save_time")) or datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+    return moment(record.get("save_time")) or _NEVER
 
 
 def moment(text: t.Any) -> datetime.datetime | None:
@@ -147,12 +173,11 @@ def _path_filter(params: dict[str, t.Any]) -> t.Callable[[str], bool]:
     pattern = params["job_name_pattern"]
     job = None if params.get("job_name") is None else _key.encode(params["job_name"], suffix=_key.SUFFIX)
     hosts = None if params.get("hosts") is None else {_key.encode(host) for host in params["hosts"]}
-    except_hosts = {_key.encode(host) for host in params.get("except_hosts") or ()}
 
     def wanted(path: str) -> bool:
         # What cannot be listed is the directory of a host or a playbook: empty segments stand for what it holds.
         host_of, playbook_of, job_of = [*path.split("/"), "", ""][:3]
-        if host_of and ((hosts is not None and host_of not in hosts) or host_of in except_hosts):
+        if host_of and hosts is not None and host_of not in hosts:
             return False
         if playbook_of and playbook is not None and playbook_of != playbook:
             return False
@@ -178,7 +203,7 @@ def _filter(params: dict[str, t.Any]) -> t.Callable[[Record], bool]:
             return False
         if older_than is None and newer_than is None:
             return True
-        how_old = now - saved_at(record)
+        how_old = now - (since(record) or _NEVER)
         return (older_than is None or how_old > older_than) and (newer_than is None or how_old < newer_than)
 
     return wanted

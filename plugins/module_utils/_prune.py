@@ -28,6 +28,7 @@ ARGUMENT_SPEC: Spec = {
     "host": JOB_OPTIONS["host"],
     "hosts": {"type": "list", "elements": "str"},
     "except_hosts": {"type": "list", "elements": "str"},
+    "delegated_hosts": {"type": "list", "elements": "str", "default": []},
     "playbook_name": JOB_OPTIONS["playbook_name"],
     "job_name_pattern": _listing.FILTERS["job_name_pattern"],
     "status": {"type": "list", "elements": "str", "choices": list(_record.ENDED)},
@@ -44,6 +45,9 @@ ARGUMENT_SPEC: Spec = {
 MODULE_SPEC: Spec = {**ARGUMENT_SPEC, "_action": {"type": "dict"}}
 MUTUALLY_EXCLUSIVE = [("keep", "keep_attempts")]
 REQUIRED_ONE_OF = [("older_than", "keep", "keep_attempts", "status", "job_name_pattern")]
+
+# What ended later than this is not old, unless the user says how old it has to be: a playbook may be about to ask for it.
+_OLD = "1h"
 
 # An empty file in place of the directory of an attempt keeps a controller that was frozen from starting it after all. Nobody
 # wakes up, and still has a connection, after so many seconds.
@@ -67,20 +71,19 @@ def doomed(found: t.Sequence[Found], params: dict[str, t.Any]) -> list[Doomed]:
     :arg params: values of ARGUMENT_SPEC
     """
     now = datetime.datetime.now(datetime.timezone.utc)
-    oldest = None if params["older_than"] is None else now - _listing.age(params["older_than"], "older_than")
+    age = _listing.age(params["older_than"] or _OLD, "older_than")
     ended = [one for one in found if one.record.get("status") in _record.ENDED]
     if params["keep_attempts"] is not None:
         candidates = [_shortened(one, params["keep_attempts"]) for one in ended]
     else:
         kept = _newest(ended, params["keep"] or 0)
         candidates = [Doomed(one, [*_past(one.record), one.record], None) for one in ended if one.path not in kept]
-    return [one for one in candidates if one.attempts and (oldest is None or ended_at(one.found.record) < oldest)]
+    return [one for one in candidates if one.attempts and now - ended_at(one.found.record) > age]
 
 
 def ended_at(record: Record) -> datetime.datetime:
     """When a job ended, as far as the record knows. One whose time nobody can read ended just now: it is not to go for its age."""
-    moment = _listing.moment(record.get("end")) or _listing.moment(record.get("save_time"))
-    return moment or datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
+    return _listing.since(record) or datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
 
 
 def _newest(ended: t.Sequence[Found], count: int) -> set[str]:
@@ -119,19 +122,29 @@ def clear(jobs: t.Sequence[dict[str, t.Any]], *, check_mode: bool = False) -> li
     answers: list[dict[str, t.Any]] = []
     for job in jobs:
         seen = [next(looks) for _attempt in job["looks"]]
-        going_on = [look.reason for look in seen if look.status in ("running", "orphaned", "unknown")]
+        going_on = [look.reason for look, attempt in zip(seen, job["looks"]) if _may_go_on(look.status, exclusive=attempt["exclusive"])]
         answer: dict[str, t.Any] = {"refused": going_on[0] if going_on else "", "removed": [], "left": []}
         if not going_on and not check_mode:
             for path in job["directories"]:
                 _remove_attempt(path, answer)
-            for attempt in job["looks"]:
-                if not attempt["exclusive"] and is_job_id(attempt["job_id"]):
+            for look, attempt in zip(seen, job["looks"]):
+                if look.status == "unknown":
+                    answer["left"].append(look.reason)
+                elif not attempt["exclusive"]:
                     _remove_file(_look.results_file(Job(**attempt)), answer)
         answers.append(_look.readable(answer))
     for parent in {os.path.dirname(path) for job in jobs for path in job["directories"]}:
         if not check_mode:
             _remove_fences(parent)
     return answers
+
+
+def _may_go_on(status: str, *, exclusive: bool) -> bool:
+    """Whether an attempt, which has ended as its record says, may not have.
+
+    :arg exclusive: whether it was looked for by a directory of its own. Of others it is often not known where to look
+    """
+    return status in ("running", "orphaned") or (status == "unknown" and exclusive)
 
 
 def is_job_id(text: t.Any) -> bool:

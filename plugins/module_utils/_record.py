@@ -67,6 +67,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "stderr_offset": int,
     "write_id": str,
 }
+_PATHS = ("results_file", "async_dir", "attempt_dir", "stdout_file", "stderr_file")
 _REQUIRED = ("job_name", "host", "ansible_job_id")
 
 # What describes one attempt, and so starts afresh with the next one.
@@ -151,8 +152,16 @@ def parse(document: bytes, *, where: str) -> Record:
             raise corrupt(f"the field {field!r} holds a JSON {_json_type(record[field])}")
     if record.get("status", "running") not in STATUSES:
         raise corrupt(f"its status {record['status']!r} is none of {', '.join(STATUSES)}")
-    if not all(isinstance(past, dict) for past in record.get("attempts", ())):
-        raise corrupt("the field 'attempts' holds something that is not an object")
+    for past in record.get("attempts", ()):
+        if not isinstance(past, dict):
+            raise corrupt("the field 'attempts' holds something that is not an object")
+        for field, value in past.items():
+            if field in FIELDS and not _is(value, FIELDS[field]):
+                raise corrupt(f"the field {field!r} of a past attempt holds a JSON {_json_type(value)}")
+    for attempt in (record, *record.get("attempts", ())):
+        for field in _PATHS:
+            if "\0" in attempt.get(field, ""):
+                raise corrupt(f"the field {field!r} holds NUL, which no path does")
     record.setdefault("metadata", {})
     return record
 

@@ -22,7 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
 _NEVER = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
 _SORTS: dict[str, t.Callable[[Record, datetime.datetime], t.Any]] = {
     "name": lambda record, now: 0,  # that is how they come
-    "age": lambda record, now: _listing.started_at(record) or _NEVER,
+    "age": lambda record, now: _listing.since(record) or _NEVER,
     "duration": lambda record, now: -_listing.run_time(record, now),
     "status": lambda record, now: _record.STATUSES.index(_status(record)),
 }
@@ -33,6 +33,7 @@ ARGUMENT_SPEC: Spec = {
     **_listing.FILTERS,
     "sort": {"type": "str", "choices": list(_SORTS), "default": "name"},
     "look": {"type": "dict"},
+    "verified_hosts": {"type": "list", "elements": "str"},
     "quiet": {"type": "bool", "default": False},
     **STORE_OPTIONS,
 }
@@ -42,6 +43,9 @@ MUTUALLY_EXCLUSIVE = [("job_name", filter_) for filter_ in _listing.FILTERS]
 
 _HEADS = ("HOST", "PLAYBOOK", "JOB", "STATUS", "ATTEMPT", "AGE", "DURATION", "LAST LINE")
 _PAST_HEADS = ("ATTEMPT", "STATUS", "START", "DURATION", "RC", "STARTED BY", "REASON")
+
+# What is known of a job of C(no_log).
+_NOT_SAID_BY_THE_JOB = ("status", "reason", "rc")
 
 # How much of the output that a record keeps is shown, in lines.
 _OUTPUT_LINES = 200
@@ -73,6 +77,8 @@ def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) 
         "store": store.locate(),
         "jobs": len(records),
         "statuses": dict(counts),
+        "delegated": _delegated(records),
+        "not_asked": _not_asked(records, params["verified_hosts"]),
         "unreadable": listing.unreadable,
         "warnings": store.warnings,
         "lines": [],
@@ -81,12 +87,14 @@ def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) 
     if params["job_name"] is not None and len(found) == 1:
         [one] = found
         record = (params["look"] or {}).get("record") or one.record
-        result.update(record=record, state_file=store.locate(one.path))
+        result.update(record=record, state_file=store.locate(one.path), place=_listing.place_of(record))
         lines += details(record, params["look"] or {}, now, state_file=store.locate(one.path))
     else:
         lines += table(records, now, width)
         summary = ", ".join(f"{counts[status]} {status}" for status in _record.STATUSES if counts[status])
         lines.append(Line(f"{len(records)} {'job' if len(records) == 1 else 'jobs'}{': ' + summary if summary else ''}"))
+        if result["not_asked"]:
+            lines.append(Line(f"Not asked, and shown as last recorded: {', '.join(map(harmless, result['not_asked']))}", "orphaned"))
         lines += [Line(f"Not readable: {harmless(problem['state_file'])}", "failed") for problem in listing.unreadable]
     problem = _problem(params, store, listing)
     if problem:
@@ -94,6 +102,24 @@ def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) 
     if not params["quiet"] or problem:
         result["lines"] = lines
     return result
+
+
+def _going_on(records: t.Iterable[Record]) -> t.Iterator[Record]:
+    return (record for record in records if _status(record) in ("running", "orphaned"))
+
+
+def _delegated(records: t.Iterable[Record]) -> dict[str, list[str]]:
+    """The hosts whose jobs run on another one, by the name of that."""
+    places: dict[str, set[str]] = collections.defaultdict(set)
+    for record in records:
+        if _listing.place_of(record) != record["host"]:
+            places[_listing.place_of(record)].add(record["host"])
+    return {place: sorted(hosts) for place, hosts in places.items()}
+
+
+def _not_asked(records: t.Iterable[Record], verified_hosts: list[str] | None) -> list[str]:
+    """The hosts on which jobs go on, as far as anybody knows, and that were not asked."""
+    return [] if verified_hosts is None else sorted({_listing.place_of(record) for record in _going_on(records)} - {*verified_hosts})
 
 
 def _problem(params: dict[str, t.Any], store: Store, listing: _listing.Listing) -> str:
@@ -112,7 +138,7 @@ def _problem(params: dict[str, t.Any], store: Store, listing: _listing.Listing) 
             f"There is no {asked} in {store.locate()}. Look for its name in a list of all jobs: ansible-playbook rstyczynski.ansible.jobs;"
             " or say which store, with async_job_state_dir or async_job_backend."
         )
-    return f"There are {len(listing.found)} that are called {asked}. Say which one, by host and playbook_name; they are listed above."
+    return f"There are {len(listing.found)} that are called {asked}. Say which one, by its host and its playbook; they are listed above."
 
 
 def table(records: t.Sequence[Record], now: datetime.datetime, width: int) -> list[Line]:
@@ -125,12 +151,12 @@ def table(records: t.Sequence[Record], now: datetime.datetime, width: int) -> li
 
 
 def _row(record: Record, now: datetime.datetime) -> tuple[str, ...]:
-    begin = _listing.started_at(record)
+    since = _listing.since(record)
     return (
         *(harmless(record[field]) for field in ("host", "playbook_name", "job_name")),
         _status(record),
         str(record.get("attempt", 1)),
-        brief_time((now - begin).total_seconds()) if begin else "?",
+        brief_time((now - since).total_seconds()) if since else "?",
         brief_time(_listing.run_time(record, now)),
         last_line(record),
     )
@@ -156,6 +182,8 @@ def details(record: Record, look: dict[str, t.Any], now: datetime.datetime, *, s
     status = str(look.get("status") or _status(record))
     begin = _listing.started_at(record)
     result = record.get("result", {})
+    if record.get("no_log"):  # nothing that the job has said
+        look, result = ({name: value for name, value in said.items() if name in _NOT_SAID_BY_THE_JOB} for said in (look, result))
     rc = look.get("rc", result.get("rc"))
     facts: list[tuple[str, t.Any]] = [
         ("Job", record["job_name"]),
@@ -180,7 +208,7 @@ def details(record: Record, look: dict[str, t.Any], now: datetime.datetime, *, s
         *((f"Metadata {name}", value) for name, value in record.get("metadata", {}).items()),
         ("Record", state_file),
     ]
-    rows = [(name + ":", _text(value)) for name, value in facts if value not in (None, "")]
+    rows = [(harmless(name) + ":", _text(value)) for name, value in facts if value not in (None, "")]
     lines = [Line(text, status if name == "Status:" else "") for (name, _value), text in zip(rows, aligned(rows, width=1 << 16))]
     lines += _history(record, now)
     for stream, head in (("stdout", "Output"), ("stderr", "Error output")):

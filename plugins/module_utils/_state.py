@@ -152,7 +152,7 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: R
 
     :arg record: as it was read, and its version
     :arg learned: fields; those that are None are removed
-    :returns: the record as it is in the store now
+    :returns: the record as it is in the store now; the one before, and ABSENT, if it was removed meanwhile
     """
     deadline = time.monotonic() + _CONTENTION_SECONDS
     job_id = record["ansible_job_id"]
@@ -170,6 +170,8 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: R
             if found is None:  # somebody has forgotten the job
                 break
             record = found
+            if record.get("status") in _record.ENDED and learned.get("status") == "lost":
+                break  # somebody has seen its end, and has removed what we did not find
     return record, version
 
 

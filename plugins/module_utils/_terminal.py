@@ -13,6 +13,7 @@ import typing as t
 import unicodedata
 
 _SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)")
+_WIDEST = 80
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -36,7 +37,7 @@ def last_line_of(text: str) -> str:
 
 def brief_time(seconds: float) -> str:
     """A length of time in its two largest units: C(3d 4h)."""
-    left = int(max(seconds, 0))
+    left = int(min(max(seconds, 0), 1e11))
     parts: list[str] = []
     for unit, size in _UNITS:
         if left >= size or parts:
@@ -48,8 +49,9 @@ def brief_time(seconds: float) -> str:
 def aligned(rows: t.Sequence[t.Sequence[str]], *, width: int) -> list[str]:
     """Rows with their columns below each other. The last column is cut to what is left of the width, but for 40 characters.
 
-    :arg rows: lines without line breaks
+    :arg rows: lines without line breaks; one column may not make all others unreadable, so what is very long is cut
     """
+    rows = [[*(_cut(cell, _WIDEST) for cell in row[:-1]), row[-1]] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*rows)][:-1]
     room = max(width - sum(widths) - 2 * len(widths), 40)
     return [

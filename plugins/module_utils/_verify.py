@@ -12,6 +12,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 
 ARGUMENT_SPEC: Spec = {
     "host": JOB_OPTIONS["host"],
+    "delegated_hosts": {"type": "list", "elements": "str", "default": []},
     "playbook_name": JOB_OPTIONS["playbook_name"],
     "job_name_pattern": {"type": "str"},
     "look_timeout": {"type": "int", "default": 60},

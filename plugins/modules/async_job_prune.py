@@ -52,9 +52,16 @@ options:
     elements: str
   except_hosts:
     description:
-      - With O(store_only=true), no records of these hosts.
+      - With O(store_only=true), no records of jobs that have run on these hosts.
     type: list
     elements: str
+  delegated_hosts:
+    description:
+      - Other hosts, whose jobs may have run on this one because their task was delegated to it. A job is dealt with on the host where
+        it has run.
+    type: list
+    elements: str
+    default: []
   playbook_name:
     description:
       - Only jobs of the playbook with this name. The default is any.
@@ -72,11 +79,13 @@ options:
   older_than:
     description:
       - Only jobs that ended longer ago than this, a number with a unit, V(s), V(m), V(h), V(d) or V(w).
+      - The default is V(1h). What has ended a moment ago may be what a playbook waits for; with V(0s), that goes, too, and the
+        playbook fails.
     type: str
   keep:
     description:
-      - Of the jobs of each host and playbook that fit the other options, but for O(older_than), keep this many, the ones that
-        ended last. It is for jobs that have the date in their names, and the like.
+      - Of the jobs of each host and playbook that fit O(job_name_pattern), which is needed, and the other options but O(older_than), keep
+        this many, the ones that ended last. It is for jobs that have the date in their names, and the like.
     type: int
   keep_attempts:
     description:

@@ -60,6 +60,12 @@ options:
     description:
       - What M(rstyczynski.ansible.async_job_status) has returned for the job, to be shown in place of what its record says.
     type: dict
+  verified_hosts:
+    description:
+      - The hosts that were just asked, with M(rstyczynski.ansible.async_job_verify). The table then says on which other hosts jobs
+        may have ended meanwhile.
+    type: list
+    elements: str
   quiet:
     description:
       - Print nothing, unless something is wrong.
@@ -95,6 +101,22 @@ statuses:
   returned: always
   type: dict
   sample: {running: 2, succeeded: 40}
+delegated:
+  description: The hosts whose jobs run on another one, because their task was delegated there, by the name of that.
+  returned: always
+  type: dict
+  sample: {bastion: [db01, db02]}
+not_asked:
+  description: The hosts on which jobs go on, as far as anybody knows, and that are not among O(verified_hosts).
+  returned: always
+  type: list
+  elements: str
+  sample: []
+place:
+  description: The host where the job runs.
+  returned: if O(job_name) is given, and there is one job of that name
+  type: str
+  sample: db01
 record:
   description: The record of the job.
   returned: if O(job_name) is given, and there is one job of that name

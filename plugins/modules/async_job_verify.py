@@ -41,6 +41,12 @@ options:
     description:
       - The host that the jobs belong to. The default is the host's name in the inventory.
     type: str
+  delegated_hosts:
+    description:
+      - Other hosts, whose jobs may run on this one because their task was delegated to it.
+    type: list
+    elements: str
+    default: []
   playbook_name:
     description:
       - Only jobs of the playbook with this name. The default is any.

@@ -60,6 +60,10 @@ class HostAction(StoreAction):
         """The name of the host that this task contacts."""
         return str(self._task.delegate_to or self._task_vars["inventory_hostname"])
 
+    def hosts_of(self, params: dict[str, t.Any]) -> list[str]:
+        """The hosts whose jobs a task deals with that takes C(host) and C(delegated_hosts), its own first."""
+        return list(dict.fromkeys([params["host"] or str(self._task_vars["inventory_hostname"]), *params["delegated_hosts"]]))
+
     @property
     def is_windows(self) -> bool:
         """Whether the host is one that has no processes as Unix knows them."""

@@ -36,6 +36,8 @@ class Asked:
     key: JobKey | None = None
     record: Record | None = None
     version: Version = ABSENT
+    news: Record = dataclasses.field(default_factory=dict)
+    """What the last look has learned, also in check mode, in which nobody notes it."""
 
     @property
     def name(self) -> str:

@@ -15,8 +15,9 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import clock
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, last_line_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import Asked, Look
@@ -47,7 +48,7 @@ class WatchingAction(HostAction):
         for number, job in enumerate(asked):
             job.remember(looks[number])
             looks[number] = job.settled(looks[number], contacted=self.host, new=output == "new")
-            if store is not None and job.key is not None and job.record is not None and not self._task.check_mode:
+            if store is not None and job.key is not None and job.record is not None:
                 secret = job.job.secret or self._task.no_log
                 learned = job.learned(looks[number], secret=secret)
                 if output == "new":
@@ -56,7 +57,16 @@ class WatchingAction(HostAction):
                     progress = looks[number]["progress"]
                     step = f"{progress['current']} of {progress['total']} " if progress else ""
                     learned["last_line"] = (step + _last_line(looks[number])).strip()[:_LINE] or None
+                job.news = learned
+                if self._task.check_mode:
+                    continue
                 job.record, job.version = _state.note(store, job.key, job.record, job.version, learned)
+                if job.version == ABSENT:
+                    raise AsyncJobError(
+                        f"The record of {job.key} was removed while this task looked at the job: somebody has pruned or forgotten it."
+                        " Nothing was started anew. Run the playbook once more, and the job counts as never started."
+                    )
+                looks[number] = job.settled(looks[number], contacted=self.host, new=output == "new")
         return looks
 
     def wait(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> list[Look]:

@@ -112,12 +112,12 @@ def test_table(controller: Controller, state_dir: Path) -> None:
     ran = controller.playbook(JOBS).ok()
     assert f"Store: {state_dir}" in ran.output
     assert rows(ran) == [
-        ["web1", "Nightly", "backup", "succeeded", "1", "3d 0h", "2m 0s", "42 tables"],
+        ["web1", "Nightly", "backup", "succeeded", "1", "2d 23h", "2m 0s", "42 tables"],
         ["web1", "Nightly", "copy", "failed", "2", rows(ran)[1][5], "10m 0s", "no space left"],
         ["web2", "Nightly", "long", "running", "1", *rows(ran)[2][5:7], "3 of 7 copying"],
         ["web2", "Weekly", "gone", "lost", "1", "35d 0h", "0s", "the host was rebooted"],
     ]
-    assert re.fullmatch(r"50m \d+s", rows(ran)[1][5])
+    assert re.fullmatch(r"40m \d+s", rows(ran)[1][5])
     assert re.fullmatch(r"5m \d+s", rows(ran)[2][5])
     assert "4 jobs: 1 running, 1 succeeded, 1 failed, 1 lost" in ran.output
 
@@ -126,14 +126,16 @@ def test_table(controller: Controller, state_dir: Path) -> None:
     ("options", "expected"),
     [
         (["-e", "status=failed,lost"], ["copy", "gone"]),
+        (["-e", "job_name=c*", "-e", "playbook_name=Nightly"], ["copy"]),
         (["-e", "host=web2"], ["long", "gone"]),
         (["-e", "playbook=Nightly", "-e", "job=*o*"], ["copy", "long"]),
         (["-e", "sort=age"], ["gone", "backup", "copy", "long"]),
         (["-e", "sort=duration"], ["copy", "long", "backup", "gone"]),
         (["-e", "sort=status"], ["long", "backup", "copy", "gone"]),
         (["--limit", "web2"], ["long", "gone"]),
-        (["-e", "older_than=1h"], []),
-        (["-e", "newer_than=1h", "-e", "job=long"], ["long"]),
+        (["-e", "older_than=45m"], ["backup", "gone"]),
+        (["-e", "older_than=35m"], ["backup", "copy", "gone"]),
+        (["-e", "newer_than=1h"], ["copy", "long"]),
     ],
     ids=" ".join,
 )
@@ -282,6 +284,7 @@ def test_show_needs_one_job(controller: Controller, state_dir: Path) -> None:
     ran = controller.playbook(SHOW, "-e", "job=copy").failed()
     assert [row[0] for row in rows(ran)] == ["web1", "web2"]
     assert "Say which one" in ran.text
+    assert "Say which job to stop" in controller.playbook(CANCEL).failed().text
     ran = controller.playbook(SHOW, "-e", "job=copy", "-e", "host=web2").ok()
     assert "succeeded, as last recorded" in ran.output
     ran = controller.playbook(SHOW, "-e", "job=c*").failed()
@@ -330,7 +333,8 @@ def test_hosts_are_asked(hosts: Hosts, controller: Controller) -> None:
     hosts.off(second)
     assert {row[3] for row in rows(controller.playbook(JOBS).ok())} == {"running"}
     ran = controller.playbook(JOBS, "-e", "verify=true").failed()
-    assert f"These could not be asked, and are shown as they were last seen: {second}" in ran.text
+    assert f"These could not be asked, and their jobs are shown as last recorded: {second}." in ran.text
+    assert f"Not asked, and shown as last recorded: {second}" in ran.output
     assert {(row[0], row[2]): row[3] for row in rows(ran)} == {
         (first, "ends"): "succeeded",
         (first, "sleeps"): "lost",
@@ -354,10 +358,13 @@ def test_prune_is_a_dry_run_unless_told_otherwise(controller: Controller, state_
     for options in (["-e", "older_than=1d"], ["-e", "older_than=1d", "-e", "apply=true", "--check"]):
         ran = controller.playbook(PRUNE, *options).ok()
         assert "Would be removed: 2 records" in ran.text
+        assert ran.recap("host1")["changed"] == ("--check" in options)
         assert re.search(r"web1 +Nightly +backup +succeeded +ended 2d 23h ago +would be removed", ran.output)
-        assert "A dry run" in ran.text
+        assert ("this is check mode" if "--check" in options else "this is a dry run") in ran.text
         assert tree(state_dir) == before
     assert "one of the following is required" in controller.playbook(PRUNE, "-e", "apply=true").failed().text
+    assert "keep needs a job_name_pattern" in controller.playbook(PRUNE, "-e", "apply=true", "-e", "keep=3").failed().text
+    assert "which is not an age" in controller.playbook(PRUNE, "-e", "apply=true", "-e", "older_than=30").failed().text
     assert "which is not an age" in controller.playbook(PRUNE, "-e", "apply=true", "-e", "older_than=soon").failed().text
     assert tree(state_dir) == before
 
@@ -368,14 +375,18 @@ def test_prune_is_a_dry_run_unless_told_otherwise(controller: Controller, state_
         ("older_than=1d", {"backup", "gone"}),
         ("older_than=30m", {"backup", "copy", "gone"}),
         ("older_than=0s", {"backup", "copy", "gone"}),
-        ("status=failed,lost", {"copy", "gone"}),
+        ("status=failed,lost", {"gone"}),  # the other one ended less than an hour ago
+        ("status=failed,lost older_than=0s", {"copy", "gone"}),
         ("status=lost older_than=6w", set()),
-        ("job=*o*", {"copy", "gone"}),
+        ("older_than=999999d", set()),
+        ("job=*o* older_than=0s", {"copy", "gone"}),
+        ("job=*o*", {"gone"}),
+        ("job_name=*o* playbook_name=Nightly older_than=0s", {"copy"}),
         ("playbook=Weekly older_than=0s", {"gone"}),
         ("host=web1 older_than=0s", {"backup", "copy"}),
-        ("keep=1", {"backup"}),
-        ("keep=0", {"backup", "copy", "gone"}),
-        ("keep=2", set()),
+        ("keep=1 job=*", {"backup"}),
+        ("keep=0 job=* older_than=0s", {"backup", "copy", "gone"}),
+        ("keep=2 job=*", set()),
     ],
 )
 def test_prune_by_all_conditions_at_once(controller: Controller, state_dir: Path, options: str, expected: set[str]) -> None:
@@ -390,17 +401,18 @@ def test_prune_by_all_conditions_at_once(controller: Controller, state_dir: Path
 def test_prune_leaves_what_has_not_ended(controller: Controller, status: str | None) -> None:
     file = put(controller.state_dir, "job", save_time="2020-01-01T00:00:00Z", **({"status": status} if status else {}))
     before = file.read_bytes()
-    for option in ("older_than=0s", "keep=0", "keep_attempts=1", "job=*"):
+    for option in ("older_than=0s", "keep=0 job=*", "keep_attempts=1", "job=*"):
         controller.playbook(PRUNE, "-e", option, "-e", "apply=true").ok()
     assert file.read_bytes() == before
 
 
 def test_keep_attempts(controller: Controller, state_dir: Path) -> None:
     """Records stay, with their latest attempts."""
-    ran = controller.playbook(PRUNE, "-e", "keep_attempts=1").ok()
+    assert "Would be removed: 0 records and 0 attempts" in controller.playbook(PRUNE, "-e", "keep_attempts=1").ok().text
+    ran = controller.playbook(PRUNE, "-e", "keep_attempts=1", "-e", "older_than=30m").ok()
     assert re.search(r"web1 +Nightly +copy +failed +ended 40m \S+ ago +would be 1 past attempts removed", ran.output)
     before = json.loads((state_dir / "web1/Nightly/copy.json").read_text())
-    ran = controller.playbook(PRUNE, "-e", "keep_attempts=1", "-e", "apply=true").ok()
+    ran = controller.playbook(PRUNE, "-e", "keep_attempts=1", "-e", "older_than=30m", "-e", "apply=true").ok()
     assert "Removed: 0 records and 1 attempts" in ran.text
     after = json.loads((state_dir / "web1/Nightly/copy.json").read_text())
     assert after.pop("write_id")
@@ -531,7 +543,7 @@ def test_prune_with_a_host_that_is_away(hosts: Hosts, controller: Controller) ->
     hosts.disconnect()
     hosts.off(second)
     ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").failed()
-    assert f"These could not be reached, and nothing of them was removed: {second}" in ran.text
+    assert f"what is not said above to be removed of them is still there: {second}" in ran.text
     assert "Removed: 2 records" in ran.text
     assert "Still on the hosts: ['not in the inventory: what 1 attempts have left there']" in ran.text
     assert [file.parts[-3] for file in controller.state_dir.rglob("*.json")] == [second]

@@ -568,8 +568,10 @@ def many(jobs: Jobs) -> Jobs:
     ):
         jobs.save("j1.1", host=host, playbook_name=playbook_name, job_name=job_name, status=status)
         file = jobs.file(job_name, host=host, playbook_name=playbook_name)
-        time = datetime.datetime.now(datetime.timezone.utc) - age
-        file.write_text(json.dumps({**json.loads(file.read_bytes()), "save_time": time.strftime("%Y-%m-%dT%H:%M:%SZ")}))
+        time = (datetime.datetime.now(datetime.timezone.utc) - age).strftime("%Y-%m-%dT%H:%M:%SZ")
+        # What has ended is as old as its end, whenever it was started; what has not, as its start. When it was saved makes no difference.
+        times = {"start": time} if status in ("running", "orphaned") else {"start": "2020-01-01T00:00:00Z", "end": time}
+        file.write_text(json.dumps({**json.loads(file.read_bytes()), **times}))
     jobs.write({**OLD, "host": "host3", "job_name": "old"}, "old", host="host3", playbook_name="legacy")
     return jobs
 
@@ -602,7 +604,7 @@ ALL = {"backup daily", "backup weekly", "Backup", "patch [1]", "patch 1", "old"}
         ({"status": ["starting"]}, set()),
         ({"newer_than": "1h"}, {"backup daily", "patch 1"}),
         ({"newer_than": "45s"}, {"patch 1"}),
-        ({"newer_than": "45"}, {"patch 1"}),
+        ({"newer_than": "45 s"}, {"patch 1"}),
         ({"newer_than": " 0.5 h "}, {"backup daily", "patch 1"}),
         ({"older_than": "1d"}, {"backup weekly", "Backup", "old"}),
         ({"older_than": "36h"}, {"backup weekly", "Backup", "old"}),
