@@ -44,9 +44,6 @@ MUTUALLY_EXCLUSIVE = [("job_name", filter_) for filter_ in _listing.FILTERS]
 _HEADS = ("HOST", "PLAYBOOK", "JOB", "STATUS", "ATTEMPT", "AGE", "DURATION", "LAST LINE")
 _PAST_HEADS = ("ATTEMPT", "STATUS", "START", "DURATION", "RC", "STARTED BY", "REASON")
 
-# What is known of a job of C(no_log).
-_NOT_SAID_BY_THE_JOB = ("status", "reason", "rc")
-
 # How much of the output that a record keeps is shown, in lines.
 _OUTPUT_LINES = 200
 
@@ -86,9 +83,11 @@ def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) 
     lines = [Line(f"Store: {store.locate()}")]
     if params["job_name"] is not None and len(found) == 1:
         [one] = found
-        record = (params["look"] or {}).get("record") or one.record
-        result.update(record=record, state_file=store.locate(one.path), place=_listing.place_of(record))
-        lines += details(record, params["look"] or {}, now, state_file=store.locate(one.path))
+        result.update(record=one.record, state_file=store.locate(one.path), place=_listing.place_of(one.record))
+        if params["look"]:
+            lines = seen(one.record, params["look"])
+        else:
+            lines += details(one.record, now, state_file=store.locate(one.path))
     else:
         lines += table(records, now, width)
         summary = ", ".join(f"{counts[status]} {status}" for status in _record.STATUSES if counts[status])
@@ -174,27 +173,19 @@ def last_line(record: Record) -> str:
     return last_line_of(said) or last_line_of(record.get("reason", ""))
 
 
-def details(record: Record, look: dict[str, t.Any], now: datetime.datetime, *, state_file: str) -> list[Line]:
-    """All that is known of one job.
-
-    :arg look: what C(async_job_status) has said of it, if it was asked
-    """
-    status = str(look.get("status") or _status(record))
+def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[Line]:
+    """All that the record knows of a job."""
+    status = _status(record)
     begin = _listing.started_at(record)
-    result = record.get("result", {})
-    if record.get("no_log"):  # nothing that the job has said
-        look, result = ({name: value for name, value in said.items() if name in _NOT_SAID_BY_THE_JOB} for said in (look, result))
-    rc = look.get("rc", result.get("rc"))
+    said = _said(record, record.get("result", {}))
     facts: list[tuple[str, t.Any]] = [
         ("Job", record["job_name"]),
         ("Playbook", record["playbook_name"]),
         ("Host", record["host"]),
         ("Runs on", record.get("delegated_host")),
-        ("Status", status if "status" in look else f"{status}, as last recorded"),
-        ("Reason", look.get("reason") or record.get("reason")),
-        ("Message", result.get("msg")),
-        ("Return code", None if rc is None else str(rc)),
-        ("Progress", _progress(look.get("progress") or result.get("progress"))),
+        ("Status", f"{status}, as last recorded"),
+        ("Reason", record.get("reason")),
+        *_outcome(said),
         ("Attempt", str(record.get("attempt", 1))),
         ("Started", begin and f"{_text(record.get('start') or record.get('save_time'))}, {brief_time((now - begin).total_seconds())} ago"),
         ("Started by", record.get("who")),
@@ -208,12 +199,35 @@ def details(record: Record, look: dict[str, t.Any], now: datetime.datetime, *, s
         *((f"Metadata {name}", value) for name, value in record.get("metadata", {}).items()),
         ("Record", state_file),
     ]
+    return [*_facts(facts, status), *_history(record, now), *_output(said)]
+
+
+def seen(record: Record, look: dict[str, t.Any]) -> list[Line]:
+    """What a host says of a job.
+
+    :arg look: what C(async_job_status) has returned
+    """
+    status = _text(look.get("status"))
+    said = _said(record, look)
+    facts = [("Status", status), ("Reason", look.get("reason")), *_outcome(said)]
+    return [Line(f"{_text(_listing.place_of(record))} says:"), *_facts(facts, status), *_output(said)]
+
+
+def _facts(facts: list[tuple[str, t.Any]], status: str) -> list[Line]:
     rows = [(harmless(name) + ":", _text(value)) for name, value in facts if value not in (None, "")]
-    lines = [Line(text, status if name == "Status:" else "") for (name, _value), text in zip(rows, aligned(rows, width=1 << 16))]
-    lines += _history(record, now)
-    for stream, head in (("stdout", "Output"), ("stderr", "Error output")):
-        lines += _output(head, str(look.get(stream) or result.get(stream) or ""), record)
-    return lines
+    return [Line(text, status if name == "Status:" else "") for (name, _value), text in zip(rows, aligned(rows, width=1 << 16))]
+
+
+def _said(record: Record, said: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What may be shown of what a job has said."""
+    return {"rc": said.get("rc")} if record.get("no_log") else said
+
+
+def _outcome(said: dict[str, t.Any]) -> list[tuple[str, t.Any]]:
+    progress = said.get("progress")
+    if isinstance(progress, dict):
+        progress = f"{progress.get('current')} of {progress.get('total')} {progress.get('text', '')}".strip()
+    return [("Message", said.get("msg")), ("Return code", said.get("rc")), ("Progress", progress)]
 
 
 def _history(record: Record, now: datetime.datetime) -> list[Line]:
@@ -233,22 +247,18 @@ def _history(record: Record, now: datetime.datetime) -> list[Line]:
     return [Line(""), *(Line(*line) for line in zip(aligned([_PAST_HEADS, *rows], width=1 << 16), statuses))]
 
 
-def _output(head: str, text: str, record: Record) -> list[Line]:
-    lines = lines_of(text.rstrip("\n"))
-    if record.get("no_log") or not text.strip():
-        return []
-    cut = f"the last {_OUTPUT_LINES} lines" if len(lines) > _OUTPUT_LINES else "its end"
-    return [Line(""), Line(f"{head} ({cut}):"), *(Line(f"  {line}") for line in lines[-_OUTPUT_LINES:])]
+def _output(said: dict[str, t.Any]) -> list[Line]:
+    shown = []
+    for stream, head in (("stdout", "Output"), ("stderr", "Error output")):
+        lines = lines_of(str(said.get(stream) or "").rstrip("\n"))
+        if any(lines):
+            cut = f"the last {_OUTPUT_LINES} lines" if len(lines) > _OUTPUT_LINES else "its end"
+            shown += [Line(""), Line(f"{head} ({cut}):"), *(Line(f"  {line}") for line in lines[-_OUTPUT_LINES:])]
+    return shown
 
 
 def _status(record: Record) -> str:
     return str(record.get("status", "running"))
-
-
-def _progress(progress: t.Any) -> str:
-    if not isinstance(progress, dict):
-        return ""
-    return f"{progress.get('current')} of {progress.get('total')} {progress.get('text', '')}".strip()
 
 
 def _cancelled(by: Record) -> str:

@@ -58,7 +58,7 @@ options:
     default: name
   look:
     description:
-      - What M(rstyczynski.ansible.async_job_status) has returned for the job, to be shown in place of what its record says.
+      - What M(rstyczynski.ansible.async_job_status) has returned for the job. With it, that is shown rather than what the record says.
     type: dict
   verified_hosts:
     description:

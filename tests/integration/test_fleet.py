@@ -293,10 +293,17 @@ def test_show_needs_one_job(controller: Controller, state_dir: Path) -> None:
 
 
 def test_nothing_of_a_secret_job_is_shown(controller: Controller) -> None:
-    play(controller, job(shell("echo hunter2"), no_log=True))
-    until(lambda: play(controller, job(shell("echo hunter2"), no_log=True)) and controller.record("job")["status"] == "succeeded")
-    for ran in (controller.playbook(JOBS, "-e", "verify=true"), controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true")):
-        assert "hunter2" not in ran.ok().output
+    command = f"echo PROGRESS 1/3 hunter2; echo hunter2; until test -e {controller.project}/end; do sleep 0.1; done"
+    play(controller, job(shell(command), no_log=True))
+    until(lambda: any("hunter2" in file.read_text() for file in controller.home.glob(".ansible_async/*/stdout")))
+    shown = [controller.playbook(JOBS, "-e", "verify=true"), controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true", "-vvv")]
+    (controller.project / "end").touch()
+    until(lambda: list(controller.home.glob(".ansible_async/*/result")))
+    shown += [controller.playbook(JOBS, "-e", "verify=true"), controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true", "-vvv")]
+    assert [ran.rc for ran in shown] == [0, 0, 0, 0]
+    assert "succeeded" in shown[-1].output
+    for ran in shown:
+        assert "hunter2" not in ran.output
 
 
 def test_live(controller: Controller) -> None:
@@ -344,6 +351,58 @@ def test_hosts_are_asked(hosts: Hosts, controller: Controller) -> None:
     hosts.on(second)
     ran = controller.playbook(JOBS, "-e", "verify=true", "-e", f"host={second}").ok()
     assert {row[2]: row[3] for row in rows(ran)} == {"ends": "succeeded", "sleeps": "lost"}
+
+
+def test_whom_nobody_asked(controller: Controller) -> None:
+    """Jobs of hosts that are not in the inventory, or away, are named; delegated ones are asked where they run."""
+    controller.hosts(
+        "host1", "bastion", "away ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1", "broken ansible_python_interpreter=/no"
+    )
+    delegated = job(shell("true"), name="delegated", options={"host": "{{ inventory_hostname }}"}, delegate_to="bastion")
+    play(controller, delegated, options=["--limit", "host1"])
+    until(lambda: list(controller.home.glob(".ansible_async/*/result")))
+    for host in ("away", "ghost", "broken"):
+        put(controller.state_dir, "job", host=host, status="running", start=ago(minutes=5))
+    ran = controller.playbook(JOBS, "-e", "verify=true").failed()
+    assert {row[0]: row[3] for row in rows(ran)} == {"away": "running", "broken": "running", "ghost": "running", "host1": "succeeded"}
+    assert "Not asked, and shown as last recorded: away, broken, ghost" in ran.output
+    assert "shown as last recorded: away, broken, ghost. They are away, or not in the inventory" in ran.text
+    for host, why in (("away", "UNREACHABLE"), ("ghost", "ghost could not be asked: it is not in the inventory")):
+        ran = controller.playbook(SHOW, "-e", "job=job", "-e", f"host={host}", "-e", "verify=true").failed()
+        assert re.search(r"^Status: +running, as last recorded$", ran.output, re.MULTILINE)
+        assert why in ran.text
+    ran = controller.playbook(CANCEL, "-e", "job=job", "-e", "host=ghost").failed()
+    assert "The job runs on ghost, which is not in the inventory. Nothing was stopped." in ran.text
+
+
+def test_check_mode_tells_what_a_look_would_note(controller: Controller) -> None:
+    play(controller, job(shell("true")))
+    until(lambda: list(controller.home.glob(".ansible_async/*/result")))
+    before = controller.record("job")
+    ran = controller.run("adhoc", "-i", controller.inventory, "all", "-m", "rstyczynski.ansible.async_job_verify", "--check").ok()
+    assert '"status": "succeeded"' in ran.output
+    assert '"changed": true' in ran.output
+    assert controller.record("job") == before
+
+
+def test_variables_of_hosts_are_no_options(controller: Controller, state_dir: Path) -> None:
+    """An inventory has variables called host or status for reasons of its own. Strategies of others make no difference either."""
+    controller.hosts("web1 host=10.0.0.1 status=production job=x sort=up older_than=1 keep=3 apply=true verify=true", "web2")
+    free = {"ANSIBLE_STRATEGY": "free"}
+    ran = controller.playbook(JOBS, env=free).ok()
+    assert len(rows(ran)) == 4
+    assert ran.output.count("Store: ") == 1
+    ran = controller.playbook(PRUNE, "-e", "older_than=1d", env=free).ok()
+    assert "Would be removed: 2 records" in ran.text
+    assert ran.output.count("Would be removed") == 1
+    assert len(tree(state_dir)) == 4
+
+
+@pytest.mark.parametrize(("word", "applied"), [("yes", True), ("True", True), ("1", True), ("no", False), ("y", False), ("false", False)])
+def test_what_is_said_to_be_a_dry_run_is_one(controller: Controller, state_dir: Path, word: str, applied: bool) -> None:
+    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", f"apply={word}").ok()
+    assert ("Nothing was removed: this is a dry run" in ran.text) is not applied
+    assert len(tree(state_dir)) == (2 if applied else 4)
 
 
 # --- Throwing away --------------------------------------------------------------------------------------------------
@@ -531,6 +590,103 @@ def test_prune_keeps_what_somebody_changes_meanwhile(controller: Controller) -> 
     assert file.read_bytes() == changed
 
 
+def test_prune_goes_on_past_what_it_cannot_remove(controller: Controller, state_dir: Path) -> None:
+    """It is named, the others are removed and shown, and the command fails at its end."""
+    stuck = state_dir / "web1/Nightly/backup.json"
+    subprocess.run(["mount", "--bind", stuck, stuck], check=True)  # nobody can remove that
+    try:
+        ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").failed()
+    finally:
+        subprocess.run(["umount", stuck], check=True)
+    assert re.search(r"web1 +Nightly +backup .* kept: Cannot remove .*backup.json", ran.output)
+    assert re.search(r"web2 +Weekly +gone .* removed", ran.output)
+    assert "Removed: 2 records" in ran.text
+    assert f"Cannot remove {stuck}" in ran.text
+    assert {file.stem for file in state_dir.rglob("*.json")} == {"backup", "long"}
+
+
+def test_prune_goes_on_past_odd_records(controller: Controller) -> None:
+    """Each of them is named."""
+    old: Yaml = {"host": "host1", "status": "failed", "end": ago(days=9)}
+    put(controller.state_dir, "fine", **old)
+    odd = [
+        put(controller.state_dir, "a", **old, attempts=[{"ansible_job_id": "j12.34", "async_dir": 5}]),
+        put(controller.state_dir, "b", **old, async_dir="/tmp/\0x"),
+        put(controller.state_dir, "c", **old, async_dir="/tmp/zz", delegated_host={}),
+        put(controller.state_dir, "d", **old, attempts=[{"stdout_file": "\0"}]),
+    ]
+    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true").failed()
+    assert "Removed: 1 records" in ran.text
+    for file in odd:
+        assert f"Not readable: {file}" in ran.output
+        assert file.exists()
+
+
+def test_prune_of_what_nobody_knows_where_it_is(controller: Controller) -> None:
+    """The record says that it succeeded, and not where its results file was: it goes, and what may be left is said."""
+    put(controller.state_dir, "job", host="host1", status="succeeded", end=ago(days=9), async_dir="~/.ansible_async")
+    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true").ok()
+    assert "Removed: 1 records" in ran.text
+    assert "Nobody noted" in ran.text or "cannot tell what became" in ran.text
+
+
+def test_prune_of_delegated_jobs(controller: Controller) -> None:
+    """Done on the host where they ran; if that is not in the inventory, what they have left there is said."""
+    controller.hosts("host1", "bastion")
+    delegated = job(shell("true"), name="delegated", options={"host": "{{ inventory_hostname }}"}, delegate_to="bastion")
+    play(controller, delegated, options=["--limit", "host1"])
+    until(lambda: list(controller.home.glob(".ansible_async/*/result")))
+    controller.playbook(JOBS, "-e", "verify=true").ok()
+    record = controller.state_dir / "host1/test/delegated.json"
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "--limit", "host1").ok()
+    assert "Removed: 0 records" in ran.text
+    assert record.exists()
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").ok()
+    assert "Still on the hosts: nothing that is known of" in ran.text
+    assert not record.exists()
+    assert not list(controller.home.glob(".ansible_async/*"))
+
+
+@pytest.mark.parametrize("restart_on", [[], ["failed", "killed", "lost"]], ids=str)
+def test_a_playbook_that_waits_while_its_job_is_pruned(controller: Controller, ledger: Path, restart_on: list[str]) -> None:
+    """It is told so. It neither takes the job for lost nor starts it once more."""
+    command = f"echo ran >>{ledger}; until test -e {controller.project}/end; do sleep 0.1; done"
+    task = job(shell(command), poll=3, options={"restart_on": restart_on, "max_attempts": 3} if restart_on else {})
+    whole = [{"name": "test", "hosts": "all", "gather_facts": False, "tasks": [task]}]
+    process = controller.popen("playbook", "-i", controller.inventory, controller.write("wait.yml", json.dumps(whole)))
+    file = controller.state_dir / "host1/test/job.json"
+    until(lambda: ledger.exists() and file.exists() and json.loads(file.read_text())["status"] == "running")
+    (controller.project / "end").touch()
+    until(lambda: list(controller.home.glob(".ansible_async/*/result")))
+    verify = "rstyczynski.ansible.async_job_verify"
+    prune = "rstyczynski.ansible.async_job_prune"
+    controller.write(
+        "prune.yml",
+        json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [{verify: {}}, {prune: {"older_than": "0s", "apply": True}}]}]),
+    )
+    controller.playbook(controller.project / "prune.yml").ok()
+    output, _none = process.communicate(timeout=60)
+    if file.exists():  # the playbook has seen the end first: then there was nothing to prune, or a moment too early
+        assert process.returncode == 0, output
+    else:
+        assert process.returncode == 0 or "was removed while this task" in output, output
+        assert "lost" not in output
+    assert ledger.read_text().split() == ["ran"]
+
+
+def test_a_playbook_that_waits_for_the_next_attempt_of_a_pruned_job(controller: Controller, ledger: Path) -> None:
+    task = job(shell(f"echo ran >>{ledger}; exit 3"), poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 8})
+    whole = [{"name": "test", "hosts": "all", "gather_facts": False, "tasks": [task]}]
+    process = controller.popen("playbook", "-i", controller.inventory, controller.write("wait.yml", json.dumps(whole)))
+    file = controller.state_dir / "host1/test/job.json"
+    until(lambda: file.exists() and json.loads(file.read_text())["status"] == "failed")
+    controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").ok()
+    assert not file.exists()
+    output, _none = process.communicate(timeout=60)
+    assert "was removed while this task waited for its next attempt" in output
+    assert ledger.read_text().split() == ["ran"]
+
+
 def test_prune_with_a_host_that_is_away(hosts: Hosts, controller: Controller) -> None:
     """Nothing of it is removed, that of others is, and the command fails at its end."""
     controller.hosts(*hosts.inventory_lines())
@@ -659,6 +815,39 @@ def test_inventory_cache(controller: Controller, state_dir: Path) -> None:
     put(state_dir, "copy", status="succeeded")
     assert members(inventory(controller, **cache), "async_job_failed") == ["web1"]
     assert members(inventory(controller), "async_job_failed") == []
+
+
+def test_inventory_of_odd_names(controller: Controller) -> None:
+    """A name that would be a template, an option of ssh or a group is that of no host here."""
+    controller.hosts("[web]", "web1", "web2")
+    template = "{{ lookup('pipe', 'touch " + str(controller.project).replace("/", "\u2215") + "') }}"
+    odd = ["web", "all", template, "-oProxyCommand=x", "", "a\nb", " web1"]
+    for name in odd:
+        put(controller.state_dir, "job", host=name, status="failed")
+    put(controller.state_dir, "job", host="web1", status="failed")
+    put(controller.state_dir, "job", host="web 9 \u00fc", status="failed")
+    controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\n")
+    ran = controller.run("inventory", "-i", controller.inventory, "-i", "x.async_jobs.yml", "--list").ok()
+    assert ran.output.count("left out: that name") == len(odd)
+    document, _end = json.JSONDecoder().raw_decode(ran.output, ran.output.index("{\n"))
+    assert document["async_job_failed"]["hosts"] == ["web 9 \u00fc", "web1"]
+    assert document["web"]["hosts"] == ["web1", "web2"]
+
+
+def test_inventory_beside_others(controller: Controller, state_dir: Path) -> None:
+    """What another one says of how to reach localhost holds; two files of ours add up; a changed file is read anew."""
+    put(state_dir, "job", host="localhost", status="failed")
+    controller.write("static", "[control]\nlocalhost\n[control:vars]\nansible_connection=ssh\nansible_port=1\n")
+    controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\nstatus: [failed]\n")
+    ran = controller.run("adhoc", "-i", "static", "-i", "x.async_jobs.yml", "localhost", "-m", "ansible.builtin.ping").failed()
+    assert "UNREACHABLE" in ran.output
+    controller.write("y.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\nstatus: [succeeded]\n")
+    ran = controller.run("inventory", "-i", "x.async_jobs.yml", "-i", "y.async_jobs.yml", "--host", "web1").ok()
+    assert '"backup"' in ran.output
+    assert '"copy"' in ran.output
+    cache = {"ANSIBLE_INVENTORY_CACHE": "1", "ANSIBLE_INVENTORY_CACHE_PLUGIN": "jsonfile", "ANSIBLE_INVENTORY_CACHE_CONNECTION": "cache"}
+    assert members(inventory(controller, "status: [failed]", **cache), "async_job_failed") == ["localhost", "web1"]
+    assert members(inventory(controller, "status: [lost]", **cache), "async_job_lost") == ["web2"]
 
 
 def test_inventory_on_the_worst_day(controller: Controller, state_dir: Path) -> None:
