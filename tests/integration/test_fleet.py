@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 import typing as t
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -228,17 +230,15 @@ def test_commands_of_the_readme(controller: Controller) -> None:
     [release] = re.findall(r"```yaml\n(- name: Release\n.*?)```", readme, re.DOTALL)
     broken = controller.project / "broken"
     controller.write("release.yml", release.replace("sleep 5", "true").replace("/tmp/broken", str(broken)))
-    broken.with_name("broken-web2").touch()
-    controller.hosts("web1", "web2")
-    controller.playbook("release.yml").failed()
     [section] = re.findall(r"^## The fleet\n(.*?)^## ", readme, re.DOTALL | re.MULTILINE)
     blocks = re.findall(r"```shell\n(.*?)```", section, re.DOTALL)
     assert len(blocks) == 7
-    broken.with_name("broken-web2").unlink()
     said = ""
     for block in blocks:
+        # The one variable that the first of them sets holds for the others as well, as it does in the shell of a user.
+        state_dir = f"export ASYNC_JOB_STATE_DIR={controller.project}/fleet\n"
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block],
+            ["bash", "-uo", "pipefail", "-c", state_dir + block.replace("/tmp/broken", str(broken))],
             cwd=controller.project,
             env={**controller.environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL,
@@ -251,8 +251,8 @@ def test_commands_of_the_readme(controller: Controller) -> None:
         said += done.stdout
     assert "4 jobs: 3 succeeded, 1 failed" in said
     assert "|--@async_job_failed:" in said
-    assert controller.record("migrate", host="web2", playbook_name="Release")["attempt"] == 2
-    assert controller.record("migrate", host="web1", playbook_name="Release")["attempt"] == 1
+    attempts = {file.parts[-3]: json.loads(file.read_text())["attempt"] for file in controller.project.glob("fleet/*/Release/migrate.json")}
+    assert attempts == {"web1": 1, "web2": 2}
     assert "0 processes were stopped" in said
     assert "Would be removed: 0 records" in said
 
@@ -590,14 +590,27 @@ def test_prune_keeps_what_somebody_changes_meanwhile(controller: Controller) -> 
     assert file.read_bytes() == changed
 
 
+@contextlib.contextmanager
+def irremovable(file: Path) -> Iterator[None]:
+    """A file that we cannot remove: with root, the permissions of its directory make no difference."""
+    if os.geteuid() == 0:
+        subprocess.run(["mount", "--bind", file, file], check=True)
+    else:
+        file.parent.chmod(0o500)
+    try:
+        yield
+    finally:
+        if os.geteuid() == 0:
+            subprocess.run(["umount", file], check=True)
+        else:
+            file.parent.chmod(0o700)
+
+
 def test_prune_goes_on_past_what_it_cannot_remove(controller: Controller, state_dir: Path) -> None:
     """It is named, the others are removed and shown, and the command fails at its end."""
     stuck = state_dir / "web1/Nightly/backup.json"
-    subprocess.run(["mount", "--bind", stuck, stuck], check=True)  # nobody can remove that
-    try:
+    with irremovable(stuck):
         ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").failed()
-    finally:
-        subprocess.run(["umount", stuck], check=True)
     assert re.search(r"web1 +Nightly +backup .* kept: Cannot remove .*backup.json", ran.output)
     assert re.search(r"web2 +Weekly +gone .* removed", ran.output)
     assert "Removed: 2 records" in ran.text
