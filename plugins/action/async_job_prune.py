@@ -51,7 +51,7 @@ class ActionModule(HostAction):
         problems: list[str] = []
         try:
             for begin in range(0, len(plan), _AT_A_TIME):
-                problems += self._prune(store, plan[begin : begin + _AT_A_TIME], params)
+                problems += self._remove(store, plan[begin : begin + _AT_A_TIME], params)
         except StoreUnavailable as error:
             problems.append(f"{error} Pruning has ended there. Run it again, and it goes on.")
         finally:  # also what was removed before a host went away
@@ -79,7 +79,7 @@ class ActionModule(HostAction):
         place = _listing.place_of(record)
         return place not in (params["except_hosts"] or ()) if params["store_only"] else place == self.host
 
-    def _prune(self, store: Store, some: list[Doomed], params: dict[str, t.Any]) -> list[str]:
+    def _remove(self, store: Store, some: list[Doomed], params: dict[str, t.Any]) -> list[str]:
         """Remove some jobs. Returns what has gone wrong with others."""
         problems = []
         refused = self._clear(some, params) if self._apply and not params["store_only"] else {}

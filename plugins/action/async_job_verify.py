@@ -36,13 +36,14 @@ class ActionModule(WatchingAction):
                 continue
             key = JobKey(record["host"], record["playbook_name"], record["job_name"])
             asked.append(of_record(key, record, version, {}, self.async_dir))
+        before = [(job.record or {}).get("status", "running") for job in asked]
         if asked:
             params.update(tail_size=_END, store_output=False)
             self.look_and_note(params, store, asked, "tail", last_line=True)
         after = [{**(job.record or {}), **job.news} for job in asked]
         ended = [record for record in after if record.get("status") in _record.ENDED]
         result: dict[str, t.Any] = {
-            "changed": bool(ended),
+            "changed": before != [record.get("status") for record in after],
             "store": store.locate(),
             "asked": len(asked),
             "elsewhere": elsewhere,

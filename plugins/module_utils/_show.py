@@ -98,13 +98,9 @@ def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) 
     problem = _problem(params, store, listing)
     if problem:
         result.update(failed=True, msg=problem)
-    if not params["quiet"] or problem:
+    if not params["quiet"]:
         result["lines"] = lines
     return result
-
-
-def _going_on(records: t.Iterable[Record]) -> t.Iterator[Record]:
-    return (record for record in records if _status(record) in ("running", "orphaned"))
 
 
 def _delegated(records: t.Iterable[Record]) -> dict[str, list[str]]:
@@ -118,7 +114,9 @@ def _delegated(records: t.Iterable[Record]) -> dict[str, list[str]]:
 
 def _not_asked(records: t.Iterable[Record], verified_hosts: list[str] | None) -> list[str]:
     """The hosts on which jobs go on, as far as anybody knows, and that were not asked."""
-    return [] if verified_hosts is None else sorted({_listing.place_of(record) for record in _going_on(records)} - {*verified_hosts})
+    if verified_hosts is None:
+        return []
+    return sorted({_listing.place_of(record) for record in records if _status(record) in ("running", "orphaned")} - {*verified_hosts})
 
 
 def _problem(params: dict[str, t.Any], store: Store, listing: _listing.Listing) -> str:

@@ -68,7 +68,7 @@ options:
     elements: str
   quiet:
     description:
-      - Print nothing, unless something is wrong.
+      - Print nothing, for tasks that only want to know what is returned.
     type: bool
     default: false
 """

@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Looks at all jobs of the host that are V(running) or V(orphaned) by their records, with one module run, and notes what became
-    of them in the records, and the last line of their output.
+    of them in the records; of those that M(rstyczynski.ansible.async_job) has started, also the last line of their output.
   - It is for lists and reports of many jobs, which show what the records say. What a job that has failed means to the play is
     not judged here; for that, there is M(rstyczynski.ansible.async_job_status).
   - A host without such jobs is not contacted. One that cannot be reached is unreachable, and its records stay as they are.

@@ -40,7 +40,7 @@ class WatchingAction(HostAction):
     ) -> list[Look]:
         """Look at all jobs once, and write what was learned to their records.
 
-        :arg last_line: whether that includes the last line of the output of those that run: a write for each look
+        :arg last_line: whether that includes the last line of the output of those that C(async_job) has started: a write for each look
         """
         for job in asked:
             job.keep(params["tail_size"] if params["store_output"] else 0)
@@ -53,7 +53,7 @@ class WatchingAction(HostAction):
                 learned = job.learned(looks[number], secret=secret)
                 if output == "new":
                     learned.update({name: looks[number][name] for name in ("stdout_offset", "stderr_offset")})
-                if last_line and learned and not secret:
+                if last_line and learned and job.is_attempt and not secret:  # of others, nobody noted whether they are secret
                     progress = looks[number]["progress"]
                     step = f"{progress['current']} of {progress['total']} " if progress else ""
                     learned["last_line"] = (step + _last_line(looks[number])).strip()[:_LINE] or None
