@@ -137,7 +137,8 @@ class ActionModule(AttemptAction):
         if problem:
             warnings.append(problem)
             return record
-        return _state.note(self._store, self._key, record, version, {"output_removed": True})[0]
+        noted, _version = _state.note(self._store, self._key, record, version, {"output_removed": True})
+        return noted if noted["ansible_job_id"] == record["ansible_job_id"] else record
 
     def _check_place(self, record: Record) -> None:
         """Make sure that this task has gone to the host where the attempt lives."""

@@ -81,8 +81,8 @@ class ActionModule(HostAction):
 
     def _remove(self, store: Store, some: list[Doomed], params: dict[str, t.Any]) -> list[str]:
         """Remove some jobs. Returns what has gone wrong with others."""
-        problems = []
-        refused = self._clear(some, params) if self._apply and not params["store_only"] else {}
+        problems: list[str] = []
+        refused = self._clear(some, params, problems) if self._apply and not params["store_only"] else {}
         for number, one in enumerate(some):
             reason = refused.get(number, "")
             try:
@@ -111,13 +111,21 @@ class ActionModule(HostAction):
         counts = collections.Counter(map(_listing.place_of, attempts))
         return [f"{place}: what {count} attempts have left there" for place, count in counts.items()]
 
-    def _clear(self, some: list[Doomed], params: dict[str, t.Any]) -> dict[int, str]:
-        """Remove what is on the host. Returns why that must not be, by the numbers of the jobs."""
+    def _clear(self, some: list[Doomed], params: dict[str, t.Any], problems: list[str]) -> dict[int, str]:
+        """Remove what is on the host. Returns why that must not be, by the numbers of the jobs.
+
+        :arg problems: what has gone wrong is added
+        """
         refused: dict[int, str] = {}
         for user, jobs in self._on_this_host(some).items():
             self.become_user(user)
             args = {"apply": True, "older_than": "0s", "_action": {"jobs": list(jobs.values())}}
-            done = self.on_host("rstyczynski.ansible.async_job_prune", args, timeout=params["look_timeout"])
+            try:
+                done = self.on_host("rstyczynski.ansible.async_job_prune", args, timeout=params["look_timeout"])
+            except AsyncJobError as error:  # such as a user whom we cannot become
+                problems.append(str(error))
+                refused.update(dict.fromkeys(jobs, str(error)))
+                continue
             for number, answer in zip(jobs, done["jobs"], strict=True):
                 self._left += [f"{self.host}: {problem}" for problem in answer["left"]]
                 if answer["refused"]:
@@ -136,7 +144,7 @@ class ActionModule(HostAction):
                     continue  # it never started, or nobody noted where
                 exclusive = attempt.get("attempt_dir") == directory
                 ours = _prune.is_attempt_directory(directory) if exclusive else _prune.is_job_id(attempt["ansible_job_id"])
-                if place != self.host or self.is_windows or not ours or not directory.isprintable():
+                if not self.is_here(attempt) or self.is_windows or not ours or not directory.isprintable():
                     self._left.append(f"{place}: {directory}")
                     continue
                 asked = of_record(key, attempt, one.found.version, {}, self.async_dir)

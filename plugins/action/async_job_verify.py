@@ -6,9 +6,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _listing, _record, _verify
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import open_store
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import of_record
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 # How much of the output is looked at for its last line, in bytes.
@@ -24,33 +25,51 @@ class ActionModule(WatchingAction):
         params.update(status=None, older_than=None, newer_than=None)
         store = open_store(params, self.notify)
         store.must_exist()
-        hosts = self.hosts_of(params)
-        listing = _listing.of_hosts(store, params, hosts)
-        asked = []
-        elsewhere = 0
+        listing = _listing.of_hosts(store, params, self.hosts_of(params))
+        asked: list[Asked] = []
+        unclear = 0
         for record, _path, version in listing.found:
-            if record.get("status", "running") in (*_record.CLAIMED, *_record.ENDED):
+            if record.get("status", "running") in (*_record.CLAIMED, *_record.ENDED) or _listing.place_of(record) != self.host:
                 continue
-            if _listing.place_of(record) != self.host:
-                elsewhere += record["host"] == hosts[0]
+            if not self.is_here(record):
+                unclear += 1
                 continue
             key = JobKey(record["host"], record["playbook_name"], record["job_name"])
             asked.append(of_record(key, record, version, {}, self.async_dir))
-        before = [(job.record or {}).get("status", "running") for job in asked]
-        if asked:
-            params.update(tail_size=_END, store_output=False)
-            self.look_and_note(params, store, asked, "tail", last_line=True)
-        after = [{**(job.record or {}), **job.news} for job in asked]
-        ended = [record for record in after if record.get("status") in _record.ENDED]
+        before = [_status(job.record) for job in asked]
+        problems = []
+        # One user whom we cannot become, or one record that somebody removes meanwhile, is no reason to know nothing of the others.
+        for numbers in self._by_user(asked, {}).values():
+            jobs = [asked[number] for number in numbers]
+            try:
+                looks = self.look(jobs, output="tail", tail_size=_END, timeout=params["look_timeout"])
+            except AsyncJobError as error:
+                problems.append(str(error))
+                unclear += len(jobs)
+                continue
+            for job, look in zip(jobs, looks, strict=True):
+                try:
+                    unclear += self.note(store, job, look, "tail", last_line=True)["status"] == "unknown"
+                except AsyncJobError as error:
+                    problems.append(str(error))
+        after = [job.predicted or job.record or {} for job in asked]
         result: dict[str, t.Any] = {
-            "changed": before != [record.get("status") for record in after],
+            "changed": before != [_status(record) for record in after],
             "store": store.locate(),
             "asked": len(asked),
-            "elsewhere": elsewhere,
-            "ended": [{field: record[field] for field in (*JobKey._fields, "status")} for record in ended],
+            "unclear": unclear,
+            "ended": [
+                {field: record[field] for field in (*JobKey._fields, "status")} for record in after if _status(record) in _record.ENDED
+            ],
             "unreadable": listing.unreadable,
             "warnings": store.warnings,
         }
         if listing.unreadable:
-            result.update(failed=True, msg=listing.problem(store))
+            problems.append(listing.problem(store))
+        if problems:
+            result.update(failed=True, msg=" ".join(problems))
         return result
+
+
+def _status(record: _record.Record | None) -> str:
+    return str((record or {}).get("status", "running"))

@@ -129,7 +129,8 @@ options:
     description:
       - With O(backend=oci), a directory of the controller for copies of records, which only its owner can read. Whoever
         lists many records then reads only those whose ETag has changed since the last time.
-      - What concerns a single job is always read from the bucket. With an empty text, there is no such cache.
+      - What concerns a single job is always read from the bucket. With an empty text, there is no such cache; an empty
+        environment variable says nothing.
       - Environment variable E(ASYNC_JOB_OCI_CACHE_DIR).
     type: path
     default: ~/.ansible/async_job_cache

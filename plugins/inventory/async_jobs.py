@@ -86,6 +86,7 @@ import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleParserError
+from ansible.inventory.group import to_safe_group_name
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
@@ -149,7 +150,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             if self._may_be_added(host):
                 self._add(host, records)
         for host in dict.fromkeys(problem["host"] for problem in found["unreadable"]):
-            if self._may_be_added(host):
+            if host and self._may_be_added(host):
                 self.inventory.add_host(host, group=self.inventory.add_group("async_job_unreadable"))
 
     def _may_be_added(self, host: str) -> bool:
@@ -174,7 +175,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         self.inventory.set_variable(host, "async_jobs", _untrusted([*others, *records]))
         for record in records:
             for name in (record.get("status", "running"), f"playbook_{record['playbook_name']}", f"name_{record['job_name']}"):
-                self.inventory.add_host(host, group=self.inventory.add_group(self._sanitize_group_name(f"async_job_{name}")))
+                self.inventory.add_host(
+                    host, group=self.inventory.add_group(to_safe_group_name(f"async_job_{name}", force=True, silent=True))
+                )
         strict = self.get_option("strict")
         variables = self.inventory.get_host(host).get_vars()
         self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)

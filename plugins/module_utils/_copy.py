@@ -90,7 +90,7 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
 
 def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) -> str:
     """Copy one record, and return what came of it."""
-    record, _version = record_of(origin, entry)
+    record, read_version = record_of(origin, entry)
     if record.get("status") in _record.CLAIMED:
         return "starting"  # the controller that starts it would go on in the old place
     present, version = read(destination, JobKey(record["host"], record["playbook_name"], record["job_name"]))
@@ -102,6 +102,10 @@ def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) 
         if saved_at(present) >= saved_at(record):
             return "newer"
     if not check_mode:
+        # Lists are read ahead: by now, somebody may be starting the job anew in the old place.
+        now = origin.read(entry.path)
+        if now is None or now.version != read_version:
+            return "changed_meanwhile"
         # An id of its own: only then can a store tell whether this write was ours.
         document = _record.dump({**record, "write_id": _record.new_write_id()})
         try:

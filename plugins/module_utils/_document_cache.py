@@ -42,8 +42,8 @@ class DocumentCache:
         """What is known of the objects whose names begin with the prefix, by name."""
         with self._connection() as connection:
             if connection is not None:
-                rows = connection.execute("SELECT name, etag, content FROM documents WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
-                return {name: Document(content, Version(etag)) for name, etag, content in rows}
+                rows = connection.execute("SELECT * FROM documents WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+                return {name: Document(content, Version(etag)) for name, etag, digest, content in rows if digest == _digest(content)}
         return {}
 
     def update(self, documents: dict[str, Document], gone: t.Iterable[str]) -> None:
@@ -55,8 +55,8 @@ class DocumentCache:
         with self._connection() as connection:
             if connection is not None:
                 connection.executemany("DELETE FROM documents WHERE name = ?", [(name,) for name in gone])
-                rows = [(name, document.version, document.content) for name, document in documents.items()]
-                connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", rows)
+                rows = [(name, document.version, _digest(document.content), document.content) for name, document in documents.items()]
+                connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
 
     @contextlib.contextmanager
     def _connection(self) -> t.Iterator[sqlite3.Connection | None]:
@@ -71,7 +71,7 @@ class DocumentCache:
             if self._file:
                 _make_private(self._file)
                 connection = sqlite3.connect(self._file, timeout=_PATIENCE)
-                connection.execute("CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, etag TEXT, content BLOB)")
+                connection.execute("CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, etag TEXT, digest TEXT, content BLOB)")
         except (OSError, sqlite3.Error) as error:
             self._give_up(error)
         try:
@@ -95,17 +95,24 @@ class DocumentCache:
         self._file = ""
 
 
+def _digest(content: bytes) -> str:
+    """What tells a copy from a damaged one."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def _make_private(file: str) -> None:
-    """Make the file, if there is none, and refuse one that others could have written."""
+    """Make the file, if there is none, and refuse one that others could have written, or put beside it what SQLite looks for there."""
     directory = os.path.dirname(file)
     if not os.path.isdir(directory):
         os.makedirs(directory, mode=0o700)
         os.chmod(directory, 0o700)  # whatever the umask
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or not stat.S_ISREG(status.st_mode):
-            raise PermissionError(f"{file} may be somebody else's")
+        for status in (os.stat(directory), os.fstat(descriptor)):
+            if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise PermissionError(f"{file} may be somebody else's")
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise PermissionError(f"{file} is no regular file")
         os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)

@@ -215,7 +215,8 @@ class _Host:
             closest = all(self._distance(process, launcher) < self._distance(process, other) for other in rivals)
             return "unclear" if closest or all(oldest - start > _TOGETHER for start in rivals.values()) else "another's"
         if not marked:
-            near = self._distance(process, launcher) < _NEAR and -_TICKS < oldest - begun < _STARTING
+            distance, later = self._distance(process, launcher), oldest - begun
+            near = (distance < _NEAR and -_TICKS < later < _TOGETHER) or (distance < _NEXT and -_TICKS < later < _STARTING)
             return "unclear" if near else "another's"
         last = max([begun, *rivals.values()])
         if begun > oldest + _TICKS or begun < last - _TOGETHER:
@@ -274,8 +275,9 @@ _TICKS = 0.05
 _TOGETHER = 1.0
 # How long a module may take to start its command on a host under load, such as one that runs out of memory, in seconds.
 _STARTING = 30.0
-# How many processes may be started between the launcher and its session.
+# How many processes may be started between the launcher and its session, and how many are if nothing else is started meanwhile.
 _NEAR = 100
+_NEXT = 8
 
 
 def look(jobs: t.Sequence[Job], *, settling: float = _SETTLING) -> list[Look]:

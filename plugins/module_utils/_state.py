@@ -115,6 +115,9 @@ def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
         )
     if params["metadata"] is not None:
         changes["metadata"] = _record.storable(params["metadata"], name="metadata")
+    for option in ("results_file", "stdout_file", "stderr_file"):
+        if "\0" in (params[option] or ""):
+            raise AsyncJobError(f"{option} holds NUL, which no path does. Nothing was saved. Correct it.")
     for option in ("status", "become_user", "stdout_file", "stderr_file"):
         if params[option]:
             changes[option] = params[option]
@@ -170,8 +173,8 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: R
             if found is None:  # somebody has forgotten the job
                 break
             record = found
-            if record.get("status") in _record.ENDED and learned.get("status") == "lost":
-                break  # somebody has seen its end, and has removed what we did not find
+            if record.get("status") in _record.ENDED and learned.get("status") in ("running", "orphaned", "lost"):
+                break  # somebody has seen its end after we have looked, and may have removed what we did not find
     return record, version
 
 

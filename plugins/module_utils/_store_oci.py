@@ -143,7 +143,7 @@ class OciStore(Store):
         paths = [path for path in etags if wanted(path)]
         cache = DocumentCache(self._params["oci_cache_dir"], (self._endpoint, self._namespace, self._bucket))
         before = cache.documents(self._prefix + prefix) if paths else {}
-        known = {name[len(self._prefix) :]: document for name, document in before.items()}
+        known = {name[len(self._prefix) :]: document for name, document in before.items() if _is_record(name[len(self._prefix) :])}
         current = {path for path in paths if path in known and known[path].version == etags[path]}
         read: dict[str, Document] = {}
         arriving = self._read_together([path for path in paths if path not in current])
@@ -165,7 +165,7 @@ class OciStore(Store):
             page = self._persist("list", prefix, lambda again, start=start: self._list(prefix, start))  # type: ignore[misc]
             for found in page.objects:
                 path = found.name[len(self._prefix) :]
-                if path.count("/") == 2 and path.endswith(SUFFIX) and not path.startswith("."):
+                if _is_record(path):
                     etags[path] = found.etag or ""
             start = page.next_start_with
             if not start:
@@ -347,6 +347,10 @@ class OciStore(Store):
                 " manage its objects (see the README)"
             )
         return "Run again later; if it stays so, ask Oracle's support with the opc-request-id"
+
+
+def _is_record(path: str) -> bool:
+    return path.count("/") == 2 and path.endswith(SUFFIX) and not path.startswith(".")
 
 
 def _seldom(notify: Notify) -> Notify:

@@ -77,8 +77,8 @@ asked:
   returned: success, and when records cannot be read
   type: int
   sample: 3
-elsewhere:
-  description: How many were not asked about, because they run on another host, to which their task was delegated.
+unclear:
+  description: How many jobs nobody could tell about, or that run on the C(localhost) of another controller.
   returned: success, and when records cannot be read
   type: int
   sample: 0

@@ -18,7 +18,7 @@ from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.loader import become_loader
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _processes
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _listing, _processes
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import Job
@@ -63,6 +63,14 @@ class HostAction(StoreAction):
     def hosts_of(self, params: dict[str, t.Any]) -> list[str]:
         """The hosts whose jobs a task deals with that takes C(host) and C(delegated_hosts), its own first."""
         return list(dict.fromkeys([params["host"] or str(self._task_vars["inventory_hostname"]), *params["delegated_hosts"]]))
+
+    def is_here(self, record: dict[str, t.Any]) -> bool:
+        """Whether a job runs where this task goes. The localhost of one controller is not that of another."""
+        if _listing.place_of(record) != self.host:
+            return False
+        if self.host not in constants.LOCALHOST or self._connection.transport != "local":
+            return True
+        return str(record.get("who", "")).rpartition("@")[2] in ("", os.uname().nodename)
 
     @property
     def is_windows(self) -> bool:

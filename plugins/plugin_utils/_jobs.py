@@ -36,8 +36,8 @@ class Asked:
     key: JobKey | None = None
     record: Record | None = None
     version: Version = ABSENT
-    news: Record = dataclasses.field(default_factory=dict)
-    """What the last look has learned, also in check mode, in which nobody notes it."""
+    predicted: Record | None = None
+    """In check mode, what the record would be after the last look."""
 
     @property
     def name(self) -> str:

@@ -35,39 +35,47 @@ GOES_ON = ("starting", "prepared", "running", "orphaned")
 class WatchingAction(HostAction):
     """An action that looks at jobs and keeps their records true."""
 
-    def look_and_note(
-        self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str, *, last_line: bool = False
-    ) -> list[Look]:
-        """Look at all jobs once, and write what was learned to their records.
-
-        :arg last_line: whether that includes the last line of the output of those that C(async_job) has started: a write for each look
-        """
+    def look_and_note(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str) -> list[Look]:
+        """Look at all jobs once, and write what was learned to their records."""
         for job in asked:
             job.keep(params["tail_size"] if params["store_output"] else 0)
         looks = self.look(asked, output=output, tail_size=params["tail_size"], timeout=params["look_timeout"])
-        for number, job in enumerate(asked):
-            job.remember(looks[number])
-            looks[number] = job.settled(looks[number], contacted=self.host, new=output == "new")
-            if store is not None and job.key is not None and job.record is not None:
-                secret = job.job.secret or self._task.no_log
-                learned = job.learned(looks[number], secret=secret)
-                if output == "new":
-                    learned.update({name: looks[number][name] for name in ("stdout_offset", "stderr_offset")})
-                if last_line and learned and job.is_attempt and not secret:  # of others, nobody noted whether they are secret
-                    progress = looks[number]["progress"]
-                    step = f"{progress['current']} of {progress['total']} " if progress else ""
-                    learned["last_line"] = (step + _last_line(looks[number])).strip()[:_LINE] or None
-                job.news = learned
-                if self._task.check_mode:
-                    continue
-                job.record, job.version = _state.note(store, job.key, job.record, job.version, learned)
-                if job.version == ABSENT:
-                    raise AsyncJobError(
-                        f"The record of {job.key} was removed while this task looked at the job: somebody has pruned or forgotten it."
-                        " Nothing was started anew. Run the playbook once more, and the job counts as never started."
-                    )
-                looks[number] = job.settled(looks[number], contacted=self.host, new=output == "new")
-        return looks
+        return [self.note(store, job, look, output) for job, look in zip(asked, looks, strict=True)]
+
+    def note(self, store: Store | None, job: Asked, look: Look, output: str, *, last_line: bool = False) -> Look:
+        """Write what a look has taught to the record. Returns the look, in the light of the record.
+
+        :arg last_line: whether that includes the last line of its output, if C(async_job) has started it: a write for each look
+        :raises AsyncJobError: if the record was removed meanwhile
+        """
+        job.remember(look)
+        look = job.settled(look, contacted=self.host, new=output == "new")
+        if store is None or job.key is None or job.record is None:
+            return look
+        secret = job.job.secret or self._task.no_log
+        learned = job.learned(look, secret=secret)
+        if output == "new":
+            learned.update({name: look[name] for name in ("stdout_offset", "stderr_offset")})
+        if last_line and learned and job.is_attempt and not secret:  # of others, nobody noted whether they are secret
+            progress = look["progress"]
+            step = f"{progress['current']} of {progress['total']} " if progress else ""
+            learned["last_line"] = (step + _last_line(look)).strip()[:_LINE] or None
+        after = {field: value for field, value in {**job.record, **learned}.items() if value is not None}
+        if self._task.check_mode:
+            job.predicted = after
+            return look
+        record, version = _state.note(store, job.key, job.record, job.version, learned)
+        if version == ABSENT:
+            raise AsyncJobError(
+                f"The record of {job.key} was removed while this task looked at the job: somebody has pruned or forgotten it."
+                " Nothing was started anew. Run the playbook once more, and the job counts as never started."
+            )
+        if record["ansible_job_id"] != job.job.job_id:
+            # Another attempt has begun. What was seen is of the one before, and so is what is done about it from here on.
+            job.record = after
+            return look
+        job.record, job.version = record, version
+        return job.settled(look, contacted=self.host, new=output == "new")
 
     def wait(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> list[Look]:
         """Look again and again until all jobs have ended, or time is over."""
