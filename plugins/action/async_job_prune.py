@@ -7,6 +7,8 @@ import collections
 import datetime
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _listing, _prune, _record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
@@ -122,9 +124,13 @@ class ActionModule(HostAction):
             args = {"apply": True, "older_than": "0s", "_action": {"jobs": list(jobs.values())}}
             try:
                 done = self.on_host("rstyczynski.ansible.async_job_prune", args, timeout=params["look_timeout"])
-            except AsyncJobError as error:  # such as a user whom we cannot become
-                problems.append(str(error))
-                refused.update(dict.fromkeys(jobs, str(error)))
+            except (AsyncJobError, AnsibleError) as error:
+                if isinstance(error, AnsibleConnectionFailure) and not user:
+                    raise
+                # A user whom we cannot become is no reason to leave the jobs of others.
+                problem = f"Nothing of {user or 'the user of this task'} was removed from {self.host}: {error}"
+                problems.append(problem)
+                refused.update(dict.fromkeys(jobs, problem))
                 continue
             for number, answer in zip(jobs, done["jobs"], strict=True):
                 self._left += [f"{self.host}: {problem}" for problem in answer["left"]]

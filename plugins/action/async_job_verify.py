@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _listing, _record, _verify
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
@@ -39,12 +41,14 @@ class ActionModule(WatchingAction):
         before = [_status(job.record) for job in asked]
         problems = []
         # One user whom we cannot become, or one record that somebody removes meanwhile, is no reason to know nothing of the others.
-        for numbers in self._by_user(asked, {}).values():
+        for user, numbers in self._by_user(asked, {}).items():
             jobs = [asked[number] for number in numbers]
             try:
                 looks = self.look(jobs, output="tail", tail_size=_END, timeout=params["look_timeout"])
-            except AsyncJobError as error:
-                problems.append(str(error))
+            except (AsyncJobError, AnsibleError) as error:
+                if isinstance(error, AnsibleConnectionFailure) and not user:
+                    raise
+                problems.append(f"{self.host} could not be asked about the jobs of {user or 'the user of this task'}: {error}")
                 unclear += len(jobs)
                 continue
             for job, look in zip(jobs, looks, strict=True):

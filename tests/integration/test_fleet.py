@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -635,6 +636,31 @@ def test_prune_goes_on_past_odd_records(controller: Controller) -> None:
         assert file.exists()
 
 
+def test_a_user_whom_nobody_can_become(hosts: Hosts, controller: Controller) -> None:
+    """The jobs of others on that host are verified and pruned all the same, and the command fails at its end."""
+    controller.hosts(*hosts.inventory_lines("op"))
+    first = hosts.names[0]
+    play(controller, job(shell("exec sleep 60"), name="runs"), job(shell("true"), name="ends"), options=["--limit", first])
+    until(lambda: hosts.execute(first, "sh", "-c", "cat /home/op/.ansible_async/*/result 2>/dev/null || true"))
+    directory = "/home/op/.ansible_async/" + 32 * "0"
+    nobody: Yaml = {
+        "host": first,
+        "become_user": "no_such_user",
+        "async_dir": directory,
+        "attempt_dir": directory,
+        "ansible_job_id": "j1.1",
+    }
+    put(controller.state_dir, "foreign", **nobody, status="running", start=ago(days=9))
+    ran = controller.playbook(JOBS, "-e", "verify=true", "--limit", first).failed()
+    assert {row[2]: row[3] for row in rows(ran)} == {"foreign": "running", "runs": "running", "ends": "succeeded"}
+    assert f"Not asked, and shown as last recorded: {first}" in ran.output
+    put(controller.state_dir, "foreign", **nobody, status="failed", end=ago(days=9))
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").failed()
+    assert re.search(r"test +ends .* removed", ran.output)
+    assert "Nothing of no_such_user was removed from" in ran.text
+    assert {file.stem for file in controller.state_dir.rglob("*.json")} == {"foreign", "runs"}
+
+
 def test_prune_of_what_nobody_knows_where_it_is(hosts: Hosts, controller: Controller) -> None:
     """The record says that it succeeded, and not where its results file was: that is no reason to keep it for ever."""
     controller.hosts(*hosts.inventory_lines())
@@ -700,6 +726,23 @@ def test_a_playbook_that_waits_for_the_next_attempt_of_a_pruned_job(controller: 
     assert ledger.read_text().split() == ["ran"]
 
 
+def test_another_attempt_begins_while_somebody_waits(controller: Controller) -> None:
+    """What is seen of the one before is told, and noted nowhere."""
+    play(controller, job(shell("exec sleep 60")))
+    arguments = "job_name=job playbook_name=test wait_timeout=60 wait_interval=1"
+    status = "rstyczynski.ansible.async_job_status"
+    process = controller.popen("adhoc", "-i", controller.inventory, "all", "-m", status, "-a", arguments)
+    until(lambda: "runner" in controller.record("job"))
+    file = controller.state_dir / "host1/test/job.json"
+    record = controller.record("job")
+    next_one = {**record, "ansible_job_id": "j9.9", "attempt": 2}
+    file.write_text(json.dumps(next_one))
+    os.killpg(record["runner"]["pid"], signal.SIGKILL)
+    output, _none = process.communicate(timeout=60)
+    assert '"status": "killed"' in output
+    assert controller.record("job") == next_one
+
+
 def test_prune_with_a_host_that_is_away(hosts: Hosts, controller: Controller) -> None:
     """Nothing of it is removed, that of others is, and the command fails at its end."""
     controller.hosts(*hosts.inventory_lines())
@@ -743,6 +786,7 @@ def members(document: t.Any, group: str) -> list[str]:
 
 def test_inventory(controller: Controller, state_dir: Path) -> None:
     """Groups by status, playbook and job; records as variables; constructed groups and variables."""
+    put(state_dir, "odd", host="web9", playbook="Odd: name of it", status="killed")
     document = inventory(
         controller,
         """
@@ -763,8 +807,9 @@ compose:
         "async_job_playbook_Nightly": ["web1", "web2"],
         "async_job_playbook_Weekly": ["web2"],
         "async_job_name_copy": ["web1"],
+        "async_job_playbook_Odd__name_of_it": ["web9"],
         "attempts_2": ["web1"],
-        "attempts_1": ["web2"],
+        "attempts_1": ["web2", "web9"],
         "busy": ["web2"],
     }.items():
         assert members(document, group) == hosts, group
