@@ -8,25 +8,28 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import (
-    _async_job,
-    _attempt_files,
-    _claim,
-    _exactly_once,
-    _look,
-    _policies,
-    _record,
-    _state,
-    _status,
-)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Version, open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import duration
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job, async_job_status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record, shown
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    SCHEMA_VERSION,
+    Record,
+    dump,
+    new_write_id,
+    storable,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once, policies
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record, has_moved
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, GOES_ON
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, Look, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import UNSEEN, Asked, Look, of_record
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import GOES_ON
 
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
 _MORE_THAN_LIMIT = 30
@@ -35,7 +38,7 @@ _MORE_THAN_LIMIT = 30
 class ActionModule(AttemptAction):
     """The module C(async_job): start the job, or attach to it, or tell its result."""
 
-    spec = _async_job.ARGUMENT_SPEC
+    spec = async_job.ARGUMENT_SPEC
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         task = self._task
@@ -63,8 +66,8 @@ class ActionModule(AttemptAction):
         if self._fingerprint:
             self._about["fingerprint"] = self._fingerprint
         if params["metadata"] is not None:
-            self._about["metadata"] = _record.storable(params["metadata"], name="metadata")
-        before, version = _state.read(self._store, self._key)
+            self._about["metadata"] = storable(params["metadata"], name="metadata")
+        before, version = read_record(self._store, self._key)
         if self._task.check_mode:
             return self._predict(before, version)
         self._found: tuple[Record | None, Version] | None = (before, version)
@@ -78,7 +81,7 @@ class ActionModule(AttemptAction):
         where = self._store.locate(self._key.path)
         answer.update(
             changed=after.get("attempt_dir") in self._claimed,
-            diff={"before_header": where, "after_header": where, "before": _state.shown(before), "after": _state.shown(after)},
+            diff={"before_header": where, "after_header": where, "before": shown(before), "after": shown(after)},
         )
         if after.get("no_log"):
             answer["_ansible_no_log"] = True
@@ -91,7 +94,7 @@ class ActionModule(AttemptAction):
         while True:
             record, version, ours = self._start_or_attach()
             self._attached = True
-            if record.get("status") in _record.ENDED:
+            if record.get("status") in ENDED:
                 look = self._stored(record)
             else:
                 asked = of_record(self._key, record, version, self._p, self.async_dir)
@@ -100,7 +103,7 @@ class ActionModule(AttemptAction):
                     return self._answer(record, {**UNSEEN, "status": "running", "reason": f"{asked.job.label} has been started"})
                 look = self._look_at(asked)
                 record, version = asked.record or record, asked.version
-            if look["status"] in _record.ENDED and not self._p["keep_output"]:
+            if look["status"] in ENDED and not self._p["keep_output"]:
                 record = self._remove_output(record, version, warnings)
             decision = self._decide({**record, "status": look["status"]})
             if decision.refusal:
@@ -137,7 +140,7 @@ class ActionModule(AttemptAction):
         if problem:
             warnings.append(problem)
             return record
-        noted, _version = _state.note(self._store, self._key, record, version, {"output_removed": True})
+        noted, _version = note(self._store, self._key, record, version, {"output_removed": True})
         return noted if noted["ansible_job_id"] == record["ansible_job_id"] else record
 
     def _check_place(self, record: Record) -> None:
@@ -152,18 +155,18 @@ class ActionModule(AttemptAction):
     def user_for(self, job: Asked) -> str:
         return self.user_of(job.record or {})
 
-    def _decide(self, record: Record) -> _policies.Decision:
+    def _decide(self, record: Record) -> policies.Decision:
         """What to do about a job of which there is this record."""
         ours = record.get("attempt_dir") in self._claimed
         fingerprint = "" if record.get("no_log") else self._fingerprint
-        return _policies.decide(record, self._p, fingerprint, ours=ours, now=time.time())
+        return policies.decide(record, self._p, fingerprint, ours=ours, now=time.time())
 
     def _again(self, record: Record) -> bool:
         return self._decide(record).start
 
     def _start_or_attach(self) -> tuple[Record, Version, bool]:
         """The record of a job that has been started, and whether we have done that just now."""
-        steps = _exactly_once.start_or_attach(self._claim, self._again)
+        steps = exactly_once.start_or_attach(self._claim, self._again)
         begun = set(self._claimed)
         answer: t.Any = None
         error: Exception | None = None
@@ -178,7 +181,7 @@ class ActionModule(AttemptAction):
         except StopIteration as stop:
             record, version = stop.value
             return record, version, record.get("attempt_dir") in self._claimed - begun
-        except _exactly_once.NotStarted:
+        except exactly_once.NotStarted:
             raise AsyncJobError(
                 f"Ansible said that the {self._key} was started, but nothing of it was found on {self.host}. It was not started, and will"
                 " not be. The disk may be full."
@@ -188,8 +191,8 @@ class ActionModule(AttemptAction):
 
     def _do(self, step: t.Any) -> t.Any:
         seconds = self._p["look_timeout"]
-        if isinstance(step, _exactly_once.Read):
-            found, self._found = self._found or _state.read(self._store, self._key), None
+        if isinstance(step, exactly_once.Read):
+            found, self._found = self._found or read_record(self._store, self._key), None
             if found[0] is None and self._attached:
                 raise AsyncJobError(
                     f"The record of the {self._key} was removed while this task waited for its next attempt: somebody has pruned or"
@@ -202,34 +205,32 @@ class ActionModule(AttemptAction):
                     " remove it."
                 )
             return found
-        if isinstance(step, _exactly_once.Write):
+        if isinstance(step, exactly_once.Write):
             return self._write(step.record, step.expect)
-        if isinstance(step, _exactly_once.Restore):
+        if isinstance(step, exactly_once.Restore):
             return self._restore(step.before, step.expect)
-        if isinstance(step, _exactly_once.Watch):
-            return _claim.moved(
+        if isinstance(step, exactly_once.Watch):
+            return has_moved(
                 step.record,
-                lambda: _state.read(self._store, self._key)[1] != step.version,
+                lambda: read_record(self._store, self._key)[1] != step.version,
                 life=self._p["claim_timeout"],
                 notify=lambda line: self.notify(f"{self._key}: {line}"),
             )
-        if isinstance(step, _exactly_once.Prepare):
+        if isinstance(step, exactly_once.Prepare):
             self.become_user("")
             place = self.prepare(self._key, seconds)
             if self._inner.is_command:
-                place.update(
-                    {f"{stream}_file": f"{place['attempt_dir']}/{stream}" for stream in (_attempt_files.STDOUT, _attempt_files.STDERR)}
-                )
+                place.update({f"{stream}_file": f"{place['attempt_dir']}/{stream}" for stream in (STDOUT, STDERR)})
             self._claimed.add(place["attempt_dir"])
             return place
-        if isinstance(step, _exactly_once.MakeDirectory):
+        if isinstance(step, exactly_once.MakeDirectory):
             return self.make_directory(step.record, seconds)
-        if isinstance(step, _exactly_once.Launch):
+        if isinstance(step, exactly_once.Launch):
             return self.launch(self._inner, step.record, self._p["start_timeout"])
         self._check_place(step.record)
         self.become_user(self.user_of(step.record))
         try:
-            return self.inspect(step.record, seconds) if isinstance(step, _exactly_once.Inspect) else self.fence(step.record, seconds)
+            return self.inspect(step.record, seconds) if isinstance(step, exactly_once.Inspect) else self.fence(step.record, seconds)
         except AnsibleConnectionFailure as error:
             raise AnsibleConnectionFailure(
                 f"{self.host} is unreachable, so nobody can tell whether the {self._key} was started"
@@ -237,9 +238,9 @@ class ActionModule(AttemptAction):
             ) from error
 
     def _claim(self, before: Record | None) -> Record:
-        record = _claim.claimed(before, self._key, self._about, no_log=bool(self._task.no_log))
-        if before is None or before.get("status") not in _record.CLAIMED:
-            record["first_attempt"] = _policies.first_attempt(before, self._fingerprint)
+        record = claimed_record(before, self._key, self._about, no_log=bool(self._task.no_log))
+        if before is None or before.get("status") not in CLAIMED:
+            record["first_attempt"] = policies.first_attempt(before, self._fingerprint)
         if record.get("no_log") or not self._fingerprint:  # an attempt that was given up may have left one
             record.pop("fingerprint", None)
         return record
@@ -247,15 +248,15 @@ class ActionModule(AttemptAction):
     def _write(self, record: Record, expect: str) -> Version | None:
         if record["ansible_job_id"]:
             record["results_file"] = f"{record['attempt_dir']}/{record['ansible_job_id']}"
-        if record["status"] not in _record.CLAIMED:
+        if record["status"] not in CLAIMED:
             record.pop("claim", None)
-        if record["status"] in _record.ENDED:
-            record["end"] = _record.now()
-        record.update(schema_version=_record.SCHEMA_VERSION, save_time=_record.now(), write_id=_record.new_write_id())
+        if record["status"] in ENDED:
+            record["end"] = _times.now()
+        record.update(schema_version=SCHEMA_VERSION, save_time=_times.now(), write_id=new_write_id())
         try:
-            return self._store.write(self._key.path, _record.dump(record), expect=Version(expect))
+            return self._store.write(self._key.path, dump(record), expect=Version(expect))
         except Conflict:
-            return _exactly_once.CONFLICT
+            return exactly_once.CONFLICT
         except AsyncJobError as error:
             if record["ansible_job_id"]:
                 raise AsyncJobError(
@@ -267,10 +268,10 @@ class ActionModule(AttemptAction):
     def _restore(self, before: Record | None, expect: str) -> t.Any:
         try:
             if before is not None:
-                return self._store.write(self._key.path, _record.dump(before), expect=Version(expect))
+                return self._store.write(self._key.path, dump(before), expect=Version(expect))
             self._store.delete(self._key.path, expect=Version(expect))
         except Conflict:
-            return _exactly_once.CONFLICT
+            return exactly_once.CONFLICT
         return True
 
     # --- What to say
@@ -287,12 +288,12 @@ class ActionModule(AttemptAction):
             "progress": result.get("progress"),
             "results_file": record.get("results_file", ""),
             "end": record.get("end", ""),
-            "elapsed": _look.duration(result),
+            "elapsed": duration(result),
             **{name: str(result.get(name, "")) for name in ("stdout", "stderr")},
         }
 
     def _answer(self, record: Record, look: Look) -> dict[str, t.Any]:
-        answer = _status.returned(record["ansible_job_id"], look)
+        answer = async_job_status.returned(record["ansible_job_id"], look)
         answer.update(
             job_name=self._key.job_name,
             attempt=record.get("attempt", 1),
@@ -301,13 +302,13 @@ class ActionModule(AttemptAction):
             results_file=look["results_file"] or record.get("results_file", ""),
         )
         answer["warnings"] += self._store.warnings
-        if answer["failed"] and look["status"] in _record.ENDED:
+        if answer["failed"] and look["status"] in ENDED:
             answer["msg"] = f"{answer['msg'].rstrip('.')}. {self._what_next(look['status'], answer['attempt'])}"
         elif self._poll and look["status"] in GOES_ON:
             answer.update(failed=True, msg=f"{look['reason']}. It has not ended within its time limit of {self._limit} seconds.")
         return answer
 
-    def _refused(self, record: Record, look: Look, decision: _policies.Decision) -> dict[str, t.Any]:
+    def _refused(self, record: Record, look: Look, decision: policies.Decision) -> dict[str, t.Any]:
         return {**self._answer(record, look), "failed": True, "changed": False, "msg": f"The {self._key}: {decision.refusal}"}
 
     def _what_next(self, status: str, attempt: int) -> str:
@@ -328,7 +329,7 @@ class ActionModule(AttemptAction):
             # Later tasks use it.
             **{"stdout": "", "stderr": "", "stdout_lines": [], "stderr_lines": []},
         }
-        decision = _policies.Decision(start=True) if record is None else self._decide(record)
+        decision = policies.Decision(start=True) if record is None else self._decide(record)
         if record is not None and decision.refusal:
             return self._refused(record, self._stored(record), decision)
         if decision.start:
@@ -341,7 +342,7 @@ class ActionModule(AttemptAction):
                 "status": "starting",
                 "msg": f"would start attempt {after['attempt']} of the {self._key}{why}",
                 "reason": f"the {self._key} would be started",
-                "diff": {"before_header": where, "after_header": where, "before": _state.shown(record), "after": _state.shown(after)},
+                "diff": {"before_header": where, "after_header": where, "before": shown(record), "after": shown(after)},
             }
         record = record or {}
         attempt, status = record.get("attempt", 1), record.get("status", "running")
@@ -350,7 +351,7 @@ class ActionModule(AttemptAction):
         if decision.wait:
             reason = f"the {self._key}: {status}; {_next_attempt(record, decision)}"
             return {**common, "changed": False, "attempt": attempt, "status": status, "msg": f"would wait: {reason}", "reason": reason}
-        if status in _record.ENDED:
+        if status in ENDED:
             return {**self._answer(record, self._stored(record)), "changed": False}
         return {
             **common,
@@ -358,11 +359,11 @@ class ActionModule(AttemptAction):
             "attempt": attempt,
             "status": status,
             "ansible_job_id": record["ansible_job_id"],
-            "started": status not in _record.CLAIMED,
+            "started": status not in CLAIMED,
             "msg": f"would attach to attempt {attempt}, {status}",
             "reason": f"the {self._key}: {status}, as last recorded",
         }
 
 
-def _next_attempt(record: Record, decision: _policies.Decision) -> str:
-    return f"attempt {record.get('attempt', 1) + 1} starts in {_look.clock(decision.wait + 0.999)} (backoff), because {decision.why}"
+def _next_attempt(record: Record, decision: policies.Decision) -> str:
+    return f"attempt {record.get('attempt', 1) + 1} starts in {_times.clock(decision.wait + 0.999)} (backoff), because {decision.why}"

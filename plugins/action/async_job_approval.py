@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _approval
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 
 
 class ActionModule(StoreAction):
     """The module C(async_job_approval), in the process of the controller."""
 
-    spec = _approval.ARGUMENT_SPEC
-    required_if = _approval.REQUIRED_IF
+    spec = async_job_approval.ARGUMENT_SPEC
+    required_if = async_job_approval.REQUIRED_IF
     at_least: t.ClassVar[dict[str, float]] = {"expires_in": 0, "wait_timeout": 0, "wait_interval": 1}
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         if params["playbook_name"] is None:
             params["playbook_name"] = str(self._task_vars["ansible_play_name"])
-        return _approval.run(params, check_mode=self._task.check_mode, notify=self.notify)
+        return async_job_approval.run(params, check_mode=self._task.check_mode, notify=self.notify)

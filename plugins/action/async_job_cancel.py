@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _cancel, _record, _state, _status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel, async_job_status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, whoami
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import UNSEEN
 
 
 class ActionModule(HostAction):
     """The module C(async_job_cancel): it finds the record, stops the job on the host, and notes who did that."""
 
-    spec = _cancel.ARGUMENT_SPEC
-    mutually_exclusive = _cancel.MUTUALLY_EXCLUSIVE
-    required_one_of = _cancel.REQUIRED_ONE_OF
+    spec = async_job_cancel.ARGUMENT_SPEC
+    mutually_exclusive = async_job_cancel.MUTUALLY_EXCLUSIVE
+    required_one_of = async_job_cancel.REQUIRED_ONE_OF
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         store, [asked] = self.asked(params)
@@ -26,7 +28,7 @@ class ActionModule(HostAction):
             raise AsyncJobError(
                 f"{asked.job.label} runs on Windows, where this module cannot tell what belongs to it. Nothing was stopped."
             )
-        by = {"who": _state.whoami(), "time": _record.now(), "reason": params["reason"] or ""}
+        by = {"who": whoami(), "time": _times.now(), "reason": params["reason"] or ""}
         text = f"{asked.job.label} was cancelled by {by['who']}" + (f": {params['reason']}" if params["reason"] else "")
         asked.keep(0)
         self.become_user(self.user_for(asked))
@@ -48,10 +50,10 @@ class ActionModule(HostAction):
             learned = asked.learned(look, secret=asked.job.secret or self._task.no_log)
             if changed:
                 learned["cancelled"] = by
-            asked.record, asked.version = _state.note(store, asked.key, asked.record, asked.version, learned)
+            asked.record, asked.version = note(store, asked.key, asked.record, asked.version, learned)
         answer = {
             name: value
-            for name, value in _status.returned(asked.job.job_id, look).items()
+            for name, value in async_job_status.returned(asked.job.job_id, look).items()
             if name in ("ansible_job_id", "finished", "results_file", "status", "reason", "processes", "warnings")
         }
         answer.update(changed=changed, stopped=done["stopped"])

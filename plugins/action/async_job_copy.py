@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _copy
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_copy
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 
@@ -13,8 +13,8 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import
 class ActionModule(StoreAction):
     """The module C(async_job_copy), in the process of the controller."""
 
-    spec = _copy.ARGUMENT_SPEC
+    spec = async_job_copy.ARGUMENT_SPEC
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        source = self.validated(STORE_OPTIONS, _copy.source_options(params["source"]))
-        return _copy.run(params, source=source, check_mode=self._task.check_mode, notify=self.notify)
+        source = self.validated(STORE_OPTIONS, async_job_copy.source_options(params["source"]))
+        return async_job_copy.run(params, source=source, check_mode=self._task.check_mode, notify=self.notify)

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _info
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_info
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 
 
 class ActionModule(StoreAction):
     """The module C(async_job_info), in the process of the controller."""
 
-    spec = _info.ARGUMENT_SPEC
-    mutually_exclusive = _info.MUTUALLY_EXCLUSIVE
+    spec = async_job_info.ARGUMENT_SPEC
+    mutually_exclusive = async_job_info.MUTUALLY_EXCLUSIVE
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        return _info.run(params, async_dir=self.async_dir, notify=self.notify)
+        return async_job_info.run(params, async_dir=self.async_dir, notify=self.notify)

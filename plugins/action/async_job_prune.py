@@ -9,15 +9,18 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _listing, _prune, _record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._prune import Doomed
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store, open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.clear import is_attempt_directory, is_job_id
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_prune
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records, find_records_of_hosts
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import Doomed, doomed, ended_at
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import of_record
 
 # With how many jobs a host is asked to deal at a time.
 _AT_A_TIME = 500
@@ -26,9 +29,9 @@ _AT_A_TIME = 500
 class ActionModule(HostAction):
     """The module C(async_job_prune): what is on the host goes first, so that there is a record for as long as there is anything else."""
 
-    spec = _prune.ARGUMENT_SPEC
-    mutually_exclusive = _prune.MUTUALLY_EXCLUSIVE
-    required_one_of = _prune.REQUIRED_ONE_OF
+    spec = async_job_prune.ARGUMENT_SPEC
+    mutually_exclusive = async_job_prune.MUTUALLY_EXCLUSIVE
+    required_one_of = async_job_prune.REQUIRED_ONE_OF
     at_least: t.ClassVar[dict[str, float]] = {**HostAction.at_least, "keep": 0, "keep_attempts": 1}
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -47,9 +50,9 @@ class ActionModule(HostAction):
         self._left: list[str] = []
         self._rows: list[tuple[str, ...]] = []
         filters = {**params, "older_than": None, "newer_than": None}
-        listing = _listing.find(store, filters) if params["store_only"] else _listing.of_hosts(store, filters, self.hosts_of(params))
+        listing = find_records(store, filters) if params["store_only"] else find_records_of_hosts(store, filters, self.hosts_of(params))
         found = [one for one in listing.found if self._is_ours(one.record, params)]
-        plan = _prune.doomed(found, params)
+        plan = doomed(found, params)
         problems: list[str] = []
         try:
             for begin in range(0, len(plan), _AT_A_TIME):
@@ -78,7 +81,7 @@ class ActionModule(HostAction):
 
     def _is_ours(self, record: Record, params: dict[str, t.Any]) -> bool:
         """Whether this task is to deal with a job: the one on the host where it has run. Others may be about to ask there."""
-        place = _listing.place_of(record)
+        place = place_of(record)
         return place not in (params["except_hosts"] or ()) if params["store_only"] else place == self.host
 
     def _remove(self, store: Store, some: list[Doomed], params: dict[str, t.Any]) -> list[str]:
@@ -110,7 +113,7 @@ class ActionModule(HostAction):
     def _left_behind(self) -> list[str]:
         """What is still on hosts that were not contacted."""
         attempts = [attempt for one in self._gone for attempt in one.attempts if attempt.get("async_dir")]
-        counts = collections.Counter(map(_listing.place_of, attempts))
+        counts = collections.Counter(map(place_of, attempts))
         return [f"{place}: what {count} attempts have left there" for place, count in counts.items()]
 
     def _clear(self, some: list[Doomed], params: dict[str, t.Any], problems: list[str]) -> dict[int, str]:
@@ -145,11 +148,11 @@ class ActionModule(HostAction):
             record = one.found.record
             key = JobKey(record["host"], record["playbook_name"], record["job_name"])
             for attempt in one.attempts:
-                directory, place = attempt.get("async_dir"), _listing.place_of(attempt)
+                directory, place = attempt.get("async_dir"), place_of(attempt)
                 if not directory:
                     continue  # it never started, or nobody noted where
                 exclusive = attempt.get("attempt_dir") == directory
-                ours = _prune.is_attempt_directory(directory) if exclusive else _prune.is_job_id(attempt["ansible_job_id"])
+                ours = is_attempt_directory(directory) if exclusive else is_job_id(attempt["ansible_job_id"])
                 if not self.is_here(attempt) or self.is_windows or not ours or not directory.isprintable():
                     self._left.append(f"{place}: {directory}")
                     continue
@@ -168,14 +171,14 @@ class ActionModule(HostAction):
             if one.after is None:
                 store.delete(found.path, expect=found.version)
             else:
-                store.write(found.path, _record.dump({**one.after, "write_id": _record.new_write_id()}), expect=found.version)
+                store.write(found.path, dump({**one.after, "write_id": new_write_id()}), expect=found.version)
         except Conflict:
             return "somebody has changed it meanwhile"
         return ""
 
     def _row(self, one: Doomed, problem: str) -> tuple[str, ...]:
         record = one.found.record
-        ago = datetime.datetime.now(datetime.timezone.utc) - _prune.ended_at(record)
+        ago = datetime.datetime.now(datetime.timezone.utc) - ended_at(record)
         what = "removed" if one.after is None else f"{len(one.attempts)} past attempts removed"
         return (
             *(harmless(record[field]) for field in JobKey._fields),

@@ -6,15 +6,15 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _report
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_report
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 
 
 class ActionModule(StoreAction):
     """The module C(async_job_report), in the process of the controller."""
 
-    spec = _report.ARGUMENT_SPEC
+    spec = async_job_report.ARGUMENT_SPEC
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         params["dest"] = os.path.normpath(os.path.join(self._base_directory, params["dest"]))
-        return _report.run(params, check_mode=self._task.check_mode, notify=self.notify)
+        return async_job_report.run(params, check_mode=self._task.check_mode, notify=self.notify)

@@ -9,7 +9,8 @@ from ansible import constants
 from ansible.utils.color import stringc
 from ansible.utils.display import Display
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _show
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_show
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 
 _COLORS = {"running": constants.COLOR_CHANGED, "succeeded": constants.COLOR_OK, "orphaned": constants.COLOR_WARN}
@@ -18,19 +19,19 @@ _COLORS = {"running": constants.COLOR_CHANGED, "succeeded": constants.COLOR_OK, 
 class ActionModule(StoreAction):
     """The module C(async_job_show): it prints by itself, because thousands of records in a variable would slow the play."""
 
-    spec = _show.ARGUMENT_SPEC
-    mutually_exclusive = _show.MUTUALLY_EXCLUSIVE
+    spec = async_job_show.ARGUMENT_SPEC
+    mutually_exclusive = async_job_show.MUTUALLY_EXCLUSIVE
     completes_names = False
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        result = _show.run(params, width=Display().columns, notify=self.notify)
+        result = async_job_show.run(params, width=Display().columns, notify=self.notify)
         lines = result.pop("lines")
         if lines and not self._task.no_log:
             self.say("\n".join(_coloured(line) for line in lines))
         return result
 
 
-def _coloured(line: _show.Line) -> str:
-    if not line.status or line.status in ("starting", "prepared"):
+def _coloured(line: async_job_show.Line) -> str:
+    if not line.status or line.status in CLAIMED:
         return line.text
     return str(stringc(line.text, _COLORS.get(line.status, constants.COLOR_ERROR)))

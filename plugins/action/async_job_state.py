@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 
 
 class ActionModule(StoreAction):
     """The module C(async_job_state), in the process of the controller."""
 
-    spec = _state.ARGUMENT_SPEC
+    spec = async_job_state.ARGUMENT_SPEC
 
     def arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         args = super().arguments(task_vars)
@@ -25,4 +25,4 @@ class ActionModule(StoreAction):
         become = self._connection.become
         if become is not None and params["ansible_job_id"] is not None and params["become_user"] is None:
             params["become_user"] = become.get_option("become_user")
-        return _state.run(params, check_mode=self._task.check_mode, async_dir=self.async_dir, notify=self.notify)
+        return async_job_state.run(params, check_mode=self._task.check_mode, async_dir=self.async_dir, notify=self.notify)

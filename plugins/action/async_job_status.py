@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import Asked, Look
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import GOES_ON, WatchingAction
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import GOES_ON
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, Look
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 
 class ActionModule(WatchingAction):
     """The module C(async_job_status): it finds the records, asks the host once, and writes back what was learned."""
 
-    spec = _status.ARGUMENT_SPEC
-    mutually_exclusive = _status.MUTUALLY_EXCLUSIVE
-    required_one_of = _status.REQUIRED_ONE_OF
+    spec = async_job_status.ARGUMENT_SPEC
+    mutually_exclusive = async_job_status.MUTUALLY_EXCLUSIVE
+    required_one_of = async_job_status.REQUIRED_ONE_OF
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         store, asked = self.asked(params)
@@ -46,7 +47,7 @@ class ActionModule(WatchingAction):
         return self.on_host("rstyczynski.ansible.async_job_status", args, timeout=params["look_timeout"])
 
     def _answer(self, store: Store | None, job: Asked, look: Look, *, waited: int) -> dict[str, t.Any]:
-        answer = _status.returned(job.job.job_id, look)
+        answer = async_job_status.returned(job.job.job_id, look)
         if waited and look["status"] in GOES_ON:
             text = f"{look['reason']}. It has not ended within the {waited} seconds of wait_timeout. Run again to go on waiting."
             answer.update(failed=True, msg=text)

@@ -7,11 +7,14 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _listing, _record, _verify
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import open_store
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import Asked, of_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_verify
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records_of_hosts
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 # How much of the output is looked at for its last line, in bytes.
@@ -21,17 +24,17 @@ _END = 4096
 class ActionModule(WatchingAction):
     """The module C(async_job_verify): it asks the host about all jobs that may have ended meanwhile, and notes what it says."""
 
-    spec = _verify.ARGUMENT_SPEC
+    spec = async_job_verify.ARGUMENT_SPEC
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         params.update(status=None, older_than=None, newer_than=None)
         store = open_store(params, self.notify)
         store.must_exist()
-        listing = _listing.of_hosts(store, params, self.hosts_of(params))
+        listing = find_records_of_hosts(store, params, self.hosts_of(params))
         asked: list[Asked] = []
         unclear = 0
         for record, _path, version in listing.found:
-            if record.get("status", "running") in (*_record.CLAIMED, *_record.ENDED) or _listing.place_of(record) != self.host:
+            if record.get("status", "running") in (*CLAIMED, *ENDED) or place_of(record) != self.host:
                 continue
             if not self.is_here(record):
                 unclear += 1
@@ -62,9 +65,7 @@ class ActionModule(WatchingAction):
             "store": store.locate(),
             "asked": len(asked),
             "unclear": unclear,
-            "ended": [
-                {field: record[field] for field in (*JobKey._fields, "status")} for record in after if _status(record) in _record.ENDED
-            ],
+            "ended": [{field: record[field] for field in (*JobKey._fields, "status")} for record in after if _status(record) in ENDED],
             "unreadable": listing.unreadable,
             "warnings": store.warnings,
         }
@@ -75,5 +76,5 @@ class ActionModule(WatchingAction):
         return result
 
 
-def _status(record: _record.Record | None) -> str:
+def _status(record: Record | None) -> str:
     return str((record or {}).get("status", "running"))

@@ -90,16 +90,18 @@ from ansible.inventory.group import to_safe_group_name
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _key, _listing
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import decode
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import is_host_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 
 # What Ansible does not validate by itself, and what it does not know the environment variables of.
 _SPEC = {
     "host": JOB_OPTIONS["host"],
     "playbook_name": JOB_OPTIONS["playbook_name"],
-    **_listing.FILTERS,
+    **FILTERS,
     **STORE_OPTIONS,
 }
 _OF_ANSIBLE = (
@@ -155,7 +157,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def _may_be_added(self, host: str) -> bool:
         """Whether a name of a record can be that of a host here. A job may have any."""
-        if _listing.is_host_name(host) and host not in self.inventory.groups:
+        if is_host_name(host) and host not in self.inventory.groups:
             return True
         why = "is the name of a group" if host in self.inventory.groups else "is none that an inventory can have"
         self.display.warning(f"Records of the host {host!r} are left out: that name {why}.")
@@ -216,10 +218,10 @@ def _read(params: dict[str, t.Any], notify: t.Callable[[str], None]) -> dict[str
     """The records, and those that cannot be read, as a cache can hold them."""
     store = open_store(params, notify)
     store.must_exist()
-    listing = _listing.find(store, params)
+    listing = find_records(store, params)
     place = store.locate()
     unreadable = []
     for problem in listing.unreadable:
-        host = _key.decode(problem["state_file"][len(place) :].lstrip("/").split("/")[0])
+        host = decode(problem["state_file"][len(place) :].lstrip("/").split("/")[0])
         unreadable.append({**problem, "host": host or ""})
     return {"records": listing.records, "unreadable": unreadable}

@@ -15,6 +15,8 @@ import typing as t
 
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
+
 Spec = t.Dict[str, t.Dict[str, t.Any]]
 
 
@@ -70,4 +72,12 @@ JOB_OPTIONS: Spec = {
     "job_name": {"type": "str"},
     "playbook_name": {"type": "str"},
     "host": {"type": "str"},
+}
+
+# What to look for. Beside these, C(host) and C(playbook_name).
+FILTERS: Spec = {
+    "job_name_pattern": {"type": "str"},
+    "status": {"type": "list", "elements": "str", "choices": list(STATUSES)},
+    "older_than": {"type": "str"},
+    "newer_than": {"type": "str"},
 }

@@ -326,16 +326,17 @@ state_file:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _async_job, _command
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job
 
 
 def main() -> None:
     """Run the command of a job that the action has started. All else happens on the controller."""
-    module = AnsibleModule(argument_spec=_async_job.MODULE_SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=async_job.MODULE_SPEC, supports_check_mode=True)
     by_action = module.params["_action"]
     if not by_action:
         module.fail_json(msg="async_job starts tasks of Ansible, which only its action plugin can do. Run it as a task of a playbook.")
-    result = _command.run(**by_action, shell=module._shell or "/bin/sh")
+    result = run(**by_action, shell=module._shell or "/bin/sh")
     module.fail_json(**result) if result.get("failed") else module.exit_json(**result)
 
 

@@ -159,18 +159,20 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 
 
 def main() -> None:
     """Work without the action plugin, which otherwise fills in the playbook."""
-    module = AnsibleModule(argument_spec=_approval.ARGUMENT_SPEC, required_if=_approval.REQUIRED_IF, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=async_job_approval.ARGUMENT_SPEC, required_if=async_job_approval.REQUIRED_IF, supports_check_mode=True
+    )
     if module.params["playbook_name"] is None:
         module.fail_json(msg="playbook_name is needed where this module does not run through its action plugin.")
     module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
     try:
-        result = _approval.run(module.params, check_mode=module.check_mode)
+        result = async_job_approval.run(module.params, check_mode=module.check_mode)
     except AsyncJobError as error:
         module.fail_json(msg=str(error))
     if result.get("failed"):

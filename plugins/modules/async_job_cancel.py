@@ -158,18 +158,21 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _cancel, _look, _status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.cancel import cancel
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import readable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import kept
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR
 
 
 def main() -> None:
     """Stop the job that the action names; without the action, the one with the given job id."""
     module = AnsibleModule(
-        argument_spec=_cancel.MODULE_SPEC,
-        mutually_exclusive=_cancel.MUTUALLY_EXCLUSIVE,
-        required_one_of=_cancel.REQUIRED_ONE_OF,
+        argument_spec=async_job_cancel.MODULE_SPEC,
+        mutually_exclusive=async_job_cancel.MUTUALLY_EXCLUSIVE,
+        required_one_of=async_job_cancel.REQUIRED_ONE_OF,
         supports_check_mode=True,
     )
     params = module.params
@@ -178,7 +181,7 @@ def main() -> None:
     by_action = params["_action"] or {}
     job = Job(**by_action.get("job") or _plain(params["jid"]))
     try:
-        cancelled = _cancel.cancel(
+        cancelled = cancel(
             job,
             grace=params["grace_period"],
             reason=by_action.get("text") or f"{job.label} was cancelled",
@@ -186,10 +189,10 @@ def main() -> None:
             check_mode=module.check_mode,
         )
     except AsyncJobError as error:
-        module.fail_json(msg=_look.readable(str(error)))
+        module.fail_json(msg=readable(str(error)))
     result = cancelled.look.result
-    look = _look.readable({**cancelled.look._asdict(), "result": _without_output(result), "kept": _status.kept(job, result)})
-    module.exit_json(changed=bool(cancelled.stopped), look=look, stopped=_look.readable(cancelled.stopped))
+    look = readable({**cancelled.look._asdict(), "result": _without_output(result), "kept": kept(job, result)})
+    module.exit_json(changed=bool(cancelled.stopped), look=look, stopped=readable(cancelled.stopped))
 
 
 def _plain(job_id: str) -> dict[str, str]:

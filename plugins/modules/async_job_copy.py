@@ -116,22 +116,22 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _copy
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_copy
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 
 
 def main() -> None:
     """Work without the action plugin, which otherwise makes relative directories relative to the playbook."""
-    module = AnsibleModule(argument_spec=_copy.ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=async_job_copy.ARGUMENT_SPEC, supports_check_mode=True)
     try:
-        validation = ArgumentSpecValidator(STORE_OPTIONS).validate(_copy.source_options(module.params["source"]))
+        validation = ArgumentSpecValidator(STORE_OPTIONS).validate(async_job_copy.source_options(module.params["source"]))
         if validation.error_messages:
             module.fail_json(msg=f"source: {validation.errors.msg}")
         source = validation.validated_parameters
         for params in (source, module.params):
             params["state_dir"] = os.path.abspath(params["state_dir"])
-        result = _copy.run(module.params, source=source, check_mode=module.check_mode)
+        result = async_job_copy.run(module.params, source=source, check_mode=module.check_mode)
     except AsyncJobError as error:
         module.fail_json(msg=str(error))
     if result.get("failed"):

@@ -133,19 +133,21 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _info
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_info
 
 
 def main() -> None:
     """Work without the action plugin, which otherwise fills in the host and the playbook."""
-    module = AnsibleModule(argument_spec=_info.ARGUMENT_SPEC, mutually_exclusive=_info.MUTUALLY_EXCLUSIVE, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=async_job_info.ARGUMENT_SPEC, mutually_exclusive=async_job_info.MUTUALLY_EXCLUSIVE, supports_check_mode=True
+    )
     for option in ("host", "playbook_name"):
         if module.params["job_name"] is not None and module.params[option] is None:
             module.fail_json(msg=f"{option} is needed where this module does not run through its action plugin.")
     module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
     try:
-        result = _info.run(module.params)
+        result = async_job_info.run(module.params)
     except AsyncJobError as error:
         module.fail_json(msg=str(error))
     if result.get("failed"):

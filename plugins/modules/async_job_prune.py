@@ -181,23 +181,24 @@ unreadable:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _prune
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.clear import clear
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_prune
 
 
 def main() -> None:
     """Remove what is on the host. All else happens on the controller."""
     module = AnsibleModule(
-        argument_spec=_prune.MODULE_SPEC,
-        mutually_exclusive=_prune.MUTUALLY_EXCLUSIVE,
-        required_one_of=_prune.REQUIRED_ONE_OF,
+        argument_spec=async_job_prune.MODULE_SPEC,
+        mutually_exclusive=async_job_prune.MUTUALLY_EXCLUSIVE,
+        required_one_of=async_job_prune.REQUIRED_ONE_OF,
         supports_check_mode=True,
     )
     by_action = module.params["_action"]
     if not by_action:
         module.fail_json(msg="async_job_prune removes records, which only its action plugin can do. Run it as a task of a playbook.")
     try:
-        jobs = _prune.clear(by_action["jobs"], check_mode=module.check_mode)
+        jobs = clear(by_action["jobs"], check_mode=module.check_mode)
     except AsyncJobError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=any(job["removed"] for job in jobs), jobs=jobs)

@@ -97,17 +97,17 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _report
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_report
 
 
 def main() -> None:
     """Work without the action plugin."""
-    module = AnsibleModule(argument_spec=_report.ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=async_job_report.ARGUMENT_SPEC, supports_check_mode=True)
     module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
     module.params["dest"] = os.path.abspath(module.params["dest"])
     try:
-        result = _report.run(module.params, check_mode=module.check_mode)
+        result = async_job_report.run(module.params, check_mode=module.check_mode)
     except AsyncJobError as error:
         module.fail_json(msg=str(error))
     if result.get("failed"):

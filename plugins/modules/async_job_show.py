@@ -150,16 +150,18 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _show
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_show
 
 
 def main() -> None:
     """Work without the action plugin: return what that would print."""
-    module = AnsibleModule(argument_spec=_show.ARGUMENT_SPEC, mutually_exclusive=_show.MUTUALLY_EXCLUSIVE, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=async_job_show.ARGUMENT_SPEC, mutually_exclusive=async_job_show.MUTUALLY_EXCLUSIVE, supports_check_mode=True
+    )
     module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
     try:
-        result = _show.run(module.params)
+        result = async_job_show.run(module.params)
     except AsyncJobError as error:
         module.fail_json(msg=str(error))
     result["lines"] = [line.text for line in result["lines"]]

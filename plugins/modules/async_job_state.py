@@ -144,19 +144,19 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 
 
 def main() -> None:
     """Work without the action plugin, which otherwise fills in the host and the playbook."""
-    module = AnsibleModule(argument_spec=_state.ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=async_job_state.ARGUMENT_SPEC, supports_check_mode=True)
     for option in ("host", "playbook_name"):
         if module.params[option] is None:
             module.fail_json(msg=f"{option} is needed where this module does not run through its action plugin.")
     module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
     try:
-        module.exit_json(**_state.run(module.params, check_mode=module.check_mode))
+        module.exit_json(**async_job_state.run(module.params, check_mode=module.check_mode))
     except AsyncJobError as error:
         module.fail_json(msg=str(error))
 

@@ -300,17 +300,19 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _look, _status
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import look_with_output
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import results_file
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR
 
 
 def main() -> None:
     """Look at the jobs that the action names; without the action, at the one with the given job id."""
     module = AnsibleModule(
-        argument_spec=_status.MODULE_SPEC,
-        mutually_exclusive=_status.MUTUALLY_EXCLUSIVE,
-        required_one_of=_status.REQUIRED_ONE_OF,
+        argument_spec=async_job_status.MODULE_SPEC,
+        mutually_exclusive=async_job_status.MUTUALLY_EXCLUSIVE,
+        required_one_of=async_job_status.REQUIRED_ONE_OF,
         supports_check_mode=True,
     )
     job_id = module.params["jid"]
@@ -323,15 +325,15 @@ def main() -> None:
         jobs = [Job(job_id, f"job {job_id}", os.environ.get("ANSIBLE_ASYNC_DIR", DEFAULT_ASYNC_DIR))]
     if module.params["mode"] == "cleanup":
         _clean_up(module, jobs[0])
-    looks = _status.look(jobs, output=module.params["output"] or "full", tail_size=module.params["tail_size"])
+    looks = look_with_output(jobs, output=module.params["output"] or "full", tail_size=module.params["tail_size"])
     if by_action:
         module.exit_json(changed=False, looks=looks)
-    answer = _status.returned(job_id, looks[0])
+    answer = async_job_status.returned(job_id, looks[0])
     module.fail_json(**answer) if answer["failed"] else module.exit_json(**answer)
 
 
 def _clean_up(module: AnsibleModule, job: Job) -> None:
-    path = _look.results_file(job)
+    path = results_file(job)
     if not os.path.lexists(path):
         module.fail_json(msg=f"could not find job: there is no results file {path}", ansible_job_id=job.job_id, started=True, finished=True)
     if not module.check_mode:

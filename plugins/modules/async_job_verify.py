@@ -103,12 +103,12 @@ unreadable:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _verify
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_verify
 
 
 def main() -> None:
     """Say that this takes the action plugin, which has the records; the host is asked by another module."""
-    module = AnsibleModule(argument_spec=_verify.ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=async_job_verify.ARGUMENT_SPEC, supports_check_mode=True)
     module.fail_json(msg="async_job_verify reads records, which only its action plugin can do. Run it as a task of a playbook.")
 
 

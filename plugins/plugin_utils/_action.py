@@ -9,9 +9,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import abc
-import mmap
 import os
-import sys
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -22,38 +20,20 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import preload
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, oci_needed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, state_dir_warnings
 
 _ROLES = ("async_job_save", "async_job_load")
 # The names of the store options, by their aliases.
 _NAMES = {alias: option for option, spec in STORE_OPTIONS.items() for alias in spec.get("aliases", ())}
-_COLLECTION_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-
-
-# One byte that the process of ansible-playbook shares with the workers that it forks: whether one of them needed the OCI SDK.
-_oci_needed = mmap.mmap(-1, 1)
-
-
-class _Preloading:
-    """Imports the OCI SDK in the process that forks the workers: if the environment chooses that backend, or a worker has needed it.
-
-    Each task of each host has a worker process of its own, and each would spend half a second on that import. Ansible asks an
-    action's class for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have there.
-    """
-
-    def __get__(self, action: StoreAction | None, owner: type[StoreAction]) -> bool:
-        needed = _oci_needed[0] or os.environ.get("ASYNC_JOB_BACKEND") == "oci"
-        if action is None and needed and "oci" not in sys.modules:
-            preload()
-        return False
 
 
 class StoreAction(ActionBase):  # type: ignore[misc]
     """An action that works on the record store, in the process of the controller. The managed host is not contacted."""
 
-    BYPASS_HOST_LOOP = _Preloading()
+    BYPASS_HOST_LOOP = Preloading()
     TRANSFERS_FILES = False
     _requires_connection = False
 
@@ -93,7 +73,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         self._task_vars = task_vars or {}
         try:
             params = self._params(self._task_vars)
-            warnings = _state_dir_warnings(params)
+            warnings = state_dir_warnings(params)
             result["warnings"] = warnings  # also if what follows fails
             result.update(self.work(params))
             result["warnings"] = [*warnings, *result.get("warnings", ())]
@@ -131,11 +111,11 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             raise AsyncJobError("state_dir is empty. Give a directory, or leave the option out. Nothing was read or written.")
         params["state_dir"] = os.path.normpath(os.path.join(self._base_directory, params["state_dir"]))
         if params["backend"] == "oci":
-            _oci_needed[0] = 1
+            oci_needed[0] = 1
         return params
 
     def _params(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        self._base_directory = _base_directory(task_vars)
+        self._base_directory = base_directory(task_vars)
         args = self.arguments(task_vars)
         args.update(self._from_variables(task_vars, args))
         params = self.validated(self.spec, args)
@@ -189,40 +169,3 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             if whole:
                 yield from self._templar.template(whole)
         yield from args
-
-
-def _base_directory(task_vars: dict[str, t.Any]) -> str:
-    """What a relative state directory is relative to.
-
-    The directory of the playbook, so that a playbook finds its jobs wherever it is started from. The playbooks of this
-    collection, which nobody wants to write into, use the current directory.
-    """
-    playbook_dir = os.path.realpath(task_vars.get("playbook_dir") or ".")
-    if os.path.join(playbook_dir, "").startswith(os.path.join(_COLLECTION_DIRECTORY, "")):
-        return os.getcwd()
-    return playbook_dir
-
-
-def _state_dir_warnings(params: dict[str, t.Any]) -> list[str]:
-    """What to warn of if the state directory goes away with this run."""
-    if params["backend"] != "filesystem":
-        return []
-    directory = os.path.join(os.path.realpath(params["state_dir"]), "")
-    for doomed in _run_directories():
-        if directory.startswith(os.path.join(os.path.realpath(doomed), "")):
-            return [
-                f"The state directory {params['state_dir']} is below {doomed}, which AWX, Automation Platform or ansible-runner"
-                " removes after this run. The records of the jobs go with it, and the next run STARTS EVERY JOB A SECOND TIME."
-                " Set async_job_state_dir to a directory that stays (a volume mounted into the execution environment), or"
-                " async_job_backend to oci."
-            ]
-    return []
-
-
-def _run_directories() -> t.Iterator[str]:
-    """The directories that a job runner made for this run."""
-    if "AWX_PRIVATE_DATA_DIR" in os.environ:
-        yield os.environ["AWX_PRIVATE_DATA_DIR"]
-    if "AWX_ISOLATED_DATA_DIR" in os.environ:  # <private data directory>/artifacts/<run>, set by ansible-runner
-        yield os.path.dirname(os.path.dirname(os.environ["AWX_ISOLATED_DATA_DIR"]))
-        yield "/runner"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the protocol of :mod:`_exactly_once` asks of the managed host: a few lines for its shell, one exchange each.
+"""What the protocol of :mod:`exactly_once` asks of the managed host: a few lines for its shell, one exchange each.
 
 Private to the collection: no promise is made to other code.
 """
@@ -16,11 +16,11 @@ import typing as t
 import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._exactly_once import Seen
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._record import Record
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import time_limit
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, option
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 # Lines for us begin with this: a host may print others when somebody logs in.
@@ -113,7 +113,7 @@ class AttemptAction(WatchingAction):
         with self._as_terminal(), time_limit(timeout):
             task.launch(record["attempt_dir"])
 
-    def inspect(self, record: Record, timeout: float) -> Seen:
+    def inspect(self, record: Record, timeout: float) -> exactly_once.Seen:
         """What there is in the directory of an attempt."""
         attempt_dir = record["attempt_dir"]
         said = self._shell(_INSPECT, timeout + _PATIENCE / 10, attempt=shlex.quote(attempt_dir))
@@ -135,7 +135,7 @@ class AttemptAction(WatchingAction):
         rebooted = ""
         if boot != record.get("boot_id", ""):
             rebooted = f"{self.host} rebooted while the job was being started; whether it ran cannot be proven"
-        return Seen(jobs[0] if jobs else "", rebooted)
+        return exactly_once.Seen(jobs[0] if jobs else "", rebooted)
 
     def fence(self, record: Record, timeout: float) -> bool:
         """Make sure that an attempt cannot start any more. False if it may just have."""

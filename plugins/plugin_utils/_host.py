@@ -11,20 +11,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 import typing as t
 
 from ansible import constants
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleError
 from ansible.plugins.loader import become_loader
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _listing, _processes
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import Store, open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import UNSEEN, Asked, Look, by_job_id, by_name
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, Look, by_job_id, by_name
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
 # How much of what a module said before it died is shown.
 _LAST_WORDS = 1000
@@ -66,7 +68,7 @@ class HostAction(StoreAction):
 
     def is_here(self, record: dict[str, t.Any]) -> bool:
         """Whether a job runs where this task goes. The localhost of one controller is not that of another."""
-        if _listing.place_of(record) != self.host:
+        if place_of(record) != self.host:
             return False
         if self.host not in constants.LOCALHOST or self._connection.transport != "local":
             return True
@@ -206,7 +208,7 @@ class HostAction(StoreAction):
     def reset_connection(self) -> None:
         """Give up what is left of a connection that does not answer."""
         self._connection._shell.tmpdir = None
-        for process in _processes.scan().processes.values():
+        for process in scan().processes.values():
             if process.ppid == os.getpid():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGTERM)
@@ -235,30 +237,3 @@ class HostAction(StoreAction):
 def _needs_room(error: AnsibleError) -> bool:
     words = ("create temporary directory", "transfer file", "No space left", "Disk quota exceeded")
     return any(word in str(error) for word in words)
-
-
-class _Late(BaseException):
-    """Time is over. It is no Exception, which connection plugins would take for a reason to try again."""
-
-
-@contextlib.contextmanager
-def time_limit(seconds: float) -> t.Iterator[None]:
-    """Raise AnsibleConnectionFailure after some time, unless the task's own C(timeout) does so earlier."""
-
-    def late(_number: int, _frame: t.Any) -> t.NoReturn:
-        raise _Late
-
-    begin = time.monotonic()
-    left, _interval = signal.getitimer(signal.ITIMER_REAL)
-    if left and left < seconds:
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    except _Late:
-        raise AnsibleConnectionFailure(f"The host has not answered within {seconds:.0f} seconds.") from None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - begin), 0.001) if left else 0)
-        signal.signal(signal.SIGALRM, before)

@@ -17,8 +17,9 @@ from ansible.parsing.mod_args import RAW_PARAM_MODULES
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _command, _policies
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import checked_options
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
 
 _SHAPE = "It takes one action with its options, as a task has them, for example 'ansible.builtin.command: /opt/migrate.sh --all'"
 
@@ -87,12 +88,12 @@ class InnerTask:
             )
         self.is_command = name in _COMMANDS
         """Whether it runs a command, whose output goes to files in the directory of the attempt."""
-        self.fingerprint = _policies.fingerprint_of(name, self._task.args)
+        self.fingerprint = policies.fingerprint_of(name, self._task.args)
         """What tells it from another task."""
         self._uses_shell = name in _SHELL
         if self.is_command:
             try:
-                _command.checked(self._task.args, uses_shell=self._uses_shell)
+                checked_options(self._task.args, uses_shell=self._uses_shell)
             except AsyncJobError as error:
                 raise AsyncJobError(f"task: {error} Nothing was started.") from error
 

@@ -14,13 +14,14 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._look import clock
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import GOES_ON
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, last_line_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, Look
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._jobs import Asked, Look
 
 # How long to wait before the second look, in seconds, and how much longer before each that follows.
 _FIRST_INTERVAL = 1.0
@@ -28,8 +29,6 @@ _GROWTH = 1.5
 
 # How much of a line of output is shown, in characters.
 _LINE = 100
-
-GOES_ON = ("starting", "prepared", "running", "orphaned")
 
 
 class WatchingAction(HostAction):
@@ -64,7 +63,7 @@ class WatchingAction(HostAction):
         if self._task.check_mode:
             job.predicted = after
             return look
-        record, version = _state.note(store, job.key, job.record, job.version, learned)
+        record, version = note(store, job.key, job.record, job.version, learned)
         if version == ABSENT:
             raise AsyncJobError(
                 f"The record of {job.key} was removed while this task looked at the job: somebody has pruned or forgotten it."
@@ -100,10 +99,10 @@ class WatchingAction(HostAction):
                 away = time.monotonic() - away_since
                 if away >= params["unreachable_timeout"] or now >= deadline:
                     raise AnsibleConnectionFailure(
-                        f"{self.host} has been unreachable for {clock(away)} (unreachable_timeout is {params['unreachable_timeout']}"
+                        f"{self.host} has been unreachable for {_times.clock(away)} (unreachable_timeout is {params['unreachable_timeout']}"
                         f" seconds). Nothing is known of its jobs since then; they go on without us. {error}"
                     ) from error
-                self.notify(f"{self.host} is unreachable for {clock(away)}; its jobs go on without us. Trying again.")
+                self.notify(f"{self.host} is unreachable for {_times.clock(away)}; its jobs go on without us. Trying again.")
                 self.reset_connection()
             time.sleep(max(0.0, min(interval, deadline - time.monotonic())))
             interval = min(interval * _GROWTH, max(params["wait_interval"], _FIRST_INTERVAL))
@@ -113,7 +112,7 @@ def _progress(job: Asked, look: Look, host: str, *, secret: bool) -> str:
     """A line that shows life: C(migrate on db01: running 00:12:40, 3.1 MB of output: "step 41 of 60")."""
     line = f"{job.name} on {job.key.host if job.key else host}: {look['status']}"
     if look["elapsed"] is not None:
-        line += f" {clock(look['elapsed'])}"
+        line += f" {_times.clock(look['elapsed'])}"
     size = look["stdout_size"] + look["stderr_size"]
     last = "" if secret else _last_line(look)
     progress = look["progress"]

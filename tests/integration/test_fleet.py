@@ -23,9 +23,10 @@ from controller import Controller, Ran, until
 from durable import job, play, shell
 from hosts import Hosts
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _listing
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 
 Yaml = dict[str, t.Any]
 
@@ -201,7 +202,7 @@ def test_ten_thousand_records_on_the_worst_day(controller: Controller) -> None:
     newer = put(directory, "newer", host="web7", **NEWER)
     begin = time.process_time()
     store = FilesystemStore(str(directory))
-    listing = _listing.find(store, {**dict.fromkeys(_listing.FILTERS), "host": None, "playbook_name": None})
+    listing = find_records(store, {**dict.fromkeys(FILTERS), "host": None, "playbook_name": None})
     assert time.process_time() - begin < 2
     assert (len(listing.found), len(listing.unreadable)) == (10_000, 2)
 

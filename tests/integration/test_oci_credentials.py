@@ -31,16 +31,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from object_storage_server import ClientFiles, ObjectStorageServer, session_token
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _oci_client
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._oci_client import make_client, preload
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_oci import OciStore
-
 pytest.register_assert_rewrite("store_contract")
 
 from store_contract import PATH, within  # noqa: E402
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import oci_client  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci import OciStore  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_client import make_client, preload  # noqa: E402
 
 Yaml = dict[str, t.Any]
 
@@ -456,7 +456,7 @@ def test_a_resource_principal_that_does_not_work(
 
 def test_what_the_http_library_quotes_is_not_shown(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a header that it refuses to send, all. No token with a line break is known to come as far as that."""
-    monkeypatch.setattr(_oci_client, "_token", lambda *args: BROKEN_TOKEN)
+    monkeypatch.setattr(oci_client, "_token", lambda *args: BROKEN_TOKEN)
     text = refused(service.options(oci_profile="SESSION"), "line break", "Correct the token")
     assert leaks(text, service) == []
 

@@ -23,7 +23,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _record, _report_html
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import FIELDS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, STATUSES
 
 Record = dict[str, t.Any]
 
@@ -232,7 +234,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
         store: str = STORE,
     ) -> Tab:
         file = tmp_path / f"report{len(tabs)}.html"
-        file.write_text(_report_html.page(records, unreadable or [], store=store, made=MADE), encoding="ascii")
+        file.write_text(page(records, unreadable or [], store=store, made=MADE), encoding="ascii")
         tabs.append(Tab(browser, file, size, scheme))
         return tabs[-1]
 
@@ -265,7 +267,7 @@ def job(name: str, *, host: str = "db1", status: str = "succeeded", began: float
         "who": "ansible@controller",
         "metadata": {},
     }
-    if status in _record.ENDED:
+    if status in ENDED:
         record["end"] = ago(began - took)
         record["result"] = {"rc": 0 if status == "succeeded" else 1, "start": record["start"], "end": record["end"]}
     return {**record, **more}
@@ -296,7 +298,7 @@ def few() -> list[Record]:
 def many(count: int) -> list[Record]:
     """So many records, of 120 hosts."""
     chance = random.Random(7)
-    statuses = random.Random(8).choices(_record.STATUSES, [1, 1, 6, 1, 60, 9, 3, 3, 2, 2], k=count)
+    statuses = random.Random(8).choices(STATUSES, [1, 1, 6, 1, 60, 9, 3, 3, 2, 2], k=count)
     records = []
     for index, status in enumerate(statuses):
         began = chance.uniform(60, 86400)
@@ -329,7 +331,7 @@ def test_summary(show: Show) -> None:
     assert tab.texts("header .store") == [STORE]
     assert tab.texts("#count") == ["Showing 4 jobs"]
     assert tab.texts(".unreadable") == []
-    document = _report_html.page(few(), [], store=STORE, made=MADE)
+    document = page(few(), [], store=STORE, made=MADE)
     without_script = document[: document.index("<script")]
     assert "<b>2</b> <bdi>running</bdi>" in without_script
     assert "<noscript>" in without_script
@@ -553,7 +555,7 @@ def printable(text: str) -> str:
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: ascii(attack)[:20])
 def test_hostile_records(show: Show, attack: str) -> None:
     """Whatever a record holds is shown as text, in whichever field, and runs nothing."""
-    record: Record = dict.fromkeys(_record.FIELDS, attack)
+    record: Record = dict.fromkeys(FIELDS, attack)
     record.update(
         metadata={attack: [attack]},
         result={**dict.fromkeys(("rc", "msg", "start", "end", "stdout", "stderr"), attack), attack: attack},
@@ -594,7 +596,7 @@ def test_hostile_records(show: Show, attack: str) -> None:
 
 def test_policy(show: Show) -> None:
     """If something got into the page all the same, it would not run, and fetch nothing."""
-    document = _report_html.page([], [], store=STORE, made=MADE)
+    document = page([], [], store=STORE, made=MADE)
     assert document.isascii()
     assert html.unescape(document).count("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-") == 1
     tab = show(few())
@@ -656,7 +658,7 @@ CONTRASTS = """
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrasts(show: Show, scheme: str) -> None:
     """All text can be read, in light and in dark."""
-    records = [job(f"job_{status}", status=status, began=1000) for status in _record.STATUSES]
+    records = [job(f"job_{status}", status=status, began=1000) for status in STATUSES]
     tab = show([*few(), *records], [{"state_file": "/srv/jobs/x.json", "msg": "it is empty"}], scheme=scheme)
     dark = tab.js("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every((part) => part < 50)")
     assert dark == (scheme == "dark")
@@ -671,7 +673,7 @@ def test_contrasts(show: Show, scheme: str) -> None:
         "Object.fromEntries([...document.querySelectorAll('.bar')].map((bar) => [bar.dataset.status,"
         " getComputedStyle(bar).backgroundColor + getComputedStyle(bar).backgroundImage + bar.innerText[0]]))"
     )
-    assert len(set(fills.values())) == len(fills) == len(_record.STATUSES)
+    assert len(set(fills.values())) == len(fills) == len(STATUSES)
 
 
 def test_print(show: Show) -> None:
@@ -689,7 +691,7 @@ def test_ten_thousand(show: Show, record_property: Callable[[str, object], None]
     """It stays smooth."""
     records = many(10_000)
     began = time.perf_counter()
-    document = _report_html.page(records, [], store=STORE, made=MADE)
+    document = page(records, [], store=STORE, made=MADE)
     took = {"make": 1000 * (time.perf_counter() - began), "megabytes": len(document) / 1e6}
     tab = show(records)
     took["load"] = tab.js("performance.getEntriesByType('navigation')[0].loadEventEnd")

@@ -32,16 +32,17 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from cryptography.hazmat.primitives import serialization
 from object_storage_server import FAULT_KINDS, ObjectStorageServer
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _info, _state, _store_oci
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey, prefix
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Version, nobody
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_oci import OciStore
-
 pytest.register_assert_rewrite("store_contract")
 
 from store_contract import PATH, SECONDS, Reopen, StoreContract, content, document, listing  # noqa: E402
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_info, async_job_state  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey, prefix  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import oci  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Version, nobody  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci import OciStore  # noqa: E402
 
 Params = dict[str, t.Any]
 Operation = Callable[[OciStore], t.Any]
@@ -190,14 +191,14 @@ class TestContract(StoreContract):
 def save(part: Part, ansible_job_id: str, **options: t.Any) -> dict[str, t.Any]:
     """Save a job, as the role and the module do."""
     names = {"host": "host1", "playbook_name": "play", "job_name": "job"}
-    params = validated(_state.ARGUMENT_SPEC, **names, **part.options(**options), ansible_job_id=ansible_job_id)
-    return _state.run(params, check_mode=False)
+    params = validated(async_job_state.ARGUMENT_SPEC, **names, **part.options(**options), ansible_job_id=ansible_job_id)
+    return async_job_state.run(params, check_mode=False)
 
 
 def load(part: Part, **options: t.Any) -> dict[str, t.Any]:
     """Load that job."""
     names = {"host": "host1", "playbook_name": "play", "job_name": "job"}
-    return _info.run(validated(_info.ARGUMENT_SPEC, **names, **part.options(**options)))
+    return async_job_info.run(validated(async_job_info.ARGUMENT_SPEC, **names, **part.options(**options)))
 
 
 def test_a_load_is_one_request(part: Part) -> None:
@@ -819,7 +820,7 @@ def test_no_time_to_try_again_is_one_try(part: Part) -> None:
 
 def test_the_user_hears_again_while_it_goes_on(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every now and then, not of every try."""
-    monkeypatch.setattr(_store_oci, "_NOTICE_SECONDS", 0.5)
+    monkeypatch.setattr(oci, "_NOTICE_SECONDS", 0.5)
     store = part.store(oci_retry_timeout=3)
     part.inject("unavailable")
     with part.requests() as made:
@@ -911,10 +912,10 @@ def test_a_listing_ends_with_the_service(part: Part, fault: str) -> None:
     assert time.monotonic() - begin < 5
     part.server.clear_faults()
     part.put(paths[1], b"{")
-    listed = _info.run(validated(_info.ARGUMENT_SPEC, **part.options()))
+    listed = async_job_info.run(validated(async_job_info.ARGUMENT_SPEC, **part.options()))
     assert [len(listed[field]) for field in ("records", "unreadable")] == [0, 4]
     part.inject(fault, methods=["GET"])
-    refused(lambda: _info.run(validated(_info.ARGUMENT_SPEC, **part.options(oci_retry_timeout=1))), paths[0])
+    refused(lambda: async_job_info.run(validated(async_job_info.ARGUMENT_SPEC, **part.options(oci_retry_timeout=1))), paths[0])
 
 
 def test_many_documents_are_read_at_the_same_time(part: Part) -> None:

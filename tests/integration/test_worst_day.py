@@ -238,9 +238,9 @@ import traceback
 
 collections, state_dir, results, count = *sys.argv[1:4], int(sys.argv[4])
 sys.path.insert(0, collections)
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules.async_job_state import ARGUMENT_SPEC, run
 
-defaults = {option: spec.get("default") for option, spec in _state.ARGUMENT_SPEC.items()}
+defaults = {option: spec.get("default") for option, spec in ARGUMENT_SPEC.items()}
 params = {**defaults, "state_dir": state_dir, "host": "host1", "playbook_name": "test", "job_name": "job"}
 ready, go = os.pipe()
 children = []
@@ -250,7 +250,7 @@ for number in range(count):
         try:
             os.close(go)
             os.read(ready, 1)
-            result = _state.run({**params, "ansible_job_id": f"j{number}.1", "metadata": {"x": "x" * 1000}}, check_mode=False)
+            result = run({**params, "ansible_job_id": f"j{number}.1", "metadata": {"x": "x" * 1000}}, check_mode=False)
             with open(f"{results}/{number}", "w") as stream:
                 json.dump(result, stream)
         except BaseException:

@@ -30,8 +30,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import Conflict
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey, prefix
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Entry, Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey, prefix
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Entry, Store
 
 Reopen = Callable[[], Store]
 

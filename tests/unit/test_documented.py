@@ -155,7 +155,7 @@ def test_examples_of_a_module_are_valid_tasks(documented: dict[str, Yaml], modul
 def test_return_values_of_a_module_are_described(documented: dict[str, Yaml], module: str) -> None:
     """Each tells when it is returned and its type, which its sample has. Samples of records have fields of records."""
     types = {"str": str, "bool": bool, "dict": dict, "list": list, "int": int, "float": float}
-    fields = importlib.import_module(f"{PLUGINS}.module_utils._record").FIELDS
+    fields = importlib.import_module(f"{PLUGINS}.module_utils._records.record").FIELDS
     returned = documented[module]["return"]
     assert returned
     for name, value in returned.items():

@@ -15,7 +15,7 @@ from collections import deque
 
 import pytest
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _exactly_once as protocol
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 
 TORTURE = os.environ.get("TORTURE") == "1"
 
@@ -44,7 +44,7 @@ class Machine:
 
     def _number(self, answers: tuple[t.Any, ...]) -> int:
         """Play these answers, and number the state that they lead to."""
-        generator = protocol.start_or_attach(self._claim, self._again)
+        generator = exactly_once.start_or_attach(self._claim, self._again)
         try:
             step: t.Any = next(generator)
             for kind, value in answers:
@@ -52,7 +52,7 @@ class Machine:
             state = tuple(_frames(generator))
         except StopIteration as stop:
             step, state = stop.value, ("returned",)
-        except (Broken, protocol.NotStarted) as error:
+        except (Broken, exactly_once.NotStarted) as error:
             step, state = error, ("raised", type(error).__name__)
         key = (state, repr(step))
         if key not in self._numbers:
@@ -171,20 +171,20 @@ class Search:
         steps = [machine.steps[at[0]] for machine, at in zip(self._machines, controllers, strict=True) if at is not None]
         self.ends[status or "none"] = self.ends.get(status or "none", 0) + 1
         for step in steps:  # everybody who lives is through
-            assert isinstance(step, (protocol.Outcome, Exception)), f"stuck: {step} in {world}"
+            assert isinstance(step, (exactly_once.Outcome, Exception)), f"stuck: {step} in {world}"
         executed = [place for place, runs in enumerate(world.runs) if runs]
         if status == "running":
             assert dict(world.record)["place"] in executed, f"recorded as running and never executed: {world}"
         elif self._limits[2] == 0:  # whoever comes next finds what has started
             assert not executed or (status, executed) == ("prepared", [dict(world.record)["place"]]), f"forgotten: {world}"
-            assert not any(isinstance(step, protocol.Outcome) for step in steps), f"said to be started: {world}"
+            assert not any(isinstance(step, exactly_once.Outcome) for step in steps), f"said to be started: {world}"
 
     # --- What can happen next
 
     def _following(self, world: World, controllers: tuple[t.Any, ...], killed: int, failures: int) -> t.Iterator[t.Any]:
         _attempts, kills, reboots, most_failures = self._limits
         for number, at in enumerate(controllers):
-            if at is None or isinstance(self._machines[number].steps[at[0]], (protocol.Outcome, Exception)):
+            if at is None or isinstance(self._machines[number].steps[at[0]], (exactly_once.Outcome, Exception)):
                 continue
             for after, new, failed in self._do(world, number, *at):
                 if failures + failed <= most_failures:
@@ -228,23 +228,23 @@ class Search:
         def raised(after: World) -> tuple[World, tuple[int, str], int]:
             return after, (machine.throw(state), ""), 1
 
-        if isinstance(step, protocol.Read):
+        if isinstance(step, exactly_once.Read):
             yield sent(world, ("record", world.record, world.version))
-        elif isinstance(step, (protocol.Write, protocol.Restore)):
+        elif isinstance(step, (exactly_once.Write, exactly_once.Restore)):
             if world.version != step.expect:
-                yield sent(world, protocol.CONFLICT)
+                yield sent(world, exactly_once.CONFLICT)
             else:
-                record = step.record if isinstance(step, protocol.Write) else step.before
+                record = step.record if isinstance(step, exactly_once.Write) else step.before
                 after = world.write(None if record is None else _frozen(record))
                 yield sent(after, after.version)
-        elif isinstance(step, protocol.Watch):
+        elif isinstance(step, exactly_once.Watch):
             yield sent(world, world.version != step.version)
-        elif isinstance(step, protocol.Prepare):
+        elif isinstance(step, exactly_once.Prepare):
             place = len(world.places)
             after = world._replace(places=(*world.places, "absent"), runs=(*world.runs, 0))
             yield sent(after, ("fields", (("boot", world.boot), ("place", place))))
             yield raised(world)
-        elif isinstance(step, protocol.MakeDirectory):
+        elif isinstance(step, exactly_once.MakeDirectory):
             place = step.record["place"]
             if world.places[place] == "absent":
                 yield sent(world.put(place, "directory"), None)
@@ -252,18 +252,18 @@ class Search:
             else:
                 yield world, (machine.throw(state), ""), 0
             yield raised(world)
-        elif isinstance(step, protocol.Launch):
+        elif isinstance(step, exactly_once.Launch):
             after = world._replace(launches=tuple(sorted((*world.launches, (step.record["place"], "sent")))))
             yield raised(world)  # nothing was sent; or, the second time, the answer is lost
             if part == "":
                 yield after, (state, "sent"), 0
             elif (step.record["place"], "sent") not in world.launches:
                 yield sent(world, None)  # Ansible answers when the wrapper has begun, at the earliest
-        elif isinstance(step, protocol.Inspect):
+        elif isinstance(step, exactly_once.Inspect):
             place = step.record["place"]
             rebooted = "rebooted" if world.boot != step.record["boot"] else ""
-            yield sent(world, protocol.Seen("job" if world.places[place] == "job" else "", rebooted))
-        elif isinstance(step, protocol.Fence):
+            yield sent(world, exactly_once.Seen("job" if world.places[place] == "job" else "", rebooted))
+        elif isinstance(step, exactly_once.Fence):
             place = step.record["place"]
             yield from self._fences[self._fence](world, place, part, state, sent)
 

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import SUFFIX, JobKey, decode, encode, prefix
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey, decode, encode, prefix
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 
 
 def examples(count: int) -> settings:

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _record, _state
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 
 KEY = JobKey("host1", "play", "job")
-RUNNING: _record.Record = {**KEY._asdict(), "ansible_job_id": "j1.1", "metadata": {}, "status": "running"}
-ENDED: _record.Record = {**RUNNING, "status": "succeeded", "end": "2026-01-01T00:00:00Z", "result": {"rc": 0}}
+RUNNING: Record = {**KEY._asdict(), "ansible_job_id": "j1.1", "metadata": {}, "status": "running"}
+ENDED: Record = {**RUNNING, "status": "succeeded", "end": "2026-01-01T00:00:00Z", "result": {"rc": 0}}
 
 
 @pytest.fixture
@@ -25,13 +26,13 @@ def store(tmp_path: Path) -> FilesystemStore:
     return FilesystemStore(str(tmp_path))
 
 
-def put(store: FilesystemStore, record: _record.Record) -> t.Any:
+def put(store: FilesystemStore, record: Record) -> t.Any:
     """Write a record as another controller would, and return its version."""
-    return store.write(KEY.path, _record.dump({**record, "write_id": _record.new_write_id()}))
+    return store.write(KEY.path, dump({**record, "write_id": new_write_id()}))
 
 
-def stored(store: FilesystemStore) -> _record.Record:
-    record, _version = _state.read(store, KEY)
+def stored(store: FilesystemStore) -> Record:
+    record, _version = read_record(store, KEY)
     assert record is not None
     return {field: value for field, value in record.items() if field not in ("write_id", "save_time", "schema_version")}
 
@@ -39,7 +40,7 @@ def stored(store: FilesystemStore) -> _record.Record:
 def test_what_was_learned_is_noted(store: FilesystemStore) -> None:
     """None removes a field."""
     version = put(store, ENDED)
-    record, after = _state.note(store, KEY, ENDED, version, {"status": "running", "end": None, "result": None})
+    record, after = note(store, KEY, ENDED, version, {"status": "running", "end": None, "result": None})
     assert stored(store) == RUNNING
     assert record["status"] == "running"
     assert after != version
@@ -50,16 +51,16 @@ def test_an_end_that_somebody_else_has_seen_stays(store: FilesystemStore, status
     """They have looked later than we."""
     version = put(store, RUNNING)
     put(store, ENDED)
-    record, after = _state.note(store, KEY, RUNNING, version, {"status": status, "reason": "as we saw it", "end": None, "result": None})
+    record, after = note(store, KEY, RUNNING, version, {"status": status, "reason": "as we saw it", "end": None, "result": None})
     assert stored(store) == ENDED
     assert record["status"] == "succeeded"
-    assert (record, after) == _state.read(store, KEY)
+    assert (record, after) == read_record(store, KEY)
 
 
 def test_an_end_is_noted_over_what_was_seen_before(store: FilesystemStore) -> None:
     version = put(store, RUNNING)
     put(store, {**RUNNING, "last_line": "3 of 7"})
-    _state.note(store, KEY, RUNNING, version, {"status": "succeeded", "end": ENDED["end"], "result": {"rc": 0}})
+    note(store, KEY, RUNNING, version, {"status": "succeeded", "end": ENDED["end"], "result": {"rc": 0}})
     assert stored(store) == {**ENDED, "last_line": "3 of 7"}
 
 
@@ -67,7 +68,7 @@ def test_another_attempt_is_left_alone(store: FilesystemStore) -> None:
     version = put(store, RUNNING)
     next_one = {**RUNNING, "ansible_job_id": "j2.2", "attempt": 2}
     put(store, next_one)
-    record, _version = _state.note(store, KEY, RUNNING, version, {"status": "killed"})
+    record, _version = note(store, KEY, RUNNING, version, {"status": "killed"})
     assert stored(store) == next_one
     assert record["ansible_job_id"] == "j2.2"
 
@@ -75,5 +76,5 @@ def test_another_attempt_is_left_alone(store: FilesystemStore) -> None:
 def test_a_record_that_was_removed_is_not_made_anew(store: FilesystemStore) -> None:
     version = put(store, RUNNING)
     store.delete(KEY.path)
-    assert _state.note(store, KEY, RUNNING, version, {"status": "killed"}) == (RUNNING, ABSENT)
+    assert note(store, KEY, RUNNING, version, {"status": "killed"}) == (RUNNING, ABSENT)
     assert store.read(KEY.path) is None

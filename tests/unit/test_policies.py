@@ -9,8 +9,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _policies
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._policies import Decision
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies as module
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision, fingerprint_of, first_attempt
 
 _END = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 
@@ -29,7 +29,7 @@ def record(status: str, **fields: t.Any) -> dict[str, t.Any]:
 
 
 def decide(found: dict[str, t.Any], *, fingerprint: str = "old", ours: bool = False, after: float = 0.0, **policies: t.Any) -> Decision:
-    return _policies.decide(found, {**DEFAULTS, **policies}, fingerprint, ours=ours, now=_END + after)
+    return module.decide(found, {**DEFAULTS, **policies}, fingerprint, ours=ours, now=_END + after)
 
 
 @pytest.mark.parametrize("status", ["running", "orphaned", "succeeded", "failed", "killed", "timed_out", "lost", "cancelled", "starting"])
@@ -63,7 +63,7 @@ def test_attempts_are_counted_from_the_first_of_their_series() -> None:
 )
 def test_series(before: dict[str, t.Any] | None, fingerprint: str, first: int) -> None:
     """A success ends a series, and so does another task."""
-    assert _policies.first_attempt(before, fingerprint) == first
+    assert first_attempt(before, fingerprint) == first
 
 
 @pytest.mark.parametrize(("attempt", "pause"), [(1, 10), (2, 20), (3, 40), (4, 60), (30, 60)])
@@ -120,15 +120,15 @@ def test_what_nobody_noted_has_not_changed(then: str | None, now: str) -> None:
 
 def test_fingerprints() -> None:
     """They depend on the action and its options, and not on the order of these."""
-    some = _policies.fingerprint_of("ansible.builtin.command", {"cmd": "true", "chdir": "/"})
-    assert some == _policies.fingerprint_of("ansible.builtin.command", {"chdir": "/", "cmd": "true"})
+    some = fingerprint_of("ansible.builtin.command", {"cmd": "true", "chdir": "/"})
+    assert some == fingerprint_of("ansible.builtin.command", {"chdir": "/", "cmd": "true"})
     others = [
-        _policies.fingerprint_of("ansible.builtin.shell", {"cmd": "true", "chdir": "/"}),
-        _policies.fingerprint_of("ansible.builtin.command", {"cmd": "true", "chdir": "/tmp"}),
-        _policies.fingerprint_of("ansible.builtin.command", {"cmd": "true"}),
+        fingerprint_of("ansible.builtin.shell", {"cmd": "true", "chdir": "/"}),
+        fingerprint_of("ansible.builtin.command", {"cmd": "true", "chdir": "/tmp"}),
+        fingerprint_of("ansible.builtin.command", {"cmd": "true"}),
     ]
     assert len({some, *others}) == 4
-    assert _policies.fingerprint_of("ansible.builtin.command", {"cmd": object()}) == ""
+    assert fingerprint_of("ansible.builtin.command", {"cmd": object()}) == ""
 
 
 @pytest.mark.parametrize("end", [None, "", "yesterday", "2026-13-01T00:00:00Z"])

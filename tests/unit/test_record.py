@@ -18,9 +18,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import record as record_module
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    FIELDS,
+    check_names,
+    dump,
+    new_write_id,
+    storable,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
 
 WHERE = "/srv/state/host1/play/job.json"
 SECRET = "correct horse battery staple"
@@ -60,7 +69,7 @@ def as_bytes(value: t.Any) -> bytes:
 
 def parse(document: bytes) -> dict[str, t.Any]:
     """Read a document."""
-    return _record.parse(document, where=WHERE)
+    return record_module.parse(document, where=WHERE)
 
 
 def refused(action: Callable[[], t.Any], *mentioned: str) -> str:
@@ -107,7 +116,7 @@ def test_a_record_needs_only_what_finds_the_job() -> None:
 def test_what_is_dumped_is_read(metadata: dict[str, t.Any], unknown: dict[str, t.Any]) -> None:
     """Fields that this release does not know included."""
     written = record(metadata=metadata, **{f"x {name}": value for name, value in unknown.items()})
-    assert parse(_record.dump(written)) == written
+    assert parse(dump(written)) == written
 
 
 def test_every_field_is_read() -> None:
@@ -146,7 +155,7 @@ def test_every_field_is_read() -> None:
 def test_every_status_is_known(status: str) -> None:
     """There are ten."""
     assert parse(as_bytes(record(status=status)))["status"] == status
-    assert len(_record.STATUSES) == 10
+    assert len(STATUSES) == 10
 
 
 @pytest.mark.parametrize("document", [b"\n\n " + OLD + b"\r\n\t ", OLD.replace(b"\n", b"\r\n"), as_bytes(json.loads(OLD))])
@@ -278,7 +287,7 @@ def test_a_field_of_another_type_is_corrupt(field: str) -> None:
 
 def test_all_fields_are_checked() -> None:
     """None was added without a type."""
-    assert set(WRONG) == set(_record.FIELDS)
+    assert set(WRONG) == set(FIELDS)
 
 
 def test_no_error_holds_the_content() -> None:
@@ -317,11 +326,11 @@ def test_a_newer_record_has_a_message_of_its_own(newer: dict[str, t.Any]) -> Non
 def test_a_record_of_another_job_is_refused(field: str) -> None:
     """Whichever of its names differs, if only in case."""
     written = {**record(), **KEY._asdict()}
-    _record.check_names(written, KEY, where=WHERE)
+    check_names(written, KEY, where=WHERE)
     for name in (written[field].upper(), "", "another"):
         another = {**written, field: name}
         refused(
-            partial(_record.check_names, another, KEY, where=WHERE),
+            partial(check_names, another, KEY, where=WHERE),
             WHERE,
             f"its {field} is {name!r}",
             "Nothing was changed.",
@@ -330,8 +339,8 @@ def test_a_record_of_another_job_is_refused(field: str) -> None:
 
 def test_an_old_record_does_not_know_its_playbook() -> None:
     """And so it belongs to any."""
-    _record.check_names(parse(OLD), KEY, where=WHERE)
-    _record.check_names(parse(OLD), KEY._replace(playbook_name="another"), where=WHERE)
+    check_names(parse(OLD), KEY, where=WHERE)
+    check_names(parse(OLD), KEY._replace(playbook_name="another"), where=WHERE)
 
 
 # --- What is written --------------------------------------------------------------------------------------------------
@@ -339,7 +348,7 @@ def test_an_old_record_does_not_know_its_playbook() -> None:
 
 def test_a_document_is_made_for_people() -> None:
     """Indented, sorted, in UTF-8, with a newline at its end."""
-    assert _record.dump({"b": "Zürich ☃ 🎉", "a": {"d": None, "c": [1, 2.5, True]}}).decode("utf-8") == (
+    assert dump({"b": "Zürich ☃ 🎉", "a": {"d": None, "c": [1, 2.5, True]}}).decode("utf-8") == (
         '{\n  "a": {\n    "c": [\n      1,\n      2.5,\n      true\n    ],\n    "d": null\n  },\n  "b": "Zürich ☃ 🎉"\n}\n'
     )
 
@@ -348,10 +357,10 @@ def test_a_document_is_made_for_people() -> None:
 @examples
 def test_a_document_is_utf_8_and_always_the_same(fields: dict[str, t.Any]) -> None:
     """Whatever the order of its fields is."""
-    document = _record.dump(fields)
+    document = dump(fields)
     document.decode("utf-8")
     assert document.endswith(b"}\n")
-    assert _record.dump(dict(reversed(list(fields.items())))) == document
+    assert dump(dict(reversed(list(fields.items())))) == document
     assert json.loads(document) == fields
 
 
@@ -359,7 +368,7 @@ def test_a_document_is_utf_8_and_always_the_same(fields: dict[str, t.Any]) -> No
 def test_lone_surrogates_come_back(value: str) -> None:
     """They are what Python makes of a command line that is not UTF-8. The document is UTF-8 all the same."""
     written = record(metadata={value: value})
-    document = _record.dump(written)
+    document = dump(written)
     document.decode("utf-8")
     assert parse(document) == written
 
@@ -373,18 +382,18 @@ def test_what_is_read_can_be_written(depth: int) -> None:
     except AsyncJobError:
         assert depth > 100
     else:
-        assert len(_record.dump(fields)) > 2 * depth
+        assert len(dump(fields)) > 2 * depth
 
 
 def test_write_ids_differ() -> None:
     """Each of them is the only one."""
-    assert len({_record.new_write_id() for _turn in range(100)}) == 100
+    assert len({new_write_id() for _turn in range(100)}) == 100
 
 
 def test_now_is_in_utc() -> None:
     """To the second, in the form of older records."""
     before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-    now = datetime.datetime.strptime(_record.now(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+    now = datetime.datetime.strptime(_times.now(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
     assert before <= now <= datetime.datetime.now(datetime.timezone.utc)
 
 
@@ -393,7 +402,7 @@ def test_now_is_in_utc() -> None:
 
 def store(value: t.Any) -> t.Any:
     """What is stored of metadata."""
-    return _record.storable(value, name="metadata")
+    return storable(value, name="metadata")
 
 
 @given(json_values)
@@ -413,7 +422,7 @@ def test_what_json_can_hold_is_stored_as_it_is(value: t.Any) -> None:
 def test_what_was_stored_is_stored_again(value: dict[str, t.Any]) -> None:
     """Without a difference, so that the second save changes nothing."""
     stored = store(value)
-    assert store(json.loads(_record.dump(stored))) == stored
+    assert store(json.loads(dump(stored))) == stored
 
 
 class Text(str):
@@ -516,7 +525,7 @@ def test_what_holds_itself_is_an_error() -> None:
 def test_what_can_be_stored_can_be_written(depth: int) -> None:
     """And read."""
     stored = store({"a": nested(depth)})
-    assert parse(_record.dump(record(metadata=stored)))["metadata"] == stored
+    assert parse(dump(record(metadata=stored)))["metadata"] == stored
 
 
 @pytest.mark.parametrize(

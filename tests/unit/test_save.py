@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _info, _state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_info, async_job_state
 
 PAST = 20
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -38,8 +38,8 @@ class Jobs:
 
     def save(self, ansible_job_id: str | None = None, *, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
         """What C(async_job_state) does."""
-        params = self.params(_state.ARGUMENT_SPEC, ansible_job_id=ansible_job_id, **given)
-        return _state.run(params, check_mode=check_mode)
+        params = self.params(async_job_state.ARGUMENT_SPEC, ansible_job_id=ansible_job_id, **given)
+        return async_job_state.run(params, check_mode=check_mode)
 
     def forget(self, **given: t.Any) -> dict[str, t.Any]:
         """What C(async_job_state) does with C(state=absent)."""
@@ -47,7 +47,7 @@ class Jobs:
 
     def find(self, **given: t.Any) -> dict[str, t.Any]:
         """What C(async_job_info) does with a job name."""
-        return _info.run(self.params(_info.ARGUMENT_SPEC, **given))
+        return async_job_info.run(self.params(async_job_info.ARGUMENT_SPEC, **given))
 
     def list(self, **given: t.Any) -> dict[str, t.Any]:
         """What C(async_job_info) does without a job name."""
@@ -234,10 +234,10 @@ def test_the_directory_of_the_results_file_is_noted(jobs: Jobs, results_file: st
 def test_without_a_results_file_the_configured_directory_is_noted(jobs: Jobs) -> None:
     """For a new attempt only: where an old one is does not change."""
     assert jobs.save("j1.1")["record"]["async_dir"] == "~/.ansible_async"
-    params = jobs.params(_state.ARGUMENT_SPEC, ansible_job_id="j1.1")
-    assert _state.run(params, check_mode=False, async_dir="/elsewhere")["changed"] is False
+    params = jobs.params(async_job_state.ARGUMENT_SPEC, ansible_job_id="j1.1")
+    assert async_job_state.run(params, check_mode=False, async_dir="/elsewhere")["changed"] is False
     params["ansible_job_id"] = "j2.2"
-    assert _state.run(params, check_mode=False, async_dir="/elsewhere")["record"]["async_dir"] == "/elsewhere"
+    assert async_job_state.run(params, check_mode=False, async_dir="/elsewhere")["record"]["async_dir"] == "/elsewhere"
 
 
 def test_another_job_id_is_another_attempt(jobs: Jobs) -> None:

@@ -21,12 +21,6 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _store_filesystem
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import ABSENT, Entry
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_filesystem import FilesystemStore
-
 pytest.register_assert_rewrite("store_contract")
 
 from store_contract import (  # noqa: E402
@@ -43,6 +37,12 @@ from store_contract import (  # noqa: E402
     until,
     within,
 )
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import filesystem  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Entry  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore  # noqa: E402
 
 OTHER = JobKey("host1", "play", "another").path
 VISIBLE = JobKey("host2", "play", "job").path
@@ -545,7 +545,7 @@ def test_a_broken_disk_is_reported(store: FilesystemStore, root: Path, monkeypat
 _WRITER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 store = FilesystemStore(sys.argv[2])
 while True:
     store.write(sys.argv[3], b"x" * 30_000_000)
@@ -622,7 +622,7 @@ def test_a_killed_writer_blocks_nobody(store: FilesystemStore, root: Path, colle
 
 def test_a_stopped_writer_is_named(store: FilesystemStore, root: Path, collections: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that waits gives up in the end, and tells how to find the one that it waits for."""
-    monkeypatch.setattr(_store_filesystem, "_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(filesystem, "_LOCK_SECONDS", 0.2)
     store.write(PATH, document())
     with stopped_writer(root, collections) as writer:
         for action in (lambda: store.write(PATH, document()), lambda: store.delete(PATH)):
@@ -651,7 +651,7 @@ def test_two_processes_make_the_directories_at_once(tmp_path: Path, collections:
     script = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store_filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 sys.stdin.readline()
 for number in range(50):
     FilesystemStore(f"{sys.argv[2]}/{number}/state").write(f"host/play/{sys.argv[3]}.json", b"{}")

@@ -1,0 +1,287 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which processes of the host belong to which job.
+
+A job runs below two wrapper processes (C(ansible/modules/async_wrapper.py)). The runner starts the module; the watcher enforces the
+time limit. Both are named C(.../async_wrapper.py <job id without its last number>), and both are in a session whose leader has ended,
+with a process number soon after the last number of the job id.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, launcher_of, less_number
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, Table, boot_id, boot_time, environment_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import ResultsFile, local_time, read_results
+
+# What file times and process times may differ in, in seconds.
+_SLACK = 2.0
+
+
+class _Times(t.NamedTuple):
+    """When a job ran at most, in seconds since the epoch."""
+
+    start: float
+    end: float
+
+
+class Host:
+    """The host at one moment."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.boot_id = boot_id()
+        self.boot_time = boot_time()
+        self.up = time.time() - self.boot_time
+        self.wrappers: dict[str, list[Process]] = {}
+        for process in table.processes.values():
+            job_id = _wrapped(process)
+            if job_id:
+                self.wrappers.setdefault(job_id, []).append(process)
+        self._strays: list[tuple[Process, str | None]] | None = None
+        self._launched: dict[str, dict[int, _Times] | None] = {}
+
+    def wrappers_of(self, job: Job) -> tuple[Process | None, list[Process]]:
+        """The runner of a job, and its other wrapper processes."""
+        found = self.wrappers.get(less_number(job.job_id), [])
+        runner = next((process for process in found if role_of(process, job) == "runner"), None)
+        return runner, [process for process in found if process is not runner]
+
+    def members(self, wrapper: Process) -> set[int]:
+        """What provably belongs to a job that has a wrapper: its descendants, and all of the session made for it."""
+        pids = self.table.family([wrapper.pid])
+        if wrapper.sid and wrapper.sid not in self.table.processes:  # a launcher is still in the session of whoever has called it
+            pids |= {process.pid for process in self.table.processes.values() if process.sid == wrapper.sid}
+        return pids
+
+    def orphans(self, job: Job, file: ResultsFile) -> tuple[list[Process], list[Process]]:
+        """What is left of a job without a runner: what is its own by all that can be seen, and what may be its own or another's.
+
+        All jobs with one results directory hand the same C(ANSIBLE_ASYNC_DIR) down to their processes, so that alone tells
+        nothing. The session tells: it was made for one job.
+        """
+        noted = job.runner["session"] if job.runner and self.boot_id == job.boot_id else None
+        directory = os.path.dirname(file.path)
+        strays = self._stray_processes()
+        # A number may have been given to another session since; that has nobody in it who was told our directory.
+        still_noted = any(process.sid == noted and (marker == directory or (job.guess and marker)) for process, marker in strays)
+        own: list[Process] = []
+        unclear: list[Process] = []
+        for process, marker in strays:
+            leaderless = process.sid not in self.table.processes  # as the session of a job is from its beginning
+            if job.exclusive and marker == directory:
+                own.append(process)
+            elif leaderless and noted == process.sid:
+                (own if still_noted else unclear).append(process)
+            elif self._started_before(process, file) or (marker and marker != directory and not job.guess):
+                continue
+            elif not leaderless:  # it has made a session of its own
+                if marker and self._adopted(process):
+                    unclear.append(process)
+            elif noted is None:
+                whose = self._whose(process, job, file, marked=marker != "")
+                (own if whose == "its own" else unclear if whose == "unclear" else []).append(process)
+        for watcher in self.wrappers_of(job)[1]:
+            own += [self.table.processes[pid] for pid in sorted(self.members(watcher) - {watcher.pid})]
+        return own, unclear
+
+    def _stray_processes(self) -> list[tuple[Process, str | None]]:
+        """Processes that may be left of some background job.
+
+        With each comes the results directory that it was told: None if we may not see that, empty if it was told none.
+        """
+        if self._strays is None:
+            spoken_for: set[int] = set()
+            for wrappers in self.wrappers.values():
+                for wrapper in wrappers:
+                    spoken_for |= self.members(wrapper)
+            ours = self._own_sessions()
+            self._strays = []
+            for process in self.table.processes.values():
+                if process.pid in spoken_for or process.sid in ours or not process.argv:
+                    continue
+                environment = environment_of(process.pid)
+                marker = None if environment is None else _expanded(environment)
+                if marker or process.sid not in self.table.processes:
+                    self._strays.append((process, marker))
+        return self._strays
+
+    def _started_before(self, process: Process, file: ResultsFile) -> bool:
+        """Whether a process was there before the job. A file from the future says nothing: the clock was set back."""
+        return file.started and file.modified < self.boot_time + self.up and process.start < file.modified - self.boot_time - _SLACK
+
+    def _whose(self, process: Process, job: Job, file: ResultsFile, *, marked: bool) -> str:
+        """Whether the session of a process was made for a job: C(its own), C(unclear), or C(another's).
+
+        The launcher of a job, whose process number is in the job id, makes the session, and the runner writes the results file
+        just before it starts the module. So the session has a higher number than the launcher, and the oldest process in it is
+        younger than the results file. Of several jobs for which that holds, it was the one that was started last; of those that
+        were started together, nobody can tell.
+
+        :arg marked: whether the process comes from a background job at all. If not, it may have cleared its environment, but only
+            one that fits closely is of interest
+        """
+        launcher = launcher_of(job.job_id)
+        if launcher is None or self._distance(process, launcher) > _PIDS // 2:
+            return "another's"
+        oldest = self.boot_time + min(other.start for other in self.table.processes.values() if other.sid == process.sid)
+        rivals = dict(self._rivals(process, oldest, job, file))
+        begun = file.begun
+        if begun is None or begun > self.boot_time + self.up:  # nobody knows, or the clock was set back meanwhile
+            if not marked or not rivals:
+                return ("unclear" if job.guess or not self._sees_rivals(file) else "its own") if marked else "another's"
+            closest = all(self._distance(process, launcher) < self._distance(process, other) for other in rivals)
+            return "unclear" if closest or all(oldest - start > _TOGETHER for start in rivals.values()) else "another's"
+        if not marked:
+            distance, later = self._distance(process, launcher), oldest - begun
+            near = (distance < _NEAR and -_TICKS < later < _TOGETHER) or (distance < _NEXT and -_TICKS < later < _STARTING)
+            return "unclear" if near else "another's"
+        last = max([begun, *rivals.values()])
+        if begun > oldest + _TICKS or begun < last - _TOGETHER:
+            return "another's"
+        if not self._sees_rivals(file):
+            return "unclear"
+        return "unclear" if any(start >= last - _TOGETHER for start in rivals.values()) else "its own"
+
+    def _rivals(self, process: Process, oldest: float, job: Job, file: ResultsFile) -> t.Iterator[tuple[int, float]]:
+        """The launchers of the other jobs for which the session of a process may have been made, and when those were started."""
+        directory = os.path.dirname(file.path)
+        if directory not in self._launched:
+            self._launched[directory] = _launched_in(directory, running=self.wrappers)
+        for number, times in (self._launched[directory] or {}).items():
+            may = number != launcher_of(job.job_id) and self._distance(process, number) <= _PIDS // 2
+            if may and times.start <= oldest + _TICKS and times.end >= oldest - _SLACK:
+                yield number, times.start
+
+    def _sees_rivals(self, file: ResultsFile) -> bool:
+        """Whether the results directory tells which other jobs there were."""
+        return self._launched.get(os.path.dirname(file.path)) is not None
+
+    @staticmethod
+    def _distance(process: Process, launcher: int) -> int:
+        """By how much the number of the session exceeds that of a launcher. They begin anew after the highest."""
+        return (process.sid - launcher) % _PIDS
+
+    def _own_sessions(self) -> set[int]:
+        """The sessions of this process and of those that have started it. With a local connection, that is Ansible itself."""
+        sessions = set()
+        process = self.table.processes.get(os.getpid())
+        while process is not None:
+            sessions.add(process.sid)
+            process = self.table.processes.get(process.ppid)
+        return sessions
+
+    def _adopted(self, process: Process) -> bool:
+        """Whether what has started it is gone: then it, or the leader of its session, was given to the init process."""
+        leader = self.table.processes[process.sid]
+        return leader.ppid not in self.table.processes or leader.ppid == 1
+
+
+def _pids() -> int:
+    try:
+        with open("/proc/sys/kernel/pid_max", encoding="ascii") as file:
+            return int(file.read())
+    except OSError:
+        return 1 << 22
+
+
+# How many process numbers there are before they begin anew.
+_PIDS = _pids()
+
+# How exactly the time of a file and the start of a process can be compared, in seconds.
+_TICKS = 0.05
+
+# Within how many seconds two jobs are started so closely together that the numbers of their processes may be mixed.
+_TOGETHER = 1.0
+
+# How long a module may take to start its command on a host under load, such as one that runs out of memory, in seconds.
+_STARTING = 30.0
+
+# How many processes may be started between the launcher and its session, and how many are if nothing else is started meanwhile.
+_NEAR = 100
+
+_NEXT = 8
+
+
+def members(job: Job, table: Table) -> tuple[list[Process], list[Process]]:
+    """The processes of a job: those that are provably its own, and those of which nobody can tell whether they are."""
+    host = Host(table)
+    runner, others = host.wrappers_of(job)
+    pids: set[int] = set()
+    for wrapper in [runner] if runner else others:
+        pids |= host.members(wrapper)
+    pids.update(wrapper.pid for wrapper in others)
+    proven = [table.processes[pid] for pid in sorted(pids)]
+    if runner is not None:
+        return proven, []
+    own, unclear = ([process for process in found if process.pid not in pids] for found in host.orphans(job, read_results(job)))
+    if not job.exclusive and not (job.runner and job.boot_id == host.boot_id):
+        own, unclear = [], own + unclear  # evidence is enough for a word, not for a signal
+    return proven + own, unclear
+
+
+def role_of(process: Process, job: Job) -> str:
+    """What a process of a job is to it: C(runner), C(watcher) or C(descendant)."""
+    if _wrapped(process) != less_number(job.job_id):
+        return "descendant"
+    return "runner" if process.pgid == process.pid != process.sid else "watcher"
+
+
+def _wrapped(process: Process) -> str:
+    """The job id, without its last number, that a process is a wrapper of. Empty if it is none."""
+    for place, argument in enumerate(process.argv[:-2]):
+        if os.path.basename(argument).startswith("async_wrapper") and process.argv[place + 2].isdigit():  # the time limit
+            return process.argv[place + 1]
+    return ""
+
+
+def _expanded(environment: dict[str, str]) -> str:
+    """The results directory that a process was told, as an absolute path. Empty if it was told none."""
+    directory = environment.get("ANSIBLE_ASYNC_DIR", "")
+    if directory == "~" or directory.startswith("~/"):
+        directory = environment.get("HOME", "") + directory[1:]
+    return os.path.normpath(os.path.expanduser(directory)) if directory else ""
+
+
+def _launched_in(directory: str, *, running: t.Container[str]) -> dict[int, _Times] | None:
+    """When the jobs of a directory ran, by the numbers of their launchers. Jobs that have a wrapper are left out: theirs are known.
+
+    None if it cannot be read.
+    """
+    found: dict[int, _Times] = {}
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                match = re.fullmatch(r"(j\d+)\.(\d+)", entry.name)
+                if match and match.group(1) not in running:
+                    status = entry.stat()
+                    # What says no more than that a job was started is this short, and was written at its start.
+                    times = _Times(status.st_mtime, _NEVER) if status.st_size < 120 else _Times(_begin(entry.path), status.st_mtime)
+                    found[int(match.group(2))] = times
+    except OSError:
+        return None
+    return found
+
+
+_NEVER = float("inf")
+
+
+def _begin(path: str) -> float:
+    """When a command was started that has ended. 0 if its result does not tell."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            match = re.search(r'"start": "([^"]*)"', file.read(_BEGIN_LENGTH))
+    except OSError:
+        return 0.0
+    return (local_time(match.group(1)) if match else None) or 0.0
+
+
+# How much of a result is searched for the time when it was started, in characters.
+_BEGIN_LENGTH = 1 << 16

@@ -1,0 +1,174 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the command of a job on the host, with its output in files from the first byte on.
+
+Ansible's own C(command) collects the output in memory, and hands it on through two pipes when the command has ended. Here the command
+writes to files in the directory of the attempt, whoever else dies; and how it ended is written beside them as soon as it has.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import datetime
+import glob
+import json
+import os
+import shlex
+import subprocess
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import RESULT, STDERR, STDOUT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
+
+# The options of ansible.builtin.command and, less one, of ansible.builtin.shell.
+_SPEC: Spec = {
+    "_raw_params": {"type": "str"},
+    "argv": {"type": "list", "elements": "str"},
+    "chdir": {"type": "path"},
+    "creates": {"type": "path"},
+    "removes": {"type": "path"},
+    "executable": {"type": "str"},
+    "stdin": {"type": "str"},
+    "stdin_add_newline": {"type": "bool", "default": True},
+    "strip_empty_ends": {"type": "bool", "default": True},
+}
+_SPEC_OF_COMMAND: Spec = {**_SPEC, "expand_argument_vars": {"type": "bool", "default": True}}
+
+
+def checked_options(options: dict[str, t.Any], *, uses_shell: bool) -> dict[str, t.Any]:
+    """The options of a command, with their defaults.
+
+    :raises AsyncJobError: if they are not right
+    """
+    validator = ArgumentSpecValidator(
+        _SPEC if uses_shell else _SPEC_OF_COMMAND, mutually_exclusive=[("_raw_params", "argv")], required_one_of=[("_raw_params", "argv")]
+    )
+    validated = validator.validate(options)
+    if validated.error_messages:
+        what = " ".join(f"{message.rstrip('.')}." for message in validated.error_messages)
+        what = what.replace("_raw_params", "cmd")
+        raise AsyncJobError(f"The options of {'ansible.builtin.shell' if uses_shell else 'ansible.builtin.command'} are not right: {what}")
+    found: dict[str, t.Any] = validated.validated_parameters
+    if not (found["argv"] or (found["_raw_params"] or "").strip()):
+        raise AsyncJobError("There is no command to run. Give one as text, or as a list in argv.")
+    return found
+
+
+def run(options: dict[str, t.Any], directory: str, *, uses_shell: bool, shell: str) -> dict[str, t.Any]:
+    """Run a command and wait for it.
+
+    :arg options: those of C(ansible.builtin.command)
+    :arg directory: where its output and its result go; nobody else writes there
+    :arg shell: the shell that runs it, if it uses one and does not say which
+    :returns: what the module of that name returns, without the output
+    """
+    result: dict[str, t.Any] = {"changed": False, "rc": None, "cmd": None, "start": None, "end": None, "delta": None, "msg": ""}
+    try:
+        given = checked_options(options, uses_shell=uses_shell)
+        if not given["strip_empty_ends"]:
+            result["strip_empty_ends"] = False
+        words = given["argv"] or given["_raw_params"]
+        if not uses_shell and isinstance(words, str):
+            words = shlex.split(words)
+        result["cmd"] = words
+        # Before anything can change the working directory
+        with _made(os.path.join(directory, STDOUT)) as stdout, _made(os.path.join(directory, STDERR)) as stderr:
+            if given["chdir"]:
+                _change_directory(given["chdir"])
+            if given["executable"] and not uses_shell:
+                result["warnings"] = [f"executable is for ansible.builtin.shell: {given['executable']} was not used."]
+            skipped = _skipped(given)
+            if skipped:
+                stdout.write(f"skipped, since {skipped}".encode("utf-8", "surrogateescape"))
+                result.update(rc=0, msg=f"Did not run command since {skipped}")
+            else:
+                _execute(given, words, stdout, stderr, result, uses_shell=uses_shell, shell=shell)
+    except (AsyncJobError, ValueError) as error:  # a quotation without its end is a ValueError
+        result.update(failed=True, msg=str(error))
+    except OSError as error:
+        result.update(failed=True, rc=error.errno, msg=str(error))
+    _record(result, directory)
+    return result
+
+
+def _made(path: str) -> t.BinaryIO:
+    # Every write goes to the end: what the command leaves behind may write as well.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    return open(descriptor, "wb", buffering=0)
+
+
+def _change_directory(path: str) -> None:
+    try:
+        os.chdir(path)
+    except OSError as error:
+        raise AsyncJobError(f"Unable to change directory before execution: {error}") from error
+
+
+def _skipped(given: dict[str, t.Any]) -> str:
+    """Why there is nothing to do. Empty if there is."""
+    if given["creates"] and glob.glob(given["creates"]):
+        return f"{given['creates']} exists"
+    if given["removes"] and not glob.glob(given["removes"]):
+        return f"{given['removes']} does not exist"
+    return ""
+
+
+def _execute(
+    given: dict[str, t.Any],
+    words: t.Any,
+    stdout: t.BinaryIO,
+    stderr: t.BinaryIO,
+    result: dict[str, t.Any],
+    *,
+    uses_shell: bool,
+    shell: str,
+) -> None:
+    data = given["stdin"] or ""
+    if data and given["stdin_add_newline"]:
+        data += "\n"
+    if uses_shell:
+        words = [given["executable"] or shell, "-c", words if isinstance(words, str) else " ".join(map(shlex.quote, words))]
+    elif given["expand_argument_vars"]:
+        words = [os.path.expanduser(os.path.expandvars(word)) for word in words]
+    start = datetime.datetime.now()
+    # run_command() would read the output, which is to go to files.
+    with subprocess.Popen(  # pylint: disable=ansible-bad-function
+        words,
+        stdin=subprocess.PIPE if data else subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env=_environment(),
+    ) as process:
+        process.communicate(data.encode("utf-8", "surrogateescape") or None)
+    end = datetime.datetime.now()
+    result.update(changed=True, rc=process.returncode, start=str(start), end=str(end), delta=str(end - start))
+    if process.returncode != 0:
+        result.update(failed=True, msg="non-zero return code")
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without the way to Ansible's modules."""
+    environment = dict(os.environ)
+    path = environment.pop("PYTHONPATH", "")
+    kept = [place for place in path.split(":") if place and not place.endswith(("/ansible_modlib.zip", "/debug_dir"))]
+    if kept:
+        environment["PYTHONPATH"] = ":".join(kept)
+    return environment
+
+
+def _record(result: dict[str, t.Any], directory: str) -> None:
+    """Write how a command has ended, for whoever looks when Ansible's wrapper cannot tell any more."""
+    temporary = os.path.join(directory, f"{RESULT}.tmp")
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(result, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, os.path.join(directory, RESULT))
+    except OSError:
+        pass  # the disk is full, or somebody has removed the directory: the wrapper may still have more luck

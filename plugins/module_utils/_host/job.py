@@ -1,0 +1,52 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job to look for on a host, as the action on the controller describes it.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Job(t.NamedTuple):
+    """A job to look for, as far as whoever asks knows it."""
+
+    job_id: str
+    label: str
+    """What the job is called in messages."""
+    directory: str
+    """The directory of its results file. C(~) is the home of the user who looks."""
+    boot_id: str = ""
+    """The boot of the host in which it was started. Empty if nobody noted it."""
+    runner: dict[str, t.Any] | None = None
+    """Its runner as an earlier look saw it: C(pid), C(start) and C(session)."""
+    stdout_file: str = ""
+    """Where its command writes its output, if it does not leave that to Ansible."""
+    stderr_file: str = ""
+    stdout_offset: int = 0
+    """How much of its output was shown before, in bytes."""
+    stderr_offset: int = 0
+    user: str = ""
+    """The user that its task has become, whose home a C(~) in front of the directory is. Empty if nobody noted one."""
+    guess: bool = False
+    """Whether that C(~) may be the home of anybody: nobody noted whose. Then what is not there proves nothing."""
+    exclusive: bool = False
+    """Whether its directory is its own. Then what was told that directory, is its own too."""
+    secret: bool = False
+    """Whether its arguments must not be shown."""
+    keep: int = 0
+    """How much of the end of its output its record is to keep, in bytes."""
+
+
+def less_number(job_id: str) -> str:
+    """The job id without its last number, which is that of a launcher that has already ended."""
+    return job_id.rpartition(".")[0] or job_id
+
+
+def launcher_of(job_id: str) -> int | None:
+    """The process number of the launcher of a job."""
+    number = job_id.rpartition(".")[2]
+    return int(number) if number.isdigit() else None

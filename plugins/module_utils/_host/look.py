@@ -1,0 +1,289 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look what became of background jobs, on the host that they were started on.
+
+A job runs below two wrapper processes. When its module has ended, the runner renames the result into place; until then the results
+file says only that the job was started. If the runner dies, nobody ever writes a result: that is why a look at the file alone is
+not enough, and the processes (C(belonging.py)) are looked at too.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, scan
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
+    ResultsFile,
+    crashed,
+    duration,
+    read_results,
+    timed_out,
+)
+
+# A watcher without a runner ends, or writes that the time limit was exceeded, within this time, in seconds.
+_SETTLING = 6.0
+# How much of the command line of a process is shown.
+_COMMAND_LENGTH = 200
+
+
+class Look(t.NamedTuple):
+    """What was seen of a job."""
+
+    status: str
+    reason: str
+    results_file: str
+    result: dict[str, t.Any] | None
+    processes: list[dict[str, t.Any]]
+    elapsed: float | None
+    """For how long it has been running, or ran, in seconds, as far as that can be known."""
+    end: str
+    """When its result was written: ISO 8601, UTC. Empty if there is none."""
+    boot_id: str
+    runner: dict[str, t.Any] | None
+
+
+def look_at_jobs(jobs: t.Sequence[Job], *, settling: float = _SETTLING) -> list[Look]:
+    """Look at jobs, all at the same moment; those that are just about to end once more.
+
+    :arg settling: for how long to wait for what a watcher is about to say, in seconds
+    """
+    deadline = time.monotonic() + settling
+    looks: dict[int, Look] = {}
+    while True:
+        # Processes first: a runner renames its result into place before it ends.
+        host = Host(scan())
+        last = time.monotonic() >= deadline
+        for number, job in enumerate(jobs):
+            if number not in looks:
+                seen = _look_at(job, host, last=last)
+                if seen is not None:
+                    looks[number] = seen
+        if len(looks) == len(jobs):
+            return [looks[number] for number in range(len(jobs))]
+        time.sleep(0.1)
+
+
+def described(process: Process, role: str, *, secret: bool = False) -> dict[str, t.Any]:
+    """A process for people."""
+    line = {"pid": process.pid, "ppid": process.ppid, "uid": process.uid, "role": role}
+    if not secret:
+        line["command"] = readable(" ".join(process.argv)[:_COMMAND_LENGTH])
+    return line
+
+
+def readable(value: t.Any) -> t.Any:
+    """The value with whatever is not UTF-8 in its texts replaced: that cannot be printed, and breaks Ansible's own transport."""
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            return value.encode("utf-8", "surrogateescape" if not re.search("[\ud800-\udc7f\udd00-\udfff]", value) else "replace").decode(
+                "utf-8", "replace"
+            )
+        return value
+    if isinstance(value, dict):
+        return {readable(key): readable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [readable(item) for item in value]
+    return value
+
+
+def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
+    """Judge one job. None if it is about to end."""
+    runner, others = host.wrappers_of(job)
+    file = read_results(job)
+    if others and not runner and file.result is None and not last:
+        return None
+    shown = [(process, role_of(process, job)) for process in others]
+    noted = job.runner
+    elapsed = None
+    end = ""
+    own: list[Process] = []
+    unclear: list[Process] = []
+    module: Process | None = None
+    has_crashed = file.result is not None and crashed(file.result)
+    if runner is not None:
+        shown.insert(0, (runner, "runner"))
+        shown += [
+            (host.table.processes[pid], "descendant") for pid in sorted(host.members(runner) - {process.pid for process, _role in shown})
+        ]
+        noted = {"pid": runner.pid, "start": runner.start, "session": runner.sid}
+        elapsed = round(host.up - runner.start, 2)
+    else:
+        own, unclear = host.orphans(job, file)
+        shown += [(process, "descendant") for process in own] + [(process, "unclear") for process in unclear]
+        module = next((process for process in own if job.exclusive and _waits_for_command(process)), None)
+        if module is not None:
+            elapsed = round(host.up - module.start, 2)
+
+    if file.result is not None:
+        status, reason = _outcome(job, file.result)
+        end = _times.utc(file.modified)
+        elapsed = duration(file.result)
+        if job.exclusive and has_crashed:
+            # All else is about Ansible's own module, not about the job.
+            file = file._replace(result={"failed": True, "msg": reason})
+        if (own or unclear) and has_crashed:
+            # What the wrapper says is true of the module. Its command goes on.
+            reason = reason.replace(_code_unknown(job), "")
+            status, reason, end, elapsed = "orphaned", f"{reason}, so no result will come{_going_on(own, unclear)}", "", None
+            file = file._replace(result=None)
+        elif own:
+            reason += f". It has left processes behind, which run on ({_pids_of(own)})"
+        elif unclear:
+            reason += f". It, or another job of the same directory, has left processes behind, which run on ({_pids_of(unclear)})"
+    elif runner is not None:
+        status, reason = "running", _running(job, runner, others, file, host)
+    elif module is not None:
+        status = "running"
+        reason = (
+            f"{job.label} has been running for {_times.clock(host.up - module.start)}; its wrapper was killed, so its time limit is no"
+            " longer enforced, but how its command ends will be recorded"
+        )
+    else:
+        status, reason = _dead(job, file, host, own, unclear)
+    return Look(
+        status=status,
+        reason=reason,
+        results_file=file.path,
+        result=file.result,
+        processes=[described(process, role, secret=job.secret) for process, role in shown],
+        elapsed=elapsed,
+        end=end,
+        boot_id=job.boot_id or (host.boot_id if runner is not None else ""),
+        runner=noted,
+    )
+
+
+def _outcome(job: Job, result: dict[str, t.Any]) -> tuple[str, str]:
+    """What a result says."""
+    code = result.get("rc")
+    if "cancelled" in result:
+        return "cancelled", str(result.get("msg", f"{job.label} was cancelled"))
+    if timed_out(result):
+        return "timed_out", f"{job.label} ran into its time limit, and Ansible ended it"
+    if isinstance(code, int) and code < 0:
+        return "killed", f"the command of {job.label} was killed by signal {-code}{_signal_name(-code)}"
+    if crashed(result) and not f"{result.get('data', '')}{result.get('stderr', '')}".strip():
+        return "killed", f"the module of {job.label} was killed, or crashed, before it could return a result{_code_unknown(job)}"
+    if result.get("failed") or code not in (None, 0, "0"):
+        return "failed", f"{job.label} has failed" + (f" with return code {code}" if code not in (None, 0, "0") else "")
+    return "succeeded", f"{job.label} has succeeded"
+
+
+def _code_unknown(job: Job) -> str:
+    return ", so its return code is unknown" if job.exclusive and job.stdout_file else ""
+
+
+def _waits_for_command(process: Process) -> bool:
+    """Whether this is our own module, which is going to record how the command of a job has ended."""
+    return any(os.path.basename(argument).startswith("AnsiballZ_async_job.") for argument in process.argv[:3])
+
+
+def _running(job: Job, runner: Process, others: list[Process], file: ResultsFile, host: Host) -> str:
+    reason = f"{job.label} has been running for {_times.clock(host.up - runner.start)}"
+    if not others:
+        reason += "; its watcher is gone, so its time limit is no longer enforced"
+    if not any(process.ppid == runner.pid for process in host.table.processes.values()):
+        reason += "; its module has ended, and a process that it has left behind keeps its output open: the result comes when that ends"
+    if file.hidden or not file.there:
+        reason += f"; {file.problem} as {file.path}: it was removed, or the job was started by another user or with another directory"
+    elif not file.started:
+        reason += f"; {file.problem}"
+    return reason
+
+
+def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: list[Process]) -> tuple[str, str]:
+    """What to call a job that has neither a result nor a runner."""
+    if job.boot_id and host.boot_id and job.boot_id != host.boot_id:
+        return "lost", _rebooted(job, file, host)
+    if file.hidden:
+        return "unknown", f"cannot tell what became of {job.label}: {file.problem}: {file.path}. Look as root, or as the user of the job"
+    if not host.table.complete and file.owner != os.geteuid():
+        return "unknown", (
+            f"cannot tell what became of {job.label}: {file.problem}, and this host hides the processes of other users (hidepid)."
+            " Look as root, or as the user of the job"
+        )
+    if file.there and os.geteuid() not in (0, file.owner):
+        return "unknown", (
+            f"cannot tell what became of {job.label}: its wrapper is gone, and what it has left behind can be seen only by root and by the"
+            f" user with the id {file.owner}. Look as one of them"
+        )
+    if own or unclear:
+        return "orphaned", _orphaned(job, own, unclear)
+    if file.started and not job.boot_id and file.modified < host.boot_time:
+        return "lost", _rebooted(job, file, host)
+    if file.there:
+        reason = f"the wrapper of {job.label} was killed; its command left no result{_code_unknown(job)}"
+        if not file.started:
+            reason += f": {file.problem}"
+        if not file.started or os.path.exists(f"{file.path}.tmp"):
+            reason += "; the disk is full" if _full(file.path) else "; the disk may have been full"
+        if not host.table.complete:
+            reason += "; what it may have started as another user is hidden here (hidepid)"
+        return "killed", reason
+    directory = os.path.dirname(file.path)
+    if job.guess and not job.runner:
+        return "unknown", (
+            f"cannot tell what became of {job.label}: there is no results file {file.path}, and nobody noted whose home directory the job"
+            " was started with. Look as the user of the job; and save results_file with a job, or become_user"
+        )
+    why = f"the directory {directory} is not there" if not os.path.isdir(directory) else f"there is no results file {file.path}"
+    return "lost", (
+        f"{job.label} does not run, and {why}. It was removed, or the job never started"
+        + (" (the disk is full)" if _full(directory) else "")
+        + (", or it was started by another user or with another async_dir" if not job.runner else "")
+    )
+
+
+def _orphaned(job: Job, own: list[Process], unclear: list[Process]) -> str:
+    return f"the wrapper of {job.label} was killed, so no result will come{_going_on(own, unclear)}"
+
+
+def _going_on(own: list[Process], unclear: list[Process]) -> str:
+    text = f", but its work goes on ({_pids_of(own)})" if own else ""
+    if unclear:
+        text += (
+            f"; nobody can tell whether {'more of ' if own else ''}its work goes on: this may be its own, or that of another job of the"
+            f" same directory ({_pids_of(unclear)})"
+        )
+    return text
+
+
+def _rebooted(job: Job, file: ResultsFile, host: Host) -> str:
+    reason = f"the host of {job.label} rebooted at {_times.utc(host.boot_time)}"
+    if file.started and file.modified < host.boot_time:
+        reason += f", {_times.clock(host.boot_time - file.modified)} after the job started"
+    return reason
+
+
+def _pids_of(processes: t.Iterable[Process]) -> str:
+    pids = sorted(process.pid for process in processes)
+    return f"{'process' if len(pids) == 1 else 'processes'} {', '.join(map(str, pids[:10]))}{', ...' if len(pids) > 10 else ''}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f" ({signal.Signals(number).name})"
+    except ValueError:
+        return ""
+
+
+def _full(path: str) -> bool:
+    while not os.path.isdir(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < 4096

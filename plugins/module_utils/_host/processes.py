@@ -1,0 +1,176 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processes of the host that we run on, and since when it has been up.
+
+Linux tells all of it in C(/proc) (see proc_pid_stat(5)); other systems tell less, through C(ps).
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+import typing as t
+
+# How much two looks at the start of one process may differ, in seconds. C(ps) knows whole seconds only.
+_PRECISION = 0.001 if os.path.exists("/proc/self/stat") else 2.0
+
+
+class Process(t.NamedTuple):
+    """A process that has not ended. Its start is in seconds since the boot: clocks are set anew, that is not."""
+
+    pid: int
+    ppid: int
+    pgid: int
+    sid: int
+    uid: int
+    start: float
+    argv: list[str]
+
+    def same_as(self, other: Process | None) -> bool:
+        """Whether the other one, seen later, is the same process, and not one that got its pid after it."""
+        return other is not None and other.pid == self.pid and abs(other.start - self.start) < _PRECISION
+
+
+class Table(t.NamedTuple):
+    """All processes that we can see, by pid."""
+
+    processes: dict[int, Process]
+    complete: bool
+    """Whether we see those of other users too. C(hidepid) hides them from all but root."""
+
+    def family(self, of: t.Iterable[int]) -> set[int]:
+        """These processes and all of their descendants."""
+        children: dict[int, list[int]] = {}
+        for process in self.processes.values():
+            children.setdefault(process.ppid, []).append(process.pid)
+        found: set[int] = set()
+        left = [pid for pid in of if pid in self.processes]
+        while left:
+            pid = left.pop()
+            if pid not in found:
+                found.add(pid)
+                left.extend(children.get(pid, ()))
+        return found
+
+
+def scan() -> Table:
+    """The processes that there are now. Zombies, which have ended, are left out."""
+    if os.path.exists("/proc/self/stat"):
+        return _scan_proc()
+    return Table(_parse_ps(_ps()), True)
+
+
+def find_process(pid: int) -> Process | None:
+    """One process, or None if it has ended."""
+    if os.path.exists("/proc/self/stat"):
+        return _read_proc(str(pid))
+    return _parse_ps(_ps()).get(pid)
+
+
+def environment_of(pid: int) -> dict[str, str] | None:
+    """The environment that a process was started with. None if we may not know it."""
+    try:
+        with open(f"/proc/{pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
+            return dict(pair.split("=", 1) for pair in file.read().split("\0") if "=" in pair)
+    except OSError:
+        return None
+
+
+def ended_by(pid: int, number: int) -> bool:
+    """Whether a signal is known to end a process, because it neither catches nor ignores it."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            masks = re.findall(r"^Sig(?:Cgt|Ign):\s*([0-9a-f]+)$", file.read(), re.MULTILINE)
+    except OSError:
+        return False
+    return len(masks) == 2 and not any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
+def boot_id() -> str:
+    """What tells this boot of the host from all others. Empty where the system has no such thing."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def boot_time() -> float:
+    """When this host was started, in seconds since the epoch, by its clock. 0 where nobody knows."""
+    try:
+        with open("/proc/uptime", encoding="ascii") as file:
+            return time.time() - float(file.read().split()[0])
+    except OSError:
+        pass
+    try:
+        text = _output(["sysctl", "-n", "kern.boottime"])
+    except (OSError, subprocess.SubprocessError):
+        return 0.0
+    match = re.search(r"sec = (\d+)", text)
+    return float(match.group(1)) if match else 0.0
+
+
+def _scan_proc() -> Table:
+    processes = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            process = _read_proc(name)
+            if process is not None:
+                processes[process.pid] = process
+    # Every system has a process 1, and it is not ours.
+    return Table(processes, os.geteuid() == 0 or 1 in processes)
+
+
+def _read_proc(name: str) -> Process | None:
+    directory = f"/proc/{name}"
+    try:
+        with open(f"{directory}/stat", encoding="utf-8", errors="replace") as file:
+            # The second field is the name of the program in parentheses, and may hold anything.
+            fields = file.read().rpartition(")")[2].split()
+        with open(f"{directory}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
+            argv = file.read().split("\0")[:-1]
+        uid = os.stat(directory).st_uid
+    except OSError:  # it has ended meanwhile, or is hidden from us
+        return None
+    state, ppid, pgid, sid = fields[0], int(fields[1]), int(fields[2]), int(fields[3])
+    if state in "ZX":
+        return None
+    return Process(int(name), ppid, pgid, sid, uid, int(fields[19]) / os.sysconf("SC_CLK_TCK"), argv)
+
+
+def _ps() -> str:
+    columns = ["pid", "ppid", "pgid", "uid", "stat", "etime", "args"]
+    return _output(["ps", "-A", "-ww", *(word for column in columns for word in ("-o", f"{column}="))])
+
+
+def _output(command: list[str]) -> str:
+    # Not AnsibleModule.run_command: this is used on the controller too.
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)  # pylint: disable=ansible-bad-function
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _parse_ps(text: str) -> dict[int, Process]:
+    """What C(ps) prints. It does not tell where one argument ends, nor, on all systems, the session."""
+    up = time.time() - boot_time()
+    processes = {}
+    for line in text.splitlines():
+        pid, ppid, pgid, uid, state, elapsed, *rest = line.split(None, 6)
+        if not state.startswith("Z"):
+            processes[int(pid)] = Process(
+                int(pid), int(ppid), int(pgid), 0, int(uid), up - _seconds(elapsed), rest[0].split() if rest else []
+            )
+    return processes
+
+
+def _seconds(elapsed: str) -> int:
+    """What C(ps) prints as C([[dd-]hh:]mm:ss)."""
+    days, _dash, rest = elapsed.rpartition("-")
+    seconds = 0
+    for part in rest.split(":"):
+        seconds = seconds * 60 + int(part)
+    return int(days or 0) * 86400 + seconds

@@ -1,0 +1,40 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What C(async_job) takes.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import RESTARTABLE
+
+ARGUMENT_SPEC: Spec = {
+    **JOB_OPTIONS,
+    "job_name": {**JOB_OPTIONS["job_name"], "required": True},
+    "task": {"type": "dict", "required": True},
+    "restart_on": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(RESTARTABLE),
+        "default": [],
+    },
+    "max_attempts": {"type": "int"},
+    "backoff": {"type": "int", "default": 0},
+    "max_backoff": {"type": "int", "default": 3600},
+    "rerun_after": {"type": "int"},
+    "on_change": {"type": "str", "choices": ["fail", "attach", "restart"], "default": "fail"},
+    "fingerprint": {"type": "str"},
+    "keep_output": {"type": "bool", "default": True},
+    "metadata": {"type": "dict"},
+    "tail_size": {"type": "int", "default": 4096},
+    "claim_timeout": {"type": "float", "default": 60.0},
+    "start_timeout": {"type": "int", "default": 120},
+    "look_timeout": {"type": "int", "default": 60},
+    "unreachable_timeout": {"type": "int", "default": 300},
+    **STORE_OPTIONS,
+}
+# On the host, the module takes from the action what playbooks cannot give: the arguments of C(run) in C(_host/command.py).
+MODULE_SPEC: Spec = {**ARGUMENT_SPEC, "_action": {"type": "dict"}}

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copy all records from one store to another: what the module C(async_job_copy) does.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Entry, Notify, Store, nobody
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+
+ARGUMENT_SPEC: Spec = {"source": {"type": "dict", "required": True}, **STORE_OPTIONS}
+
+
+def source_options(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The options of the source, with the backend that they speak of.
+
+    Without that, the environment would choose it, which speaks of the destination as often as not.
+
+    :arg given: what the user says, by the names of options or by their aliases
+    """
+    names = {
+        "filesystem": ["state_dir"],
+        "oci": ["oci_bucket", *STORE_OPTIONS["oci_bucket"]["aliases"]],
+    }
+    backends = [backend for backend, options in names.items() if any(given.get(option) for option in options)]
+    if given.get("backend") or not backends:
+        return given
+    if len(backends) > 1:
+        raise AsyncJobError("The source has both a state_dir and a bucket. Nothing was copied. Say its backend: filesystem or oci.")
+    return {**given, "backend": backends[0]}
+
+
+def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool, notify: Notify = nobody) -> dict[str, t.Any]:
+    """Do what the module's options ask for, and return what the module returns.
+
+    :arg params: values of ARGUMENT_SPEC
+    :arg source: values of STORE_OPTIONS, those of the option of that name
+    :arg check_mode: only say what would be copied
+    """
+    origin, destination = open_store(source, notify), open_store(params, notify)
+    if source["backend"] == "filesystem" and not os.path.isdir(source["state_dir"]):
+        raise AsyncJobError(f"The source {source['state_dir']} is not a directory. Nothing was copied. Correct state_dir of source.")
+    if origin.locate() == destination.locate():
+        raise AsyncJobError(f"The source and the destination are the same, {origin.locate()}. Nothing was copied.")
+    outcomes: dict[str, list[str]] = {"copied": [], "identical": [], "newer": [], "starting": [], "changed_meanwhile": []}
+    failures = []
+    stopped = ""
+    try:
+        for entry in origin.entries():
+            try:
+                outcome = _copy(entry, origin, destination, check_mode=check_mode)
+            except StoreUnavailable:
+                raise
+            except AsyncJobError as error:
+                failures.append({"state_file": origin.locate(entry.path), "msg": str(error)})
+            else:
+                outcomes[outcome].append(entry.path)
+    except StoreUnavailable as error:
+        stopped = f"{error} The copy has ended there. Run it again, and it goes on with what is missing."
+    result: dict[str, t.Any] = {
+        "changed": bool(outcomes["copied"]),
+        "source": origin.locate(),
+        "destination": destination.locate(),
+        "failures": failures,
+        "warnings": [*origin.warnings, *destination.warnings],
+        **outcomes,
+    }
+    if stopped:
+        result.update(failed=True, msg=stopped)
+    elif failures:
+        result.update(
+            failed=True,
+            msg=f"{len(failures)} records were not copied from {origin.locate()} to {destination.locate()}; they are in 'failures'."
+            f" The first one: {failures[0]['msg']}",
+        )
+    return result
+
+
+def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) -> str:
+    """Copy one record, and return what came of it."""
+    record, read_version = record_of(origin, entry)
+    if record.get("status") in CLAIMED:
+        return "starting"  # the controller that starts it would go on in the old place
+    present, version = read_record(destination, JobKey(record["host"], record["playbook_name"], record["job_name"]))
+    if present is not None:
+        if _content(present) == _content(record):
+            return "identical"
+        if present.get("status") in CLAIMED:
+            return "starting"
+        if _times.saved_at(present) >= _times.saved_at(record):
+            return "newer"
+    if not check_mode:
+        # Lists are read ahead: by now, somebody may be starting the job anew in the old place.
+        now = origin.read(entry.path)
+        if now is None or now.version != read_version:
+            return "changed_meanwhile"
+        # An id of its own: only then can a store tell whether this write was ours.
+        document = dump({**record, "write_id": new_write_id()})
+        try:
+            destination.write(entry.path, document, expect=version)
+        except Conflict:
+            return "changed_meanwhile"
+    return "copied"
+
+
+def _content(record: Record) -> Record:
+    return {field: value for field, value in record.items() if field != "write_id"}

@@ -1,0 +1,67 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find records: what the module C(async_job_info) does.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
+    DEFAULT_ASYNC_DIR,
+    FILTERS,
+    JOB_OPTIONS,
+    STORE_OPTIONS,
+    Spec,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+
+ARGUMENT_SPEC: Spec = {
+    **JOB_OPTIONS,
+    **FILTERS,
+    **STORE_OPTIONS,
+}
+
+# A single job is asked for by its name alone; a filter has no place there.
+MUTUALLY_EXCLUSIVE = [("job_name", filter_) for filter_ in FILTERS]
+
+
+def run(params: dict[str, t.Any], *, async_dir: str = DEFAULT_ASYNC_DIR, notify: Notify = nobody) -> dict[str, t.Any]:
+    """Do what the module's options ask for, and return what the module returns.
+
+    :arg params: values of ARGUMENT_SPEC; with job_name, host and playbook_name are given
+    :arg async_dir: the directory of results files, where the record does not tell
+    """
+    store = open_store(params, notify)
+    if params["job_name"] is not None:
+        found = _one(store, JobKey(params["host"], params["playbook_name"], params["job_name"]), async_dir)
+    else:
+        found = _many(store, params)
+    return {"changed": False, "store": store.locate(), "warnings": store.warnings, **found}
+
+
+def _one(store: Store, key: JobKey, async_dir: str) -> dict[str, t.Any]:
+    record, _version = read_record(store, key)
+    return {
+        "found": record is not None,
+        "record": record or {},
+        "records": [record] if record is not None else [],
+        "async_dir": record.get("async_dir", async_dir) if record is not None else "",
+        "state_file": store.locate(key.path),
+    }
+
+
+def _many(store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
+    listing = find_records(store, params)
+    records = listing.records
+    found: dict[str, t.Any] = {"found": bool(records), "record": {}, "records": records, "unreadable": listing.unreadable}
+    if listing.unreadable:
+        found.update(failed=True, msg=f"{listing.problem(store)} Those that can be read are in 'records'.")
+    return found

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reports of all jobs of a store: a page for people, and metrics for Prometheus.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import datetime
+import os
+import tempfile
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+
+ARGUMENT_SPEC: Spec = {
+    "dest": {"type": "path", "required": True},
+    "format": {"type": "str", "choices": ["html", "prometheus"], "default": "html"},
+    "host": {"type": "str"},
+    "playbook_name": {"type": "str"},
+    **FILTERS,
+    **STORE_OPTIONS,
+}
+
+# What a metric is called, what it says, and whether each job has its own.
+_METRICS = (
+    ("async_jobs", "Jobs by status, as last recorded."),
+    ("async_jobs_unreadable", "Records that cannot be read."),
+    ("async_job_oldest_running_seconds", "For how long the oldest running job has been running."),
+    ("async_job_duration_seconds", "How long the current attempt of a job has run, or is running."),
+    ("async_job_attempts", "The number of the current attempt of a job."),
+)
+
+
+def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) -> dict[str, t.Any]:
+    """Do what the module's options ask for, and return what the module returns.
+
+    :arg params: values of ARGUMENT_SPEC
+    :arg check_mode: only say what would be written
+    """
+    store = open_store(params, notify)
+    store.must_exist()
+    listing = find_records(store, params)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    if params["format"] == "html":
+        pass  # FIXIMPORT
+
+        made = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = page(listing.records, listing.unreadable, store=store.locate(), made=made)
+    else:
+        text = metrics(listing, now)
+    if not check_mode:
+        _write(params["dest"], text, params["format"])
+    result: dict[str, t.Any] = {
+        "changed": True,  # it tells the time
+        "dest": params["dest"],
+        "store": store.locate(),
+        "jobs": len(listing.found),
+        "unreadable": listing.unreadable,
+        "warnings": store.warnings,
+    }
+    if listing.unreadable:
+        result.update(failed=True, msg=listing.problem(store))
+    return result
+
+
+def metrics(listing: Listing, now: datetime.datetime) -> str:
+    """What there is to count, in the text format of Prometheus."""
+    values: dict[str, list[str]] = collections.defaultdict(list)
+    counts = collections.Counter(record.get("status", "running") for record in listing.records)
+    values["async_jobs"] = [f'{{status="{status}"}} {counts[status]}' for status in STATUSES]
+    values["async_jobs_unreadable"] = [f" {len(listing.unreadable)}"]
+    ages = [_times.run_time(record, now) for record in listing.records if record.get("status", "running") == "running"]
+    values["async_job_oldest_running_seconds"] = [f" {max(ages, default=0.0):.0f}"]
+    for record in listing.records:
+        labels = ",".join(f'{name}="{_escaped(record[field])}"' for name, field in _LABELS)
+        values["async_job_duration_seconds"].append(f"{{{labels}}} {_times.run_time(record, now):.0f}")
+        values["async_job_attempts"].append(f"{{{labels}}} {record.get('attempt', 1)}")
+    lines = []
+    for name, about in _METRICS:
+        lines += [f"# HELP {name} {about}", f"# TYPE {name} gauge", *(name + value for value in values[name])]
+    return "\n".join(lines) + "\n"
+
+
+_LABELS = (("host", "host"), ("playbook", "playbook_name"), ("job", "job_name"))
+
+
+def _escaped(text: str) -> str:
+    """The value of a label. What is no text, such as a lone surrogate, becomes a question mark."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _write(dest: str, text: str, kind: str) -> None:
+    """Write a file whole or not at all. Metrics are for everybody, a report is not: it holds what jobs have printed."""
+    directory = os.path.dirname(dest) or "."
+    temporary = ""
+    try:
+        # The collector of Prometheus reads files by their suffix, which this one has not.
+        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=directory)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o644 if kind == "prometheus" else 0o600)
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(temporary, dest)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise AsyncJobError(f"Cannot write {dest}: {error.strerror}. Correct dest, or make room.") from error

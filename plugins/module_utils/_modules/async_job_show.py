@@ -1,0 +1,273 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs for people who sit at a terminal: a table of many, or all that is known of one.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import json
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless, last_line_of, lines_of
+
+_NEVER = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+_SORTS: dict[str, t.Callable[[Record, datetime.datetime], t.Any]] = {
+    "name": lambda record, now: 0,  # that is how they come
+    "age": lambda record, now: _times.since(record) or _NEVER,
+    "duration": lambda record, now: -_times.run_time(record, now),
+    "status": lambda record, now: STATUSES.index(_status(record)),
+}
+
+ARGUMENT_SPEC: Spec = {
+    **JOB_OPTIONS,
+    "hosts": {"type": "list", "elements": "str"},
+    **FILTERS,
+    "sort": {"type": "str", "choices": list(_SORTS), "default": "name"},
+    "look": {"type": "dict"},
+    "verified_hosts": {"type": "list", "elements": "str"},
+    "quiet": {"type": "bool", "default": False},
+    **STORE_OPTIONS,
+}
+
+# A single job is asked for by its name alone; a filter has no place there.
+MUTUALLY_EXCLUSIVE = [("job_name", filter_) for filter_ in FILTERS]
+
+_HEADS = ("HOST", "PLAYBOOK", "JOB", "STATUS", "ATTEMPT", "AGE", "DURATION", "LAST LINE")
+_PAST_HEADS = ("ATTEMPT", "STATUS", "START", "DURATION", "RC", "STARTED BY", "REASON")
+
+# How much of the output that a record keeps is shown, in lines.
+_OUTPUT_LINES = 200
+
+
+class Line(t.NamedTuple):
+    """A line to show."""
+
+    text: str
+    status: str = ""
+    """Of the job that it is about, for its colour."""
+
+
+def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) -> dict[str, t.Any]:
+    """Do what the module's options ask for, and return what the module returns, and under C(lines) what to show.
+
+    :arg params: values of ARGUMENT_SPEC
+    :arg width: of the terminal, in characters
+    """
+    store = open_store(params, notify)
+    store.must_exist()
+    listing = find_records(store, params)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    found = sorted(listing.found, key=lambda found: _SORTS[params["sort"]](found.record, now))
+    records = [found.record for found in found]
+    counts = collections.Counter(map(_status, records))
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "store": store.locate(),
+        "jobs": len(records),
+        "statuses": dict(counts),
+        "delegated": _delegated(records),
+        "not_asked": _not_asked(records, params["verified_hosts"]),
+        "unreadable": listing.unreadable,
+        "warnings": store.warnings,
+        "lines": [],
+    }
+    lines = [Line(f"Store: {store.locate()}")]
+    if params["job_name"] is not None and len(found) == 1:
+        [one] = found
+        result.update(record=one.record, state_file=store.locate(one.path), place=place_of(one.record))
+        if params["look"]:
+            lines = seen(one.record, params["look"])
+        else:
+            lines += details(one.record, now, state_file=store.locate(one.path))
+    else:
+        lines += table(records, now, width)
+        summary = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+        lines.append(Line(f"{len(records)} {'job' if len(records) == 1 else 'jobs'}{': ' + summary if summary else ''}"))
+        if result["not_asked"]:
+            lines.append(Line(f"Not asked, and shown as last recorded: {', '.join(map(harmless, result['not_asked']))}", "orphaned"))
+        lines += [Line(f"Not readable: {harmless(problem['state_file'])}", "failed") for problem in listing.unreadable]
+    problem = _problem(params, store, listing)
+    if problem:
+        result.update(failed=True, msg=problem)
+    if not params["quiet"]:
+        result["lines"] = lines
+    return result
+
+
+def _delegated(records: t.Iterable[Record]) -> dict[str, list[str]]:
+    """The hosts whose jobs run on another one, by the name of that."""
+    places: dict[str, set[str]] = collections.defaultdict(set)
+    for record in records:
+        if place_of(record) != record["host"]:
+            places[place_of(record)].add(record["host"])
+    return {place: sorted(hosts) for place, hosts in places.items()}
+
+
+def _not_asked(records: t.Iterable[Record], verified_hosts: list[str] | None) -> list[str]:
+    """The hosts on which jobs go on, as far as anybody knows, and that were not asked."""
+    if verified_hosts is None:
+        return []
+    return sorted({place_of(record) for record in records if _status(record) in ("running", "orphaned")} - {*verified_hosts})
+
+
+def _problem(params: dict[str, t.Any], store: Store, listing: Listing) -> str:
+    """Why what was found is not what was asked for. Empty if it is."""
+    if listing.unreadable:
+        return listing.problem(store)
+    if params["job_name"] is None or len(listing.found) == 1:
+        return ""
+    asked = f"job {params['job_name']!r}"
+    if params["playbook_name"] is not None:
+        asked += f" of playbook {params['playbook_name']!r}"
+    if params["host"] is not None:
+        asked += f" on host {params['host']!r}"
+    if not listing.found:
+        return (
+            f"There is no {asked} in {store.locate()}. Look for its name in a list of all jobs: ansible-playbook rstyczynski.ansible.jobs;"
+            " or say which store, with async_job_state_dir or async_job_backend."
+        )
+    return f"There are {len(listing.found)} that are called {asked}. Say which one, by its host and its playbook; they are listed above."
+
+
+def table(records: t.Sequence[Record], now: datetime.datetime, width: int) -> list[Line]:
+    """A line for each job, below a line of headings."""
+    if not records:
+        return []
+    rows = [_HEADS, *(_row(record, now) for record in records)]
+    statuses = ["", *map(_status, records)]
+    return [Line(text, status) for text, status in zip(aligned(rows, width=width), statuses)]
+
+
+def _row(record: Record, now: datetime.datetime) -> tuple[str, ...]:
+    since = _times.since(record)
+    return (
+        *(harmless(record[field]) for field in ("host", "playbook_name", "job_name")),
+        _status(record),
+        str(record.get("attempt", 1)),
+        brief_time((now - since).total_seconds()) if since else "?",
+        brief_time(_times.run_time(record, now)),
+        last_line(record),
+    )
+
+
+def last_line(record: Record) -> str:
+    """The last that a job has said, as far as the record knows; of one that did not end by itself, what became of it."""
+    status, result = _status(record), record.get("result", {})
+    said = ""
+    if status == "running":
+        said = str(record.get("last_line", ""))
+    elif status in ("succeeded", "failed"):
+        streams = ("stderr", "stdout", "msg") if status == "failed" else ("stdout", "stderr", "msg")
+        said = next((str(result[stream]) for stream in streams if result.get(stream)), "")
+    return last_line_of(said) or last_line_of(record.get("reason", ""))
+
+
+def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[Line]:
+    """All that the record knows of a job."""
+    status = _status(record)
+    begin = _times.started_at(record)
+    said = _said(record, record.get("result", {}))
+    facts: list[tuple[str, t.Any]] = [
+        ("Job", record["job_name"]),
+        ("Playbook", record["playbook_name"]),
+        ("Host", record["host"]),
+        ("Runs on", record.get("delegated_host")),
+        ("Status", f"{status}, as last recorded"),
+        ("Reason", record.get("reason")),
+        *_outcome(said),
+        ("Attempt", str(record.get("attempt", 1))),
+        ("Started", begin and f"{_text(record.get('start') or record.get('save_time'))}, {brief_time((now - begin).total_seconds())} ago"),
+        ("Started by", record.get("who")),
+        ("Ended", record.get("end")),
+        ("Duration", brief_time(_times.run_time(record, now))),
+        ("Time limit", brief_time(record["timeout"]) if record.get("timeout") else None),
+        ("Cancelled", _cancelled(record.get("cancelled", {}))),
+        ("User on host", record.get("become_user") or record.get("remote_user")),
+        ("Directory", record.get("attempt_dir") or record.get("async_dir")),
+        ("Job id", record["ansible_job_id"]),
+        *((f"Metadata {name}", value) for name, value in record.get("metadata", {}).items()),
+        ("Record", state_file),
+    ]
+    return [*_facts(facts, status), *_history(record, now), *_output(said)]
+
+
+def seen(record: Record, look: dict[str, t.Any]) -> list[Line]:
+    """What a host says of a job.
+
+    :arg look: what C(async_job_status) has returned
+    """
+    status = _text(look.get("status"))
+    said = _said(record, look)
+    facts = [("Status", status), ("Reason", look.get("reason")), *_outcome(said)]
+    return [Line(f"{_text(place_of(record))} says:"), *_facts(facts, status), *_output(said)]
+
+
+def _facts(facts: list[tuple[str, t.Any]], status: str) -> list[Line]:
+    rows = [(harmless(name) + ":", _text(value)) for name, value in facts if value not in (None, "")]
+    return [Line(text, status if name == "Status:" else "") for (name, _value), text in zip(rows, aligned(rows, width=1 << 16))]
+
+
+def _said(record: Record, said: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What may be shown of what a job has said."""
+    return {"rc": said.get("rc")} if record.get("no_log") else said
+
+
+def _outcome(said: dict[str, t.Any]) -> list[tuple[str, t.Any]]:
+    progress = said.get("progress")
+    if isinstance(progress, dict):
+        progress = f"{progress.get('current')} of {progress.get('total')} {progress.get('text', '')}".strip()
+    return [("Message", said.get("msg")), ("Return code", said.get("rc")), ("Progress", progress)]
+
+
+def _history(record: Record, now: datetime.datetime) -> list[Line]:
+    past = record.get("attempts", [])
+    if not past:
+        return []
+    current = {**record, "attempt": record.get("attempt", 1), "rc": record.get("result", {}).get("rc")}
+    rows = [
+        (
+            *(_text(attempt.get(field)) for field in ("attempt", "status", "start")),
+            brief_time(_times.run_time(attempt, now)),
+            *(_text(attempt.get(field)) for field in ("rc", "who", "reason")),
+        )
+        for attempt in (*past, current)
+    ]
+    statuses = ["", *(row[1] for row in rows)]
+    return [Line(""), *(Line(*line) for line in zip(aligned([_PAST_HEADS, *rows], width=1 << 16), statuses))]
+
+
+def _output(said: dict[str, t.Any]) -> list[Line]:
+    shown = []
+    for stream, head in (("stdout", "Output"), ("stderr", "Error output")):
+        lines = lines_of(str(said.get(stream) or "").rstrip("\n"))
+        if any(lines):
+            cut = f"the last {_OUTPUT_LINES} lines" if len(lines) > _OUTPUT_LINES else "its end"
+            shown += [Line(""), Line(f"{head} ({cut}):"), *(Line(f"  {line}") for line in lines[-_OUTPUT_LINES:])]
+    return shown
+
+
+def _status(record: Record) -> str:
+    return str(record.get("status", "running"))
+
+
+def _cancelled(by: Record) -> str:
+    return f"by {by.get('who')} at {by.get('time')} {by.get('reason', '')}".strip() if by else ""
+
+
+def _text(value: t.Any) -> str:
+    """A value of a record in one line."""
+    if value is None:
+        return ""
+    return harmless(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

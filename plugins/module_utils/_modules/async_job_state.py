@@ -1,0 +1,103 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Save and forget the record of a named job: what the module C(async_job_state) does.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import ntpath
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import forget, save, shown
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+
+ARGUMENT_SPEC: Spec = {
+    **JOB_OPTIONS,
+    "job_name": {**JOB_OPTIONS["job_name"], "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "ansible_job_id": {"type": "str"},
+    "results_file": {"type": "str"},
+    "metadata": {"type": "dict"},
+    "status": {"type": "str", "choices": ["running", "orphaned", *ENDED]},
+    "become_user": {"type": "str"},
+    "stdout_file": {"type": "str"},
+    "stderr_file": {"type": "str"},
+    **STORE_OPTIONS,
+}
+
+
+def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_ASYNC_DIR, notify: Notify = nobody) -> dict[str, t.Any]:
+    """Do what the module's options ask for, and return what the module returns.
+
+    :arg params: values of ARGUMENT_SPEC; host and playbook_name are given
+    :arg check_mode: only say what would be changed
+    :arg async_dir: the directory of results files, where the options don't tell the results file
+    """
+    key = JobKey(params["host"], params["playbook_name"], params["job_name"])
+    job_id = params["ansible_job_id"]
+    if job_id is not None:
+        check_job_id(job_id, "ansible_job_id")
+    try:
+        store = open_store(params, notify)
+        if params["state"] == "absent":
+            before, after = forget(store, key, check_mode=check_mode)
+        else:
+            before, after = save(store, key, _changes(params, async_dir), check_mode=check_mode)
+    except AsyncJobError as error:
+        if job_id is None:
+            raise
+        saved = "may not have been saved" if error.in_doubt else "was not saved"
+        raise AsyncJobError(f"{error} The job id {job_id} {saved}: if that job was started, it goes on running.") from error
+    where = store.locate(key.path)
+    return {
+        "changed": before != after,
+        "record": after or {},
+        "state_file": where,
+        "diff": {"before_header": where, "after_header": where, "before": shown(before), "after": shown(after)},
+        "warnings": store.warnings,
+    }
+
+
+def check_job_id(job_id: str, option: str) -> None:
+    """Refuse what cannot be a file name on the host, where the job id is one.
+
+    :arg option: where it comes from, for the error
+    """
+    if job_id.strip() in ("", ".", "..") or "/" in job_id or not job_id.isprintable():
+        raise AsyncJobError(
+            f"{option} is {job_id!r}, which is not a job id. Give the 'ansible_job_id' of the registered result of a"
+            " task with 'async: <seconds>' and 'poll: 0'; a task that was skipped or that ran in check mode has none."
+        )
+
+
+def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
+    """The fields that the user gave. Those of JobKey are not among them."""
+    changes: Record = {"async_dir": async_dir}
+    if params["ansible_job_id"] is not None:
+        changes["ansible_job_id"] = params["ansible_job_id"]
+    if params["results_file"]:
+        # ntpath, because it knows both separators: the host may run Windows
+        changes.update(results_file=params["results_file"], async_dir=ntpath.dirname(params["results_file"]))
+    if isinstance(params["metadata"], str):  # what ansible-core before 2.19 lets pass for a dictionary
+        raise AsyncJobError(
+            "metadata is a text that looks like a dictionary and cannot be read as one. Nothing was saved. ansible-core before 2.19"
+            " makes such a text of a variable that holds a date: give the dictionary itself, or turn the date into a string."
+        )
+    if params["metadata"] is not None:
+        changes["metadata"] = storable(params["metadata"], name="metadata")
+    for option in ("results_file", "stdout_file", "stderr_file"):
+        if "\0" in (params[option] or ""):
+            raise AsyncJobError(f"{option} holds NUL, which no path does. Nothing was saved. Correct it.")
+    for option in ("status", "become_user", "stdout_file", "stderr_file"):
+        if params[option]:
+            changes[option] = params[option]
+    return changes

@@ -1,0 +1,68 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module C(async_job_status) takes, and what it returns.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, UNKNOWN
+
+ARGUMENT_SPEC: Spec = {
+    "jid": {"type": "str"},
+    "mode": {"type": "str", "choices": ["status", "cleanup"], "default": "status"},
+    **JOB_OPTIONS,
+    "job_names": {"type": "list", "elements": "str"},
+    "output": {"type": "str", "choices": ["full", "tail", "new"]},
+    "tail_size": {"type": "int", "default": 4096},
+    "stdout_file": {"type": "str"},
+    "stderr_file": {"type": "str"},
+    "store_output": {"type": "bool", "default": False},
+    "wait_timeout": {"type": "int", "default": 0},
+    "wait_interval": {"type": "int", "default": 30},
+    "look_timeout": {"type": "int", "default": 60},
+    "unreachable_timeout": {"type": "int", "default": 300},
+    **STORE_OPTIONS,
+}
+
+# On the host, the module takes from the action what playbooks cannot give: C(jobs), each a :class:`Job`.
+MODULE_SPEC: Spec = {**ARGUMENT_SPEC, "_action": {"type": "dict"}}
+
+MUTUALLY_EXCLUSIVE = [("jid", "job_name", "job_names")]
+
+REQUIRED_ONE_OF = [("jid", "job_name", "job_names")]
+
+
+def returned(job_id: str, look: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What the module returns for one job: everything that C(async_status) does, and what it does not know."""
+    result = look["result"] or {}
+    status = look["status"]
+    answer = {
+        "changed": False,
+        **{name: value for name, value in result.items() if not name.startswith("_ansible")},
+        "ansible_job_id": job_id,
+        "started": True,
+        "finished": status in ENDED,
+        "failed": status == UNKNOWN or (status in ENDED and status != "succeeded"),
+        "status": status,
+        "reason": look["reason"],
+        **{name: look[name] for name in ("elapsed", "processes", "progress", "results_file", "stdout_size", "stderr_size")},
+    }
+    for stream in ("stdout", "stderr"):
+        answer[stream] = look[stream]
+        answer[f"{stream}_lines"] = look[stream].splitlines()
+    if answer["failed"] and (status != "failed" or "msg" not in result):
+        answer["msg"] = f"{status}: {look['reason']}"
+    answer["warnings"] = [*_texts(result.get("warnings")), *look["warnings"]]
+    if status == "orphaned":
+        answer["warnings"].append(f"orphaned: {look['reason']}")
+    return answer
+
+
+def _texts(warnings: t.Any) -> list[t.Any]:
+    return warnings if isinstance(warnings, list) else []

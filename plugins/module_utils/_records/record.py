@@ -1,0 +1,275 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of a named job: one JSON object, readable by a person and by older readers.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import typing as t
+import uuid
+from collections.abc import Mapping
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
+
+Record = t.Dict[str, t.Any]
+
+SCHEMA_VERSION = 1
+
+
+# Older records have the first five fields and no other. A reader that knows only these five can read ours.
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "job_name": str,
+    "host": str,
+    "ansible_job_id": str,
+    "save_time": str,
+    "metadata": dict,
+    "schema_version": int,
+    "playbook_name": str,
+    "status": str,
+    "start": str,
+    "end": str,
+    "who": str,
+    "results_file": str,
+    "async_dir": str,
+    "boot_id": str,
+    "timeout": (int, float),
+    "attempt": int,
+    "attempts": list,
+    "first_attempt": int,
+    "tail_size": int,
+    "output_removed": bool,
+    "last_line": str,
+    "attempt_dir": str,
+    "remote_user": str,
+    "become_user": str,
+    "delegated_host": str,
+    "no_log": bool,
+    "claim": dict,
+    "fingerprint": str,
+    "result": dict,
+    "reason": str,
+    "runner": dict,
+    "cancelled": dict,
+    "stdout_file": str,
+    "stderr_file": str,
+    "stdout_offset": int,
+    "stderr_offset": int,
+    "write_id": str,
+}
+_PATHS = ("results_file", "async_dir", "attempt_dir", "stdout_file", "stderr_file")
+_REQUIRED = ("job_name", "host", "ansible_job_id")
+
+# What describes one attempt, and so starts afresh with the next one.
+ATTEMPT_FIELDS = (
+    "status",
+    "start",
+    "end",
+    "who",
+    "results_file",
+    "async_dir",
+    "boot_id",
+    "timeout",
+    "attempt_dir",
+    "remote_user",
+    "become_user",
+    "delegated_host",
+    "claim",
+    "fingerprint",
+    "result",
+    "reason",
+    "runner",
+    "cancelled",
+    "stdout_file",
+    "stderr_file",
+    "stdout_offset",
+    "stderr_offset",
+    "tail_size",
+    "output_removed",
+    "last_line",
+)
+
+# How many past attempts a record remembers.
+PAST_ATTEMPTS = 20
+
+# How deep a record may be nested: far deeper than anybody needs, and far from what Python's JSON library can write.
+_DEEPEST = 200
+
+
+def parse(document: bytes, *, where: str) -> Record:
+    """Read a document of the store.
+
+    :arg where: the place of the document, for the error
+    :raises AsyncJobError: if it is not a record, or one that only a later release of the collection understands
+    """
+
+    def corrupt(why: str) -> AsyncJobError:
+        return AsyncJobError(
+            f"The record {where} cannot be used: {why}. Nothing was changed and nothing was started. Look at it, then put"
+            " back a good copy; or, once you are sure that its job does not run, remove it, and the job counts as never"
+            " started."
+        )
+
+    if not document.strip():
+        raise corrupt("it is empty")
+    try:
+        record = json.loads(document.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+    except UnicodeDecodeError as error:
+        raise corrupt(f"it is not UTF-8 (byte {error.start})") from error
+    except (ValueError, RecursionError) as error:
+        raise corrupt(f"it is not valid JSON ({error})") from error
+    if not isinstance(record, dict):
+        raise corrupt(f"it holds a JSON {_json_type(record)} where an object belongs")
+    version = record.get("schema_version", SCHEMA_VERSION)
+    if _is(version, int) and version > SCHEMA_VERSION:
+        raise AsyncJobError(
+            f"The record {where} was written by a newer release of the collection rstyczynski.ansible (schema version"
+            f" {version}; this release knows {SCHEMA_VERSION}). Nothing was changed. Upgrade the collection on this controller."
+        )
+    # Each level takes a bracket. So few of them need no closer look.
+    if document.count(b"{") + document.count(b"[") > _DEEPEST and not _is_shallow(record, _DEEPEST):
+        raise corrupt(f"it is nested more than {_DEEPEST} levels deep")
+    for field in _REQUIRED:
+        if field not in record:
+            raise corrupt(f"the field {field!r} is missing")
+    for field, kind in FIELDS.items():
+        if field in record and not _is(record[field], kind):
+            raise corrupt(f"the field {field!r} holds a JSON {_json_type(record[field])}")
+    if record.get("status", "running") not in STATUSES:
+        raise corrupt(f"its status {record['status']!r} is none of {', '.join(STATUSES)}")
+    for past in record.get("attempts", ()):
+        if not isinstance(past, dict):
+            raise corrupt("the field 'attempts' holds something that is not an object")
+        for field, value in past.items():
+            if field in FIELDS and not _is(value, FIELDS[field]):
+                raise corrupt(f"the field {field!r} of a past attempt holds a JSON {_json_type(value)}")
+    for attempt in (record, *record.get("attempts", ())):
+        for field in _PATHS:
+            if "\0" in attempt.get(field, ""):
+                raise corrupt(f"the field {field!r} holds NUL, which no path does")
+    record.setdefault("metadata", {})
+    return record
+
+
+def check_names(record: Record, key: JobKey, *, where: str) -> None:
+    """Refuse a record that belongs to another job than the one it was read for.
+
+    :raises AsyncJobError: if one of the names differs
+    """
+    for field in JobKey._fields:
+        if record.get(field, getattr(key, field)) != getattr(key, field):
+            raise AsyncJobError(
+                f"The record {where} was read for {key}, but its {field} is {record[field]!r}. It belongs to another job:"
+                " the file was moved or copied by hand, or the disk takes names that differ only in case or accents for"
+                " the same. Nothing was changed. Put the file back, or give the job a name that differs in more."
+            )
+
+
+def dump(record: Record) -> bytes:
+    """The document for the store: sorted, indented, UTF-8, with a newline at its end."""
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
+    # What UTF-8 cannot hold is a lone surrogate inside a string, and its backslash form is its JSON escape.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def new_write_id() -> str:
+    """A fresh value for the field C(write_id)."""
+    return uuid.uuid4().hex
+
+
+def storable(value: t.Any, *, name: str) -> t.Any:
+    """What JSON makes of a value that a user gave. Dates and times become ISO 8601 strings.
+
+    :arg name: what the value is called, for the error
+    :raises AsyncJobError: if JSON cannot hold it; the error tells the place and the type, never the value
+    """
+    try:
+        plain = _plain(value, name=name)
+        # There and back: what is compared with a record has to be what a record would give back.
+        if _is_shallow(plain, _DEEPEST - 10):  # the record adds some levels
+            return json.loads(json.dumps(plain, allow_nan=False))
+    except RecursionError:
+        pass
+    raise AsyncJobError(f"{name} cannot be stored: it is nested too deep, or holds itself. Nothing was saved. Give something flatter.")
+
+
+def _plain(value: t.Any, *, name: str) -> t.Any:
+    """A copy in types that JSON has. Subclasses of theirs, which Ansible uses to mark values, become the types themselves."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int) and value.bit_length() < 4096:  # Python refuses to write many more digits
+        return int(value)
+    if isinstance(value, float) and value - value == 0:  # neither infinite nor NaN
+        return float(value)
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        copy: Record = {}
+        for key, item in value.items():
+            text = _plain_key(key, name=name)
+            if text in copy:
+                raise AsyncJobError(f"{name} has two keys that are both {text!r} in JSON. Nothing was saved. Rename one of them.")
+            copy[text] = _plain(item, name=f"{name}.{text}")
+        return copy
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, name=f"{name}[{index}]") for index, item in enumerate(value)]
+    raise AsyncJobError(
+        f"{name} cannot be stored: JSON has nothing for {'this value' if isinstance(value, (int, float)) else 'a value'} of the type"
+        f" {type(value).__name__!r}. Nothing was saved."
+        " Give a string, number, boolean, date, list or dictionary."
+    )
+
+
+def _plain_key(key: t.Any, *, name: str) -> str:
+    """A key as JSON writes it: C(1) becomes C("1"), and C(true) becomes C("true")."""
+    plain = _plain(key, name=f"a key of {name}")
+    if isinstance(plain, (dict, list)):
+        raise AsyncJobError(f"{name} cannot be stored: one of its keys is a {type(key).__name__}. Nothing was saved. Give a string.")
+    return plain if isinstance(plain, str) else json.dumps(plain)
+
+
+def _is(value: t.Any, kind: type | tuple[type, ...]) -> bool:
+    # In Python, not in JSON, a boolean is an integer.
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _json_type(value: t.Any) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "boolean", str: "string", int: "number", float: "number", list: "array", dict: "object"}
+    return names[type(value)]
+
+
+def _is_shallow(value: t.Any, levels: int) -> bool:
+    if isinstance(value, (dict, list)):
+        return levels > 0 and all(_is_shallow(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value))
+    return True
+
+
+def _finite(text: str) -> float:
+    if abs(float(text)) == float("inf"):
+        raise ValueError(f"{text} is too large a number")
+    return float(text)
+
+
+def _refuse_constant(name: str) -> t.NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def place_of(record: Record) -> str:
+    """The host where a job runs: its own, unless its task was delegated to another one."""
+    return str(record.get("delegated_host") or record["host"])
+
+
+def is_host_name(text: str) -> bool:
+    """Whether a name of a record may be handed to Ansible as that of a host. Others could be taken for options or templates."""
+    return text.isprintable() and text == text.strip() and not re.match("-|$", text) and not re.search("{[{%#]", text)

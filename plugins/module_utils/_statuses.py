@@ -1,0 +1,43 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of C(status), each with what it means: the one vocabulary of records, returns, options and pages.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+MEANINGS: dict[str, str] = {
+    "starting": "A controller has claimed it. The host was not touched yet.",
+    "prepared": "A controller has chosen its directory on the host, and is about to start it there.",
+    "running": "It runs, as far as was last seen.",
+    "orphaned": "Its wrapper is dead and its work goes on: no result will come.",
+    "succeeded": "It has ended well.",
+    "failed": "It has ended, and says that it has failed.",
+    "killed": "It was ended from outside, by a signal, and nothing of it runs.",
+    "timed_out": "Ansible ended it at its time limit.",
+    "lost": "It does not run, and nobody will learn how it ended: the host was rebooted, or its results are gone.",
+    "cancelled": "Somebody has stopped it with async_job_cancel.",
+}
+
+STATUSES = tuple(MEANINGS)
+"""All words, in the order of a job's life."""
+
+CLAIMED = ("starting", "prepared")
+"""A controller has set out to start the job, and has not yet seen it start."""
+
+ALIVE = ("running", "orphaned")
+"""The job was started, and something of it runs."""
+
+GOES_ON = (*CLAIMED, *ALIVE)
+"""The job has not ended, or may yet begin."""
+
+ENDED = ("succeeded", "failed", "killed", "timed_out", "lost", "cancelled")
+"""Nothing of the job runs any more."""
+
+RESTARTABLE = ("failed", "killed", "timed_out", "lost", "orphaned", "cancelled")
+"""What a user may ask to be started anew (C(restart_on))."""
+
+UNKNOWN = "unknown"
+"""What a look answers that can prove nothing. No record has this status: it keeps the last one that was proven."""

@@ -1,0 +1,96 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a record store is, and how the settings of a task choose one.
+
+A store keeps documents under paths. It knows nothing of jobs: what a document means is decided above it.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import abc
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+
+# What a conditional write or delete expects to find: a version that a read returned, or ABSENT.
+Version = t.NewType("Version", str)
+ABSENT = Version("")
+
+
+class Document(t.NamedTuple):
+    """What a store holds under one path."""
+
+    content: bytes
+    version: Version
+
+
+class Entry(t.NamedTuple):
+    """One line of a listing: the path, and the document, or why it cannot be read."""
+
+    path: str
+    document: Document | None
+    error: AsyncJobError | None
+
+
+class Store(abc.ABC):
+    """Documents under paths, with conditional writes.
+
+    A path is the C(path) of a job key, or of another document in three segments, the first of which begins with a dot. A document is
+    absent only where that is proven; whatever else stands between us and a document is an error. Every method raises
+    :class:`AsyncJobError`.
+    """
+
+    warnings: list[str]
+    """What the user should be told about this store, even though nothing failed."""
+
+    @abc.abstractmethod
+    def locate(self, path: str = "") -> str:
+        """The place of a document, or of the store, as the user would look it up. Always absolute."""
+
+    @abc.abstractmethod
+    def must_exist(self) -> None:
+        """Refuse a store that is not there, as far as it would not say so by itself."""
+
+    @abc.abstractmethod
+    def read(self, path: str) -> Document | None:
+        """The document, or None where it is proven that there is none."""
+
+    @abc.abstractmethod
+    def write(self, path: str, content: bytes, *, expect: Version | None = None) -> Version:
+        """Put a document in place, whole or not at all, and return its version.
+
+        :arg expect: ABSENT or the version to replace; None replaces whatever is there
+        :raises Conflict: if something else is there; nothing was written then
+        """
+
+    @abc.abstractmethod
+    def delete(self, path: str, *, expect: Version | None = None) -> bool:
+        """Remove a document. False if there was none.
+
+        :arg expect: the version to remove; None removes whatever is there
+        :raises Conflict: if another version, or nothing, is there; nothing was removed then
+        """
+
+    @abc.abstractmethod
+    def entries(self, prefix: str = "", wanted: t.Callable[[str], bool] = lambda path: True) -> t.Iterator[Entry]:
+        """All documents whose path begins with the prefix, a host's and a playbook's together. Those below a dot are no records.
+
+        A document that vanishes meanwhile is left out; one that cannot be read is an entry with an error.
+
+        :arg prefix: empty, or whole segments, with a C(/) at its end
+        :arg wanted: whether to read the document with this path; others are left out
+        """
+
+
+Notify = t.Callable[[str], None]
+"""Called with a line for the user when the store keeps him waiting."""
+
+
+def nobody(line: str) -> None:
+    """Tell nobody."""
+
+
+SUFFIX = ".json"

@@ -1,0 +1,310 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records as files below a directory of the controller.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import random
+import shlex
+import stat
+import threading
+import time
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX, Document, Entry, Store, Version
+
+# Neither can be the name of a record or of its directories: the job key escapes a leading dot.
+_LOCK_FILE = ".lock"
+_TEMPORARY = ".tmp-"
+
+_LOCK_SECONDS = 60.0
+_ABANDONED_SECONDS = 3600.0
+
+# A record lock does not keep the threads of its own process apart, and closing the file anywhere in the process drops it.
+_THREADS = threading.Lock()
+
+_WHAT_TO_DO = {
+    errno.EACCES: "Run as the user who owns it, or change its owner or mode.",
+    errno.EPERM: "Run as the user who owns it, or change its owner or attributes.",
+    errno.EROFS: "Mount the file system writable, or choose another state directory.",
+    errno.ENOSPC: "Make room on that file system, then run again.",
+    errno.EDQUOT: "Make room in the user's quota, then run again.",
+    errno.ENOTDIR: "Something that is not a directory stands in the way: move it, or choose another state directory.",
+    errno.EISDIR: "A directory stands where the record belongs: move it away.",
+    errno.ELOOP: "A symbolic link stands where the record belongs: records are plain files, put the file itself there.",
+    errno.ENXIO: "Something that is not a regular file stands where the record belongs: move it away.",
+    errno.ENAMETOOLONG: "This file system takes only shorter names: choose another state directory, or shorter names.",
+}
+
+
+class FilesystemStore(Store):
+    """One file a document, C(<state_dir>/<path>)."""
+
+    def __init__(self, state_dir: str) -> None:
+        """:arg state_dir: an absolute path; the directory is made with the first write"""
+        try:
+            os.stat(state_dir)
+        except ValueError as error:  # NUL, or what the encoding of file names cannot hold
+            raise AsyncJobError(f"{state_dir!r} cannot be the name of a directory. Nothing was changed. Correct state_dir.") from error
+        except OSError:
+            pass  # said by whoever needs it
+        self._root = os.path.normpath(state_dir)
+        self.warnings = []
+
+    def locate(self, path: str = "") -> str:
+        return os.path.join(self._root, path) if path else self._root
+
+    def must_exist(self) -> None:
+        if not os.path.isdir(self._root):
+            raise AsyncJobError(
+                f"There is no store: {self._root} is not a directory. Say where the records are, with async_job_state_dir, or run this in"
+                " the directory of the playbook that has started the jobs."
+            )
+
+    def read(self, path: str) -> Document | None:
+        self._check_private(path)
+        return self._read(path)
+
+    def _read(self, path: str) -> Document | None:
+        file = self.locate(path)
+        try:
+            # O_NONBLOCK: a named pipe in place of the file must not hang us
+            fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            self._check_mounted(path)
+            return None
+        except OSError as error:
+            raise _failed("read", file, error) from error
+        try:
+            _check_regular(fd)
+            with open(fd, "rb", closefd=False) as stream:
+                content = stream.read()
+        except OSError as error:
+            raise _failed("read", file, error) from error
+        finally:
+            os.close(fd)
+        return Document(content, _version(content))
+
+    def write(self, path: str, content: bytes, *, expect: Version | None = None) -> Version:
+        self._check_mounted(path)
+        file = self.locate(path)
+        directory = os.path.dirname(file)
+        # One name for all writers of this record, in turn: what a killed one leaves behind is overwritten by the next.
+        temporary = os.path.join(directory, _TEMPORARY + hashlib.sha256(path.encode("utf-8")).hexdigest()[:32])
+        try:
+            for made in self._directories(path):
+                _make_directory(made)
+            with self._locked(path):
+                self._expect(path, self.read(path), expect)
+                _sweep(directory)
+                try:
+                    _write_through(temporary, content)
+                    os.rename(temporary, file)
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        os.unlink(temporary)
+                    raise
+        except OSError as error:
+            raise _failed("write", file, error) from error
+        _sync_change(file)
+        return _version(content)
+
+    def delete(self, path: str, *, expect: Version | None = None) -> bool:
+        file = self.locate(path)
+        if self.read(path) is None:
+            self._expect(path, None, expect)
+            return False
+        try:
+            with self._locked(path):
+                document = self._read(path)
+                self._expect(path, document, expect)
+                if document is None:
+                    return False
+                os.unlink(file)
+        except OSError as error:
+            raise _failed("remove", file, error) from error
+        _sync_change(file)
+        return True
+
+    def entries(self, prefix: str = "", wanted: t.Callable[[str], bool] = lambda path: True) -> t.Iterator[Entry]:
+        directory = self.locate(prefix)
+        try:
+            with os.scandir(directory) as scan:
+                # A link may lead to a directory, or to a disk that is not mounted.
+                found = sorted((entry.name, entry.is_dir(follow_symlinks=False) or entry.is_symlink()) for entry in scan)
+        except FileNotFoundError:
+            try:
+                self._check_mounted(prefix)
+            except AsyncJobError as error:
+                yield Entry(prefix, None, error)
+            return
+        except OSError as error:
+            yield Entry(prefix, None, _failed("list", directory, error))
+            return
+        in_playbook = prefix.count("/") == 2
+        for name, is_directory in found:
+            if name.startswith("."):
+                continue
+            if not in_playbook and is_directory:
+                yield from self.entries(f"{prefix}{name}/", wanted)
+            elif in_playbook and name.endswith(SUFFIX) and wanted(prefix + name):
+                try:
+                    document = self._read(prefix + name)
+                except AsyncJobError as error:
+                    yield Entry(prefix + name, None, error)
+                else:
+                    if document is not None:
+                        yield Entry(prefix + name, document, None)
+
+    def _directories(self, path: str) -> list[str]:
+        """The state directory, the host's and the playbook's, outermost first."""
+        segments = path.split("/")[:-1]
+        return [self.locate("/".join(segments[:depth])) for depth in range(len(segments) + 1)]
+
+    @staticmethod
+    def _expect(path: str, document: Document | None, expect: Version | None) -> None:
+        if expect is not None and expect != (ABSENT if document is None else document.version):
+            raise Conflict(f"The record {path} was changed by somebody else meanwhile. Run again.")
+
+    def _check_mounted(self, path: str) -> None:
+        """ENOENT through a dangling link says nothing about the record: the disk it leads to may not be mounted."""
+        directory = os.path.dirname(os.path.join(self._root, path))
+        while not os.path.exists(directory):
+            if os.path.islink(directory):
+                raise AsyncJobError(
+                    f"The directory {directory} is a symbolic link to {os.readlink(directory)}, which is not there, so that"
+                    " nobody can tell which jobs were started. Nothing was changed. Mount what it leads to, or mend the link."
+                )
+            directory = os.path.dirname(directory)
+
+    def _check_private(self, path: str) -> None:
+        """Warn of directories in which others could replace a record, and so make us look at a job of theirs."""
+        for directory in self._directories(path):
+            with contextlib.suppress(OSError):
+                mode = os.stat(directory).st_mode
+                if mode & (stat.S_IWGRP | stat.S_IWOTH):
+                    self.warnings = [
+                        f"Other users can write to {directory} (mode {stat.S_IMODE(mode):04o}), and so replace or remove the"
+                        f" records in it. Run: chmod go-w {shlex.quote(directory)}"
+                    ]
+                    return
+
+    @contextlib.contextmanager
+    def _locked(self, path: str) -> t.Iterator[None]:
+        """Keep other writers of this record away, on this machine or on another one that mounts the directory.
+
+        A POSIX record lock works on NFS and ends with its process, however that ends. Each record has its own byte of
+        the one lock file, so that writers of different records don't wait for each other. The file is never removed:
+        a lock on a removed file would lock out nobody.
+        """
+        byte = int.from_bytes(hashlib.sha256(path.encode("utf-8")).digest()[:4], "big") >> 1
+        lock_file = self.locate(_LOCK_FILE)
+        deadline = time.monotonic() + _LOCK_SECONDS
+        with _THREADS:
+            fd = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                os.fchmod(fd, 0o600)
+                while True:
+                    try:
+                        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+                        break
+                    except OSError as error:
+                        if error.errno not in (errno.EACCES, errno.EAGAIN):
+                            raise
+                    if time.monotonic() > deadline:
+                        raise AsyncJobError(
+                            f"Another process has held the lock of {self.locate(path)} for {_LOCK_SECONDS:.0f} seconds."
+                            f" Nothing was changed. Find it with: fuser -v {shlex.quote(lock_file)}. If it is stopped, continue or kill"
+                            " it; then run again."
+                        )
+                    time.sleep(random.uniform(0.001, 0.02))
+                yield
+            finally:
+                os.close(fd)
+
+
+def _version(content: bytes) -> Version:
+    # Every write has an id of its own, so that equal content means the same write.
+    return Version(hashlib.sha256(content).hexdigest())
+
+
+def _check_regular(fd: int) -> None:
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.ENXIO, "Not a regular file")
+
+
+def _make_directory(directory: str) -> None:
+    """Make a directory that only we can enter, and its parents, whatever the umask."""
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make_directory(os.path.dirname(directory))
+        _make_directory(directory)
+        return
+    os.chmod(directory, 0o700)
+    _sync_directory(os.path.dirname(directory))
+
+
+def _sweep(directory: str) -> None:
+    """Remove what writers of other records left when they were killed. A living one needs its file for an instant."""
+    with contextlib.suppress(OSError), os.scandir(directory) as scan:
+        for entry in scan:
+            if entry.name.startswith(_TEMPORARY) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_SECONDS:
+                os.unlink(entry.path)
+
+
+def _write_through(file: str, content: bytes) -> None:
+    """Write a file that only we can read, and return when it is on the disk."""
+    # What a killed writer left, or somebody planted, is removed rather than opened.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(file)
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as stream:
+        os.fchmod(fd, 0o600)
+        stream.write(content)
+        stream.flush()
+        os.fsync(fd)
+
+
+def _sync_change(file: str) -> None:
+    """Return when a change of this file's directory entry is on the disk."""
+    try:
+        _sync_directory(os.path.dirname(file))
+    except OSError as error:
+        raise AsyncJobError(
+            f"{file} was changed, but its directory could not be written to the disk: {error.strerror}. The change may not"
+            " survive a power loss. Look after that disk, then run again."
+        ) from error
+
+
+def _sync_directory(directory: str) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        # Some network file systems cannot sync a directory, and write it through by themselves.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(fd)
+
+
+def _failed(verb: str, file: str, error: OSError) -> AsyncJobError:
+    where = error.filename if isinstance(error.filename, str) and error.filename != file else ""
+    advice = _WHAT_TO_DO.get(error.errno or 0, "Mend that, then run again.")
+    return AsyncJobError(f"Cannot {verb} {file}: {error.strerror or error}{f' ({where})' if where else ''}. Nothing was changed. {advice}")

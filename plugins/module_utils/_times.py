@@ -1,0 +1,101 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one clock: how times and lengths of time are written and read, in records, options and messages.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
+
+NEVER = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+"""Before all times of records."""
+
+_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+# What ISO 8601 allows beside that, and other writers of records use. The parser of older Pythons knows less of it.
+_ISO_8601 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d+))?(?:([Zz])|([+-]\d\d):?(\d\d)?)?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+Fields = t.Mapping[str, t.Any]
+"""A record, or a past attempt of one."""
+
+
+def now() -> str:
+    """Return the time as records have it: ISO 8601, UTC, whole seconds."""
+    return text_of(datetime.datetime.now(datetime.timezone.utc))
+
+
+def text_of(time: datetime.datetime) -> str:
+    """Write a time as records have it."""
+    return time.astimezone(datetime.timezone.utc).strftime(_FORMAT)
+
+
+def utc(seconds: float) -> str:
+    """Write a time that is given in seconds since the epoch."""
+    return text_of(datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc))
+
+
+def moment(text: t.Any) -> datetime.datetime | None:
+    """Read a time of a record, whoever wrote it. Without a time zone it is UTC. None if it is no time."""
+    match = _ISO_8601.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        return None
+    date, time, fraction, _utc, hours, minutes = match.groups()
+    if len(time) == len("hh:mm"):
+        time += ":00"
+    try:
+        return datetime.datetime.fromisoformat(f"{date}T{time}.{(fraction or '0')[:6]:0<6}{hours or '+00'}:{minutes or '00'}")
+    except ValueError:
+        return None
+
+
+def age(text: str, option: str) -> datetime.timedelta:
+    """Read a length of time, as users write it.
+
+    :arg option: where it comes from, for the error
+    :raises AsyncJobError: if it is none
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
+    if match is None:
+        raise AsyncJobError(f"{option} is {text!r}, which is not an age. Give a number and a unit: 30s, 15m, 12h, 7d or 2w.")
+    seconds = float(match.group(1)) * _SECONDS[match.group(2)]
+    return datetime.timedelta(seconds=min(seconds, 1e12))  # what is more than all of history makes no difference
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as C(hh:mm:ss)."""
+    minutes, rest = divmod(int(max(seconds, 0)), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
+
+
+def since(record: Fields) -> datetime.datetime | None:
+    """Return since when a job is what it is: when it ended, or else when its attempt was started. None if nobody can tell."""
+    return ended_at(record) if record.get("status") in ENDED else started_at(record)
+
+
+def started_at(record: Fields) -> datetime.datetime | None:
+    """Return when the current attempt was started. Older records tell only when they were saved."""
+    return moment(record.get("start")) or moment(record.get("save_time"))
+
+
+def ended_at(record: Fields) -> datetime.datetime | None:
+    """Return when an attempt that has ended did so. Older records tell only when they were saved."""
+    return moment(record.get("end")) or moment(record.get("save_time"))
+
+
+def saved_at(record: Fields) -> datetime.datetime:
+    """Return when the record was last saved. One whose time nobody can read counts as infinitely old."""
+    return moment(record.get("save_time")) or NEVER
+
+
+def run_time(record: Fields, now: datetime.datetime) -> float:
+    """Return how long the current attempt took, or has taken so far, in seconds."""
+    begin, end = started_at(record), moment(record.get("end")) if record.get("status") in ENDED else now
+    return max((end - begin).total_seconds(), 0.0) if begin and end else 0.0

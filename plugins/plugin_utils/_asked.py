@@ -1,0 +1,227 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs that a task asks about, by name or by job id, and what a look at them teaches their records.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
+
+Look = dict[str, t.Any]
+"""What :func:`look_with_output` returns for one job."""
+
+# How much of the output of an attempt its record keeps, in bytes, if it does not say.
+_TAIL = 4096
+# The message of a result goes into the record; a module may put whole logs there.
+_MESSAGE_LENGTH = 1000
+
+
+@dataclasses.dataclass
+class Asked:
+    """A job that a task asks about. One that is asked for by its job id alone has no record."""
+
+    job: Job
+    key: JobKey | None = None
+    record: Record | None = None
+    version: Version = ABSENT
+    predicted: Record | None = None
+    """In check mode, what the record would be after the last look."""
+
+    @property
+    def name(self) -> str:
+        """What the job is called in a line for the user."""
+        return self.key.job_name if self.key else self.job.job_id
+
+    @property
+    def user(self) -> str:
+        """The user that the job's task has become. Empty if nobody noted one."""
+        return str((self.record or {}).get("become_user", ""))
+
+    @property
+    def claimed(self) -> Look | None:
+        """What there is to say of a job that is just being started. None if it has been."""
+        if self.record is None or self.record.get("status") not in CLAIMED:
+            return None
+        claim = self.record.get("claim", {})
+        reason = f"{self.job.label} is being started by {claim.get('who', 'another controller')}"
+        return {**UNSEEN, "status": self.record["status"], "reason": reason}
+
+    def remember(self, look: Look) -> None:
+        """Note in which boot and in which process the job was seen, for the next look of this task."""
+        self.job = self.job._replace(boot_id=look["boot_id"] or self.job.boot_id, runner=look["runner"] or self.job.runner)
+
+    def settled(self, look: Look, *, contacted: str, new: bool = False) -> Look:
+        """What is true of the job, after the look and the record.
+
+        A look knows only what is on the host now; the record remembers what was found out before a results file was removed.
+
+        :arg contacted: the host that was looked at
+        :arg new: whether only new output is wanted, and so none that was shown before
+        """
+        record = self.record
+        if record is None or self.key is None:
+            return look
+        known = record.get("status", "running")
+        if known == "cancelled" and look["status"] not in ("running", "orphaned"):
+            return {**look, "status": known, "reason": record.get("reason", look["reason"])}
+        if look["result"] is not None or look["status"] in ("running", "orphaned"):
+            return look
+        if known in ENDED and known != "lost":
+            reason = record.get("reason", f"{self.job.label}: {known}")
+            result = record.get("result", {})
+            output = {} if new else {stream: look[stream] or str(result.get(stream, "")) for stream in ("stdout", "stderr")}
+            return {**look, "status": known, "reason": reason, "result": result, "kept": None, **output}
+        place = record.get("delegated_host", self.key.host)
+        if look["status"] == "lost" and contacted != place:
+            reason = (
+                f"cannot tell what became of {self.job.label}: this task has looked on {contacted}. Run it on {place}, or with"
+                f" 'delegate_to: {place}'"
+            )
+            return {**look, "status": "unknown", "reason": reason}
+        return look
+
+    def keep(self, size: int) -> None:
+        """Say how much of its output the record is to keep, in bytes. What C(async_job) has started has said so at its start."""
+        if self.is_attempt:
+            size = (self.record or {}).get("tail_size", _TAIL)
+        self.job = self.job._replace(keep=size)
+
+    @property
+    def is_attempt(self) -> bool:
+        """Whether it was started by C(async_job), which answers from the record alone when the job has ended."""
+        return bool((self.record or {}).get("attempt_dir"))
+
+    def learned(self, look: Look, *, secret: bool) -> Record:
+        """The fields of the record that the look has made out. None stands for a field to remove.
+
+        :arg secret: whether nothing that the job said may be stored
+        """
+        record = self.record or {}
+        status = look["status"]
+        if status == "unknown" or status in CLAIMED:
+            return {}
+        fields: Record = {"status": status, "reason": None if status == "running" else look["reason"]}
+        if look["boot_id"]:
+            fields["boot_id"] = look["boot_id"]
+        if look["runner"]:
+            fields["runner"] = look["runner"]
+        if status not in ENDED:
+            return {**fields, "end": None, "result": None}
+        fields["end"] = look["end"] or record.get("end") or _times.now()
+        result = look["result"] or {}
+        kept = {name: result[name] for name in ("rc", "start", "end") if name in result}
+        if not secret and self.is_attempt:
+            kept.update(_whole(result))
+        if not secret and "msg" in result:
+            kept["msg"] = str(result["msg"])[:_MESSAGE_LENGTH]
+        if not secret and look["kept"]:
+            kept.update(look["kept"])
+        for name in ("stdout", "stderr", "msg"):  # what an earlier look was asked to store
+            if not secret and name in record.get("result", {}):
+                kept.setdefault(name, record["result"][name])
+        if kept:
+            fields["result"] = storable(kept, name="result")
+        return fields
+
+
+# Up to which length the result of a module goes into the record as a whole, in characters.
+_RESULT_LENGTH = 32768
+
+
+def _whole(result: Record) -> Record:
+    """What a module has returned, if it can be stored and is not too long."""
+    try:
+        # Ansible makes objects of its own of these
+        whole: Record = storable({name: value for name, value in result.items() if name not in _OF_ANSIBLE}, name="result")
+    except AsyncJobError:
+        return {}
+    return whole if len(json.dumps(whole)) <= _RESULT_LENGTH else {}
+
+
+_OF_ANSIBLE = ("exception", "warnings", "deprecations")
+
+# Of a job that was not looked at.
+UNSEEN: Look = {
+    "result": None,
+    "processes": [],
+    "elapsed": None,
+    "end": "",
+    "results_file": "",
+    "boot_id": "",
+    "runner": None,
+    "stdout": "",
+    "stderr": "",
+    "stdout_size": 0,
+    "stderr_size": 0,
+    "stdout_offset": 0,
+    "stderr_offset": 0,
+    "progress": None,
+    "kept": None,
+    "warnings": [],
+}
+
+
+def by_job_id(params: dict[str, t.Any], async_dir: str) -> Asked:
+    """The job that the option C(jid) names."""
+    job_id = params["jid"]
+    async_job_state.check_job_id(job_id, "jid")
+    return Asked(_with_files(Job(job_id=job_id, label=f"job {job_id}", directory=async_dir), params, {}))
+
+
+def by_name(store: Store, key: JobKey, params: dict[str, t.Any], async_dir: str) -> Asked:
+    """A job by its name.
+
+    :raises AsyncJobError: if there is no record of it
+    """
+    record, version = read_record(store, key)
+    if record is None:
+        raise AsyncJobError(
+            f"There is no record of {key}: {store.locate(key.path)} does not exist. Either it was never started, or it has another name,"
+            " another playbook_name (the name of the play that has started it), or another store."
+        )
+    return of_record(key, record, version, params, async_dir)
+
+
+def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t.Any], async_dir: str) -> Asked:
+    """The job that a record is about."""
+    directory, user = record.get("async_dir", async_dir), record.get("become_user", "")
+    job = Job(
+        job_id=record["ansible_job_id"],
+        label=f"job {key.job_name!r} on {key.host}",
+        directory=directory,
+        user=user,
+        guess=directory.startswith("~") and not user,
+        boot_id=record.get("boot_id", ""),
+        runner=_runner(record),
+        stdout_offset=record.get("stdout_offset", 0),
+        stderr_offset=record.get("stderr_offset", 0),
+        exclusive=bool(record.get("attempt_dir")) and record.get("attempt_dir") == record.get("async_dir"),
+        secret=record.get("no_log", False),
+    )
+    return Asked(_with_files(job, params, record), key, record, version)
+
+
+def _runner(record: Record) -> dict[str, t.Any] | None:
+    """The runner that an earlier look has seen, if the record has all of it."""
+    runner = record.get("runner", {})
+    return runner if all(isinstance(runner.get(name), (int, float)) for name in ("pid", "start", "session")) else None
+
+
+def _with_files(job: Job, params: dict[str, t.Any], record: Record) -> Job:
+    """The job with the files of its output, which the task may name, or else the record."""
+    return job._replace(**{option: params.get(option) or record.get(option, "") for option in ("stdout_file", "stderr_file")})
