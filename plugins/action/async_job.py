@@ -100,7 +100,7 @@ class ActionModule(AttemptAction):
                 asked = of_record(self._key, record, version, self._p, self.async_dir)
                 self._check_place(record)
                 if ours and not self._poll:  # seen a moment ago
-                    return self._answer(record, {**UNSEEN, "status": "running", "reason": f"{asked.job.label} has been started"})
+                    return self._answer(record, {**UNSEEN, "status": "running", "reason": f"{asked.label} has been started"})
                 look = self._look_at(asked)
                 record, version = asked.record or record, asked.version
             if look["status"] in ENDED and not self._p["keep_output"]:
@@ -120,8 +120,7 @@ class ActionModule(AttemptAction):
                 return answer
 
     def _look_at(self, asked: Asked) -> Look:
-        # Output in files may be long.
-        output = "tail" if asked.job.stdout_file else "full"
+        output = "tail" if asked.in_files else "full"
         params = {**self._p, "output": output, "store_output": True}
         if self._poll:
             params.update(wait_timeout=self._limit + _MORE_THAN_LIMIT, wait_interval=self._poll)

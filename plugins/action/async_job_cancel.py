@@ -25,19 +25,17 @@ class ActionModule(HostAction):
         if asked.claimed:
             raise AsyncJobError(f"{asked.claimed['reason']}. Nothing was stopped. Cancel it as soon as it runs.")
         if self.is_windows:
-            raise AsyncJobError(
-                f"{asked.job.label} runs on Windows, where this module cannot tell what belongs to it. Nothing was stopped."
-            )
+            raise AsyncJobError(f"{asked.label} runs on Windows, where this module cannot tell what belongs to it. Nothing was stopped.")
         by = {"who": whoami(), "time": _times.now(), "reason": params["reason"] or ""}
-        text = f"{asked.job.label} was cancelled by {by['who']}" + (f": {params['reason']}" if params["reason"] else "")
+        text = f"{asked.label} was cancelled by {by['who']}" + (f": {params['reason']}" if params["reason"] else "")
         asked.keep(0)
         self.become_user(self.user_for(asked))
         done = self.on_host(
             "rstyczynski.ansible.async_job_cancel",
             {
-                "jid": asked.job.job_id,
+                "jid": asked.job_id,
                 "grace_period": params["grace_period"],
-                "_action": {"job": asked.job._asdict(), "text": text, "by": by},
+                "_action": {"job": asked.looked_for._asdict(), "text": text, "by": by},
             },
             timeout=params["look_timeout"] + params["grace_period"],
         )
@@ -47,13 +45,13 @@ class ActionModule(HostAction):
             if look["status"] == "unknown" or (look["status"] == "lost" and asked.key is None):
                 raise AsyncJobError(f"{look['reason']}. Nothing was stopped.")
         if store is not None and asked.key is not None and asked.record is not None and not self._task.check_mode:
-            learned = asked.learned(look, secret=asked.job.secret or self._task.no_log)
+            learned = asked.learned(look, secret=asked.secret or self._task.no_log)
             if changed:
                 learned["cancelled"] = by
             asked.record, asked.version = note(store, asked.key, asked.record, asked.version, learned)
         answer = {
             name: value
-            for name, value in async_job_status.returned(asked.job.job_id, look).items()
+            for name, value in async_job_status.returned(asked.job_id, look).items()
             if name in ("ansible_job_id", "finished", "results_file", "status", "reason", "processes", "warnings")
         }
         answer.update(changed=changed, stopped=done["stopped"])

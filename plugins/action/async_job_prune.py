@@ -158,7 +158,7 @@ class ActionModule(HostAction):
                     continue
                 asked = of_record(key, attempt, one.found.version, {}, self.async_dir)
                 job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": [], "directories": []})
-                job["looks"].append(asked.job._asdict())
+                job["looks"].append(asked.looked_for._asdict())
                 if exclusive:
                     job["directories"].append(directory)
         return users

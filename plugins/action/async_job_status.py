@@ -25,7 +25,7 @@ class ActionModule(WatchingAction):
         if params["mode"] == "cleanup":
             return self._clean_up(params, asked)
         if params["output"] is None:
-            in_files = any(job.job.stdout_file or job.job.stderr_file for job in asked)
+            in_files = any(job.in_files for job in asked)
             params["output"] = "tail" if in_files or params["job_names"] is not None else "full"
         if params["wait_timeout"] > 0:
             looks = self.wait(params, store, asked)
@@ -33,7 +33,7 @@ class ActionModule(WatchingAction):
             looks = self.look_and_note(params, store, asked, params["output"])
         answers = [self._answer(store, job, look, waited=params["wait_timeout"]) for job, look in zip(asked, looks, strict=True)]
         answer = answers[0] if params["job_names"] is None else _together(answers)
-        if any(job.job.secret for job in asked):
+        if any(job.secret for job in asked):
             answer["_ansible_no_log"] = True
         return answer
 
@@ -43,11 +43,11 @@ class ActionModule(WatchingAction):
             raise AsyncJobError("mode 'cleanup' takes one job at a time. Nothing was removed. Give job_name, and loop over the names.")
         [job] = asked
         self.become_user(self.user_for(job))
-        args = {"mode": "cleanup", "jid": job.job.job_id, "_action": {"jobs": [job.job._asdict()]}}
+        args = {"mode": "cleanup", "jid": job.job_id, "_action": {"jobs": [job.looked_for._asdict()]}}
         return self.on_host("rstyczynski.ansible.async_job_status", args, timeout=params["look_timeout"])
 
     def _answer(self, store: Store | None, job: Asked, look: Look, *, waited: int) -> dict[str, t.Any]:
-        answer = async_job_status.returned(job.job.job_id, look)
+        answer = async_job_status.returned(job.job_id, look)
         if waited and look["status"] in GOES_ON:
             text = f"{look['reason']}. It has not ended within the {waited} seconds of wait_timeout. Run again to go on waiting."
             answer.update(failed=True, msg=text)

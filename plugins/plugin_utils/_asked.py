@@ -35,7 +35,8 @@ _MESSAGE_LENGTH = 1000
 class Asked:
     """A job that a task asks about. One that is asked for by its job id alone has no record."""
 
-    job: Job
+    looked_for: Job
+    """The job as a host is told of it."""
     key: JobKey | None = None
     record: Record | None = None
     version: Version = ABSENT
@@ -43,30 +44,51 @@ class Asked:
     """In check mode, what the record would be after the last look."""
 
     @property
+    def job_id(self) -> str:
+        """The job id that Ansible gave it. Empty while it is being started."""
+        return self.looked_for.job_id
+
+    @property
+    def label(self) -> str:
+        """Its name in messages, with its host."""
+        return self.looked_for.label
+
+    @property
     def name(self) -> str:
-        """What the job is called in a line for the user."""
-        return self.key.job_name if self.key else self.job.job_id
+        """Its short name, for a line that names the host itself."""
+        return self.key.job_name if self.key else self.job_id
+
+    @property
+    def secret(self) -> bool:
+        """Whether nothing that it was given or has said may be shown or stored."""
+        return self.looked_for.secret
+
+    @property
+    def in_files(self) -> bool:
+        """Whether its output is in files of its own, which may be long."""
+        return bool(self.looked_for.stdout_file or self.looked_for.stderr_file)
 
     @property
     def user(self) -> str:
-        """The user that the job's task has become. Empty if nobody noted one."""
+        """The user that its task became. Empty if nobody noted one."""
         return str((self.record or {}).get("become_user", ""))
 
     @property
     def claimed(self) -> Look | None:
-        """What there is to say of a job that is just being started. None if it has been."""
+        """The answer to a look at a job that is just being started, without contact. None if it is not being started."""
         if self.record is None or self.record.get("status") not in CLAIMED:
             return None
         claim = self.record.get("claim", {})
-        reason = f"{self.job.label} is being started by {claim.get('who', 'another controller')}"
+        reason = f"{self.label} is being started by {claim.get('who', 'another controller')}"
         return {**UNSEEN, "status": self.record["status"], "reason": reason}
 
     def remember(self, look: Look) -> None:
         """Note in which boot and in which process the job was seen, for the next look of this task."""
-        self.job = self.job._replace(boot_id=look["boot_id"] or self.job.boot_id, runner=look["runner"] or self.job.runner)
+        before = self.looked_for
+        self.looked_for = before._replace(boot_id=look["boot_id"] or before.boot_id, runner=look["runner"] or before.runner)
 
     def settled(self, look: Look, *, contacted: str, new: bool = False) -> Look:
-        """What is true of the job, after the look and the record.
+        """Return the truth about the job, from the look and the record together.
 
         A look knows only what is on the host now; the record remembers what was found out before a results file was removed.
 
@@ -82,32 +104,32 @@ class Asked:
         if look["result"] is not None or look["status"] in ("running", "orphaned"):
             return look
         if known in ENDED and known != "lost":
-            reason = record.get("reason", f"{self.job.label}: {known}")
+            reason = record.get("reason", f"{self.label}: {known}")
             result = record.get("result", {})
             output = {} if new else {stream: look[stream] or str(result.get(stream, "")) for stream in ("stdout", "stderr")}
             return {**look, "status": known, "reason": reason, "result": result, "kept": None, **output}
         place = record.get("delegated_host", self.key.host)
         if look["status"] == "lost" and contacted != place:
             reason = (
-                f"cannot tell what became of {self.job.label}: this task has looked on {contacted}. Run it on {place}, or with"
+                f"cannot tell what became of {self.label}: this task has looked on {contacted}. Run it on {place}, or with"
                 f" 'delegate_to: {place}'"
             )
             return {**look, "status": "unknown", "reason": reason}
         return look
 
     def keep(self, size: int) -> None:
-        """Say how much of its output the record is to keep, in bytes. What C(async_job) has started has said so at its start."""
+        """Set how much of its output the record is to keep, in bytes. For a job of C(async_job), its start has set that already."""
         if self.is_attempt:
             size = (self.record or {}).get("tail_size", _TAIL)
-        self.job = self.job._replace(keep=size)
+        self.looked_for = self.looked_for._replace(keep=size)
 
     @property
     def is_attempt(self) -> bool:
-        """Whether it was started by C(async_job), which answers from the record alone when the job has ended."""
+        """Whether C(async_job) started it, which answers from the record alone once the job has ended."""
         return bool((self.record or {}).get("attempt_dir"))
 
     def learned(self, look: Look, *, secret: bool) -> Record:
-        """The fields of the record that the look has made out. None stands for a field to remove.
+        """Return the fields of the record that the look has made out. None stands for a field to remove.
 
         :arg secret: whether nothing that the job said may be stored
         """
@@ -144,7 +166,7 @@ _RESULT_LENGTH = 32768
 
 
 def _whole(result: Record) -> Record:
-    """What a module has returned, if it can be stored and is not too long."""
+    """Return the result of a module as its record holds it: whole, or nothing if it cannot be stored or is too long."""
     try:
         # Ansible makes objects of its own of these
         whole: Record = storable({name: value for name, value in result.items() if name not in _OF_ANSIBLE}, name="result")
@@ -177,14 +199,14 @@ UNSEEN: Look = {
 
 
 def by_job_id(params: dict[str, t.Any], async_dir: str) -> Asked:
-    """The job that the option C(jid) names."""
+    """Return the job that the option C(jid) names."""
     job_id = params["jid"]
     async_job_state.check_job_id(job_id, "jid")
     return Asked(_with_files(Job(job_id=job_id, label=f"job {job_id}", directory=async_dir), params, {}))
 
 
 def by_name(store: Store, key: JobKey, params: dict[str, t.Any], async_dir: str) -> Asked:
-    """A job by its name.
+    """Return a job by its name.
 
     :raises AsyncJobError: if there is no record of it
     """
@@ -198,7 +220,7 @@ def by_name(store: Store, key: JobKey, params: dict[str, t.Any], async_dir: str)
 
 
 def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t.Any], async_dir: str) -> Asked:
-    """The job that a record is about."""
+    """Return the job that a record is about."""
     directory, user = record.get("async_dir", async_dir), record.get("become_user", "")
     job = Job(
         job_id=record["ansible_job_id"],
@@ -217,11 +239,11 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
 
 
 def _runner(record: Record) -> dict[str, t.Any] | None:
-    """The runner that an earlier look has seen, if the record has all of it."""
+    """Return the runner that an earlier look has seen, if the record has all of it."""
     runner = record.get("runner", {})
     return runner if all(isinstance(runner.get(name), (int, float)) for name in ("pid", "start", "session")) else None
 
 
 def _with_files(job: Job, params: dict[str, t.Any], record: Record) -> Job:
-    """The job with the files of its output, which the task may name, or else the record."""
+    """Add the files of its output to a job: those that the task names, or else the record."""
     return job._replace(**{option: params.get(option) or record.get(option, "") for option in ("stdout_file", "stderr_file")})

@@ -93,17 +93,17 @@ class HostAction(StoreAction):
 
         :arg timeout: in seconds, for each run
         """
-        if any(job.job.secret for job in asked):
+        if any(job.secret for job in asked):
             # What the module says of such a job is nothing for the log either.
             self._play_context.no_log = self._connection._play_context.no_log = True
         looks: dict[int, Look] = {number: job.claimed for number, job in enumerate(asked) if job.claimed}
         for user, numbers in self._by_user(asked, looks).items():
             self.become_user(user)
-            jobs = [asked[number].job._asdict() for number in numbers]
+            jobs = [asked[number].looked_for._asdict() for number in numbers]
             # One of jid and job_name has to be given. What counts are the jobs.
             args = {"jid": jobs[0]["job_id"], "output": output, "tail_size": tail_size, "_action": {"jobs": jobs}}
             if self.is_windows:
-                looks.update({number: self._ask_windows(asked[number].job, timeout) for number in numbers})
+                looks.update({number: self._ask_windows(asked[number].looked_for, timeout) for number in numbers})
             else:
                 done = self.on_host("rstyczynski.ansible.async_job_status", args, timeout=timeout)
                 looks.update(zip(numbers, done["looks"], strict=True))

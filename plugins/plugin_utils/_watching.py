@@ -51,7 +51,7 @@ class WatchingAction(HostAction):
         look = job.settled(look, contacted=self.host, new=output == "new")
         if store is None or job.key is None or job.record is None:
             return look
-        secret = job.job.secret or self._task.no_log
+        secret = job.secret or self._task.no_log
         learned = job.learned(look, secret=secret)
         if output == "new":
             learned.update({name: look[name] for name in ("stdout_offset", "stderr_offset")})
@@ -69,7 +69,7 @@ class WatchingAction(HostAction):
                 f"The record of {job.key} was removed while this task looked at the job: somebody has pruned or forgotten it."
                 " Nothing was started anew. Run the playbook once more, and the job counts as never started."
             )
-        if record["ansible_job_id"] != job.job.job_id:
+        if record["ansible_job_id"] != job.job_id:
             # Another attempt has begun. What was seen is of the one before, and so is what is done about it from here on.
             job.record = after
             return look
@@ -79,7 +79,7 @@ class WatchingAction(HostAction):
     def wait(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> list[Look]:
         """Look again and again until all jobs have ended, or time is over."""
         # Until a job has ended, there is no more to it than a line. Without files, there is no output at all until then.
-        with_files = any(job.job.stdout_file or job.job.stderr_file for job in asked)
+        with_files = any(job.in_files for job in asked)
         meanwhile = "tail" if with_files or params["output"] == "new" else params["output"]
         deadline = time.monotonic() + params["wait_timeout"]
         interval = _FIRST_INTERVAL
@@ -93,7 +93,7 @@ class WatchingAction(HostAction):
                     return looks if meanwhile == params["output"] else self.look_and_note(params, store, asked, params["output"])
                 for job, look in zip(asked, looks, strict=True):
                     if look["status"] in GOES_ON:
-                        self.say(_progress(job, look, self.host, secret=job.job.secret or self._task.no_log))
+                        self.say(_progress(job, look, self.host, secret=job.secret or self._task.no_log))
             except AnsibleConnectionFailure as error:
                 away_since = away_since or now
                 away = time.monotonic() - away_since
