@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the module C(async_job_status) takes, asks the host, and returns.
+"""A look at jobs on their host, with their output: what travels back to the controller.
 
 Private to the collection: no promise is made to other code.
 """
@@ -18,14 +18,40 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output i
 # What a result may hold that is said elsewhere, or that only concerns the task that has started the job.
 _NOT_RETURNED = ("started", "finished", "stdout", "stderr", "stdout_lines", "stderr_lines", "invocation", "strip_empty_ends")
 
+if t.TYPE_CHECKING:
 
-def look_with_output(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> list[dict[str, t.Any]]:
+    class Seen(t.TypedDict):
+        """The answer of a host to a look at one job: the fields of :class:`Look`, and what there is of its output."""
+
+        status: str
+        reason: str
+        results_file: str
+        result: dict[str, t.Any] | None
+        processes: list[dict[str, t.Any]]
+        elapsed: float | None
+        end: str
+        boot_id: str
+        runner: dict[str, t.Any] | None
+        stdout: str
+        stderr: str
+        stdout_size: int
+        stderr_size: int
+        stdout_offset: int
+        stderr_offset: int
+        progress: dict[str, t.Any] | None
+        kept: dict[str, t.Any] | None
+        warnings: list[str]
+
+else:
+    Seen = dict  # Python 3.7 has no TypedDict
+
+
+def look_with_output(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> list[Seen]:
     """Look at jobs on this host, and at their output.
 
     :arg output: C(full), C(tail) or C(new)
-    :returns: for each job, the fields of :class:`Look`, and what there is of its output
     """
-    looks = []
+    looks: list[Seen] = []
     for job, seen in zip(jobs, look_at_jobs(jobs)):
         stdout, stderr = _outputs(job, seen.result, output, tail_size)
         result = {name: value for name, value in (seen.result or {}).items() if name not in _NOT_RETURNED}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, UNKNOWN
 
@@ -38,7 +39,7 @@ MUTUALLY_EXCLUSIVE = [("jid", "job_name", "job_names")]
 REQUIRED_ONE_OF = [("jid", "job_name", "job_names")]
 
 
-def returned(job_id: str, look: dict[str, t.Any]) -> dict[str, t.Any]:
+def returned(job_id: str, look: Seen) -> dict[str, t.Any]:
     """What the module returns for one job: everything that C(async_status) does, and what it does not know."""
     result = look["result"] or {}
     status = look["status"]
