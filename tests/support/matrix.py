@@ -46,7 +46,7 @@ ON_THE_NEWEST = (
     "test_waiting.py",
 )
 # What works on the oldest and on the newest release, works in between.
-ON_BOTH_ENDS = ("test_fleet.py", "test_roles.py", "test_verify.py")
+ON_BOTH_ENDS = ("test_prune.py", "test_roles.py", "test_role_load_verified.py")
 # More than there are cores: many tests mostly wait.
 WORKERS = "4"
 
