@@ -67,6 +67,15 @@ def ledger(controller: Controller) -> Path:
     return controller.project / "ledger"
 
 
+@pytest.fixture
+def state_dir(controller: Controller) -> Path:
+    """The default store, with a few jobs."""
+    from fleet import a_few_jobs  # it needs the collection, which was not installed when this file was loaded
+
+    a_few_jobs(controller.state_dir)
+    return controller.state_dir
+
+
 @pytest.fixture(scope="session")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
     """Two managed hosts for this worker."""

@@ -46,7 +46,17 @@ ON_THE_NEWEST = (
     "test_waiting.py",
 )
 # What works on the oldest and on the newest release, works in between.
-ON_BOTH_ENDS = ("test_prune.py", "test_roles.py", "test_role_load_verified.py")
+ON_BOTH_ENDS = (
+    "test_async_job_verify.py",
+    "test_commands.py",
+    "test_inventory.py",
+    "test_jobs.py",
+    "test_prune.py",
+    "test_role_load_verified.py",
+    "test_roles.py",
+    "test_scenarios.py",
+    "test_show.py",
+)
 # More than there are cores: many tests mostly wait.
 WORKERS = "4"
 

@@ -1,0 +1,148 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds for all commands: strange records, strange inventories, stores that are not there; and the README, pasted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from controller import Controller, until
+from durable import job, play, shell
+from fleet import CANCEL, JOBS, NEWER, PRUNE, REPORT, SHOW, rows, tree
+from records import ago, put
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+
+
+def test_commands_of_the_readme(controller: Controller) -> None:
+    """All of them work when they are pasted, one after the other, behind the playbook that they speak of."""
+    readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text("utf-8")
+    [release] = re.findall(r"```yaml\n(- name: Release\n.*?)```", readme, re.DOTALL)
+    broken = controller.project / "broken"
+    controller.write("release.yml", release.replace("sleep 5", "true").replace("/tmp/broken", str(broken)))
+    [section] = re.findall(r"^## The fleet\n(.*?)^## ", readme, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"```shell\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) == 7
+    said = ""
+    for block in blocks:
+        # The one variable that the first of them sets holds for the others as well, as it does in the shell of a user.
+        state_dir = f"export ASYNC_JOB_STATE_DIR={controller.project}/fleet\n"
+        done = subprocess.run(
+            ["bash", "-uo", "pipefail", "-c", state_dir + block.replace("/tmp/broken", str(broken))],
+            cwd=controller.project,
+            env={**controller.environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}"
+        said += done.stdout
+    assert "4 jobs: 3 succeeded, 1 failed" in said
+    assert "|--@async_job_failed:" in said
+    attempts = {file.parts[-3]: json.loads(file.read_text())["attempt"] for file in controller.project.glob("fleet/*/Release/migrate.json")}
+    assert attempts == {"web1": 1, "web2": 2}
+    assert "0 processes were stopped" in said
+    assert "Would be removed: 0 records" in said
+
+
+def test_a_store_that_is_not_there(controller: Controller) -> None:
+    """It is an error everywhere, which names the place, and never an empty list."""
+    for playbook, *options in (
+        (JOBS,),
+        (SHOW, "-e", "job=x"),
+        (PRUNE, "-e", "older_than=1d"),
+        (CANCEL, "-e", "job=x"),
+        (JOBS, "-e", "verify=true"),
+    ):
+        ran = controller.playbook(playbook, *options).failed()
+        assert f"{controller.state_dir} is not a directory" in ran.text
+    assert not controller.state_dir.exists()
+
+
+def test_ten_thousand_records_on_the_worst_day(controller: Controller) -> None:
+    """Each command shows what it can, names what it cannot read, and fails at its end. Listing takes less than two seconds."""
+    directory = controller.state_dir
+    for number in range(10_000):
+        put(directory, f"job {number}", host=f"web{number % 100}", status="succeeded", end=ago(days=40), result={"stdout": "line\n" * 100})
+    broken = put(directory, "broken", host="web7")
+    broken.write_text("{")
+    newer = put(directory, "newer", host="web7", **NEWER)
+    begin = time.process_time()
+    store = FilesystemStore(str(directory))
+    listing = find_records(store, {**dict.fromkeys(FILTERS), "host": None, "playbook_name": None})
+    assert time.process_time() - begin < 2
+    assert (len(listing.found), len(listing.unreadable)) == (10_000, 2)
+
+    ran = controller.playbook(JOBS).failed()
+    assert len(rows(ran)) == 10_000
+    for file in (broken, newer):
+        assert f"Not readable: {file}" in ran.output
+    assert "was written by a newer release" in ran.text
+    ran = controller.playbook(REPORT, "-e", "dest=jobs.html").failed()
+    assert "is about 10000 jobs" in ran.text
+    assert str(broken) in ran.text
+    ran = controller.playbook(PRUNE, "-e", "older_than=30d", "-e", "job=*99*", "-e", "apply=true").ok()  # others can be read
+    assert "Removed: 280 records and 280 attempts" in ran.text
+    ran = controller.playbook(PRUNE, "-e", "older_than=30d", "-e", "host=web7").failed()
+    assert "Would be removed: 99 records" in ran.text
+    assert str(newer) in ran.text
+    assert broken.exists()
+    assert newer.exists()
+
+
+def test_what_a_record_holds_is_shown_and_not_obeyed(controller: Controller) -> None:
+    """Neither by the terminal nor by Ansible."""
+    evil = "\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m {{ lookup('pipe', 'touch pwned') }} \x07\u202e end"
+    put(
+        controller.state_dir,
+        "evil\x1b[2J",
+        playbook="play\n{{ 1 + 1 }}",
+        status="succeeded",
+        result={"stdout": f"{evil}\n"},
+        metadata={"a": evil},
+    )
+    for ran in (controller.playbook(JOBS), controller.playbook(SHOW, "-e", json.dumps({"job": "evil\x1b[2J"}))):
+        assert ran.ok()
+        assert "red {{ lookup('pipe', 'touch pwned')" in ran.output
+        assert not set("\x1b\x07\u202e") & set(ran.output)
+        assert "{{ 1 + 1 }}" in ran.output
+    assert "touch pwned') }} \ufffd\ufffd end" in ran.output
+    assert not list(controller.project.rglob("pwned"))
+
+
+def test_nothing_of_a_secret_job_is_shown(controller: Controller) -> None:
+    command = f"echo PROGRESS 1/3 hunter2; echo hunter2; until test -e {controller.project}/end; do sleep 0.1; done"
+    play(controller, job(shell(command), no_log=True))
+    until(lambda: any("hunter2" in file.read_text() for file in controller.home.glob(".ansible_async/*/stdout")))
+    shown = [controller.playbook(JOBS, "-e", "verify=true"), controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true", "-vvv")]
+    (controller.project / "end").touch()
+    until(lambda: list(controller.home.glob(".ansible_async/*/result")))
+    shown += [controller.playbook(JOBS, "-e", "verify=true"), controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true", "-vvv")]
+    assert [ran.rc for ran in shown] == [0, 0, 0, 0]
+    assert "succeeded" in shown[-1].output
+    for ran in shown:
+        assert "hunter2" not in ran.output
+
+
+def test_variables_of_hosts_are_no_options(controller: Controller, state_dir: Path) -> None:
+    """An inventory has variables called host or status for reasons of its own. Strategies of others make no difference either."""
+    controller.hosts("web1 host=10.0.0.1 status=production job=x sort=up older_than=1 keep=3 apply=true verify=true", "web2")
+    free = {"ANSIBLE_STRATEGY": "free"}
+    ran = controller.playbook(JOBS, env=free).ok()
+    assert len(rows(ran)) == 4
+    assert ran.output.count("Store: ") == 1
+    ran = controller.playbook(PRUNE, "-e", "older_than=1d", env=free).ok()
+    assert "Would be removed: 2 records" in ran.text
+    assert ran.output.count("Would be removed") == 1
+    assert len(tree(state_dir)) == 4

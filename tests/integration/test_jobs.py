@@ -1,0 +1,61 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook jobs: a table of all jobs, filtered and sorted."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from controller import Controller
+from fleet import JOBS, names, rows
+from records import put
+
+
+def test_table(controller: Controller, state_dir: Path) -> None:
+    """A line for each job, the place of the store, and a summary."""
+    ran = controller.playbook(JOBS).ok()
+    assert f"Store: {state_dir}" in ran.output
+    assert rows(ran) == [
+        ["web1", "Nightly", "backup", "succeeded", "1", "2d 23h", "2m 0s", "42 tables"],
+        ["web1", "Nightly", "copy", "failed", "2", rows(ran)[1][5], "10m 0s", "no space left"],
+        ["web2", "Nightly", "long", "running", "1", *rows(ran)[2][5:7], "3 of 7 copying"],
+        ["web2", "Weekly", "gone", "lost", "1", "35d 0h", "0s", "the host was rebooted"],
+    ]
+    assert re.fullmatch(r"40m \d+s", rows(ran)[1][5])
+    assert re.fullmatch(r"5m \d+s", rows(ran)[2][5])
+    assert "4 jobs: 1 running, 1 succeeded, 1 failed, 1 lost" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["-e", "status=failed,lost"], ["copy", "gone"]),
+        (["-e", "job_name=c*", "-e", "playbook_name=Nightly"], ["copy"]),
+        (["-e", "host=web2"], ["long", "gone"]),
+        (["-e", "playbook=Nightly", "-e", "job=*o*"], ["copy", "long"]),
+        (["-e", "sort=age"], ["gone", "backup", "copy", "long"]),
+        (["-e", "sort=duration"], ["copy", "long", "backup", "gone"]),
+        (["-e", "sort=status"], ["long", "backup", "copy", "gone"]),
+        (["--limit", "web2"], ["long", "gone"]),
+        (["-e", "older_than=45m"], ["backup", "gone"]),
+        (["-e", "older_than=35m"], ["backup", "copy", "gone"]),
+        (["-e", "newer_than=1h"], ["copy", "long"]),
+    ],
+    ids=" ".join,
+)
+def test_filters(controller: Controller, state_dir: Path, options: list[str], expected: list[str]) -> None:
+    controller.hosts("web1", "web2")
+    ran = controller.playbook(JOBS, *options).ok()
+    assert names(ran) == expected
+    assert f"{len(expected)} job" in ran.output
+
+
+def test_wide_names_keep_their_columns(controller: Controller) -> None:
+    put(controller.state_dir, "備份", status="succeeded", result={"stdout": "HERE"})
+    put(controller.state_dir, "backup of everything", status="succeeded", result={"stdout": "HERE"})
+    ran = controller.playbook(JOBS).ok()
+    first, second = (line.index("HERE") for line in ran.output.splitlines() if "HERE" in line)
+    assert {first - second} == {2}  # two characters, each as wide as two
