@@ -16,6 +16,8 @@ BIN := $(CURDIR)/$(VENV)/bin
 COLLECTIONS := $(CURDIR)/.build/collections
 # The scenario that needs a host of tests/support/hosts.sh
 MOLECULE_ON_HOSTS := scenario_04_crash_detection
+# The files of the report that no tool for Python knows
+REPORT_PAGE := plugins/module_utils/_report_page
 # What the artifact is made of
 SOURCES := $(shell find galaxy.yml README.md meta playbooks plugins roles -type f -not -name '*.pyc')
 
@@ -52,6 +54,8 @@ lint: .build/test-tools .build/collection
 	ruff check .
 	ruff format --check .
 	cd $(COLLECTIONS) && mypy --config-file $(CURDIR)/pyproject.toml --package ansible_collections.rstyczynski.ansible.plugins
+	biome lint --error-on-warnings $(REPORT_PAGE)
+	djlint --lint $(REPORT_PAGE)/page.html
 	antsibull-changelog lint
 	ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) ansible-lint --offline --profile production
 

@@ -29,7 +29,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 
 Record = dict[str, t.Any]
 
-MADE = "2026-11-21T12:00:00Z"
+MADE = datetime.datetime(2026, 11, 21, 12, tzinfo=datetime.timezone.utc)
 STORE = "/srv/jobs"
 PATIENCE = 60
 PHONE = (360, 740)
@@ -249,8 +249,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
 
 def ago(seconds: float) -> str:
     """A time before the report was made, as records have it."""
-    made = datetime.datetime.fromisoformat(MADE.replace("Z", "+00:00"))
-    return (made - datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (MADE - datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def job(name: str, *, host: str = "db1", status: str = "succeeded", began: float = 3600, took: float = 60, **more: t.Any) -> Record:

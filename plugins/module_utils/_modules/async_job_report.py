@@ -54,10 +54,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     listing = find_records(store, params)
     now = datetime.datetime.now(datetime.timezone.utc)
     if params["format"] == "html":
-        pass  # FIXIMPORT
-
-        made = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        text = page(listing.records, listing.unreadable, store=store.locate(), made=made)
+        text = page(listing.records, listing.unreadable, store=store.locate(), made=now)
     else:
         text = metrics(listing, now)
     if not check_mode:
