@@ -26,8 +26,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-
 import oci
 import oci.auth.signers
 import oci.object_storage
@@ -39,7 +37,7 @@ from hypothesis import strategies as st
 from object_storage_server import Listing, ObjectStorageServer, StoredObject, session_token
 from oci.exceptions import RequestException, ServiceError
 
-SERVER_FILE = Path(__file__).resolve().parents[1] / "support" / "object_storage_server.py"
+SUPPORT = Path(__file__).resolve().parents[1] / "support"
 WAIT_SECONDS = 10
 PEM = serialization.Encoding.PEM
 PUBLIC = serialization.PublicFormat.SubjectPublicKeyInfo
@@ -831,11 +829,11 @@ def test_ends_with_its_parent(tmp_path: Path) -> None:
     ready_file = tmp_path / "ready.json"
     starting = (
         "import subprocess, sys\n"
-        "subprocess.Popen([sys.executable, sys.argv[1], '--bucket', 'jobs', '--ready-file', sys.argv[2]])\n"
+        "subprocess.Popen([sys.executable, '-m', 'object_storage_server', '--bucket', 'jobs', '--ready-file', sys.argv[1]])\n"
         "input()\n"
     )
-    command = [sys.executable, "-c", starting, str(SERVER_FILE), str(ready_file)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as parent:
+    command = [sys.executable, "-c", starting, str(ready_file)]
+    with subprocess.Popen(command, cwd=SUPPORT, stdin=subprocess.PIPE) as parent:
         await_condition(ready_file.exists)
         endpoint = json.loads(ready_file.read_text())["endpoint"]
         assert not is_refused(endpoint)
