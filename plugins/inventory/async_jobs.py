@@ -95,7 +95,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import decode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import is_host_name
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute, open_store
 
 # What Ansible does not validate by itself, and what it does not know the environment variables of.
 _SPEC = {
@@ -210,7 +210,7 @@ def _validated(config: t.Any, path: str) -> dict[str, t.Any]:
     if validation.error_messages:
         raise AnsibleParserError(f"{path}: {validation.errors.msg}")
     params: dict[str, t.Any] = validation.validated_parameters
-    params["state_dir"] = os.path.normpath(os.path.join(os.path.dirname(os.path.realpath(path)), params["state_dir"]))
+    make_absolute(params, os.path.dirname(os.path.realpath(path)))
     return params
 
 

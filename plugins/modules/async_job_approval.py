@@ -155,7 +155,6 @@ state_file:
   sample: /srv/playbooks/.ansible_async_state/.approvals/Release/go_live.json
 """
 
-import os
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -170,7 +169,6 @@ def main() -> None:
     )
     if module.params["playbook_name"] is None:
         module.fail_json(msg="playbook_name is needed where this module does not run through its action plugin.")
-    module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
     try:
         result = async_job_approval.run(module.params, check_mode=module.check_mode)
     except AsyncJobError as error:

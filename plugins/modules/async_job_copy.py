@@ -111,7 +111,6 @@ destination:
   sample: oci://jobs/
 """
 
-import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -129,8 +128,6 @@ def main() -> None:
         if validation.error_messages:
             module.fail_json(msg=f"source: {validation.errors.msg}")
         source = validation.validated_parameters
-        for params in (source, module.params):
-            params["state_dir"] = os.path.abspath(params["state_dir"])
         result = async_job_copy.run(module.params, source=source, check_mode=module.check_mode)
     except AsyncJobError as error:
         module.fail_json(msg=str(error))

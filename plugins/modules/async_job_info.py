@@ -129,7 +129,6 @@ unreadable:
       type: str
 """
 
-import os
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -145,7 +144,6 @@ def main() -> None:
     for option in ("host", "playbook_name"):
         if module.params["job_name"] is not None and module.params[option] is None:
             module.fail_json(msg=f"{option} is needed where this module does not run through its action plugin.")
-    module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
     try:
         result = async_job_info.run(module.params)
     except AsyncJobError as error:

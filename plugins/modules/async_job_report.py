@@ -104,7 +104,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 def main() -> None:
     """Work without the action plugin."""
     module = AnsibleModule(argument_spec=async_job_report.ARGUMENT_SPEC, supports_check_mode=True)
-    module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
     module.params["dest"] = os.path.abspath(module.params["dest"])
     try:
         result = async_job_report.run(module.params, check_mode=module.check_mode)

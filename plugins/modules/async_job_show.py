@@ -146,7 +146,6 @@ lines:
   sample: ["Store: /srv/playbooks/.ansible_async_state", "0 jobs"]
 """
 
-import os
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -159,7 +158,6 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=async_job_show.ARGUMENT_SPEC, mutually_exclusive=async_job_show.MUTUALLY_EXCLUSIVE, supports_check_mode=True
     )
-    module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
     try:
         result = async_job_show.run(module.params)
     except AsyncJobError as error:

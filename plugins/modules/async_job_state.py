@@ -140,7 +140,6 @@ state_file:
   sample: /srv/playbooks/.ansible_async_state/db01/Nightly backup/backup.json
 """
 
-import os
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -154,7 +153,6 @@ def main() -> None:
     for option in ("host", "playbook_name"):
         if module.params[option] is None:
             module.fail_json(msg=f"{option} is needed where this module does not run through its action plugin.")
-    module.params["state_dir"] = os.path.abspath(module.params["state_dir"])
     try:
         module.exit_json(**async_job_state.run(module.params, check_mode=module.check_mode))
     except AsyncJobError as error:

@@ -9,7 +9,6 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import abc
-import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -22,7 +21,8 @@ from ansible.utils.display import Display
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, oci_needed
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, state_dir_warnings
 
 _ROLES = ("async_job_save", "async_job_load")
@@ -107,11 +107,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         for option, least in self.at_least.items():
             if params.get(option) is not None and params[option] < least:
                 raise AnsibleActionFail(f"{option} is {params[option]}, and has to be at least {least}. Nothing was done.")
-        if not params["state_dir"]:
-            raise AsyncJobError("state_dir is empty. Give a directory, or leave the option out. Nothing was read or written.")
-        params["state_dir"] = os.path.normpath(os.path.join(self._base_directory, params["state_dir"]))
-        if params["backend"] == "oci":
-            oci_needed[0] = 1
+        make_absolute(params, self._base_directory)
+        note_need(params["backend"])
         return params
 
     def _params(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -1,32 +1,50 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Import the OCI SDK once, in the process that forks Ansible's workers.
+"""Import what a store needs, such as the SDK of a cloud, once, in the process that forks Ansible's workers.
 
 Private to the collection: no promise is made to other code.
 """
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import os
 import sys
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_client import preload
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
 
-# One byte that the process of ansible-playbook shares with the workers that it forks: whether one of them needed the OCI SDK.
-oci_needed = mmap.mmap(-1, 1)
+# Bytes that the process of ansible-playbook shares with the workers that it forks: a worker has needed this kind of store.
+_needed = mmap.mmap(-1, len(BACKENDS))
+
+
+def note_need(backend: str) -> None:
+    """Remember that a task of this run uses this kind of store."""
+    _needed[list(BACKENDS).index(backend)] = 1
 
 
 class Preloading:
-    """Imports the OCI SDK in the process that forks the workers: if the environment chooses that backend, or a worker has needed it.
+    """Imports the package of a store in the process that forks the workers: if the environment chooses it, or a worker has needed it.
 
-    Each task of each host has a worker process of its own, and each would spend half a second on that import. Ansible asks an
+    Each task of each host has a worker process of its own, and each would spend half a second on the SDK of OCI. Ansible asks an
     action's class for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have there.
     """
 
     def __get__(self, action: object | None, owner: type) -> bool:
-        needed = oci_needed[0] or os.environ.get("ASYNC_JOB_BACKEND") == "oci"
-        if action is None and needed and "oci" not in sys.modules:
-            preload()
+        if action is None:
+            for number, (name, backend) in enumerate(BACKENDS.items()):
+                needed = _needed[number] or os.environ.get("ASYNC_JOB_BACKEND") == name
+                if needed and backend.package and backend.package not in sys.modules:
+                    import_early(backend.package)
         return False
+
+
+def import_early(package: str) -> None:
+    """Import a package, if there is one. What is wrong with it says the store, where somebody listens."""
+    try:
+        importlib.import_module(package)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # some raise what is no Exception
+        pass

@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import paths_of
+
 _COLLECTION_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 
 def base_directory(task_vars: dict[str, t.Any]) -> str:
-    """What a relative state directory is relative to.
+    """Return what a relative state directory is relative to.
 
     The directory of the playbook, so that a playbook finds its jobs wherever it is started from. The playbooks of this
     collection, which nobody wants to write into, use the current directory.
@@ -27,14 +29,13 @@ def base_directory(task_vars: dict[str, t.Any]) -> str:
 
 
 def state_dir_warnings(params: dict[str, t.Any]) -> list[str]:
-    """What to warn of if the state directory goes away with this run."""
-    if params["backend"] != "filesystem":
-        return []
-    directory = os.path.join(os.path.realpath(params["state_dir"]), "")
-    for doomed in _run_directories():
-        if directory.startswith(os.path.join(os.path.realpath(doomed), "")):
+    """Return what to warn of if the records go away with this run."""
+    for path in paths_of(params):
+        directory = os.path.join(os.path.realpath(path), "")
+        doomed = next((run for run in _run_directories() if directory.startswith(os.path.join(os.path.realpath(run), ""))), None)
+        if doomed is not None:
             return [
-                f"The state directory {params['state_dir']} is below {doomed}, which AWX, Automation Platform or ansible-runner"
+                f"The state directory {path} is below {doomed}, which AWX, Automation Platform or ansible-runner"
                 " removes after this run. The records of the jobs go with it, and the next run STARTS EVERY JOB A SECOND TIME."
                 " Set async_job_state_dir to a directory that stays (a volume mounted into the execution environment), or"
                 " async_job_backend to oci."
@@ -43,7 +44,7 @@ def state_dir_warnings(params: dict[str, t.Any]) -> list[str]:
 
 
 def _run_directories() -> t.Iterator[str]:
-    """The directories that a job runner made for this run."""
+    """Yield the directories that a job runner made for this run."""
     if "AWX_PRIVATE_DATA_DIR" in os.environ:
         yield os.environ["AWX_PRIVATE_DATA_DIR"]
     if "AWX_ISOLATED_DATA_DIR" in os.environ:  # <private data directory>/artifacts/<run>, set by ansible-runner

@@ -40,7 +40,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey  # noqa: E402
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import oci_client  # noqa: E402
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci import OciStore  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_client import make_client, preload  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_client import make_client  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import import_early  # noqa: E402
 
 Yaml = dict[str, t.Any]
 
@@ -670,7 +671,7 @@ def test_an_sdk_that_is_broken(service: Service, monkeypatch: pytest.MonkeyPatch
             for name in loaded:
                 patch.delitem(sys.modules, name)
             patch.syspath_prepend(directory)
-            preload()
+            import_early("oci.object_storage")
             refused(service.options(), "package 'oci' on the controller is broken", "pip install --force-reinstall oci")
     works(service)
 

@@ -24,7 +24,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import encode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION, dump, new_write_id
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX, Notify, Store, Version, nobody
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
 
 ARGUMENT_SPEC: Spec = {
     "name": {"type": "str", "required": True},
@@ -68,9 +68,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     :arg params: values of ARGUMENT_SPEC; playbook_name is given
     :arg check_mode: only say what would be changed
     """
-    names = ["state_dir"] if params["backend"] == "filesystem" else ["oci_bucket", "oci_namespace", "oci_prefix"]
-    settings = {f"async_job_{name}": params[name] for name in ("backend", *names) if params[name]}
-    gate = _Gate(open_store(params, notify), params["playbook_name"], params["name"], settings)
+    gate = _Gate(open_store(params, notify), params["playbook_name"], params["name"], settings_of(params))
     who = whoami() if params["by"] is None else params["by"].strip()
     if not _user(who) or not who.isprintable():
         raise AsyncJobError(f"by is {params['by']!r}, which names nobody. Nothing was changed.")

@@ -8,7 +8,6 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
@@ -20,7 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Entry, Notify, Store, nobody
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import backends_meant_by, open_store
 
 ARGUMENT_SPEC: Spec = {"source": {"type": "dict", "required": True}, **STORE_OPTIONS}
 
@@ -32,16 +31,13 @@ def source_options(given: dict[str, t.Any]) -> dict[str, t.Any]:
 
     :arg given: what the user says, by the names of options or by their aliases
     """
-    names = {
-        "filesystem": ["state_dir"],
-        "oci": ["oci_bucket", *STORE_OPTIONS["oci_bucket"]["aliases"]],
-    }
-    backends = [backend for backend, options in names.items() if any(given.get(option) for option in options)]
-    if given.get("backend") or not backends:
+    meant = backends_meant_by(given)
+    if given.get("backend") or not meant:
         return given
-    if len(backends) > 1:
-        raise AsyncJobError("The source has both a state_dir and a bucket. Nothing was copied. Say its backend: filesystem or oci.")
-    return {**given, "backend": backends[0]}
+    if len(meant) > 1:
+        raise AsyncJobError(f"The source has {' and '.join(meant.values())}. Nothing was copied. Say its backend: {' or '.join(meant)}.")
+    [backend] = meant
+    return {**given, "backend": backend}
 
 
 def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool, notify: Notify = nobody) -> dict[str, t.Any]:
@@ -52,8 +48,10 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
     :arg check_mode: only say what would be copied
     """
     origin, destination = open_store(source, notify), open_store(params, notify)
-    if source["backend"] == "filesystem" and not os.path.isdir(source["state_dir"]):
-        raise AsyncJobError(f"The source {source['state_dir']} is not a directory. Nothing was copied. Correct state_dir of source.")
+    try:
+        origin.must_exist()
+    except AsyncJobError as error:
+        raise AsyncJobError(f"Nothing was copied. Correct source. {error}") from error
     if origin.locate() == destination.locate():
         raise AsyncJobError(f"The source and the destination are the same, {origin.locate()}. Nothing was copied.")
     outcomes: dict[str, list[str]] = {"copied": [], "identical": [], "newer": [], "starting": [], "changed_meanwhile": []}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a record store is, and how the settings of a task choose one.
+"""What a record store is.
 
 A store keeps documents under paths. It knows nothing of jobs: what a document means is decided above it.
 
@@ -19,16 +19,26 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 Version = t.NewType("Version", str)
 ABSENT = Version("")
 
+# How the path of a document ends.
+SUFFIX = ".json"
+
+Notify = t.Callable[[str], None]
+"""Called with a line for the user when the store keeps them waiting."""
+
+
+def nobody(line: str) -> None:
+    """Tell nobody."""
+
 
 class Document(t.NamedTuple):
-    """What a store holds under one path."""
+    """A document of a store, and its version."""
 
     content: bytes
     version: Version
 
 
 class Entry(t.NamedTuple):
-    """One line of a listing: the path, and the document, or why it cannot be read."""
+    """A line of a listing: the path, and the document, or why it cannot be read."""
 
     path: str
     document: Document | None
@@ -46,17 +56,26 @@ class Store(abc.ABC):
     warnings: list[str]
     """What the user should be told about this store, even though nothing failed."""
 
+    @classmethod
+    @abc.abstractmethod
+    def open(cls, params: dict[str, t.Any], notify: Notify) -> Store:
+        """Return the store that the options of a task describe. Nothing is contacted or made yet.
+
+        :arg params: validated values of the options in C(_options.STORE_OPTIONS)
+        :arg notify: called with a line for the user when the store keeps them waiting
+        """
+
     @abc.abstractmethod
     def locate(self, path: str = "") -> str:
-        """The place of a document, or of the store, as the user would look it up. Always absolute."""
+        """Return the place of a document, or of the store, as the user would look it up. Always absolute."""
 
     @abc.abstractmethod
     def must_exist(self) -> None:
-        """Refuse a store that is not there, as far as it would not say so by itself."""
+        """Raise if the store does not exist, as far as its other methods would not say so."""
 
     @abc.abstractmethod
     def read(self, path: str) -> Document | None:
-        """The document, or None where it is proven that there is none."""
+        """Return the document, or None where it is proven that there is none."""
 
     @abc.abstractmethod
     def write(self, path: str, content: bytes, *, expect: Version | None = None) -> Version:
@@ -68,7 +87,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def delete(self, path: str, *, expect: Version | None = None) -> bool:
-        """Remove a document. False if there was none.
+        """Remove a document, and return whether there was one.
 
         :arg expect: the version to remove; None removes whatever is there
         :raises Conflict: if another version, or nothing, is there; nothing was removed then
@@ -76,21 +95,10 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def entries(self, prefix: str = "", wanted: t.Callable[[str], bool] = lambda path: True) -> t.Iterator[Entry]:
-        """All documents whose path begins with the prefix, a host's and a playbook's together. Those below a dot are no records.
+        """Yield all documents whose path begins with the prefix, a host's and a playbook's together. Those below a dot are no records.
 
         A document that vanishes meanwhile is left out; one that cannot be read is an entry with an error.
 
         :arg prefix: empty, or whole segments, with a C(/) at its end
         :arg wanted: whether to read the document with this path; others are left out
         """
-
-
-Notify = t.Callable[[str], None]
-"""Called with a line for the user when the store keeps him waiting."""
-
-
-def nobody(line: str) -> None:
-    """Tell nobody."""
-
-
-SUFFIX = ".json"

@@ -1,27 +1,66 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which store the options of a task choose.
+"""Choose a store by the options of a task. What there is to know of each kind stands in the table C(_backends.BACKENDS).
 
 Private to the collection: no promise is made to other code.
 """
 
 from __future__ import annotations
 
+import importlib
+import os
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store
 
 
 def open_store(params: dict[str, t.Any], notify: Notify) -> Store:
-    """The store that the options of a task choose. Nothing is contacted or made yet.
+    """Return the store that the options of a task choose. Nothing is contacted or made yet.
 
     :arg params: validated values of the options in C(_options.STORE_OPTIONS)
     """
-    if params["backend"] == "oci":
-        from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci import OciStore
+    backend = BACKENDS[params["backend"]]
+    # By its name: a module that is sent to a host, and knows the options only, must not take the stores along.
+    module = importlib.import_module(f"{__package__}.{backend.module}")
+    implementation: type[Store] = getattr(module, backend.class_name)
+    return implementation.open(params, notify)
 
-        return OciStore(params, notify)
-    from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 
-    return FilesystemStore(params["state_dir"])
+def make_absolute(params: dict[str, t.Any], directory: str) -> None:
+    """Make the paths of the chosen store absolute, in place.
+
+    :arg params: validated values of the options in C(_options.STORE_OPTIONS)
+    :arg directory: what a relative one is relative to
+    :raises AsyncJobError: if one is empty, which would be that directory itself
+    """
+    for option in BACKENDS[params["backend"]].paths:
+        if not params[option]:
+            raise AsyncJobError(f"{option} is empty. Give a path, or leave the option out. Nothing was read or written.")
+        params[option] = os.path.normpath(os.path.join(directory, params[option]))
+
+
+def paths_of(params: dict[str, t.Any]) -> list[str]:
+    """Return the paths on this machine where the chosen store keeps its records."""
+    return [params[option] for option in BACKENDS[params["backend"]].paths]
+
+
+def settings_of(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the variables that make another playbook, on this machine or on one like it, use the same store."""
+    options = ("backend", *BACKENDS[params["backend"]].place)
+    return {f"async_job_{option}": params[option] for option in options if params[option]}
+
+
+def backends_meant_by(given: dict[str, t.Any]) -> dict[str, str]:
+    """Return the stores whose place the options give, each with the option that says so.
+
+    :arg given: what a user says, by the names of options or by their aliases
+    """
+    meant = {}
+    for name, backend in BACKENDS.items():
+        option = backend.place[0]
+        if any(given.get(alias) for alias in (option, *backend.options[option].get("aliases", ()))):
+            meant[name] = option
+    return meant

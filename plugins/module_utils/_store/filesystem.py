@@ -21,7 +21,7 @@ import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX, Document, Entry, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX, Document, Entry, Notify, Store, Version
 
 # Neither can be the name of a record or of its directories: the job key escapes a leading dot.
 _LOCK_FILE = ".lock"
@@ -60,6 +60,10 @@ class FilesystemStore(Store):
             pass  # said by whoever needs it
         self._root = os.path.normpath(state_dir)
         self.warnings = []
+
+    @classmethod
+    def open(cls, params: dict[str, t.Any], notify: Notify) -> FilesystemStore:
+        return cls(os.path.abspath(params["state_dir"]))
 
     def locate(self, path: str = "") -> str:
         return os.path.join(self._root, path) if path else self._root

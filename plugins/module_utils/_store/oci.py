@@ -101,6 +101,10 @@ class OciStore(Store):
         self._deadline = math.inf
         self._in_doubt = False
 
+    @classmethod
+    def open(cls, params: dict[str, t.Any], notify: Notify) -> OciStore:
+        return cls(params, notify)
+
     def locate(self, path: str = "") -> str:
         return f"oci://{self._bucket}/{self._prefix}{path}"
 

@@ -11,7 +11,6 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import configparser
-import contextlib
 import http.client
 import math
 import os
@@ -22,6 +21,7 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, StoreUnavailable
 
 if t.TYPE_CHECKING:
@@ -46,12 +46,6 @@ _LONGEST_PATH = 255
 _NO_PATH = re.compile(r"BEGIN |PRIVATE KEY|pass_phrase|ocid1\.|\\[nr]|^\s*[\[{]")
 
 
-def preload() -> None:
-    """Import the SDK, if there is one: half a second, to be spent once rather than in every worker process."""
-    with contextlib.suppress(AsyncJobError):  # make_client() says it, where somebody listens
-        _sdk()
-
-
 def _sdk() -> t.Any:
     try:
         import oci.object_storage
@@ -60,7 +54,7 @@ def _sdk() -> t.Any:
     except ImportError as error:
         raise StoreUnavailable(
             f"The backend 'oci' needs the Python package 'oci' on the controller: {brief(error)}. Nothing was read or written."
-            " Install it for the Python that runs Ansible, for example: python3 -m pip install oci"
+            f" Install it for the Python that runs Ansible, for example: {BACKENDS['oci'].install}"
         ) from error
     except BaseException as error:  # extension modules among what it imports raise what is no Exception
         raise StoreUnavailable(
