@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -204,22 +202,3 @@ def test_it_goes_away_with_a_run_like_a_directory(controller: Controller) -> Non
     """Whatever store keeps its records on this machine, a job runner that throws these away is warned of."""
     ran = controller.playbook(PLAYBOOK, "-e", "async_job_backend=tiny", env={"AWX_PRIVATE_DATA_DIR": str(controller.project)}).ok()
     assert "STARTS EVERY JOB A SECOND TIME" in ran.text.replace("\n", " ")
-
-
-def test_no_file_of_the_wing_is_imported_by_what_it_imports(collections: Path) -> None:
-    """The interface knows no implementation, and no import goes round in a circle."""
-    imports = {file.stem: set(_imported(file)) for file in (collections / STORE_WING).glob("*.py")}
-    assert imports["base"] == set()
-    done: set[str] = set()
-    while imports:
-        free = {name for name, needs in imports.items() if needs <= done}
-        assert free, f"a circle among {sorted(imports)}"
-        done |= free
-        imports = {name: needs for name, needs in imports.items() if name not in free}
-
-
-def _imported(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and "._store" in (node.module or ""):
-            leaf = (node.module or "").partition("._store")[2].lstrip(".")
-            yield from [leaf] if leaf else [alias.name for alias in node.names]
