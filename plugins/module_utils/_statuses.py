@@ -36,6 +36,9 @@ GOES_ON = (*CLAIMED, *ALIVE)
 ENDED = ("succeeded", "failed", "killed", "timed_out", "lost", "cancelled")
 """Nothing of the job runs any more."""
 
+BY_ITSELF = ("succeeded", "failed")
+"""The job has ended by itself and says how: there is a result of its own."""
+
 RESTARTABLE = ("failed", "killed", "timed_out", "lost", "orphaned", "cancelled")
 """What a user may ask to be started anew (C(restart_on))."""
 

@@ -19,7 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 
 Look = dict[str, t.Any]
@@ -99,9 +99,9 @@ class Asked:
         if record is None or self.key is None:
             return look
         known = record.get("status", "running")
-        if known == "cancelled" and look["status"] not in ("running", "orphaned"):
+        if known == "cancelled" and look["status"] not in ALIVE:
             return {**look, "status": known, "reason": record.get("reason", look["reason"])}
-        if look["result"] is not None or look["status"] in ("running", "orphaned"):
+        if look["result"] is not None or look["status"] in ALIVE:
             return look
         if known in ENDED and known != "lost":
             reason = record.get("reason", f"{self.label}: {known}")

@@ -22,6 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import BY_ITSELF
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
@@ -147,7 +148,7 @@ class HostAction(StoreAction):
             **UNSEEN,
             "status": status,
             "reason": f"{job.label}: {status}, as Ansible says; on Windows this is not verified",
-            "result": done if status in ("failed", "succeeded") else None,
+            "result": done if status in BY_ITSELF else None,
             "results_file": self._connection._shell.join_path(directory, job.job_id),
             "stdout": done.get("stdout", ""),
             "stderr": done.get("stderr", ""),

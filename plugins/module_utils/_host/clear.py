@@ -19,6 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import look_at_jobs, readable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import results_file
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, UNKNOWN
 
 # An empty file in place of the directory of an attempt keeps a controller that was frozen from starting it after all. Nobody
 # wakes up, and still has a connection, after so many seconds.
@@ -57,7 +58,7 @@ def _may_go_on(status: str, *, exclusive: bool) -> bool:
 
     :arg exclusive: whether it was looked for by a directory of its own. Of others it is often not known where to look
     """
-    return status in ("running", "orphaned") or (status == "unknown" and exclusive)
+    return status in ALIVE or (status == UNKNOWN and exclusive)
 
 
 def is_job_id(text: t.Any) -> bool:

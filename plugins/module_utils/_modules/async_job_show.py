@@ -17,7 +17,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, BY_ITSELF, STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless, last_line_of, lines_of
@@ -119,7 +119,7 @@ def _not_asked(records: t.Iterable[Record], verified_hosts: list[str] | None) ->
     """The hosts on which jobs go on, as far as anybody knows, and that were not asked."""
     if verified_hosts is None:
         return []
-    return sorted({place_of(record) for record in records if _status(record) in ("running", "orphaned")} - {*verified_hosts})
+    return sorted({place_of(record) for record in records if _status(record) in ALIVE} - {*verified_hosts})
 
 
 def _problem(params: dict[str, t.Any], store: Store, listing: Listing) -> str:
@@ -168,7 +168,7 @@ def last_line(record: Record) -> str:
     said = ""
     if status == "running":
         said = str(record.get("last_line", ""))
-    elif status in ("succeeded", "failed"):
+    elif status in BY_ITSELF:
         streams = ("stderr", "stdout", "msg") if status == "failed" else ("stdout", "stderr", "msg")
         said = next((str(result[stream]) for stream in streams if result.get(stream)), "")
     return last_line_of(said) or last_line_of(record.get("reason", ""))

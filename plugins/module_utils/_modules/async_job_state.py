@@ -16,7 +16,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import forget, save, shown
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 
@@ -27,7 +27,7 @@ ARGUMENT_SPEC: Spec = {
     "ansible_job_id": {"type": "str"},
     "results_file": {"type": "str"},
     "metadata": {"type": "dict"},
-    "status": {"type": "str", "choices": ["running", "orphaned", *ENDED]},
+    "status": {"type": "str", "choices": [*ALIVE, *ENDED]},
     "become_user": {"type": "str"},
     "stdout_file": {"type": "str"},
     "stderr_file": {"type": "str"},

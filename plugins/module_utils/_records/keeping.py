@@ -26,7 +26,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     new_write_id,
     parse,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 
 # What the history keeps of a past attempt, beside its number and its return code.
@@ -98,7 +98,7 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: R
             if found is None:  # somebody has forgotten the job
                 break
             record = found
-            if record.get("status") in ENDED and learned.get("status") in ("running", "orphaned", "lost"):
+            if record.get("status") in ENDED and learned.get("status") in (*ALIVE, "lost"):
                 break  # somebody has seen its end after we have looked, and may have removed what we did not find
     return record, version
 
