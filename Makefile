@@ -25,6 +25,7 @@ export PATH := $(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: demo test unit integration molecule lint sanity docs matrix torture bench build clean
+.PHONY: lint-python lint-types lint-page lint-ansible lint-changelog
 
 demo: .build/collection
 	PATH="$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) bash tests/demo.sh
@@ -50,14 +51,25 @@ molecule: .build/test-tools .build/collection
 	  echo "Left out, for want of managed hosts: $(MOLECULE_ON_HOSTS). $$obstacle" && [ -z "$$CI" ]; \
 	fi
 
-lint: .build/test-tools .build/collection
+# Each of these is a hook in .pre-commit-config.yaml too.
+lint: lint-python lint-types lint-page lint-ansible lint-changelog
+
+lint-python: .build/test-tools
 	ruff check .
 	ruff format --check .
+
+lint-types: .build/test-tools .build/collection
 	cd $(COLLECTIONS) && mypy --config-file $(CURDIR)/pyproject.toml --package ansible_collections.rstyczynski.ansible.plugins
+
+lint-page: .build/test-tools
 	biome lint --error-on-warnings $(REPORT_PAGE)
 	djlint --lint $(REPORT_PAGE)/page.html
-	antsibull-changelog lint
+
+lint-ansible: .build/test-tools .build/collection
 	ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) ansible-lint --offline --profile production
+
+lint-changelog: .build/test-tools
+	antsibull-changelog lint
 
 docs: .build/test-tools .build/collection
 	ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck $(COLLECTIONS)/ansible_collections/rstyczynski/ansible
@@ -86,7 +98,7 @@ clean:
 .build/venv/ansible:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet ansible-core
+	$(BIN)/pip install --quiet ansible-core distlib
 	touch $@
 
 .build/test-tools: .build/venv/ansible tests/requirements.txt

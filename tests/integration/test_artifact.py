@@ -1,0 +1,106 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The artifact for Galaxy: all that users need, and nothing else that lies in the checkout of whoever builds it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ALLOWED = (
+    r"(MANIFEST|FILES)\.json",
+    r"README\.md|SECURITY\.md|CHANGELOG\.rst|COPYING|LICENSES/GPL-3\.0-or-later\.txt|requirements\.txt",
+    r"changelogs/changelog\.yaml",
+    r"meta/(execution-environment|runtime)\.yml",
+    r"playbooks/[a-z_]+\.yml",
+    r"playbooks/scenarios/scenario_\d\d_[a-z_]+\.yml",
+    r"plugins/(action|doc_fragments|inventory|modules|plugin_utils)/\w+\.py",
+    r"plugins/module_utils/(_[a-z_]+/)?\w+\.py",
+    r"plugins/module_utils/_report_page/\w+\.(html|css|js)",
+    r"roles/async_job_(load|save)/(defaults|meta|tasks)/\w+\.yml",
+)
+
+# What people have lying about: stores, reports, keys, environments, inventories, and what editors and tools leave behind.
+PRIVATE = (
+    ".ansible_async_state/db01/Nightly backup/backup.json",
+    ".env",
+    ".vault_password",
+    "changelogs/fragments/draft.yml",
+    "fleet/web1/Release/migrate.json",
+    "fleet/.lock",
+    "id_ed25519",
+    "inventory",
+    "jobs.html",
+    "my.async_jobs.yml",
+    "oci_api_key.pem",
+    "playbooks/.ansible_async_state/db01/Nightly backup/backup.json",
+    "playbooks/group_vars/all.yml",
+    "playbooks/my.async_jobs.yml",
+    "playbooks/scenarios/.ansible_async_state/db01/play/job.json",
+    "playbooks/scenarios/jobs.html",
+    "playbooks/vault.yml",
+    "plugins/action/.#async_job.py",
+    "plugins/module_utils/.cache/stale.py",
+    "plugins/module_utils/_store/__pycache__/oci.cpython-311.pyc",
+    "plugins/module_utils/_store/key.pem",
+    "plugins/modules/async_job.py~",
+    "release.yml",
+    "roles/async_job_load/files/token",
+    "roles/someone.elses/tasks/main.yml",
+    "rstyczynski-ansible-0.0.1.tar.gz",
+    "venv/lib/python3.11/site-packages/oci/__init__.py",
+    "venv/pyvenv.cfg",
+)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is in the repository."""
+    copy = tmp_path_factory.mktemp("checkout")
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    for name in filter(None, listing.split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((ROOT / name).read_bytes())
+    return copy
+
+
+@pytest.fixture(scope="module")
+def packed(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The files of the artifact that is built where private things lie about."""
+    for name in PRIVATE:
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("private\n")
+    place = tmp_path_factory.mktemp("artifact")
+    command = [sys.executable, "-m", "ansible", "galaxy", "collection", "build", "--output-path", str(place)]
+    done = subprocess.run(command, cwd=checkout, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [artifact] = place.glob("*.tar.gz")
+    with tarfile.open(artifact) as archive:
+        return [member.name for member in archive if not member.isdir()]
+
+
+def test_nothing_is_packed_that_is_not_named(packed: list[str]) -> None:
+    assert [name for name in packed if not any(re.fullmatch(pattern, name) for pattern in ALLOWED)] == []
+
+
+def test_nothing_private_is_packed(packed: list[str]) -> None:
+    assert sorted({*packed} & {*PRIVATE}) == []
+
+
+def test_all_that_users_need_is_packed(packed: list[str]) -> None:
+    """A new playbook has to be named in galaxy.yml. What is no Python, in a new wing, too."""
+    listing = ["git", "ls-files", "meta", "playbooks", "plugins", "roles"]
+    needed = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert needed
+    assert sorted({name for name in needed if (ROOT / name).exists()} - {*packed}) == []
