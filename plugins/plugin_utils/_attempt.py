@@ -19,6 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, option
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
@@ -169,6 +170,9 @@ class AttemptAction(WatchingAction):
         says that the job was started, and not start it: it tells its launcher, which is gone, in between.
         """
         return option(self._connection, "use_tty", self._terminal)
+
+    def user_for(self, job: Asked) -> str:
+        return self.user_of(job.record or {})
 
     def user_of(self, record: Record) -> str:
         """The user to become to see an attempt. Empty if the task's own user may: it is the same one, or root."""

@@ -103,6 +103,9 @@ class Fence(t.NamedTuple):
     record: Record
 
 
+Step = t.Union[Read, Write, Restore, Watch, Prepare, MakeDirectory, Launch, Inspect, Fence]
+
+
 class Seen(t.NamedTuple):
     """What there is in the directory of an attempt."""
 
@@ -123,7 +126,7 @@ class NotStarted(Exception):
     """The attempt was not started, although nobody has said that anything went wrong."""
 
 
-Steps = t.Generator[t.NamedTuple, t.Any, t.Optional[Outcome]]
+Steps = t.Generator[Step, t.Any, t.Optional[Outcome]]
 # The record of a new attempt, after what was there before.
 Claim = t.Callable[[t.Optional[Record]], Record]
 

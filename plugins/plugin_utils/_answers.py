@@ -1,0 +1,132 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task of C(async_job) answers: about a job that there is, and in check mode about one that there would be.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import duration
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, shown
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, GOES_ON
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Look
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
+
+
+def recorded(request: Request, record: Record) -> Look:
+    """Return what the record says of a job that has ended, in the form of a look."""
+    result = record.get("result", {})
+    return {
+        **UNSEEN,
+        "status": record["status"],
+        "reason": record.get("reason") or f"job {request.key.job_name!r} on {request.key.host}: {record['status']}",
+        "result": {name: value for name, value in result.items() if name not in ("stdout", "stderr", "progress")},
+        "progress": result.get("progress"),
+        "results_file": record.get("results_file", ""),
+        "end": record.get("end", ""),
+        "elapsed": duration(result),
+        "stdout": str(result.get("stdout", "")),
+        "stderr": str(result.get("stderr", "")),
+    }
+
+
+def answer_to(request: Request, record: Record, look: Look) -> dict[str, t.Any]:
+    """Return what the module returns about a job that was started."""
+    answer = async_job_status.returned(record["ansible_job_id"], look)
+    answer.update(
+        job_name=request.key.job_name,
+        attempt=record.get("attempt", 1),
+        record=record,
+        state_file=request.state_file,
+        results_file=look["results_file"] or record.get("results_file", ""),
+    )
+    answer["warnings"] += request.store.warnings
+    if answer["failed"] and look["status"] in ENDED:
+        answer["msg"] = f"{answer['msg'].rstrip('.')}. {_what_next(request, look['status'], answer['attempt'])}"
+    elif request.kept.poll and look["status"] in GOES_ON:
+        answer.update(failed=True, msg=f"{look['reason']}. It has not ended within its time limit of {request.kept.limit} seconds.")
+    return answer
+
+
+def refusal_of(request: Request, record: Record, look: Look, decision: Decision) -> dict[str, t.Any]:
+    """Return what the module returns if the policies forbid to start the job and to attach to it."""
+    return {**answer_to(request, record, look), "failed": True, "changed": False, "msg": f"The {request.key}: {decision.refusal}"}
+
+
+def next_attempt(record: Record, decision: Decision) -> str:
+    """Say when the next attempt starts, and why there is one."""
+    return f"attempt {record.get('attempt', 1) + 1} starts in {_times.clock(decision.wait + 0.999)} (backoff), because {decision.why}"
+
+
+def _what_next(request: Request, status: str, attempt: int) -> str:
+    if status not in request.params["restart_on"]:
+        return f"It is not started anew unless restart_on has '{status}', or its record is removed."
+    if request.params["max_attempts"] is not None:
+        return f"This was attempt {attempt}, and max_attempts is {request.params['max_attempts']}."
+    return "The next run of this task starts it anew."
+
+
+# --- Check mode
+
+
+def predicted(request: Request) -> dict[str, t.Any]:
+    """Return what the module returns in check mode: what it would do, by what the record says. The host is not contacted."""
+    record, _version = read_record(request.store, request.key)
+    if record is None:
+        return _would_start(request, None, Decision(start=True))
+    decision = request.decide(record)
+    if decision.refusal:
+        return refusal_of(request, record, recorded(request, record), decision)
+    if decision.start:
+        return _would_start(request, record, decision)
+    attempt, status = record.get("attempt", 1), record.get("status", "running")
+    answer = {**_unchanged(request, record), "attempt": attempt, "status": status}
+    if decision.warning:
+        answer["warnings"] = [*answer["warnings"], f"The {request.key}: {decision.warning}"]
+    if decision.wait:
+        reason = f"the {request.key}: {status}; {next_attempt(record, decision)}"
+        return {**answer, "msg": f"would wait: {reason}", "reason": reason}
+    if status in ENDED:
+        return {**answer_to(request, record, recorded(request, record)), "changed": False}
+    return {
+        **answer,
+        "ansible_job_id": record["ansible_job_id"],
+        "started": status not in CLAIMED,
+        "msg": f"would attach to attempt {attempt}, {status}",
+        "reason": f"the {request.key}: {status}, as last recorded",
+    }
+
+
+def _would_start(request: Request, record: Record | None, decision: Decision) -> dict[str, t.Any]:
+    after = {name: value for name, value in request.claim(record).items() if name != "claim"}
+    why = decision.why and f", because {decision.why}"
+    where = request.state_file
+    return {
+        **_unchanged(request, record),
+        "changed": True,
+        "attempt": after["attempt"],
+        "status": "starting",
+        "msg": f"would start attempt {after['attempt']} of the {request.key}{why}",
+        "reason": f"the {request.key} would be started",
+        "diff": {"before_header": where, "after_header": where, "before": shown(record), "after": shown(after)},
+    }
+
+
+def _unchanged(request: Request, record: Record | None) -> dict[str, t.Any]:
+    """Return what check mode returns in any case. Tasks that follow use it, output included."""
+    return {
+        "changed": False,
+        "job_name": request.key.job_name,
+        "state_file": request.state_file,
+        "record": record or {},
+        "warnings": request.store.warnings,
+        **{"stdout": "", "stderr": "", "stdout_lines": [], "stderr_lines": []},
+    }

@@ -1,0 +1,84 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task of C(async_job) asks for: which job, and by which policies.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
+
+
+@dataclasses.dataclass
+class KeptOnTask:
+    """What a task must remember from one of its tries to the next.
+
+    Every C(until) retry builds a new action for the same task, so what must survive is kept on the task.
+    """
+
+    limit: int
+    """The keyword C(async): the time limit of the job, in seconds. The action takes it off the task."""
+    poll: int
+    """The keyword C(poll): how often to look, in seconds. With 0, the task does not wait for the job."""
+    claimed: set[str] = dataclasses.field(default_factory=set)
+    """The directories of the attempts that this task has claimed, in any of its tries."""
+
+
+class Request:
+    """A job to start or to attach to.
+
+    :arg params: validated options of the module
+    :arg fingerprint: of the task to start, unless the options give another one
+    :arg secret: whether nothing of that task may be stored
+    :raises AsyncJobError: if the metadata cannot be stored
+    """
+
+    def __init__(self, params: dict[str, t.Any], store: Store, kept: KeptOnTask, *, fingerprint: str, secret: bool) -> None:
+        self.key = JobKey(params["host"], params["playbook_name"], params["job_name"])
+        self.params = params
+        self.store = store
+        self.kept = kept
+        self._secret = secret
+        self._fingerprint = "" if secret else params["fingerprint"] or fingerprint
+        self._about: Record = {"timeout": kept.limit, "tail_size": params["tail_size"]}
+        if self._fingerprint:
+            self._about["fingerprint"] = self._fingerprint
+        if params["metadata"] is not None:
+            self._about["metadata"] = storable(params["metadata"], name="metadata")
+
+    @property
+    def state_file(self) -> str:
+        """The place of the record, for people."""
+        return self.store.locate(self.key.path)
+
+    def claim(self, before: Record | None) -> Record:
+        """Make the record with which this process claims the next attempt.
+
+        :arg before: the record that there is
+        """
+        record = claimed_record(before, self.key, self._about, no_log=self._secret)
+        if before is None or before.get("status") not in CLAIMED:
+            record["first_attempt"] = policies.first_attempt(before, self._fingerprint)
+        if record.get("no_log") or not self._fingerprint:  # an attempt that was given up may have left one
+            record.pop("fingerprint", None)
+        return record
+
+    def is_ours(self, record: Record) -> bool:
+        """Tell whether this task has claimed the current attempt itself, in this run of the playbook."""
+        return record.get("attempt_dir") in self.kept.claimed
+
+    def decide(self, record: Record) -> policies.Decision:
+        """Decide what to do about a job, by its record and the policies."""
+        fingerprint = "" if record.get("no_log") else self._fingerprint
+        return policies.decide(record, self.params, fingerprint, ours=self.is_ours(record), now=time.time())
