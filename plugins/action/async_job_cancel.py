@@ -7,6 +7,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel, async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, whoami
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
@@ -39,7 +40,8 @@ class ActionModule(HostAction):
             },
             timeout=params["look_timeout"] + params["grace_period"],
         )
-        look, changed = {**UNSEEN, **done["look"]}, bool(done["stopped"])
+        look: Seen = {**UNSEEN, **done["look"]}
+        changed = bool(done["stopped"])
         if not changed:
             look = asked.settled(look, contacted=self.host)
             if look["status"] == "unknown" or (look["status"] == "lost" and asked.key is None):

@@ -6,10 +6,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, Look
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 
@@ -46,7 +47,7 @@ class ActionModule(WatchingAction):
         args = {"mode": "cleanup", "jid": job.job_id, "_action": {"jobs": [job.looked_for._asdict()]}}
         return self.on_host("rstyczynski.ansible.async_job_status", args, timeout=params["look_timeout"])
 
-    def _answer(self, store: Store | None, job: Asked, look: Look, *, waited: int) -> dict[str, t.Any]:
+    def _answer(self, store: Store | None, job: Asked, look: Seen, *, waited: int) -> dict[str, t.Any]:
         answer = async_job_status.returned(job.job_id, look)
         if waited and look["status"] in GOES_ON:
             text = f"{look['reason']}. It has not ended within the {waited} seconds of wait_timeout. Run again to go on waiting."

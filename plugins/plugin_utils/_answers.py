@@ -11,17 +11,18 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import duration
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, shown
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, GOES_ON
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Look
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
 
 
-def recorded(request: Request, record: Record) -> Look:
+def recorded(request: Request, record: Record) -> Seen:
     """Return what the record says of a job that has ended, in the form of a look."""
     result = record.get("result", {})
     return {
@@ -38,7 +39,7 @@ def recorded(request: Request, record: Record) -> Look:
     }
 
 
-def answer_to(request: Request, record: Record, look: Look) -> dict[str, t.Any]:
+def answer_to(request: Request, record: Record, look: Seen) -> dict[str, t.Any]:
     """Return what the module returns about a job that was started."""
     answer = async_job_status.returned(record["ansible_job_id"], look)
     answer.update(
@@ -56,7 +57,7 @@ def answer_to(request: Request, record: Record, look: Look) -> dict[str, t.Any]:
     return answer
 
 
-def refusal_of(request: Request, record: Record, look: Look, decision: Decision) -> dict[str, t.Any]:
+def refusal_of(request: Request, record: Record, look: Seen, decision: Decision) -> dict[str, t.Any]:
     """Return what the module returns if the policies forbid to start the job and to attach to it."""
     return {**answer_to(request, record, look), "failed": True, "changed": False, "msg": f"The {request.key}: {decision.refusal}"}
 

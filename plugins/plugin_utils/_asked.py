@@ -15,15 +15,35 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 
-Look = dict[str, t.Any]
-"""What :func:`look_with_output` returns for one job."""
+UNSEEN: Seen = {
+    "status": UNKNOWN,
+    "reason": "",
+    "result": None,
+    "processes": [],
+    "elapsed": None,
+    "end": "",
+    "results_file": "",
+    "boot_id": "",
+    "runner": None,
+    "stdout": "",
+    "stderr": "",
+    "stdout_size": 0,
+    "stderr_size": 0,
+    "stdout_offset": 0,
+    "stderr_offset": 0,
+    "progress": None,
+    "kept": None,
+    "warnings": [],
+}
+"""The answer about a job that was not looked at."""
 
 # How much of the output of an attempt its record keeps, in bytes, if it does not say.
 _TAIL = 4096
@@ -74,7 +94,7 @@ class Asked:
         return str((self.record or {}).get("become_user", ""))
 
     @property
-    def claimed(self) -> Look | None:
+    def claimed(self) -> Seen | None:
         """The answer to a look at a job that is just being started, without contact. None if it is not being started."""
         if self.record is None or self.record.get("status") not in CLAIMED:
             return None
@@ -82,12 +102,12 @@ class Asked:
         reason = f"{self.label} is being started by {claim.get('who', 'another controller')}"
         return {**UNSEEN, "status": self.record["status"], "reason": reason}
 
-    def remember(self, look: Look) -> None:
+    def remember(self, look: Seen) -> None:
         """Note in which boot and in which process the job was seen, for the next look of this task."""
         before = self.looked_for
         self.looked_for = before._replace(boot_id=look["boot_id"] or before.boot_id, runner=look["runner"] or before.runner)
 
-    def settled(self, look: Look, *, contacted: str, new: bool = False) -> Look:
+    def settled(self, look: Seen, *, contacted: str, new: bool = False) -> Seen:
         """Return the truth about the job, from the look and the record together.
 
         A look knows only what is on the host now; the record remembers what was found out before a results file was removed.
@@ -106,8 +126,11 @@ class Asked:
         if known in ENDED and known != "lost":
             reason = record.get("reason", f"{self.label}: {known}")
             result = record.get("result", {})
-            output = {} if new else {stream: look[stream] or str(result.get(stream, "")) for stream in ("stdout", "stderr")}
-            return {**look, "status": known, "reason": reason, "result": result, "kept": None, **output}
+            settled: Seen = {**look, "status": known, "reason": reason, "result": result, "kept": None}
+            if not new:
+                settled["stdout"] = look["stdout"] or str(result.get("stdout", ""))
+                settled["stderr"] = look["stderr"] or str(result.get("stderr", ""))
+            return settled
         place = record.get("delegated_host", self.key.host)
         if look["status"] == "lost" and contacted != place:
             reason = (
@@ -128,7 +151,7 @@ class Asked:
         """Whether C(async_job) started it, which answers from the record alone once the job has ended."""
         return bool((self.record or {}).get("attempt_dir"))
 
-    def learned(self, look: Look, *, secret: bool) -> Record:
+    def learned(self, look: Seen, *, secret: bool) -> Record:
         """Return the fields of the record that the look has made out. None stands for a field to remove.
 
         :arg secret: whether nothing that the job said may be stored
@@ -146,7 +169,7 @@ class Asked:
             return {**fields, "end": None, "result": None}
         fields["end"] = look["end"] or record.get("end") or _times.now()
         result = look["result"] or {}
-        kept = {name: result[name] for name in ("rc", "start", "end") if name in result}
+        kept: Record = {name: result[name] for name in ("rc", "start", "end") if name in result}
         if not secret and self.is_attempt:
             kept.update(_whole(result))
         if not secret and "msg" in result:
@@ -176,26 +199,6 @@ def _whole(result: Record) -> Record:
 
 
 _OF_ANSIBLE = ("exception", "warnings", "deprecations")
-
-# Of a job that was not looked at.
-UNSEEN: Look = {
-    "result": None,
-    "processes": [],
-    "elapsed": None,
-    "end": "",
-    "results_file": "",
-    "boot_id": "",
-    "runner": None,
-    "stdout": "",
-    "stderr": "",
-    "stdout_size": 0,
-    "stderr_size": 0,
-    "stdout_offset": 0,
-    "stderr_offset": 0,
-    "progress": None,
-    "kept": None,
-    "warnings": [],
-}
 
 
 def by_job_id(params: dict[str, t.Any], async_dir: str) -> Asked:

@@ -19,6 +19,7 @@ from ansible.plugins.loader import become_loader
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import place_of
@@ -26,7 +27,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, Look, by_job_id, by_name
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, by_job_id, by_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
 # How much of what a module said before it died is shown.
@@ -89,7 +90,7 @@ class HostAction(StoreAction):
         keys = [JobKey(params["host"], params["playbook_name"], name) for name in dict.fromkeys(names)]
         return store, [by_name(store, key, params, self.async_dir) for key in keys]
 
-    def look(self, asked: list[Asked], *, output: str, tail_size: int, timeout: float) -> list[Look]:
+    def look(self, asked: list[Asked], *, output: str, tail_size: int, timeout: float) -> list[Seen]:
         """Look at jobs, with one module run; with one for each user if they belong to several, and we are not root.
 
         :arg timeout: in seconds, for each run
@@ -97,7 +98,7 @@ class HostAction(StoreAction):
         if any(job.secret for job in asked):
             # What the module says of such a job is nothing for the log either.
             self._play_context.no_log = self._connection._play_context.no_log = True
-        looks: dict[int, Look] = {number: job.claimed for number, job in enumerate(asked) if job.claimed}
+        looks: dict[int, Seen] = {number: job.claimed for number, job in enumerate(asked) if job.claimed}
         for user, numbers in self._by_user(asked, looks).items():
             self.become_user(user)
             jobs = [asked[number].looked_for._asdict() for number in numbers]
@@ -110,7 +111,7 @@ class HostAction(StoreAction):
                 looks.update(zip(numbers, done["looks"], strict=True))
         return [looks[number] for number in range(len(asked))]
 
-    def _by_user(self, asked: list[Asked], looks: dict[int, Look]) -> dict[str, list[int]]:
+    def _by_user(self, asked: list[Asked], looks: dict[int, Seen]) -> dict[str, list[int]]:
         """The jobs to look at, by the user to become for that."""
         users: dict[str, list[int]] = {}
         for number, job in enumerate(asked):
@@ -132,7 +133,7 @@ class HostAction(StoreAction):
         except KeyError:
             return False
 
-    def _ask_windows(self, job: Job, timeout: float) -> Look:
+    def _ask_windows(self, job: Job, timeout: float) -> Seen:
         """What Ansible itself says of a job. Nobody verifies it there."""
         directory = self._remote_expand_user(job.directory)
         args = {"jid": job.job_id, "_async_dir": directory}

@@ -19,6 +19,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record, shown
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION, Record, dump, new_write_id
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
@@ -26,7 +27,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Version
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, next_attempt, recorded, refusal_of
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, Look, of_record
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
@@ -106,7 +107,7 @@ class Starter:
                     answer["msg"] = answer["reason"]
                 return answer
 
-    def _look_at(self, asked: Asked) -> Look:
+    def _look_at(self, asked: Asked) -> Seen:
         """Look at the job, once or until it has ended."""
         output = "tail" if asked.in_files else "full"
         params = {**self._params, "output": output, "store_output": True}

@@ -16,11 +16,12 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, last_line_of
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, Look
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 
 # How long to wait before the second look, in seconds, and how much longer before each that follows.
@@ -34,14 +35,14 @@ _LINE = 100
 class WatchingAction(HostAction):
     """An action that looks at jobs and keeps their records true."""
 
-    def look_and_note(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str) -> list[Look]:
+    def look_and_note(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str) -> list[Seen]:
         """Look at all jobs once, and write what was learned to their records."""
         for job in asked:
             job.keep(params["tail_size"] if params["store_output"] else 0)
         looks = self.look(asked, output=output, tail_size=params["tail_size"], timeout=params["look_timeout"])
         return [self.note(store, job, look, output) for job, look in zip(asked, looks, strict=True)]
 
-    def note(self, store: Store | None, job: Asked, look: Look, output: str, *, last_line: bool = False) -> Look:
+    def note(self, store: Store | None, job: Asked, look: Seen, output: str, *, last_line: bool = False) -> Seen:
         """Write what a look has taught to the record. Returns the look, in the light of the record.
 
         :arg last_line: whether that includes the last line of its output, if C(async_job) has started it: a write for each look
@@ -76,7 +77,7 @@ class WatchingAction(HostAction):
         job.record, job.version = record, version
         return job.settled(look, contacted=self.host, new=output == "new")
 
-    def wait(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> list[Look]:
+    def wait(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> list[Seen]:
         """Look again and again until all jobs have ended, or time is over."""
         # Until a job has ended, there is no more to it than a line. Without files, there is no output at all until then.
         with_files = any(job.in_files for job in asked)
@@ -108,7 +109,7 @@ class WatchingAction(HostAction):
             interval = min(interval * _GROWTH, max(params["wait_interval"], _FIRST_INTERVAL))
 
 
-def _progress(job: Asked, look: Look, host: str, *, secret: bool) -> str:
+def _progress(job: Asked, look: Seen, host: str, *, secret: bool) -> str:
     """A line that shows life: C(migrate on db01: running 00:12:40, 3.1 MB of output: "step 41 of 60")."""
     line = f"{job.name} on {job.key.host if job.key else host}: {look['status']}"
     if look["elapsed"] is not None:
@@ -126,7 +127,7 @@ def _progress(job: Asked, look: Look, host: str, *, secret: bool) -> str:
     return line
 
 
-def _last_line(look: Look) -> str:
+def _last_line(look: Seen) -> str:
     """What the job says of how far it has come, or else the last line of its output."""
     progress = look["progress"]
     return harmless(progress["text"]) if progress else last_line_of(look["stdout"]) or last_line_of(look["stderr"])
