@@ -8,7 +8,6 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import typing as t
@@ -16,6 +15,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._times import ended_at
 
 # The policies that C(async_job) takes.
 Policies = t.Dict[str, t.Any]
@@ -103,10 +103,6 @@ def _backoff(record: Record, policies: Policies) -> float:
 
 
 def _age(record: Record, now: float) -> float:
-    """How long ago an attempt ended, in seconds. A clock that is ahead of ours makes that nothing, not less."""
-    try:
-        text = record.get("end") or record.get("save_time") or ""
-        end = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc).timestamp()
-    except (TypeError, ValueError):
-        return float("inf")
-    return max(now - end, 0.0)
+    """Return how long ago an attempt ended, in seconds. A clock that is ahead of ours makes that nothing, not less."""
+    end = ended_at(record)
+    return float("inf") if end is None else max(now - end.timestamp(), 0.0)

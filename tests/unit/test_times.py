@@ -1,0 +1,153 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one clock: times of records mean the same to everybody, whoever wrote them."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from records import put
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import doomed
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+
+NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc)
+
+# The same time, as others write it.
+SPELLINGS = [
+    "{0:%Y-%m-%dT%H:%M:%S}+00:00",
+    "{0:%Y-%m-%dT%H:%M:%S}+0000",
+    "{0:%Y-%m-%dT%H:%M:%S}+00",
+    "{0:%Y-%m-%dT%H:%M:%S}-00:00",
+    "{0:%Y-%m-%dT%H:%M:%S}.000000Z",
+    "{0:%Y-%m-%dT%H:%M:%S}.000+00:00",
+    "{0:%Y-%m-%dT%H:%M:%S}",
+    "{0:%Y-%m-%d %H:%M:%S}z",
+    "{1:%Y-%m-%dT%H:%M:%S}+02:00",
+    "{1:%Y-%m-%dT%H:%M:%S}.0+0200",
+]
+
+
+def spelled(spelling: str, time: datetime.datetime) -> str:
+    """Write a time in UTC, or in a zone that is two hours ahead."""
+    return spelling.format(time, time + datetime.timedelta(hours=2))
+
+
+@pytest.mark.parametrize("spelling", ["{0:%Y-%m-%dT%H:%M:%SZ}", *SPELLINGS])
+def test_one_time_has_many_spellings(spelling: str) -> None:
+    found = _times.moment(spelled(spelling, NOON))
+    assert found == NOON
+    assert found is not None
+    assert _times.text_of(found) == "2026-01-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-01T12:00Z", NOON),  # no seconds
+        ("2026-01-01T14:00+02:00", NOON),
+        ("2026-01-01T06:30:00-05:30", NOON),
+        ("2026-01-01T12:00:00.5Z", NOON.replace(microsecond=500_000)),
+        ("2026-01-01T12:00:00,25", NOON.replace(microsecond=250_000)),
+        ("2026-01-01T12:00:00.123456Z", NOON.replace(microsecond=123_456)),
+        ("2026-01-01T12:00:00.123456789123+00:00", NOON.replace(microsecond=123_456)),  # nobody needs the rest
+        ("2026-01-01T12:00:00.000001Z", NOON.replace(microsecond=1)),
+    ],
+)
+def test_parts_of_a_time(text: str, expected: datetime.datetime) -> None:
+    assert _times.moment(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None, 0, 1767268800, 1767268800.0, True, b"2026-01-01T12:00:00Z", [], {}, ["2026-01-01T12:00:00Z"], NOON,
+        "", " ", "now", "2026", "2026-01-01", "12:00:00", "1767268800", "2026-01-01T", "2026-01-01T12", "2026-01-01T12:00:00 Z",
+        " 2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z\n", "2026-01-01T12:00:00ZZ", "2026-01-01T12:00:00.Z", "2026-01-01T12:00:00+2",
+        "2026-01-01T12:00:00+24:00", "2026-13-01T12:00:00Z", "2026-02-30T12:00:00Z", "2026-01-01T25:00:00Z", "2026-01-01T12:60:00Z",
+        "0000-01-01T00:00:00Z", "26-01-01T12:00:00Z", "2026-W01-4T12:00:00Z", "{{ now() }}", "\0",
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_time(text: t.Any) -> None:
+    assert _times.moment(text) is None
+
+
+@given(st.text() | st.none() | st.integers() | st.floats() | st.binary() | st.lists(st.text()))
+def test_nothing_breaks_it(text: t.Any) -> None:
+    found = _times.moment(text)
+    assert found is None or found.tzinfo is not None
+
+
+@given(st.datetimes(min_value=datetime.datetime(1000, 1, 1), timezones=st.just(datetime.timezone.utc)))
+def test_what_is_written_can_be_read(time: datetime.datetime) -> None:
+    """In whole seconds."""
+    assert _times.moment(_times.text_of(time)) == time.replace(microsecond=0)
+
+
+# --- Whoever reads it ---------------------------------------------------------------------------------------------------
+
+BOTH = pytest.mark.parametrize("field", ["save_time", "end"])
+ALL = pytest.mark.parametrize("spelling", SPELLINGS)
+
+
+def ended(spelling: str, field: str, time: datetime.datetime) -> dict[str, t.Any]:
+    """Return the fields of a record of another writer. Older ones have no C(end)."""
+    other = {"end": {"save_time": "2020-01-01T00:00:00Z"}, "save_time": {}}[field]
+    return {"status": "succeeded", field: spelled(spelling, time), **other}
+
+
+def recently(**length: float) -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(**length)
+
+
+@BOTH
+@ALL
+def test_rerun_after(spelling: str, field: str) -> None:
+    """A job that has succeeded a minute ago is not run again after an hour has passed, but after a minute."""
+    given: t.Any = {"restart_on": [], "max_attempts": None, "backoff": 0, "max_backoff": 0, "on_change": "fail"}
+    for seconds, start in ((59, False), (60, True)):
+        decision = policies.decide(
+            ended(spelling, field, NOON), {**given, "rerun_after": 60}, "", ours=False, now=NOON.timestamp() + seconds
+        )
+        assert decision.start == start
+
+
+@BOTH
+@ALL
+def test_listings_and_prune(tmp_path: Path, spelling: str, field: str) -> None:
+    """A job that has ended two hours ago is older than one, and newer than three."""
+    put(tmp_path, "job", **ended(spelling, field, recently(hours=2)))
+    everything = {**dict.fromkeys(FILTERS), "host": None, "playbook_name": None}
+    for option, expected in (("older_than", {"1h": 1, "3h": 0}), ("newer_than", {"1h": 0, "3h": 1})):
+        for length, count in expected.items():
+            assert len(find_records(FilesystemStore(str(tmp_path)), {**everything, option: length}).found) == count, (option, length)
+    found = find_records(FilesystemStore(str(tmp_path)), everything).found
+    for length, count in (("1h", 1), ("3h", 0)):
+        assert len(doomed(found, {"older_than": length, "keep": None, "keep_attempts": None})) == count, length
+
+
+@pytest.mark.parametrize("field", ["save_time", "start", "end"])
+@ALL
+def test_the_report(spelling: str, field: str) -> None:
+    """It is the same page as if we had written the record, save that it shows the record as it is."""
+    record = {"job_name": "job", "host": "web1", "playbook_name": "Nightly", "status": "failed", "start": "2026-01-01T11:59:00Z"}
+    past = {"attempt": 1, "status": "lost", "start": "2026-01-01T10:00:00Z", "end": "2026-01-01T10:30:00Z"}
+
+    def made(text: str) -> str:
+        whole = {**record, "attempt": 2, field: text, "attempts": [{**past, **({field: text} if field == "end" else {})}]}
+        return page([whole], [], store="/jobs", made=NOON + datetime.timedelta(hours=1))
+
+    text, ours = spelled(spelling, NOON), "2026-01-01T12:00:00Z"
+    assert made(text).replace(f'"{text}"', f'"{ours}"') == made(ours) != made("2026-01-01T12:00:01Z").replace(":01Z", ":00Z")
