@@ -76,6 +76,11 @@ async_dir:
   returned: with O(job_name)
   type: str
   sample: /home/deploy/.ansible_async
+finished:
+  description: Whether the job has ended, as its record says. V(false) if there is no such record.
+  returned: with O(job_name)
+  type: bool
+  sample: false
 found:
   description: Whether there is such a record.
   returned: success

@@ -20,6 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 
@@ -51,6 +52,7 @@ def _one(store: Store, key: JobKey, async_dir: str) -> dict[str, t.Any]:
     record, _version = read_record(store, key)
     return {
         "found": record is not None,
+        "finished": record is not None and record.get("status") in ENDED,
         "record": record or {},
         "records": [record] if record is not None else [],
         "async_dir": record.get("async_dir", async_dir) if record is not None else "",
