@@ -12,9 +12,10 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.clear import is_attempt_directory, is_job_id
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_prune
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records, find_records_of_hosts
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import Doomed, doomed, ended_at
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
@@ -171,7 +172,7 @@ class ActionModule(HostAction):
             if one.after is None:
                 store.delete(found.path, expect=found.version)
             else:
-                store.write(found.path, dump({**one.after, "write_id": new_write_id()}), expect=found.version)
+                write(store, found.path, one.after, expect=found.version)
         except Conflict:
             return "somebody has changed it meanwhile"
         return ""

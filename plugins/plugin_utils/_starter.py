@@ -20,12 +20,19 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record, shown
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION, Record, dump, new_write_id
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import (
+    note,
+    put_back,
+    read_document,
+    read_record,
+    shown,
+    write_record,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import has_moved
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, next_attempt, recorded, refusal_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
@@ -54,12 +61,16 @@ class Starter:
         self._action = action
         self._attached = False
         """Whether the job was started, or found to be, before: after that, its record does not vanish by itself."""
-        self._just_read: tuple[Record | None, Version] | None = None
-        """The record as it was read for the diff. The protocol begins with it."""
+        self._document: Document | None = None
+        """What the record was read from last. A claim that is taken back puts it back."""
+        self._just_read: Record | None = None
+        self._is_fresh = False
+        """Whether the record was read for the diff only. The protocol begins with it."""
 
     def run(self) -> dict[str, t.Any]:
         """Start or attach until there is something to tell. Returns what the module returns."""
-        before, _version = self._just_read = read_record(self._store, self._key)
+        before, self._document = read_document(self._store, self._key)
+        self._just_read, self._is_fresh = before, True
         try:
             answer = self._start_and_wait()
         except LaunchFailed as failure:
@@ -173,8 +184,8 @@ class Starter:
                 return self._read()
             case exactly_once.Write(record, expect):
                 return self._write(record, Version(expect))
-            case exactly_once.Restore(before, expect):
-                return self._restore(before, Version(expect))
+            case exactly_once.Restore(_before, expect):
+                return self._restore(Version(expect))
             case exactly_once.Watch(record, version):
                 return self._watch(record, version)
             case exactly_once.Prepare():
@@ -193,8 +204,10 @@ class Starter:
                     return self._action.fence(record, seconds)
 
     def _read(self) -> tuple[Record | None, Version]:
-        found, self._just_read = self._just_read or read_record(self._store, self._key), None
-        record, _version = found
+        if not self._is_fresh:
+            self._just_read, self._document = read_document(self._store, self._key)
+        self._is_fresh = False
+        record = self._just_read
         if record is None and self._attached:
             raise AsyncJobError(
                 f"The record of the {self._key} was removed while this task waited for its next attempt: somebody has pruned or"
@@ -206,7 +219,7 @@ class Starter:
                 " Nothing was changed and nothing was started. Put back a good copy; or, once you are sure that its job does not run,"
                 " remove it."
             )
-        return found
+        return record, ABSENT if self._document is None else self._document.version
 
     def _watch(self, record: Record, version: str) -> bool:
         return has_moved(
@@ -244,9 +257,8 @@ class Starter:
             record.pop("claim", None)
         if record["status"] in ENDED:
             record["end"] = _times.now()
-        record.update(schema_version=SCHEMA_VERSION, save_time=_times.now(), write_id=new_write_id())
         try:
-            return self._store.write(self._key.path, dump(record), expect=expect)
+            written, version = write_record(self._store, self._key, record, expect=expect)
         except Conflict:
             return exactly_once.CONFLICT
         except AsyncJobError as error:
@@ -256,12 +268,12 @@ class Starter:
                     " yet: run the playbook once more when the store is back, and the job is found."
                 ) from error
             raise
+        record.update(written)  # the protocol goes on with it
+        return version
 
-    def _restore(self, before: Record | None, expect: Version) -> t.Any:
+    def _restore(self, expect: Version) -> t.Any:
         try:
-            if before is not None:
-                return self._store.write(self._key.path, dump(before), expect=expect)
-            self._store.delete(self._key.path, expect=expect)
+            put_back(self._store, self._key, self._document, expect=expect)
         except Conflict:
             return exactly_once.CONFLICT
         return True

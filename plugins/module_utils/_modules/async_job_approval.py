@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import datetime
 import json
-import random
 import shlex
 import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import shown, whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import contended, shown, whoami, write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import encode
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION, dump, new_write_id
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX, Notify, Store, Version, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
 
@@ -58,8 +57,6 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "history": list,
 }
 _STATUSES = ("requested", "approved", "rejected")
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
-_CONTENTION_SECONDS = 60.0
 
 
 def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) -> dict[str, t.Any]:
@@ -74,18 +71,13 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
         raise AsyncJobError(f"by is {params['by']!r}, which names nobody. Nothing was changed.")
     if params["mode"] == "wait":
         return _wait(gate, params, notify, check_mode=check_mode)
-    deadline = time.monotonic() + _CONTENTION_SECONDS
-    while True:
+
+    def attempt() -> dict[str, t.Any]:
         before, version = gate.read()
         after = _requested(before, gate, params, who) if params["mode"] == "request" else _decided(before, gate, params, who)
-        if after == before or check_mode:
-            return gate.answer(before, after)
-        try:
-            return gate.answer(before, gate.write(after, version))
-        except Conflict:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(random.uniform(0, 0.1))
+        return gate.answer(before, after if after == before or check_mode else gate.write(after, version))
+
+    return contended(attempt)
 
 
 class _Gate:
@@ -111,9 +103,7 @@ class _Gate:
         return self._parse(document.content), document.version
 
     def write(self, approval: Approval, expect: Version) -> Approval:
-        approval = {**approval, "write_id": new_write_id()}
-        self.store.write(self._path, dump(approval), expect=expect)
-        return approval
+        return write(self.store, self._path, approval, expect=expect)[0]
 
     def answer(self, before: Approval | None, after: Approval) -> dict[str, t.Any]:
         status = _status(after)
@@ -166,7 +156,7 @@ class _Gate:
             raise corrupt(f"its status {approval['status']!r} is none of {', '.join(_STATUSES)}")
         if approval["status"] != "requested" and not isinstance(approval.get("decided_by"), str):
             raise corrupt("it does not tell who has decided")
-        if approval["expires"] and _moment(approval["expires"]) is None:
+        if approval["expires"] and _times.moment(approval["expires"]) is None:
             raise corrupt(f"the time when it expires, {approval['expires']!r}, is none")
         if (approval["playbook_name"], approval["approval_name"]) != (self.playbook_name, self.name):
             raise corrupt(f"it is of the approval {approval['approval_name']!r} of playbook {approval['playbook_name']!r}")
@@ -190,7 +180,7 @@ def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], w
     expires = ""
     if params["expires_in"]:
         until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=params["expires_in"])
-        expires = until.strftime(_TIME)
+        expires = _times.text_of(until)
     event = {"event": "requested", "by": who, "at": now, "subject": subject, "expires": expires, "reason": params["reason"] or ""}
     return {
         "approval_name": gate.name,
@@ -275,8 +265,8 @@ def _wait(gate: _Gate, params: dict[str, t.Any], notify: Notify, *, check_mode: 
 
 def _status(approval: Approval) -> str:
     """The status as of now, by our clock."""
-    expires = _moment(approval["expires"])
-    if approval["status"] == "requested" and expires is not None and time.time() >= expires:
+    expires = _times.moment(approval["expires"])
+    if approval["status"] == "requested" and expires is not None and datetime.datetime.now(datetime.timezone.utc) >= expires:
         return "expired"
     return str(approval["status"])
 
@@ -305,11 +295,3 @@ def _history(before: Approval | None) -> list[t.Any]:
 def _user(who: str) -> str:
     """The user, wherever he is logged in."""
     return who.partition("@")[0].strip().casefold()
-
-
-def _moment(text: str) -> float | None:
-    """A time in seconds since the epoch. None if it is none."""
-    try:
-        return datetime.datetime.strptime(text, _TIME).replace(tzinfo=datetime.timezone.utc).timestamp()
-    except ValueError:
-        return None

@@ -13,10 +13,10 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Entry, Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import backends_meant_by, open_store
@@ -106,10 +106,8 @@ def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) 
         now = origin.read(entry.path)
         if now is None or now.version != read_version:
             return "changed_meanwhile"
-        # An id of its own: only then can a store tell whether this write was ours.
-        document = dump({**record, "write_id": new_write_id()})
         try:
-            destination.write(entry.path, document, expect=version)
+            write(destination, entry.path, record, expect=version)
         except Conflict:
             return "changed_meanwhile"
     return "copied"

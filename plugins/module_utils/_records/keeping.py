@@ -8,10 +8,11 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import random
 import time
+import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
@@ -27,7 +28,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     parse,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Store, Version
 
 # What the history keeps of a past attempt, beside its number and its return code.
 _PAST_FIELDS = (
@@ -45,28 +46,97 @@ _PAST_FIELDS = (
     "delegated_host",
 )
 
-# For how long to try again when others keep saving the same record. Even hundreds of writers are through in seconds.
+# For how long to try again when others keep changing the same document. Even hundreds of writers are through in seconds.
 _CONTENTION_SECONDS = 60.0
 
+Answer = t.TypeVar("Answer")
 
-def save(store: Store, key: JobKey, changes: Record, *, check_mode: bool) -> tuple[Record | None, Record | None]:
+
+def contended(attempt: t.Callable[[], Answer]) -> Answer:
+    """Try to change a document, and try again, after a pause, whenever somebody else was faster.
+
+    :arg attempt: reads the document, changes it and writes it, once
+    :raises Conflict: if others have been faster for a minute
+    """
     deadline = time.monotonic() + _CONTENTION_SECONDS
     while True:
-        before, version = read_record(store, key)
-        after = _changed(before, key, changes)
-        if after == before or check_mode:
-            return before, after
         try:
-            store.write(key.path, dump(after), expect=version)
+            return attempt()
         except Conflict:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(random.uniform(0, 0.1))
-        else:
+        time.sleep(random.uniform(0, 0.1))
+
+
+def read_record(store: Store, key: JobKey) -> tuple[Record | None, Version]:
+    """Read the record of a job. Return it, or None where it is proven that there is none, and the version to expect when writing it."""
+    record, document = read_document(store, key)
+    return record, ABSENT if document is None else document.version
+
+
+def read_document(store: Store, key: JobKey) -> tuple[Record | None, Document | None]:
+    """Read the record of a job, and the document that it was read from."""
+    document = store.read(key.path)
+    if document is None:
+        return None, None
+    where = store.locate(key.path)
+    record = parse(document.content, where=where)
+    check_names(record, key, where=where)
+    return record, document
+
+
+def write_record(store: Store, key: JobKey, record: Record, *, expect: Version) -> tuple[Record, Version]:
+    """Write the record of a job as of now.
+
+    :arg expect: the version that it replaces, or ABSENT
+    :returns: the record as it is in the store, and its version
+    :raises Conflict: if something else is there; nothing was written then
+    """
+    return write(store, key.path, _as_of_now(record, key), expect=expect)
+
+
+def _as_of_now(record: Record, key: JobKey) -> Record:
+    return {**record, **key._asdict(), "schema_version": SCHEMA_VERSION, "save_time": _times.now()}
+
+
+def write(store: Store, path: str, document: Record, *, expect: Version) -> tuple[Record, Version]:
+    """Write a record or an approval that keeps the times it has.
+
+    An id of its own makes each write differ from all others: only so can a store tell, when an answer is lost, whether it was ours.
+    """
+    written: Record = {**document, "write_id": new_write_id()}
+    return written, store.write(path, dump(written), expect=expect)
+
+
+def put_back(store: Store, key: JobKey, before: Document | None, *, expect: Version) -> None:
+    """Undo a write: put back, byte for byte, what was there before it, or nothing.
+
+    :arg expect: the version that the write has returned
+    :raises Conflict: if something else is there by now; it stays
+    """
+    if before is None:
+        store.delete(key.path, expect=expect)
+    else:
+        store.write(key.path, before.content, expect=expect)
+
+
+def save(store: Store, key: JobKey, changes: Record, *, check_mode: bool) -> tuple[Record | None, Record | None]:
+    """Save what a user says of a job. Return the record before and after. A save that changes nothing writes nothing."""
+
+    def attempt() -> tuple[Record | None, Record | None]:
+        before, version = read_record(store, key)
+        after = _changed(before, key, changes)
+        if after == before:
             return before, after
+        if check_mode:
+            return before, _as_of_now(after, key)
+        return before, write_record(store, key, after, expect=version)[0]
+
+    return contended(attempt)
 
 
 def forget(store: Store, key: JobKey, *, check_mode: bool) -> tuple[Record | None, Record | None]:
+    """Remove the record of a job. Return it, and what is there now: nothing."""
     before, version = read_record(store, key)
     if before is not None:
         _refuse_claimed(before, key)
@@ -82,40 +152,31 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: R
     :arg learned: fields; those that are None are removed
     :returns: the record as it is in the store now; the one before, and ABSENT, if it was removed meanwhile
     """
-    deadline = time.monotonic() + _CONTENTION_SECONDS
     job_id = record["ansible_job_id"]
-    while record["ansible_job_id"] == job_id and record.get("status") not in CLAIMED:
-        after = {field: value for field, value in {**record, **learned}.items() if value is not None}
-        if after == record:
-            break
-        after.update(key._asdict(), schema_version=SCHEMA_VERSION, save_time=_times.now(), write_id=new_write_id())
-        try:
-            return after, store.write(key.path, dump(after), expect=version)
-        except Conflict:
-            if time.monotonic() > deadline:
-                raise
-            found, version = read_record(store, key)
+    known: tuple[Record, Version] | None = (record, version)
+    last = record
+
+    def attempt() -> tuple[Record, Version]:
+        nonlocal known, last
+        if known is None:
+            found, expect = read_record(store, key)
             if found is None:  # somebody has forgotten the job
-                break
-            record = found
-            if record.get("status") in ENDED and learned.get("status") in (*ALIVE, "lost"):
-                break  # somebody has seen its end after we have looked, and may have removed what we did not find
-    return record, version
+                return last, ABSENT
+            if found.get("status") in ENDED and learned.get("status") in (*ALIVE, "lost"):
+                return found, expect  # somebody has seen its end after we have looked, and may have removed what we did not find
+        else:
+            found, expect = known
+        known, last = None, found
+        after: Record = {field: value for field, value in {**found, **learned}.items() if value is not None}
+        if found["ansible_job_id"] != job_id or found.get("status") in CLAIMED or after == found:
+            return found, expect
+        return write_record(store, key, after, expect=expect)
 
-
-def read_record(store: Store, key: JobKey) -> tuple[Record | None, Version]:
-    """The record of a job, or None where it is proven that there is none, and the version to expect when writing it."""
-    document = store.read(key.path)
-    if document is None:
-        return None, ABSENT
-    where = store.locate(key.path)
-    record = parse(document.content, where=where)
-    check_names(record, key, where=where)
-    return record, document.version
+    return contended(attempt)
 
 
 def _changed(before: Record | None, key: JobKey, changes: Record) -> Record:
-    """The record after a save. It is equal to the one before if the save changes nothing."""
+    """Return the record after a save. It is equal to the one before if the save changes nothing."""
     if before is None:
         if "ansible_job_id" not in changes:
             raise AsyncJobError(f"There is no record of {key}, and without ansible_job_id none can be made.")
@@ -135,8 +196,6 @@ def _changed(before: Record | None, key: JobKey, changes: Record) -> Record:
         after.setdefault("end", _times.now())
     else:
         after.pop("end", None)
-    if after != before:
-        after.update(save_time=_times.now(), write_id=new_write_id())
     return after
 
 
@@ -169,16 +228,20 @@ def _refuse_claimed(record: Record, key: JobKey) -> None:
 
 
 def whoami() -> str:
-    """The user that this process runs as, and the machine: C(user@machine)."""
+    """Return the user that this process runs as, as the system knows them, and the machine: C(user@machine)."""
+    return f"{system_user()}@{os.uname().nodename}"
+
+
+def system_user() -> str:
+    """Return the name that belongs to the user id of this process. What variables of the environment say, anybody can say."""
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user id without an entry in passwd
-        user = str(os.getuid())
-    return f"{user}@{os.uname().nodename}"
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user id without an entry in passwd
+        return str(os.getuid())
 
 
 def shown(record: Record | None) -> str:
-    """The record in a diff. The write id is noise there."""
+    """Return the record as a diff shows it. The write id is noise there."""
     if record is None:
         return ""
     return dump({field: value for field, value in record.items() if field != "write_id"}).decode("utf-8")
