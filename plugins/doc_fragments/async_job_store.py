@@ -134,4 +134,21 @@ options:
       - Environment variable E(ASYNC_JOB_OCI_CACHE_DIR).
     type: path
     default: ~/.ansible/async_job_cache
+  record_key_file:
+    description:
+      - A file of the controller with keys to sign records and approvals with. Without it, nothing is signed or checked.
+      - With it, whatever is written is signed, and what is not signed with one of the keys counts for nothing. Lists name it as a
+        record that cannot be read. Whoever works on its job fails, and neither starts nor stops anything.
+      - Each line is a key of at least 32 characters. C((umask 077; openssl rand -base64 32 > FILE)) makes such a file. The first
+        key signs, all of them verify. For a new key, put it before the old ones, run the playbook
+        C(rstyczynski.ansible.sign_records) with C(-e apply=true), and remove the old ones. That playbook also signs what is in a
+        store that had no keys before.
+      - The file belongs to the user who runs Ansible or to root, and nobody else can read it. A file of root may be read by its
+        group.
+      - A signature is bound to the content and to its path in the store. Give each store a key of its own, or what was
+        signed in one counts in the other. It does not tell that a record is the newest. Whoever can write to the store can
+        put back an older signed record of the same job, or remove a record.
+      - Whoever writes without the keys writes unsigned. A relative path is relative to what O(state_dir) is relative to.
+      - Environment variable E(ASYNC_JOB_RECORD_KEY_FILE).
+    type: path
 """

@@ -223,5 +223,7 @@ def _read(params: dict[str, t.Any], notify: t.Callable[[str], None]) -> dict[str
     unreadable = []
     for problem in listing.unreadable:
         host = decode(problem["state_file"][len(place) :].lstrip("/").split("/")[0])
+        if params["record_key_file"]:  # whoever has put it there must not choose a host
+            host = ""
         unreadable.append({**problem, "host": host or ""})
     return {"records": listing.records, "unreadable": unreadable}

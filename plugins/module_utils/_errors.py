@@ -29,3 +29,7 @@ class StoreUnavailable(AsyncJobError):
 
 class Conflict(AsyncJobError):
     """A conditional write or delete found another version of the document than the one it expected."""
+
+
+class Untrusted(AsyncJobError):
+    """A document is not what somebody with one of the user's keys has written in its place."""

@@ -16,10 +16,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 
 Spec = _backends.Spec
 
-# Where the records are. Each kind of store has its own options, which are in its row of the table.
+# Where the records are, and who may have written them. Each kind of store has its own options, which are in its row of the table.
 STORE_OPTIONS: Spec = {
     "backend": _backends.option("ASYNC_JOB_BACKEND", choices=list(_backends.BACKENDS), default="filesystem"),
     **{name: spec for backend in _backends.BACKENDS.values() for name, spec in backend.options.items()},
+    "record_key_file": _backends.option("ASYNC_JOB_RECORD_KEY_FILE", type="path"),
 }
 
 # Where ansible-core keeps results files unless told otherwise: the default of the option async_dir of its shell plugins.

@@ -22,7 +22,15 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import contended, shown, whoami, write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import encode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX, Notify, Store, Version, nobody
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import (
+    ABSENT,
+    SUFFIX,
+    Notify,
+    Store,
+    Version,
+    nobody,
+    without_signature,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
 
 ARGUMENT_SPEC: Spec = {
@@ -164,8 +172,7 @@ class _Gate:
         decider = approval["requested_by"] if approval["status"] == "requested" else approval["decided_by"]
         if not isinstance(last, dict) or (last.get("event"), last.get("by")) != (approval["status"], decider):
             raise corrupt("its status is not what its history ends with")
-        found: Approval = approval
-        return found
+        return without_signature(approval)
 
 
 def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who: str) -> Approval:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import without_signature, write_json
 
 Record = t.Dict[str, t.Any]
 
@@ -155,7 +156,7 @@ def parse(document: bytes, *, where: str) -> Record:
             if "\0" in attempt.get(field, ""):
                 raise corrupt(f"the field {field!r} holds NUL, which no path does")
     record.setdefault("metadata", {})
-    return record
+    return without_signature(record)
 
 
 def check_names(record: Record, key: JobKey, *, where: str) -> None:
@@ -174,9 +175,7 @@ def check_names(record: Record, key: JobKey, *, where: str) -> None:
 
 def dump(record: Record) -> bytes:
     """The document for the store: sorted, indented, UTF-8, with a newline at its end."""
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
-    # What UTF-8 cannot hold is a lone surrogate inside a string, and its backslash form is its JSON escape.
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+    return write_json(record)
 
 
 def new_write_id() -> str:

@@ -11,6 +11,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import abc
+import json
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -22,12 +23,30 @@ ABSENT = Version("")
 # How the path of a document ends.
 SUFFIX = ".json"
 
+Content = t.Dict[str, t.Any]
+"""The JSON object that a document is."""
+
+# The field with which a document proves who has written it. Nobody but the store reads or writes it.
+SIGNATURE = "signature"
+
 Notify = t.Callable[[str], None]
 """Called with a line for the user when the store keeps them waiting."""
 
 
 def nobody(line: str) -> None:
     """Tell nobody."""
+
+
+def write_json(content: Content) -> bytes:
+    """Return the document of a JSON object: sorted, indented, UTF-8, with a newline at its end."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
+    # What UTF-8 cannot hold is a lone surrogate inside a string, and its backslash form is its JSON escape.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def without_signature(content: Content) -> Content:
+    """Return the same, less its signature. With anything else changed, that would be wrong."""
+    return {field: value for field, value in content.items() if field != SIGNATURE}
 
 
 class Document(t.NamedTuple):
@@ -54,7 +73,7 @@ class Store(abc.ABC):
     """
 
     warnings: list[str]
-    """What the user should be told about this store, even though nothing failed."""
+    """What the user should be told about this store, even though nothing failed. It is added to, never replaced."""
 
     @classmethod
     @abc.abstractmethod
@@ -95,7 +114,10 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def entries(self, prefix: str = "", wanted: t.Callable[[str], bool] = lambda path: True) -> t.Iterator[Entry]:
-        """Yield all documents whose path begins with the prefix, a host's and a playbook's together. Those below a dot are no records.
+        """Yield all documents whose path begins with the prefix, a host's and a playbook's together.
+
+        Those below a directory whose name begins with a dot are no records: they come only if the prefix names that directory.
+
 
         A document that vanishes meanwhile is left out; one that cannot be read is an entry with an error.
 

@@ -15,13 +15,26 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signatures import Keys
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signed import SignedStore
 
 
 def open_store(params: dict[str, t.Any], notify: Notify) -> Store:
     """Return the store that the options of a task choose. Nothing is contacted or made yet.
 
     :arg params: validated values of the options in C(_options.STORE_OPTIONS)
+    :raises AsyncJobError: if the settings are wrong, or the keys cannot be used
     """
+    return open_signed_store(params, notify) if params["record_key_file"] else _open(params, notify)
+
+
+def open_signed_store(params: dict[str, t.Any], notify: Notify) -> SignedStore:
+    """Return the same, where there are keys."""
+    keys = Keys(params["record_key_file"])
+    return SignedStore(_open(params, notify), keys)
+
+
+def _open(params: dict[str, t.Any], notify: Notify) -> Store:
     backend = BACKENDS[params["backend"]]
     # By its name: a module that is sent to a host, and knows the options only, must not take the stores along.
     module = importlib.import_module(f"{__package__}.{backend.module}")
@@ -30,13 +43,14 @@ def open_store(params: dict[str, t.Any], notify: Notify) -> Store:
 
 
 def make_absolute(params: dict[str, t.Any], directory: str) -> None:
-    """Make the paths of the chosen store absolute, in place.
+    """Make the paths of the chosen store, and that of its keys, absolute, in place.
 
     :arg params: validated values of the options in C(_options.STORE_OPTIONS)
     :arg directory: what a relative one is relative to
     :raises AsyncJobError: if one is empty, which would be that directory itself
     """
-    for option in BACKENDS[params["backend"]].paths:
+    keys = ["record_key_file"] if params["record_key_file"] is not None else []
+    for option in (*BACKENDS[params["backend"]].paths, *keys):
         if not params[option]:
             raise AsyncJobError(f"{option} is empty. Give a path, or leave the option out. Nothing was read or written.")
         params[option] = os.path.normpath(os.path.join(directory, params[option]))
@@ -49,7 +63,7 @@ def paths_of(params: dict[str, t.Any]) -> list[str]:
 
 def settings_of(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the variables that make another playbook, on this machine or on one like it, use the same store."""
-    options = ("backend", *BACKENDS[params["backend"]].place)
+    options = ("backend", *BACKENDS[params["backend"]].place, "record_key_file")
     return {f"async_job_{option}": params[option] for option in options if params[option]}
 
 

@@ -151,7 +151,8 @@ class OciStore(Store):
         paths = [path for path in etags if wanted(path)]
         cache = DocumentCache(self._params["oci_cache_dir"], (self._endpoint, self._namespace, self._bucket))
         before = cache.documents(self._prefix + prefix) if paths else {}
-        known = {name[len(self._prefix) :]: document for name, document in before.items() if _is_record(name[len(self._prefix) :])}
+        known = {name[len(self._prefix) :]: document for name, document in before.items()}
+        known = {path: document for path, document in known.items() if _is_document(path, prefix)}
         current = {path for path in paths if path in known and known[path].version == etags[path]}
         read: dict[str, Document] = {}
         arriving = self._read_together([path for path in paths if path not in current])
@@ -173,7 +174,7 @@ class OciStore(Store):
             page = self._persist("list", prefix, lambda again, start=start: self._list(prefix, start))  # type: ignore[misc]
             for found in page.objects:
                 path = found.name[len(self._prefix) :]
-                if _is_record(path):
+                if _is_document(path, prefix):
                     etags[path] = found.etag or ""
             start = page.next_start_with
             if not start:
@@ -357,8 +358,8 @@ class OciStore(Store):
         return "Run again later; if it stays so, ask Oracle's support with the opc-request-id"
 
 
-def _is_record(path: str) -> bool:
-    return path.count("/") == 2 and path.endswith(SUFFIX) and not path.startswith(".")
+def _is_document(path: str, prefix: str) -> bool:
+    return path.count("/") == 2 and path.endswith(SUFFIX) and path.startswith(".") <= prefix.startswith(".")
 
 
 def _seldom(notify: Notify) -> Notify:
