@@ -39,3 +39,32 @@ def test_what_belongs_to_the_repository_is_not_ignored(name: str) -> None:
 @pytest.mark.parametrize("name", [".build/collection", "playbooks/.ansible_async_state/.lock", "a.tar.gz"])
 def test_what_tools_leave_behind_is_ignored(name: str) -> None:
     assert subprocess.run(["git", "check-ignore", "--no-index", name], cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-").lower() for heading in headings}
+
+
+@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    """To a file that there is, and to a heading that it has."""
+    broken = []
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", (ROOT / name).read_text("utf-8")) if "://" not in link]
+    assert links
+    for link in links:
+        path, _hash, anchor = link.partition("#")
+        page = ROOT / (path or name)
+        if not page.exists() or (anchor and anchor not in _anchors(page)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_files_that_are_named_are_there(name: str) -> None:
+    """Paths below the directories of the code, as they stand in the text."""
+    named = re.findall(
+        r"\b(?:plugins|module_utils|plugin_utils|tests|playbooks|roles)/[\w/]+\.(?:py|sh|yml)\b", (ROOT / name).read_text("utf-8")
+    )
+    assert [path for path in named if not any((ROOT / base / path).exists() for base in (".", "plugins"))] == []
