@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from controller import Controller, Live, Ran, until
-from durable import Yaml, ask, play, told
+from plays import Yaml, ask, run_tasks
 
 
 def gate(mode: str, **options: t.Any) -> Yaml:
@@ -218,7 +218,7 @@ def test_two_at_the_same_moment(controller: Controller) -> None:
     for number in range(3):
         name = f"gate{number}"
         ask(controller, {**gate("request", by="ci", name=name), "run_once": True})
-        ran = play(controller, gate(mode, by="{{ inventory_hostname }}", name=name), options=["-f", "6"])
+        ran = run_tasks(controller, gate(mode, by="{{ inventory_hostname }}", name=name), options=["-f", "6"])
         answers = every(ran)
         winners = [answer for answer in answers if answer["changed"]]
         assert len(winners) == 1
@@ -232,7 +232,7 @@ def test_two_at_the_same_moment(controller: Controller) -> None:
 
 def every(ran: Ran) -> list[t.Any]:
     """What the task returned on each host."""
-    return [told(Ran(ran.rc, line))[0] for line in ran.output.splitlines() if "TOLD" in line]
+    return [answer for [answer] in ran.told]
 
 
 def test_records_are_not_mixed_up(controller: Controller) -> None:

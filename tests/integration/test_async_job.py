@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from controller import Controller
-from durable import Yaml, ask, job, lines, play, shell, told
+from plays import Yaml, ask, job, lines, run_tasks, shell, told
 
 # --- Start, attach, result ------------------------------------------------------------------------------------------------
 
@@ -29,7 +29,7 @@ def test_from_its_start_to_its_result(controller: Controller, ledger: Path) -> N
     assert attached["ansible_job_id"] == started["ansible_job_id"]
     assert {process["role"] for process in attached["processes"]} == {"runner", "watcher", "descendant"}
     (controller.project / "go").touch()
-    ran = play(controller, job(task, poll=1))
+    ran = run_tasks(controller, job(task, poll=1))
     [waited] = told(ran)
     assert (waited["changed"], waited["finished"], waited["failed"], waited["rc"]) == (False, True, False, 0)
     assert (waited["stdout"], waited["stderr"], waited["stdout_lines"]) == ("done", "problem", ["done"])
@@ -55,7 +55,7 @@ def test_until(controller: Controller) -> None:
 
 def test_progress(controller: Controller) -> None:
     """A task that waits shows that the job lives, and notices its end at the next look."""
-    ran = play(controller, job(shell("sleep 3"), poll=1))
+    ran = run_tasks(controller, job(shell("sleep 3"), poll=1))
     assert re.search(r"^job on host1: running 00:00:0\d$", ran.output, re.MULTILINE), ran.output
     assert told(ran)[0]["finished"]
 
@@ -181,13 +181,13 @@ def test_check_mode(controller: Controller, ledger: Path) -> None:
     """It tells what would be done, touches neither host nor store, and shows the record."""
     work = shell(f"echo run >>{ledger}; sleep 60")
     nowhere = ["--check", "--diff", "-e", "ansible_python_interpreter=/nowhere"]
-    ran = play(controller, job(work), options=nowhere)
+    ran = run_tasks(controller, job(work), options=nowhere)
     [would_start] = told(ran)
     assert (would_start["changed"], would_start["status"], would_start["attempt"]) == (True, "starting", 1)
     assert "would start attempt 1" in would_start["msg"]
     assert '+  "status": "starting"' in ran.output
     assert not controller.state_dir.exists()
-    ran = play(controller, job(work), job(shell("exit 3"), name="failed", poll=1), options=["--diff"])
+    ran = run_tasks(controller, job(work), job(shell("exit 3"), name="failed", poll=1), options=["--diff"])
     assert '+  "status": "running"' in ran.output
     before = {name: controller.record(name) for name in ("job", "failed")}
     [attach, failed, anew] = ask(
@@ -305,7 +305,7 @@ def test_abandoned_claims(controller: Controller, ledger: Path) -> None:
     record = {"job_name": "prepared", "host": "host1", "playbook_name": "test", "ansible_job_id": "", "status": "prepared", "attempt": 1}
     file.write_text(json.dumps({**record, **place, "async_dir": missing, "attempt_dir": missing, "claim": claim}))
     work = shell(f"echo run >>{ledger}")
-    ran = play(
+    ran = run_tasks(
         controller,
         job(work, name="gone", poll=1),
         job(work, name="elsewhere", poll=1, options={"claim_timeout": 3}),
@@ -351,7 +351,7 @@ def test_one_name_for_two_items(controller: Controller, ledger: Path) -> None:
 
 def test_a_launch_that_fails(controller: Controller) -> None:
     """Nothing has changed, which is said."""
-    ran = play(controller, job(shell("true")), options=["-e", "ansible_python_interpreter=/nowhere"])
+    ran = run_tasks(controller, job(shell("true")), options=["-e", "ansible_python_interpreter=/nowhere"])
     [answer] = told(ran)
     assert (answer["failed"], answer["changed"]) == (True, False)
     assert "Nothing was started" in answer["msg"]

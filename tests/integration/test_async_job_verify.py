@@ -11,9 +11,9 @@ import re
 import signal
 
 from controller import Controller, until
-from durable import job, play, shell
 from fleet import CANCEL, JOBS, SHOW, rows
 from hosts import Hosts
+from plays import job, run_tasks, shell
 from records import ago, put
 
 
@@ -21,7 +21,7 @@ def test_hosts_are_asked(hosts: Hosts, controller: Controller) -> None:
     """One that is away is named, what the others say is noted, and the command fails at its end."""
     controller.hosts(*hosts.inventory_lines())
     first, second = hosts.names[:2]
-    play(controller, job(shell("exec sleep 60"), name="sleeps"), job(shell("echo done"), name="ends"))
+    run_tasks(controller, job(shell("exec sleep 60"), name="sleeps"), job(shell("echo done"), name="ends"))
     until(lambda: hosts.execute(first, "sh", "-c", "cat /root/.ansible_async/*/result 2>/dev/null || true"))
     until(lambda: hosts.execute(second, "sh", "-c", "cat /root/.ansible_async/*/result 2>/dev/null || true"))
     hosts.disconnect()
@@ -48,7 +48,7 @@ def test_whom_nobody_asked(controller: Controller) -> None:
         "host1", "bastion", "away ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1", "broken ansible_python_interpreter=/no"
     )
     delegated = job(shell("true"), name="delegated", options={"host": "{{ inventory_hostname }}"}, delegate_to="bastion")
-    play(controller, delegated, options=["--limit", "host1"])
+    run_tasks(controller, delegated, options=["--limit", "host1"])
     until(lambda: list(controller.home.glob(".ansible_async/*/result")))
     for host in ("away", "ghost", "broken"):
         put(controller.state_dir, "job", host=host, status="running", start=ago(minutes=5))
@@ -65,7 +65,7 @@ def test_whom_nobody_asked(controller: Controller) -> None:
 
 
 def test_check_mode_tells_what_a_look_would_note(controller: Controller) -> None:
-    play(controller, job(shell("true")))
+    run_tasks(controller, job(shell("true")))
     until(lambda: list(controller.home.glob(".ansible_async/*/result")))
     before = controller.record("job")
     ran = controller.run("adhoc", "-i", controller.inventory, "all", "-m", "rstyczynski.ansible.async_job_verify", "--check").ok()
@@ -76,7 +76,7 @@ def test_check_mode_tells_what_a_look_would_note(controller: Controller) -> None
 
 def test_another_attempt_begins_while_somebody_waits(controller: Controller) -> None:
     """What is seen of the one before is told, and noted nowhere."""
-    play(controller, job(shell("exec sleep 60")))
+    run_tasks(controller, job(shell("exec sleep 60")))
     arguments = "job_name=job playbook_name=test wait_timeout=60 wait_interval=1"
     status = "rstyczynski.ansible.async_job_status"
     process = controller.popen("adhoc", "-i", controller.inventory, "all", "-m", status, "-a", arguments)

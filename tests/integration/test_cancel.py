@@ -20,9 +20,8 @@ from hosts import Hosts
 
 pytest.register_assert_rewrite("faults")
 
-from faults import Answer, Job, Scene, held, told  # noqa: E402
-
-Yaml = dict[str, t.Any]
+from faults import Answer, Job, Scene, held  # noqa: E402
+from plays import Yaml, tell, told  # noqa: E402
 
 ASYNC_DIR = "ANSIBLE_ASYNC_DIR"
 CLEANS_UP = "trap 'echo cleaned up; exit 7' TERM; echo begun;"
@@ -52,15 +51,6 @@ def native(job: Job) -> Yaml:
     return {"ansible.builtin.async_status": {"jid": job.id}}
 
 
-def ask(scene: Scene, where: str, *tasks: Yaml, options: t.Sequence[str] = ()) -> list[t.Any]:
-    """What these tasks return, in one run. Those that fail do not keep the others from running."""
-    asked = [{"ignore_errors": True, **task, "register": f"answer{number}"} for number, task in enumerate(tasks)]
-    answers = ", ".join(task["register"] for task in asked)
-    tell = {"ansible.builtin.debug": {"msg": f"TOLD {{{{ [{answers}] | to_json | b64encode }}}}"}}
-    play = {"name": "test", "hosts": where, "gather_facts": False, "tasks": [*asked, tell]}
-    return t.cast("list[t.Any]", told(scene.controller.playbook(json.dumps([play], indent=1), *options)))
-
-
 def roles(answer: Answer) -> list[str]:
     """What the processes were to the job that were stopped."""
     return [process["role"] for process in answer["stopped"]]
@@ -84,17 +74,6 @@ def orphan(scene: Scene, *jobs: Job) -> None:
         assert scene.commands(job), job
 
 
-def signal_all(scene: Scene, name: str, *jobs: Job) -> None:
-    """Send a signal to all processes of jobs: a module that starts early is not in the process group of its runner."""
-    for job in jobs:
-        scene.shell(job.host, f"pkill -{name} -s {scene.runner(job).sid}")
-
-
-def record_file(scene: Scene, job: Job) -> Path:
-    """The record of a job."""
-    return scene.controller.state_dir / job.host / "test" / f"{job.name}.json"
-
-
 # --- The command may clean up -------------------------------------------------------------------------------------------
 
 
@@ -102,8 +81,7 @@ def test_it_may_clean_up(scene: Scene) -> None:
     """What a command prints when it is asked to end is kept, with its return code. A second time, nothing happens."""
     names = [f"number {number}" for number in range(1, 5)]
     jobs = scene.hold("h1", *names, "by job id", "other", before=CLEANS_UP)
-    [begin, first, by_job_id, end, again, again_by_job_id, natives] = ask(
-        scene,
+    [begin, first, by_job_id, end, again, again_by_job_id, natives] = scene.ask(
         "h1",
         CLOCK,
         {**cancel(job_name="{{ item }}", reason=HOSTILE), "loop": names},
@@ -157,9 +135,7 @@ def test_its_clean_up_may_take_helpers(scene: Scene) -> None:
     scene.shell("h1", 'printf %s "$1" >/root/job.sh', script)
     scene.start("h1", commands)
     until(lambda: scene.test("h1", " && ".join(f"test -e /tmp/{name}" for name in commands)))
-    answers = ask(
-        scene, "h1", *(cancel(job_name=name, grace_period=30) for name in commands), *(status(job_name=name) for name in commands)
-    )
+    answers = scene.ask("h1", *(cancel(job_name=name, grace_period=30) for name in commands), *(status(job_name=name) for name in commands))
     for name, cancelled, after in zip(commands, answers[: len(commands)], answers[len(commands) :], strict=True):
         assert (cancelled["status"], cancelled["changed"], cancelled["processes"]) == ("cancelled", True, []), cancelled
         assert after["stdout"] == "begun\ncleaned up", (name, after)
@@ -171,8 +147,7 @@ def test_mistakes(scene: Scene) -> None:
     jobs = scene.hold("h1", "job")
     wrong = jobs["job"].id.rpartition(".")[0] + ".999"
     as_app = {"become": True, "become_user": "app", "check_mode": True}
-    mistyped, refused, *senseless = ask(
-        scene,
+    mistyped, refused, *senseless = scene.ask(
         "h1",
         cancel(jid=wrong),
         {**cancel(job_name="job"), **as_app},
@@ -194,7 +169,7 @@ def test_mistakes(scene: Scene) -> None:
 def test_the_session_of_somebody_else(scene: Scene) -> None:
     """Its number was that of the job's session once. What is in it has nothing to do with the job, and is not stopped."""
     jobs = scene.hold("h1", "job")
-    ask(scene, "h1", status(job_name="job"))
+    scene.ask("h1", status(job_name="job"))
     session = scene.runner(jobs["job"]).sid
     scene.kill_all(jobs["job"])
 
@@ -204,7 +179,7 @@ def test_the_session_of_somebody_else(scene: Scene) -> None:
         return any(process.sid == session for process in scene.processes("h1").values())
 
     until(occupied)
-    [cancelled] = ask(scene, "h1", cancel(job_name="job"))
+    [cancelled] = scene.ask("h1", cancel(job_name="job"))
     assert cancelled["failed"]
     assert "nobody can tell" in cancelled["msg"]
     assert any(process.sid == session for process in scene.processes("h1").values())
@@ -238,7 +213,7 @@ def test_local_connection(controller: Controller) -> None:
                     {**cancel(job_name="job"), "register": "first"},
                     {**cancel(job_name="job"), "register": "second"},
                     {**status(job_name="job"), "register": "after", "ignore_errors": True},
-                    {"ansible.builtin.debug": {"msg": "TOLD {{ [look, first, second, after] | to_json | b64encode }}"}},
+                    tell("look", "first", "second", "after"),
                 ],
             }
         ],
@@ -288,8 +263,7 @@ def test_nothing_is_left(scene: Scene) -> None:
     until(lambda: scene.shell("h1", "ps -e -o stat= | grep ^Z || true"))
     scene.kill("h1", "STOP", scene.runner(jobs["stopped"]).pid)
     grace = 2
-    [begin, first, middle, *answers] = ask(
-        scene,
+    [begin, first, middle, *answers] = scene.ask(
         "h1",
         CLOCK,
         cancel(jid=jobs["stubborn"].id, grace_period=grace),
@@ -324,7 +298,7 @@ def test_fork_heavy(scene: Scene, known: bool, stubborn: bool) -> None:
     asked = (
         [status(job_name="forks"), cancel(job_name="forks", grace_period=1)] if known else [cancel(jid=jobs["forks"].id, grace_period=1)]
     )
-    answer = ask(scene, "h1", *asked)[-1]
+    answer = scene.ask("h1", *asked)[-1]
     left = running(scene, "sleep 101")
     assert left == [], f"{len(left)} are left"
     assert (answer["changed"], answer["status"], answer["processes"]) == (True, "cancelled", [])
@@ -339,13 +313,13 @@ def test_side_by_side(scene: Scene) -> None:
     sessions = [scene.runner(job).sid for job in jobs.values()]
     assert max(sessions) - min(sessions) < 1000
     seen = ["run 1", "run 2", "seen 1", "seen 2", "last"]
-    ask(scene, "h1", status(job_names=seen))
+    scene.ask("h1", status(job_names=seen))
     orphan(scene, *(job for name, job in jobs.items() if "seen" in name))
-    before = {name: record_file(scene, job).read_bytes() for name, job in jobs.items()}
+    before = {name: scene.record_file(job).read_bytes() for name, job in jobs.items()}
     left = dict(jobs)
     for name in ("seen 1", "run 1", "unseen 1"):
         pids = {process.pid for process in scene.commands(jobs[name])}
-        by_name, by_job_id = ask(scene, "h1", cancel(job_name=name), cancel(jid=jobs[name].id))
+        by_name, by_job_id = scene.ask("h1", cancel(job_name=name), cancel(jid=jobs[name].id))
         if name == "unseen 1":
             for answer in (by_name, by_job_id):
                 assert answer["failed"]
@@ -361,8 +335,8 @@ def test_side_by_side(scene: Scene) -> None:
         for other, job in left.items():
             assert len(scene.commands(job)) == 2, other
             assert bool(scene.wrappers(job)) == ("seen" not in other), other
-            assert record_file(scene, job).read_bytes() == before[other]
-    statuses = {job["job_name"]: job["status"] for job in ask(scene, "h1", status(job_names=[*jobs]))[0]["jobs"]}
+            assert scene.record_file(job).read_bytes() == before[other]
+    statuses = {job["job_name"]: job["status"] for job in scene.ask("h1", status(job_names=[*jobs]))[0]["jobs"]}
     assert statuses == {name: "cancelled" if name in ("seen 1", "run 1") else "orphaned" if "seen" in name else "running" for name in jobs}
 
 
@@ -394,8 +368,7 @@ def test_started_at_the_same_time(scene: Scene) -> None:
     until(lambda: all(len(scene.commands(job)) == 2 for job in jobs.values()))
     for job in jobs.values():
         orphan(scene, job)
-    looks, cancelled = ask(
-        scene,
+    looks, cancelled = scene.ask(
         "h1",
         {**status(jid="{{ item }}"), "loop": [job.id for job in jobs.values()]},
         {**cancel(job_name="{{ item }}"), "loop": names},
@@ -414,14 +387,13 @@ def test_started_at_the_same_time(scene: Scene) -> None:
 def test_reused_numbers(scene: Scene, marked: bool) -> None:
     """Another process has the number of the runner by now, and another one that of its session."""
     jobs = scene.hold("h1", "seen", "unseen", "alive")
-    ask(scene, "h1", status(job_names=["seen", "alive"]))
+    scene.ask("h1", status(job_names=["seen", "alive"]))
     numbers = [number for name in ("seen", "unseen") for number in (scene.runner(jobs[name]).pid, scene.runner(jobs[name]).sid)]
-    signal_all(scene, "KILL", *(jobs[name] for name in ("seen", "unseen")))
+    scene.signal_all("KILL", *(jobs[name] for name in ("seen", "unseen")))
     until(lambda: gone(scene, jobs["seen"], jobs["unseen"]))
     for number in numbers:
         until(lambda number=number: _occupy(scene, number, marked))
-    answers = ask(
-        scene,
+    answers = scene.ask(
         "h1",
         *(
             task
@@ -453,15 +425,15 @@ def _occupied(scene: Scene, pid: int) -> bool:
 def test_orphans_that_were_looked_at(scene: Scene) -> None:
     """They are known by their session, also with a new boot id in the record's place: after a reboot nothing is stopped."""
     jobs = scene.hold("h1", "orphan", "old")
-    ask(scene, "h1", status(job_names=["orphan", "old"]))
-    record = json.loads(record_file(scene, jobs["old"]).read_bytes())
+    scene.ask("h1", status(job_names=["orphan", "old"]))
+    record = json.loads(scene.record_file(jobs["old"]).read_bytes())
     assert record["boot_id"] == scene.shell("h1", "cat /proc/sys/kernel/random/boot_id").strip()
     assert record["runner"]["session"] == scene.runner(jobs["old"]).sid
-    record_file(scene, jobs["old"]).write_text(json.dumps({**record, "boot_id": "of another boot"}))
+    scene.record_file(jobs["old"]).write_text(json.dumps({**record, "boot_id": "of another boot"}))
     orphan(scene, *jobs.values())
     of_runner = scene.results_file(jobs["orphan"])
-    first, again, old, natives = ask(
-        scene, "h1", cancel(job_name="orphan", reason="no use"), cancel(job_name="orphan"), cancel(job_name="old"), native(jobs["orphan"])
+    first, again, old, natives = scene.ask(
+        "h1", cancel(job_name="orphan", reason="no use"), cancel(job_name="orphan"), cancel(job_name="old"), native(jobs["orphan"])
     )
     assert (first["changed"], first["status"], first["results_file"]) == (True, "cancelled", of_runner)
     assert roles(first) == ["descendant"] * 3  # the module, its shell, and what that waits for
@@ -480,7 +452,7 @@ def test_nothing_to_stop(scene: Scene) -> None:
     """Jobs that have ended, that are lost, that never started, that are being started, that nobody knows."""
     jobs = scene.start("h1", {"done": "echo done", "failed": "exit 3", "cleaned": "true"})
     jobs |= scene.hold("h1", "removed", "killed")
-    signal_all(scene, "KILL", *(jobs[name] for name in ("removed", "killed")))
+    scene.signal_all("KILL", *(jobs[name] for name in ("removed", "killed")))
     until(lambda: not any(scene.wrappers(job) for job in jobs.values()))
     for name in ("removed", "cleaned"):
         scene.shell("h1", 'rm "$1"', scene.results_file(jobs[name]))
@@ -493,11 +465,10 @@ def test_nothing_to_stop(scene: Scene) -> None:
             "status": state,
             "claim": {"who": "somebody@elsewhere", "since": "2026-01-01T00:00:00Z"},
         }
-        record_file(scene, Job("h1", name, "")).write_text(json.dumps(record))
-    claimed = {name: record_file(scene, Job("h1", name, "")).read_bytes() for name in ("starting", "prepared")}
+        scene.record_file(Job("h1", name, "")).write_text(json.dumps(record))
+    claimed = {name: scene.record_file(Job("h1", name, "")).read_bytes() for name in ("starting", "prepared")}
     statuses = {"done": "succeeded", "failed": "failed", "cleaned": "lost", "removed": "lost", "killed": "killed"}
-    *answers, never, hostile, starting, prepared, nobody = ask(
-        scene,
+    *answers, never, hostile, starting, prepared, nobody = scene.ask(
         "h1",
         *(cancel(job_name=name, reason="why not") for name in statuses),
         cancel(jid="j1.1"),
@@ -519,7 +490,7 @@ def test_nothing_to_stop(scene: Scene) -> None:
     for answer in (starting, prepared):
         assert answer["failed"]
         assert "is being started by somebody@elsewhere" in answer["msg"]
-    assert {name: record_file(scene, Job("h1", name, "")).read_bytes() for name in claimed} == claimed
+    assert {name: scene.record_file(Job("h1", name, "")).read_bytes() for name in claimed} == claimed
     assert nobody["failed"]
     assert "There is no record of" in nobody["msg"]
     assert "nobody knows" in nobody["msg"]
@@ -531,8 +502,7 @@ def test_refused(scene: Scene) -> None:
     odd = "$(reboot); `id`\n../../x /ü"
     jobs = scene.hold("h1", "job")
     record = {**scene.controller.record("job", host="h1"), "job_name": odd}
-    ask(
-        scene,
+    scene.ask(
         "h1",
         {
             "rstyczynski.ansible.async_job_state": {
@@ -543,8 +513,7 @@ def test_refused(scene: Scene) -> None:
         },
     )
     bad = ["../x", "/etc/passwd", "a/b", "a\nb", "", " ", ".", "..", "j1.1\x07"]
-    refused, both, neither, typo, done = ask(
-        scene,
+    refused, both, neither, typo, done = scene.ask(
         "h1",
         {**cancel(jid="{{ item }}"), "loop": bad},
         cancel(jid="j1.1", job_name="job"),
@@ -565,10 +534,9 @@ def test_refused(scene: Scene) -> None:
 def test_another_host(scene: Scene) -> None:
     """Of a job of another host nothing can be told here, so nobody is told that there was nothing to stop."""
     jobs = scene.hold("h1", "job", "seen")
-    ask(scene, "h1", status(job_name="seen"))
-    before = [record_file(scene, job).read_bytes() for job in jobs.values()]
-    *wrong, right = ask(
-        scene,
+    scene.ask("h1", status(job_name="seen"))
+    before = [scene.record_file(job).read_bytes() for job in jobs.values()]
+    *wrong, right = scene.ask(
         "h2",
         cancel(job_name="job", host="h1"),
         cancel(job_name="seen", host="h1"),
@@ -580,8 +548,8 @@ def test_another_host(scene: Scene) -> None:
         assert answer["failed"], answer
     assert right["status"] == "running"
     assert right["stopped"]
-    assert [record_file(scene, job).read_bytes() for job in jobs.values()] == before
-    [done] = ask(scene, "h2", {**cancel(job_name="job", host="h1"), "delegate_to": "h1"})
+    assert [scene.record_file(job).read_bytes() for job in jobs.values()] == before
+    [done] = scene.ask("h2", {**cancel(job_name="job", host="h1"), "delegate_to": "h1"})
     assert (done["changed"], done["status"]) == (True, "cancelled")
     assert gone(scene, jobs["job"])
     assert scene.controller.record("job", host="h1")["status"] == "cancelled"
@@ -590,12 +558,11 @@ def test_another_host(scene: Scene) -> None:
 def test_check_mode(scene: Scene) -> None:
     """It says what would be stopped, stops nothing, and leaves the records alone."""
     jobs = scene.hold("h1", "job", "seen", "orphan", "unseen")
-    ask(scene, "h1", status(job_names=["seen", "orphan"]))
+    scene.ask("h1", status(job_names=["seen", "orphan"]))
     orphan(scene, jobs["orphan"], jobs["unseen"])
-    before = {name: (record_file(scene, job).read_bytes(), record_file(scene, job).stat().st_mtime_ns) for name, job in jobs.items()}
+    before = {name: (scene.record_file(job).read_bytes(), scene.record_file(job).stat().st_mtime_ns) for name, job in jobs.items()}
     there = scene.processes("h1")
-    answers = ask(
-        scene,
+    answers = scene.ask(
         "h1",
         cancel(job_name="job"),
         cancel(jid=jobs["seen"].id),
@@ -613,7 +580,7 @@ def test_check_mode(scene: Scene) -> None:
     for name, job in jobs.items():
         assert len(scene.commands(job)) == 2
         assert bool(scene.wrappers(job)) == (name in ("job", "seen"))
-        assert (record_file(scene, job).read_bytes(), record_file(scene, job).stat().st_mtime_ns) == before[name]
+        assert (scene.record_file(job).read_bytes(), scene.record_file(job).stat().st_mtime_ns) == before[name]
 
 
 # --- Users --------------------------------------------------------------------------------------------------------------
@@ -625,20 +592,19 @@ def test_of_another_user(scene: Scene) -> None:
     app = ("--become", "--become-user", "app")
     jobs = scene.hold("h1", "noted", "roots", "apps", "hidden", options=app)
     for name, job in jobs.items():
-        record = json.loads(record_file(scene, job).read_bytes())
+        record = json.loads(scene.record_file(job).read_bytes())
         record["become_user"] = "app"
         if name != "noted":
             del record["become_user"]
-        record_file(scene, job).write_text(json.dumps(record))
-    by_name, by_job_id = ask(scene, "h1", cancel(job_name="roots"), cancel(jid=jobs["roots"].id))
+        scene.record_file(job).write_text(json.dumps(record))
+    by_name, by_job_id = scene.ask("h1", cancel(job_name="roots"), cancel(jid=jobs["roots"].id))
     for answer in (by_name, by_job_id):
         assert answer["failed"], answer
         assert not answer["changed"]
         assert "Nothing was stopped. Say 'become: true'" in answer["msg"]
     scene.hosts.hidepid("h1")
     scene.hosts.disconnect()
-    hidden, hidden_by_job_id, *answers = ask(
-        scene,
+    hidden, hidden_by_job_id, *answers = scene.ask(
         "h1",
         cancel(job_name="hidden"),
         cancel(jid=jobs["hidden"].id),
@@ -670,8 +636,7 @@ def test_results_file_in_a_directory_of_a_user(scene: Scene) -> None:
         "os.symlink('/root/victim', sys.argv[1] + '.tmp'); os.symlink('/root/victim', sys.argv[1] + '.cancel')"
     )
     scene.hosts.execute("h1", scene.hosts.pythons[_version()], "-c", links, paths["attack"])
-    file, attack, natives = ask(
-        scene,
+    file, attack, natives = scene.ask(
         "h1",
         cancel(job_name="file", grace_period=1),
         cancel(job_name="attack", grace_period=1),
@@ -692,7 +657,7 @@ def test_results_file_in_a_directory_of_a_user(scene: Scene) -> None:
 def test_no_log(scene: Scene) -> None:
     """Neither the run nor the record shows what the job said or how it was called."""
     jobs = scene.hold("h1", "task", "record", before="secret=hunter2; echo $secret; trap 'echo $secret; exit 7' TERM;")
-    file = record_file(scene, jobs["record"])
+    file = scene.record_file(jobs["record"])
     file.write_text(json.dumps({**json.loads(file.read_bytes()), "no_log": True}))
     play = [
         {
@@ -708,5 +673,5 @@ def test_no_log(scene: Scene) -> None:
     assert "'role': 'runner'" in ran.output or '"role": "runner"' in ran.output
     assert "censored" in ran.output
     for name, job in jobs.items():
-        assert "hunter2" not in record_file(scene, job).read_text()
+        assert "hunter2" not in scene.record_file(job).read_text()
         assert scene.controller.record(name, host="h1")["status"] == "cancelled"

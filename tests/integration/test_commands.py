@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from controller import Controller, until
-from durable import job, play, shell
 from fleet import CANCEL, JOBS, NEWER, PRUNE, REPORT, SHOW, rows, tree
+from plays import job, run_tasks, shell
 from records import ago, put
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
@@ -123,7 +123,7 @@ def test_what_a_record_holds_is_shown_and_not_obeyed(controller: Controller) -> 
 
 def test_nothing_of_a_secret_job_is_shown(controller: Controller) -> None:
     command = f"echo PROGRESS 1/3 hunter2; echo hunter2; until test -e {controller.project}/end; do sleep 0.1; done"
-    play(controller, job(shell(command), no_log=True))
+    run_tasks(controller, job(shell(command), no_log=True))
     until(lambda: any("hunter2" in file.read_text() for file in controller.home.glob(".ansible_async/*/stdout")))
     shown = [controller.playbook(JOBS, "-e", "verify=true"), controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true", "-vvv")]
     (controller.project / "end").touch()

@@ -21,7 +21,8 @@ from hosts import Hosts
 
 pytest.register_assert_rewrite("faults")
 
-from faults import Answer, Job, Process, Scene, native_verdict, told  # noqa: E402
+from faults import Answer, Job, Process, Scene, native_verdict  # noqa: E402
+from plays import told  # noqa: E402
 
 TORTURE = os.environ.get("TORTURE") == "1"
 
@@ -570,12 +571,13 @@ def test_every_python(scene: Scene) -> None:
       register: killed
       failed_when: false
     - name: Tell what they said
-      ansible.builtin.debug:
-        msg: "TOLD {{ [inventory_hostname, running, orphaned, killed] | to_json | b64encode }}"
+      tell:
+        answers: "{{ [inventory_hostname, running, orphaned, killed] | to_json | b64encode }}"
 """,
         throttle=1,
     )
-    answers = [told(ran, which) for which in range(len(settings))]
+    answers = ran.told
+    assert len(answers) == len(settings)
     assert {name for name, *_answers in answers} == settings.keys()
     for name, running, orphaned, killed in answers:
         assert [answer["status"] for answer in (running, orphaned, killed)] == ["running", "orphaned", "killed"], name
@@ -611,8 +613,8 @@ def test_local(controller: Controller) -> None:
           register: killed
           failed_when: false
         - name: Tell what they said
-          ansible.builtin.debug:
-            msg: "TOLD {{ [running, orphaned, killed] | to_json | b64encode }}"
+          tell:
+            answers: "{{ [running, orphaned, killed] | to_json | b64encode }}"
     """
     answers = told(controller.playbook(playbook).ok())
     assert [answer["status"] for answer in answers] == ["running", "orphaned", "killed"], answers

@@ -11,8 +11,8 @@ import typing as t
 from pathlib import Path
 
 from controller import Controller
-from durable import job, play, shell
 from fleet import NEWER
+from plays import job, run_tasks, shell
 from records import put
 
 
@@ -83,10 +83,10 @@ def test_inventory_limits_a_run_to_where_it_failed(controller: Controller, ledge
     controller.hosts("web1", "web2", "web3")
     command = f"echo {{{{ inventory_hostname }}}} >>{ledger}; test {{{{ inventory_hostname }}}} != web2 -o -e {controller.project}/mended"
     task = job(shell(command), options={"restart_on": ["failed"]}, poll=1)
-    play(controller, task)
+    run_tasks(controller, task)
     (controller.project / "mended").touch()
     controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\n")
-    play(controller, task, options=["-i", "x.async_jobs.yml", "--limit", "async_job_failed"])
+    run_tasks(controller, task, options=["-i", "x.async_jobs.yml", "--limit", "async_job_failed"])
     assert sorted(ledger.read_text().split()) == ["web1", "web2", "web2", "web3"]
     assert controller.record("job", host="web2")["status"] == "succeeded"
 

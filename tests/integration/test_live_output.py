@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from controller import Controller, Live, until
-from durable import Yaml, ask, job, play, shell, told
+from plays import Yaml, ask, job, run_tasks, shell, told
 
 STATUS = "rstyczynski.ansible.async_job_status"
 CANCEL = "rstyczynski.ansible.async_job_cancel"
@@ -123,7 +123,7 @@ def test_output_of_a_running_job(controller: Controller) -> None:
     assert tail["progress"] == {"current": 1, "total": 3, "text": "first"}
     assert new["stdout"] == tail["stdout"]
     (controller.project / "go").touch()
-    ran = play(controller, job(task, poll=1), status(output="new"), status(output="full"), status(tail_size=4))
+    ran = run_tasks(controller, job(task, poll=1), status(output="new"), status(output="full"), status(tail_size=4))
     done, new, full, tail = told(ran)
     assert done["stdout"].endswith("PROGRESS 3/3\ntwo\nthree")
     assert done["progress"] == {"current": 3, "total": 3, "text": ""}
@@ -207,7 +207,7 @@ def test_tail_size(controller: Controller) -> None:
 def test_no_log(controller: Controller) -> None:
     """Nothing of what it prints leaves the host, and there only its user can read it."""
     secret = {"no_log": True}
-    ran = play(controller, job(shell("echo hunter2; echo 'PROGRESS 1/2 hunter2'; until [ -e /nowhere ]; do sleep 1; done"), **secret))
+    ran = run_tasks(controller, job(shell("echo hunter2; echo 'PROGRESS 1/2 hunter2'; until [ -e /nowhere ]; do sleep 1; done"), **secret))
     until(lambda: printed(controller, "PROGRESS"))
     looked = controller.playbook(playbook(controller, status(), {CANCEL: {"job_name": "job", "grace_period": 1}}), "-vvv")
     assert "hunter2" not in ran.output + looked.output + json.dumps(controller.record("job"))

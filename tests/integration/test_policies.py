@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from controller import Controller
-from durable import ask, job, lines, play, shell, told
+from plays import ask, job, lines, run_tasks, shell, told
 
 FAILS_ONCE = "echo run >>{ledger}; [ $(wc -l <{ledger}) -ge {count} ]"
 
@@ -18,7 +18,7 @@ FAILS_ONCE = "echo run >>{ledger}; [ $(wc -l <{ledger}) -ge {count} ]"
 def test_backoff_of_a_task_that_waits(controller: Controller, ledger: Path) -> None:
     """It tries again by itself, when the pause is over."""
     task = shell(FAILS_ONCE.format(ledger=ledger, count=2))
-    ran = play(controller, job(task, poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 5}))
+    ran = run_tasks(controller, job(task, poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 5}))
     [answer] = told(ran)
     assert (answer["status"], answer["attempt"]) == ("succeeded", 2)
     assert re.search(r"attempt 2 starts in 00:00:0[1-5] \(backoff\), because attempt 1: failed", ran.text)
@@ -59,7 +59,7 @@ def test_rerun_after(controller: Controller, ledger: Path) -> None:
 def test_changed_options(controller: Controller, ledger: Path) -> None:
     """Other options than before: a warning while it runs, an error once it has succeeded, unless the user wants otherwise."""
     running = f"echo run >>{ledger}; until [ -e {controller.project}/go ]; do sleep 0.1; done"
-    ran = play(controller, job(shell(running)), job(shell("echo other >>" + str(ledger))))
+    ran = run_tasks(controller, job(shell(running)), job(shell("echo other >>" + str(ledger))))
     assert told(ran)[1]["status"] == "running"
     assert "started with other options than it has now" in ran.text
     (controller.project / "go").touch()

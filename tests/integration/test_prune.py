@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 from controller import Controller, until
-from durable import job, play, shell
 from fleet import CANCEL, JOBS, PRUNE, rows, tree
 from hosts import Hosts
+from plays import job, run_tasks, shell
 from records import ago, put
 
 Yaml = dict[str, t.Any]
@@ -108,10 +108,10 @@ def test_prune_clears_up_on_the_host(controller: Controller) -> None:
     async_dir = controller.home / ".ansible_async"
     again = {"restart_on": ["failed"]}
     for number in (1, 2):
-        play(controller, job(shell("echo out; exit 3"), name="fails", options=again), job(shell("exec sleep 60"), name="runs"))
+        run_tasks(controller, job(shell("echo out; exit 3"), name="fails", options=again), job(shell("exec sleep 60"), name="runs"))
         wait_for_end(controller, "fails")
         assert controller.record("fails")["attempt"] == number
-    play(controller, job(shell("true"), name="foreign"))
+    run_tasks(controller, job(shell("true"), name="foreign"))
     wait_for_end(controller, "foreign")
     foreign = Path(controller.record("foreign")["attempt_dir"]) / "notes"
     foreign.write_text("mine")
@@ -120,7 +120,7 @@ def test_prune_clears_up_on_the_host(controller: Controller) -> None:
     saved: Yaml = {
         save: {"job_name": "native", "ansible_job_id": "{{ answer0.ansible_job_id }}", "results_file": "{{ answer0.results_file }}"}
     }
-    play(controller, native, saved)
+    run_tasks(controller, native, saved)
     wait_for_end(controller, "native")
     fences = [async_dir / f"{number:032x}" for number in (1, 2, 3)]
     for fence in fences:
@@ -150,7 +150,7 @@ def test_prune_clears_up_on_the_host(controller: Controller) -> None:
 
 def test_prune_asks_the_host_first(controller: Controller) -> None:
     """A record that calls a job dead which is not does not make its directory go away."""
-    play(controller, job(shell("exec sleep 60")))
+    run_tasks(controller, job(shell("exec sleep 60")))
     file = controller.state_dir / "host1/test/job.json"
     record = controller.record("job")
     file.write_text(json.dumps({**record, "status": "lost", "end": ago(days=9)}))
@@ -259,7 +259,7 @@ def test_a_user_whom_nobody_can_become(hosts: Hosts, controller: Controller) -> 
     """The jobs of others on that host are verified and pruned all the same, and the command fails at its end."""
     controller.hosts(*hosts.inventory_lines("op"))
     first = hosts.names[0]
-    play(controller, job(shell("exec sleep 60"), name="runs"), job(shell("true"), name="ends"), options=["--limit", first])
+    run_tasks(controller, job(shell("exec sleep 60"), name="runs"), job(shell("true"), name="ends"), options=["--limit", first])
     until(lambda: hosts.execute(first, "sh", "-c", "cat /home/op/.ansible_async/*/result 2>/dev/null || true"))
     directory = "/home/op/.ansible_async/" + 32 * "0"
     nobody: Yaml = {
@@ -292,7 +292,7 @@ def test_prune_of_delegated_jobs(controller: Controller) -> None:
     """Done on the host where they ran; if that is not in the inventory, what they have left there is said."""
     controller.hosts("host1", "bastion")
     delegated = job(shell("true"), name="delegated", options={"host": "{{ inventory_hostname }}"}, delegate_to="bastion")
-    play(controller, delegated, options=["--limit", "host1"])
+    run_tasks(controller, delegated, options=["--limit", "host1"])
     until(lambda: list(controller.home.glob(".ansible_async/*/result")))
     controller.playbook(JOBS, "-e", "verify=true").ok()
     record = controller.state_dir / "host1/test/delegated.json"
@@ -349,7 +349,7 @@ def test_prune_with_a_host_that_is_away(hosts: Hosts, controller: Controller) ->
     """Nothing of it is removed, that of others is, and the command fails at its end."""
     controller.hosts(*hosts.inventory_lines())
     first, second = hosts.names[:2]
-    play(controller, job(shell("true")))
+    run_tasks(controller, job(shell("true")))
     for name in (first, second):
         until(lambda name=name: hosts.execute(name, "sh", "-c", "cat /root/.ansible_async/*/result 2>/dev/null || true"))
     controller.playbook(JOBS, "-e", "verify=true").ok()

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import json
-import re
 import typing as t
-from pathlib import Path
 
 import pytest
 from controller import Controller, Ran, until
@@ -16,7 +14,7 @@ from hosts import Hosts
 
 pytest.register_assert_rewrite("faults")
 
-from faults import Job, Scene, told  # noqa: E402
+from faults import Scene  # noqa: E402
 
 Yaml = dict[str, t.Any]
 
@@ -32,8 +30,8 @@ PATTERN = """
   vars:
     async_job_load_job_name: "{{ job }}"
 - name: Tell what it returns
-  ansible.builtin.debug:
-    msg: "TOLD {{ {'job': job, OUTPUTS} | to_json | b64encode }}"
+  tell:
+    answers: "{{ {'job': job, OUTPUTS} | to_json | b64encode }}"
 - name: Write into the ledger
   ansible.builtin.shell: echo '{{ inventory_hostname }} {{ job }}' >>'{{ playbook_dir }}/ledger'
   delegate_to: localhost
@@ -80,25 +78,13 @@ def run(scene: Scene, *names: str, where: str = "h1", options: t.Sequence[str] =
 
 def returned(ran: Ran) -> dict[str, dict[str, t.Any]]:
     """What the role returned for each job."""
-    answers = [told(Ran(0, line)) for line in re.findall(r"TOLD [A-Za-z0-9+/=]+", ran.output)]
-    return {answer["job"]: answer for answer in answers}
+    return {answer["job"]: answer for answer in ran.told}
 
 
 def ledger(scene: Scene) -> list[str]:
     """What was started, sorted."""
     file = scene.controller.project / "ledger"
     return sorted(file.read_text().splitlines()) if file.exists() else []
-
-
-def record_file(scene: Scene, job: Job) -> Path:
-    """The record of a job."""
-    return scene.controller.state_dir / job.host / "test" / f"{job.name}.json"
-
-
-def signal_all(scene: Scene, name: str, *jobs: Job) -> None:
-    """Send a signal to all processes of jobs: a module that starts early is not in the process group of its runner."""
-    for job in jobs:
-        scene.shell(job.host, f"pkill -{name} -s {scene.runner(job).sid}")
 
 
 def test_only_what_has_failed(scene: Scene) -> None:
@@ -108,7 +94,7 @@ def test_only_what_has_failed(scene: Scene) -> None:
     jobs |= scene.start("h1", {"succeeded": "echo fine", "failed": "echo broken >&2; exit 3"})
     # Beside an orphan, a look before the fault is what tells whose processes are left.
     scene.task("h1", "rstyczynski.ansible.async_job_status", {"job_names": ["killed", "lost", "orphaned"]})
-    signal_all(scene, "KILL", *(jobs[name] for name in ("killed", "lost")))
+    scene.signal_all("KILL", *(jobs[name] for name in ("killed", "lost")))
     scene.kill("h1", "KILL", *(process.pid for process in scene.wrappers(jobs["orphaned"])))
     scene.task("h1", "rstyczynski.ansible.async_job_cancel", {"job_name": "cancelled"})
     scene.shell("h1", 'rm "$1"', scene.results_file(jobs["lost"]))
@@ -177,17 +163,17 @@ def test_nothing_starts_when_nobody_can_tell(scene: Scene) -> None:
     """Because the host is away, or hides what we look for; in a play that goes on whatever happens, too."""
     scene.user("app")
     jobs = scene.hold("h1", "hidden") | scene.start("h2", {"away": "true"})
-    signal_all(scene, "KILL", jobs["hidden"])
+    scene.signal_all("KILL", jobs["hidden"])
     scene.hosts.hidepid("h1")
     scene.hosts.disconnect()
     scene.hosts.off("h2")
     scene.user("op")
-    before = {name: record_file(scene, job).read_bytes() for name, job in jobs.items()}
+    before = {name: scene.record_file(job).read_bytes() for name, job in jobs.items()}
     both = json.dumps({"h1": "hidden", "h2": "away"})
     for play in CARELESS:
         ran = run(scene, f"{{{{ {both}[inventory_hostname] }}}}", where="all", play=play, restart_on=[*ENDED, "succeeded"])
         assert ledger(scene) == [], play
-        assert {name: record_file(scene, job).read_bytes() for name, job in jobs.items()} == before
+        assert {name: scene.record_file(job).read_bytes() for name, job in jobs.items()} == before
         # Where the play goes on, the tasks that would start something were there, and were skipped.
         assert ("TASK [Start the job]" in ran.output) == ("ignore_errors" in play), ran.output
         assert "cannot tell what became of job 'hidden' on h1" in ran.text

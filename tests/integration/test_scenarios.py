@@ -26,12 +26,6 @@ def scene(hosts: Hosts, controller: Controller) -> Scene:
     return Scene(hosts, controller, [])
 
 
-def signal_all(scene: Scene, name: str, *jobs: Job) -> None:
-    """Send a signal to all processes of jobs: a module that starts early is not in the process group of its runner."""
-    for job in jobs:
-        scene.shell(job.host, f"pkill -{name} -s {scene.runner(job).sid}")
-
-
 def scenario(scene: Scene, name: str, **variables: t.Any) -> Ran:
     """Run a scenario by its name."""
     options = json.dumps({"target": "all", **variables})
@@ -82,7 +76,7 @@ def test_crash_detection(scene: Scene) -> None:
             name, "rstyczynski.ansible.async_job_status", {"job_name": "migration", "playbook_name": title, "host": name}
         )
         assert looked["status"] == "running"
-    signal_all(scene, "KILL", job("killed"))
+    scene.signal_all("KILL", job("killed"))
     scene.kill("h1", "KILL", *(process.pid for process in scene.wrappers(job("orphaned"))))
     record_of = {"job_name": "migration", "playbook_name": title, "host": "cancelled"}
     scene.task("cancelled", "rstyczynski.ansible.async_job_cancel", {**record_of, "reason": "lunch"})
@@ -132,8 +126,8 @@ def test_live_output(scene: Scene) -> None:
         record = scene.controller.record("import", host=host, playbook_name="Scenario 05 live output")
         return Job("h1", "import", record["ansible_job_id"])
 
-    signal_all(scene, "STOP", job("good"))  # it waits for the test
-    signal_all(scene, "KILL", job("bad"))
+    scene.signal_all("STOP", job("good"))  # it waits for the test
+    scene.signal_all("KILL", job("bad"))
     until(lambda: not scene.wrappers(job("bad")))
 
     def shown(output: str, host: str = "good") -> list[int]:
@@ -158,7 +152,7 @@ def test_live_output(scene: Scene) -> None:
         third += line
         if not shows_life and re.fullmatch(rf'import on good: running \S+, \d+ B of output: "step \d+ of {steps}"\n', line):
             shows_life = True
-            signal_all(scene, "CONT", job("good"))
+            scene.signal_all("CONT", job("good"))
     assert waiting.wait() == 0, third
     assert shows_life, third
     assert shown(first.output) + shown(second.output) + shown(third) == list(range(1, steps + 1))

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 
 from controller import Controller, until
-from durable import job, play, shell
 from fleet import CANCEL, JOBS, SHOW, rows
+from plays import job, run_tasks, shell
 from records import put
 
 
@@ -48,7 +48,7 @@ def test_show_needs_one_job(controller: Controller, state_dir: Path) -> None:
 
 def test_live(controller: Controller) -> None:
     """What a running job has written so far, and its last line in the table; and it can be cancelled by its name alone."""
-    play(controller, job(shell("echo begun; echo PROGRESS 3/7 copying; exec sleep 60")))
+    run_tasks(controller, job(shell("echo begun; echo PROGRESS 3/7 copying; exec sleep 60")))
     until(lambda: "copying" in controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true").ok().output)
     ran = controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true").ok()
     assert re.search(r"^Status: +running$", ran.output, re.MULTILINE)

@@ -10,18 +10,16 @@ import json
 import re
 import typing as t
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from ansible.release import __version__ as ansible_version
-from controller import Controller, Live, Ran, until
+from controller import Controller, Live, until
 from hosts import Hosts
 
 pytest.register_assert_rewrite("faults")
 
-from faults import Job, Scene, held, told  # noqa: E402
-
-Yaml = dict[str, t.Any]
+from faults import Job, Scene, held  # noqa: E402
+from plays import Yaml, shell, telling, told  # noqa: E402
 
 STATUS = "rstyczynski.ansible.async_job_status"
 CANCEL = "rstyczynski.ansible.async_job_cancel"
@@ -38,34 +36,14 @@ def scene(hosts: Hosts, controller: Controller) -> Scene:
     return Scene(hosts, controller, [])
 
 
+def asking(*tasks: Yaml, where: str = "h1", **keywords: t.Any) -> Yaml:
+    """A play that goes on whatever happens, and tells."""
+    return telling(*tasks, hosts=where, ignore_unreachable=True, **keywords)
+
+
 def status(**args: t.Any) -> Yaml:
     """A task that looks at jobs."""
     return {STATUS: args}
-
-
-def shell(script: str) -> Yaml:
-    """A task that runs a script on the host."""
-    return {"ansible.builtin.shell": {"cmd": script}}
-
-
-def play(*tasks: Yaml, where: str = "h1", **keywords: t.Any) -> Yaml:
-    """A play whose tasks tell what they return. Those that fail do not keep the others from running."""
-    asked = [
-        {"ignore_errors": True, "ignore_unreachable": True, **task, "register": f"answer{number}"} for number, task in enumerate(tasks)
-    ]
-    answers = ", ".join(task["register"] for task in asked)
-    tell = {"ansible.builtin.debug": {"msg": f"TOLD {{{{ [{answers}] | to_json | b64encode }}}}"}}
-    return {"name": "test", "hosts": where, "gather_facts": False, **keywords, "tasks": [*asked, tell]}
-
-
-def ask(scene: Scene, *tasks: Yaml, where: str = "h1", options: t.Sequence[str] = (), **keywords: t.Any) -> list[t.Any]:
-    """What these tasks return, in one run."""
-    return t.cast("list[t.Any]", told(run(scene, play(*tasks, where=where, **keywords), options=options)))
-
-
-def run(scene: Scene, *plays: Yaml, options: t.Sequence[str] = ()) -> Ran:
-    """Run these plays."""
-    return scene.controller.playbook(json.dumps(plays, indent=1), *options, env={"ANSIBLE_TIMEOUT": "3"})
 
 
 @contextlib.contextmanager
@@ -81,26 +59,10 @@ def live(scene: Scene, *plays: Yaml) -> Iterator[Live]:
         process.wait()
 
 
-def all_told(ran: Ran) -> list[t.Any]:
-    """What each of several plays or hosts told, in the order in which they did."""
-    return [told(Ran(0, line)) for line in re.findall(r"TOLD [A-Za-z0-9+/=]+", ran.output)]
-
-
-def record_file(scene: Scene, job: Job) -> Path:
-    """The record of a job."""
-    return scene.controller.state_dir / job.host / "test" / f"{job.name}.json"
-
-
-def signal_all(scene: Scene, name: str, *jobs: Job) -> None:
-    """Send a signal to all processes of jobs: a module that starts early is not in the process group of its runner."""
-    for job in jobs:
-        scene.shell(job.host, f"pkill -{name} -s {scene.runner(job).sid}")
-
-
 def name_files(scene: Scene, job: Job, **files: str) -> None:
     """Note in the record where the job writes its output."""
-    record = json.loads(record_file(scene, job).read_bytes())
-    record_file(scene, job).write_text(json.dumps({**record, **files}))
+    record = json.loads(scene.record_file(job).read_bytes())
+    scene.record_file(job).write_text(json.dumps({**record, **files}))
 
 
 # --- Until it has ended -------------------------------------------------------------------------------------------------
@@ -117,7 +79,7 @@ def test_lines_of_life(scene: Scene) -> None:
         status(job_names=["migrate", "dump", "reindex"], wait_timeout=60, wait_interval=1),
         status(jid=jobs["reindex"].id, wait_timeout=60),
     )
-    with live(scene, play(*tasks)) as waiting:
+    with live(scene, asking(*tasks)) as waiting:
         waiting.wait(rf'migrate on h1: running {CLOCK}, 29 B of output: "step 41 of 60"', 2)
         scene.shell("h1", "printf 'step 42' >>/tmp/out; head -c 3100000 /dev/zero | tr '\\0' ' ' >>/tmp/out")
         waiting.wait(rf"migrate on h1: running {CLOCK}, 3.1 MB of output")
@@ -144,12 +106,11 @@ def test_deadline(scene: Scene) -> None:
     jobs = {host: scene.hold(host, "job")["job"] for host in scene.hosts.names}
     scene.start("h1", {"done": "true"})
     looks = "{{ {'h1': 1, 'h2': 30}[inventory_hostname] }}"
-    ran = run(
-        scene,
-        play(status(job_name="job", wait_timeout=9, wait_interval=looks), where="all"),
-        play(status(job_names=["job", "done"], wait_timeout=1), status(job_names=["job", "done"])),
+    ran = scene.run(
+        asking(status(job_name="job", wait_timeout=9, wait_interval=looks), where="all"),
+        asking(status(job_names=["job", "done"], wait_timeout=1), status(job_names=["job", "done"])),
     ).ok()
-    [*deadlines, [both, later]] = all_told(ran)
+    [*deadlines, [both, later]] = ran.told
     for [answer] in deadlines:
         assert (answer["failed"], answer["finished"], answer["status"], answer["changed"]) == (True, False, "running", False)
         assert "job 'job' on h" in answer["msg"]
@@ -173,10 +134,10 @@ def test_several_of_which_some_fail(scene: Scene) -> None:
     jobs |= scene.start("h1", {"good": "echo good", "bad": "echo bad >&2; exit 3"})
     names = ["good", "last", "bad", "victim", "bad"]
     with live(
-        scene, play(status(job_names=names, wait_timeout=60, wait_interval=1), status(job_name="nobody", wait_timeout=60))
+        scene, asking(status(job_names=names, wait_timeout=60, wait_interval=1), status(job_name="nobody", wait_timeout=60))
     ) as waiting:
         waiting.wait(rf"victim on h1: running {CLOCK}")
-        signal_all(scene, "KILL", jobs["victim"])
+        scene.signal_all("KILL", jobs["victim"])
         until(lambda: not scene.wrappers(jobs["victim"]))
         waiting.wait(rf"last on h1: running {CLOCK}", 2)
         scene.release(jobs["last"])
@@ -206,12 +167,12 @@ def test_loop_of_ansible(scene: Scene) -> None:
         {**status(jid=jobs["id"].id), **loop, "until": "answer1 is finished"},
         {**status(job_name="group"), **loop, "until": "answer2 is finished"},
     ]
-    with live(scene, play(*tasks)) as waiting:
+    with live(scene, asking(*tasks)) as waiting:
         for number, name in enumerate(("name", "id")):
             waiting.wait(r"FAILED - RETRYING: .*", number + 1)
             scene.release(jobs[name])
         until(lambda: waiting.output.count("TASK [") == 3 or waiting.has("FAILED.*", 3))
-        signal_all(scene, "KILL", jobs["group"])
+        scene.signal_all("KILL", jobs["group"])
         name, by_job_id, group = told(waiting.ran().ok())
     for answer in (name, by_job_id):
         assert (answer["finished"], answer["failed"], answer["status"]) == (True, False, "succeeded")
@@ -227,10 +188,10 @@ def test_away_for_a_while(scene: Scene) -> None:
     jobs = {host: scene.hold(host, "job")["job"] for host in scene.hosts.names}
     budget = "{{ {'h1': 100, 'h2': 3}[inventory_hostname] }}"
     task = status(job_name="job", wait_timeout=100, wait_interval=1, look_timeout=2, unreachable_timeout=budget)
-    with live(scene, play(task, where="all")) as waiting:
+    with live(scene, asking(task, where="all")) as waiting:
         for host in scene.hosts.names:
             waiting.wait(rf"job on {host}: running {CLOCK}")
-        before = record_file(scene, jobs["h2"]).read_bytes()
+        before = scene.record_file(jobs["h2"]).read_bytes()
         scene.hosts.partition("h1", "drop")
         scene.hosts.partition("h2", "link")
         waiting.wait(rf"h1 is unreachable for {CLOCK}; its jobs go on without us.*", 2)
@@ -240,20 +201,20 @@ def test_away_for_a_while(scene: Scene) -> None:
         waiting.wait(rf"job on h1: running {CLOCK}", count + 1)
         scene.release(jobs["h1"])
         ran = waiting.ran().ok()
-    answers = {answer.get("ansible_job_id"): answer for [answer] in all_told(ran)}
+    answers = {answer.get("ansible_job_id"): answer for [answer] in ran.told}
     assert (answers[jobs["h1"].id]["status"], answers[jobs["h1"].id]["failed"]) == ("succeeded", False)
     assert answers[None]["unreachable"]
     assert not answers[None].get("failed")
     assert re.search(rf"h2 has been unreachable for {CLOCK} \(unreachable_timeout is 3 seconds\)", answers[None]["msg"])
     assert "status" not in answers[None]
-    assert record_file(scene, jobs["h2"]).read_bytes() == before
+    assert scene.record_file(jobs["h2"]).read_bytes() == before
     assert len(scene.wrappers(jobs["h2"])) == 2
 
 
 def test_reboot_while_waiting(scene: Scene) -> None:
     """The job is lost, and the task says so as soon as the host is back."""
     scene.hold("h1", "job", "other")
-    with live(scene, play(status(job_names=["job", "other"], wait_timeout=100, wait_interval=1, look_timeout=3))) as waiting:
+    with live(scene, asking(status(job_names=["job", "other"], wait_timeout=100, wait_interval=1, look_timeout=3))) as waiting:
         waiting.wait(rf"other on h1: running {CLOCK}")
         scene.hosts.reboot("h1")
         [answer] = told(waiting.ran())
@@ -276,8 +237,8 @@ def test_output_of_a_running_job(scene: Scene) -> None:
         record = scene.controller.record("job", host="h1")
         return record["stdout_offset"], record["stderr_offset"]
 
-    missing, _wrote, one, nothing, _wrote, cut, tail = ask(
-        scene,
+    missing, _wrote, one, nothing, _wrote, cut, tail = scene.ask(
+        "h1",
         new,
         shell("printf 'one\\n' >'/tmp/out put'; printf 'error' >/tmp/err"),
         new,
@@ -293,8 +254,8 @@ def test_output_of_a_running_job(scene: Scene) -> None:
     assert tail["stdout"] == "tw\ufffd"
     assert offsets() == (6, 5)
 
-    _wrote, checked, rest, tail, full, gone = ask(
-        scene,
+    _wrote, checked, rest, tail, full, gone = scene.ask(
+        "h1",
         shell("printf '\\266\\n' >>'/tmp/out put'"),
         {**new, "check_mode": True},
         new,
@@ -305,8 +266,8 @@ def test_output_of_a_running_job(scene: Scene) -> None:
     assert (checked["stdout"], rest["stdout"], tail["stdout"], full["stdout"]) == ("ö\n", "ö\n", "ö\n", "one\ntwö\n")
     assert (gone["stdout"], gone["stdout_size"]) == ("", 0)
 
-    _wrote, anew, _wrote, rotated, _wrote, much, more, unreadable = ask(
-        scene,
+    _wrote, anew, _wrote, rotated, _wrote, much, more, unreadable = scene.ask(
+        "h1",
         shell("echo anew >'/tmp/out put'"),
         new,
         shell("mv '/tmp/out put' /tmp/out.1; printf x >'/tmp/out put'"),
@@ -327,20 +288,20 @@ def test_output_at_the_end(scene: Scene) -> None:
     """Of a job that writes to a file, and of one that leaves its output to Ansible. It goes into the record only on request."""
     jobs = scene.hold("h1", "file", before="exec >/tmp/file 2>&1; seq 3000;")
     name_files(scene, jobs["file"], stdout_file="/tmp/file")
-    [first] = ask(scene, status(job_name="file", output="new"))
+    [first] = scene.ask("h1", status(job_name="file", output="new"))
     assert (first["status"], first["stdout_size"]) == ("running", 13893)
     scene.release(jobs["file"])
     jobs |= scene.start("h1", {"plain": "seq 3000; printf 'h\\303\\266\\n' >&2; exit 1"})
     until(lambda: not any(scene.wrappers(job) for job in jobs.values()))
-    before = {name: record_file(scene, job).read_bytes() for name, job in jobs.items()}
-    [new, new_plain] = ask(
-        scene, status(job_name="file", output="new"), status(job_name="plain", output="new", store_output=True), options=("--check",)
+    before = {name: scene.record_file(job).read_bytes() for name, job in jobs.items()}
+    [new, new_plain] = scene.ask(
+        "h1", status(job_name="file", output="new"), status(job_name="plain", output="new", store_output=True), options=("--check",)
     )
     assert (new["status"], new["stdout"]) == ("succeeded", "\nfile is done\n")
     assert (new_plain["stdout_lines"][0], new_plain["stdout_size"]) == ("1", 13892)
-    assert {name: record_file(scene, job).read_bytes() for name, job in jobs.items()} == before
-    end, full, plain, plain_new, again, tail = ask(
-        scene,
+    assert {name: scene.record_file(job).read_bytes() for name, job in jobs.items()} == before
+    end, full, plain, plain_new, again, tail = scene.ask(
+        "h1",
         status(job_name="file", output="new", wait_timeout=5),
         status(job_name="file"),
         status(job_name="plain"),
@@ -356,8 +317,8 @@ def test_output_at_the_end(scene: Scene) -> None:
     assert tail["stdout"] == "\n3000"
     for name in jobs:
         assert not {"stdout", "stderr"} & scene.controller.record(name, host="h1")["result"].keys()
-    ask(
-        scene,
+    scene.ask(
+        "h1",
         status(job_name="file", store_output=True),
         {**status(job_name="plain", store_output=True), "no_log": True},
         status(jid=jobs["plain"].id, store_output=True),
@@ -374,7 +335,7 @@ def test_output_that_a_user_may_not_read(scene: Scene) -> None:
     scene.hold("h1", "job")
     scene.shell("h1", "echo secret >/root/out; mkfifo -m 666 /tmp/pipe; ln -s /root/out /tmp/link")
     files = ("/root/out", "/tmp/link", "/tmp/pipe")
-    answers = ask(scene, *(status(job_name="job", stdout_file=file, output="tail", look_timeout=10) for file in files))
+    answers = scene.ask("h1", *(status(job_name="job", stdout_file=file, output="tail", look_timeout=10) for file in files))
     for file, answer in zip(files, answers, strict=True):
         assert answer.get("status") == "running", (file, answer)
         assert "secret" not in answer["stdout"]
@@ -387,18 +348,17 @@ def test_output_that_a_user_may_not_read(scene: Scene) -> None:
 def test_another_host(scene: Scene) -> None:
     """A look on the wrong host proves nothing: not that the job is lost, nor that it rebooted."""
     jobs = scene.hold("h1", "new", "seen", "dead") | scene.start("h1", {"done": "echo done"})
-    signal_all(scene, "KILL", jobs["dead"])
+    scene.signal_all("KILL", jobs["dead"])
     until(lambda: not scene.wrappers(jobs["done"]) and not scene.wrappers(jobs["dead"]))
-    ask(scene, status(job_names=["seen", "done", "dead"]))
+    scene.ask("h1", status(job_names=["seen", "done", "dead"]))
     before = {name: scene.controller.record(name, host="h1") for name in jobs}
     seen, done, dead = (scene.controller.record(name, host="h1") for name in ("seen", "done", "dead"))
     assert (seen["status"], done["status"], dead["status"]) == ("running", "succeeded", "killed"), dead
-    several, waited, *wrong = ask(
-        scene,
+    several, waited, *wrong = scene.ask(
+        "h2",
         status(job_names=["new", "seen"], host="h1"),
         status(job_name="new", host="h1", wait_timeout=2),
         *(status(job_name=name, host="h1") for name in jobs),
-        where="h2",
     )
     for answer in [*several["jobs"], waited, *wrong[:2]]:
         assert (answer["status"], answer["failed"], answer["finished"]) == ("unknown", True, False)
@@ -406,14 +366,11 @@ def test_another_host(scene: Scene) -> None:
     assert [answer["status"] for answer in wrong[2:]] == ["killed", "succeeded"]
     for name, record in before.items():
         assert scene.controller.record(name, host="h1") == record, name
-    right, from_here, [own] = all_told(
-        run(
-            scene,
-            play({**status(job_names=[*jobs], host="h1"), "delegate_to": "h1"}, where="h2"),
-            play({**status(job_name="new", host="{{ item }}"), "loop": ["h1"], "delegate_to": "{{ item }}"}, where="localhost"),
-            play(status(job_name="new"), where="h2"),
-        )
-    )
+    right, from_here, [own] = scene.run(
+        asking({**status(job_names=[*jobs], host="h1"), "delegate_to": "h1"}, where="h2"),
+        asking({**status(job_name="new", host="{{ item }}"), "loop": ["h1"], "delegate_to": "{{ item }}"}, where="localhost"),
+        asking(status(job_name="new"), where="h2"),
+    ).told
     assert [job["status"] for job in right[0]["jobs"]] == ["running", "running", "killed", "succeeded"]
     assert from_here[0]["results"][0]["status"] == "running"
     assert "There is no record of" in own["msg"]
@@ -426,15 +383,14 @@ def test_plays(scene: Scene) -> None:
         scene.start(host, {name: f"echo {host} {name}" for name in names})
     loop = {**status(job_name="{{ item }}", wait_timeout=30, wait_interval=1), "loop": names}
     defaults = {"group/rstyczynski.ansible.async_job": {"state_dir": "{{ playbook_dir }}/.ansible_async_state"}}
-    ran = run(
-        scene,
-        play(loop, where="all", serial=1),
-        play(loop, where="all", strategy="free", module_defaults=defaults),
-        play(status(job_names=names, wait_timeout=30), where="all", any_errors_fatal=True, max_fail_percentage=0),
-        play({**status(job_name="{{ item }}"), "loop": names, "throttle": 1, "become": True}, where="all"),
-        play({**status(job_name="a 1", wait_timeout=30, host="h1"), "run_once": True, "delegate_to": "h1"}, where="all"),
+    ran = scene.run(
+        asking(loop, where="all", serial=1),
+        asking(loop, where="all", strategy="free", module_defaults=defaults),
+        asking(status(job_names=names, wait_timeout=30), where="all", any_errors_fatal=True, max_fail_percentage=0),
+        asking({**status(job_name="{{ item }}"), "loop": names, "throttle": 1, "become": True}, where="all"),
+        asking({**status(job_name="a 1", wait_timeout=30, host="h1"), "run_once": True, "delegate_to": "h1"}, where="all"),
     ).ok()
-    *plays, [once], [_same] = all_told(ran)
+    *plays, [once], [_same] = ran.told
     for [answer] in plays:
         jobs = answer.get("results") or answer["jobs"]
         assert {job["status"] for job in jobs} == {"succeeded"}
@@ -467,10 +423,10 @@ LIFE = [
 def live_a_life(scene: Scene, where: str = "all") -> dict[str, list[t.Any]]:
     """A job on each host, from its start to its end, and another one that is cancelled. What all of that returns."""
     command = held("{{ inventory_hostname }}") + "; echo done"
-    ran = run(
-        scene, play(*LIFE, {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }}"}}, where=where, vars={"command": command})
+    ran = scene.run(
+        asking(*LIFE, {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }}"}}, where=where, vars={"command": command})
     ).ok()
-    lives = {answers[-1]["msg"]: answers for answers in all_told(ran)}
+    lives = {answers[-1]["msg"]: answers for answers in ran.told}
     for answers in lives.values():
         _start, _save, _wait, by_job_id, by_name, _go, waited, native, cleanup, _other, cancelled, after, _name = answers
         for answer in (by_job_id, by_name):
@@ -525,9 +481,8 @@ def test_become(scene: Scene) -> None:
     """With become of the task, and with what was saved; from root to a user, and from one user to another."""
     scene.user("op")
     task = {"ansible.builtin.shell": {"cmd": held("{{ inventory_hostname }}")}, "async": 600, "poll": 0}
-    ran = run(
-        scene,
-        play(
+    ran = scene.run(
+        asking(
             {**task, "become": True, "become_user": "{{ {'h1': 'app', 'h2': 'root'}[inventory_hostname] }}"},
             {
                 STATE: {
@@ -550,8 +505,8 @@ def test_become(scene: Scene) -> None:
             where="all",
         ),
     ).ok()
-    assert len(all_told(ran)) == 2
-    for _start, _save, _wait, saved, root, by_job_id, _go, waited in all_told(ran):
+    assert len(ran.told) == 2
+    for _start, _save, _wait, saved, root, by_job_id, _go, waited in ran.told:
         homes = {saved["results_file"].rpartition("/.ansible_async/")[0], root["results_file"].rpartition("/.ansible_async/")[0]}
         assert len(homes) == 1
         assert homes <= {"/home/app", "/root"}

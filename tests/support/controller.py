@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -31,6 +32,8 @@ class Ran:
     rc: int
     output: str
     """stdout and stderr, in the order in which they were written"""
+    told: tuple[t.Any, ...] = ()
+    """what the action C(tell) was given, in the order in which hosts and plays did that"""
 
     def ok(self) -> Ran:
         """This, after making sure that the command succeeded."""
@@ -64,10 +67,20 @@ def until(condition: Callable[[], t.Any], seconds: float = _PATIENCE) -> t.Any:
     return value
 
 
+class Process(subprocess.Popen[str]):
+    """An Ansible command that runs."""
+
+    tells_to: Path
+
+    def told(self) -> tuple[t.Any, ...]:
+        """What the action C(tell) was given so far."""
+        return tuple(json.loads(line) for line in self.tells_to.read_text("utf-8").splitlines())
+
+
 class Live:
     """A run that goes on while the test does something."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read)
@@ -100,7 +113,7 @@ class Live:
         """Wait for its end."""
         rc = self._process.wait(120)
         self._reader.join()
-        return Ran(rc, self.output)
+        return Ran(rc, self.output, self._process.told())
 
 
 class Controller:
@@ -111,6 +124,8 @@ class Controller:
         self.project = directory / "project"
         self.home.mkdir()
         self.project.mkdir()
+        self._told = directory / "told"
+        self._told.mkdir()
         self.inventory = self.project / "hosts"
         self.hosts("host1")
         self.environment = {
@@ -119,6 +134,7 @@ class Controller:
             # Ansible and its async wrapper read "~" differently where HOME is not the home directory of the passwd database.
             "ANSIBLE_ASYNC_DIR": str(self.home / ".ansible_async"),
             "ANSIBLE_COLLECTIONS_PATH": str(collections),
+            "ANSIBLE_ACTION_PLUGINS": str(Path(__file__).with_name("action_plugins")),
             "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
@@ -142,12 +158,14 @@ class Controller:
         file.write_text(textwrap.dedent(text))
         return file
 
-    def popen(self, command: str, *args: t.Any, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.Popen[str]:
+    def popen(self, command: str, *args: t.Any, env: dict[str, str] | None = None, cwd: Path | None = None) -> Process:
         """Start an Ansible command (C(playbook), C(doc), C(adhoc), ...) in a process group of its own."""
-        return subprocess.Popen(
+        handle, tells_to = tempfile.mkstemp(dir=self._told)
+        os.close(handle)
+        process = Process(
             [sys.executable, "-m", "ansible", command, *map(str, args)],
             cwd=cwd or self.project,
-            env={**self.environment, **(env or {})},
+            env={**self.environment, "TELL_TO": tells_to, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -155,6 +173,8 @@ class Controller:
             errors="replace",
             start_new_session=True,
         )
+        process.tells_to = Path(tells_to)
+        return process
 
     def run(self, command: str, *args: t.Any, env: dict[str, str] | None = None, cwd: Path | None = None) -> Ran:
         """Run an Ansible command to its end."""
@@ -164,7 +184,7 @@ class Controller:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-        return Ran(process.returncode, output)
+        return Ran(process.returncode, output, process.told())
 
     def playbook(self, playbook: str | Path, *args: t.Any, env: dict[str, str] | None = None, cwd: Path | None = None) -> Ran:
         """Run a playbook: a path, a name inside a collection, or the text of one."""

@@ -8,15 +8,15 @@ As a plugin of pytest, this prints at the end of a run what Ansible and what the
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 import typing as t
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pytest
 from controller import Controller, Ran, until
 from hosts import Hosts
+from plays import Yaml, run, telling, told
 
 _SECONDS = 30
 _ROW = "fault"
@@ -57,8 +57,8 @@ _START = """
       loop: "{{ started.results }}"
       become: false
     - name: Tell their ids
-      ansible.builtin.debug:
-        msg: "TOLD {{ dict(jobs | map(attribute='name') | zip(started.results | map(attribute='ansible_job_id'))) | to_json | b64encode }}"
+      tell:
+        answers: "{{ dict(jobs | map(attribute='name') | zip(started.results | map(attribute='ansible_job_id'))) | to_json | b64encode }}"
 """
 
 _LOOK = """
@@ -91,8 +91,8 @@ _LOOK = """
       register: by_name
       ignore_errors: true
     - name: Tell what they said
-      ansible.builtin.debug:
-        msg: "TOLD {{ [native.results, by_job_id.results, by_name.jobs | default([by_name])] | to_json | b64encode }}"
+      tell:
+        answers: "{{ [native.results, by_job_id.results, by_name.jobs | default([by_name])] | to_json | b64encode }}"
 """
 
 _TASK = """
@@ -109,8 +109,8 @@ _TASK = """
       ignore_unreachable: true
       %s
     - name: Tell what it said
-      ansible.builtin.debug:
-        msg: "TOLD {{ [answer, now().timestamp() - begin | float] | to_json | b64encode }}"
+      tell:
+        answers: "{{ [answer, now().timestamp() - begin | float] | to_json | b64encode }}"
 """
 
 
@@ -138,13 +138,6 @@ class Looks(t.NamedTuple):
     native: Answer
     by_job_id: Answer
     by_name: Answer
-
-
-def told(ran: Ran, which: int = 0) -> t.Any:
-    """What a playbook told the test, by its first host or another one."""
-    found = re.findall(r"TOLD ([A-Za-z0-9+/=]+)", ran.output)
-    assert len(found) > which, ran.output[-20_000:]
-    return json.loads(base64.b64decode(found[which]))
 
 
 class Scene:
@@ -217,6 +210,14 @@ class Scene:
         answer, seconds = told(self._play(playbook, {"where": host}, *options))
         return answer, float(seconds)
 
+    def ask(self, where: str, *tasks: Yaml, options: t.Sequence[str] = (), **keywords: t.Any) -> list[t.Any]:
+        """Return what these tasks return, in one run."""
+        return t.cast("list[t.Any]", told(self.run(telling(*tasks, hosts=where, **keywords), options=options)))
+
+    def run(self, *plays: Yaml, options: t.Sequence[str] = ()) -> Ran:
+        """Run these plays, without long waits for hosts that are away."""
+        return run(self.controller, *plays, options=options, env={"ANSIBLE_TIMEOUT": "3"})
+
     def _play(self, playbook: str, variables: Mapping[str, object], *options: str) -> Ran:
         return self.controller.playbook(playbook, "-e", json.dumps(variables), *options, env={"ANSIBLE_TIMEOUT": "3"})
 
@@ -267,6 +268,11 @@ class Scene:
         """What the module of a held job runs: its shell, and what that waits for."""
         return [process for process in self.processes(job.host).values() if f"/go {job.name}" in process.line]
 
+    def signal_all(self, name: str, *jobs: Job) -> None:
+        """Send a signal to all processes of jobs: a module that starts early is not in the process group of its runner."""
+        for job in jobs:
+            self.shell(job.host, f"pkill -{name} -s {self.runner(job).sid}")
+
     def kill_all(self, *jobs: Job) -> None:
         """Kill all that runs in the sessions of these jobs, which were made for them."""
         for host in {job.host for job in jobs}:
@@ -276,6 +282,10 @@ class Scene:
     def kill(self, host: str, name: str, *pids: int) -> None:
         """Send a signal; to process groups by negative numbers."""
         self.shell(host, f"kill -{name} {' '.join(map(str, pids))}")
+
+    def record_file(self, job: Job) -> Path:
+        """The record of a job."""
+        return self.controller.state_dir / job.host / "test" / f"{job.name}.json"
 
     def results_file(self, job: Job) -> str:
         """As the record has it."""
