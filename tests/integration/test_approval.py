@@ -13,8 +13,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from controller import Controller, Live, Ran, until
+from controller import Controller, Live, Ran
 from plays import Yaml, ask, run_tasks
+from waiting import until
 
 
 def gate(mode: str, **options: t.Any) -> Yaml:

@@ -10,11 +10,12 @@ import os
 import re
 import signal
 
-from controller import Controller, until
+from controller import Controller
 from fleet import CANCEL, JOBS, SHOW, rows
 from hosts import Hosts
 from plays import job, run_tasks, shell
 from records import ago, put
+from waiting import until
 
 
 def test_hosts_are_asked(hosts: Hosts, controller: Controller) -> None:

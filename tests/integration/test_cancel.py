@@ -15,8 +15,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from controller import Controller, until
+from controller import Controller
 from hosts import Hosts
+from waiting import until
 
 pytest.register_assert_rewrite("faults")
 

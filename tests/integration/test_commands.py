@@ -13,10 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-from controller import Controller, until
+from controller import Controller
 from fleet import CANCEL, JOBS, NEWER, PRUNE, REPORT, SHOW, rows, tree
 from plays import job, run_tasks, shell
 from records import ago, put
+from waiting import until
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records

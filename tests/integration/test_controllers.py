@@ -26,8 +26,8 @@ import pytest
 from controller import Controller
 from hosts import Hosts
 from object_storage_server import ObjectStorageServer
+from torture import TORTURE
 
-TORTURE = os.environ.get("TORTURE") == "1"
 RACES, RACERS = (20, 32) if TORTURE else (3, 16)
 KILLS = 200 if TORTURE else 20
 FREEZES = 50 if TORTURE else 5

@@ -9,15 +9,17 @@ import json
 import time
 import typing as t
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from controller import Controller, Ran
 from object_storage_server import ObjectStorageServer
+from records import put
 
 PLAYBOOK = "rstyczynski.ansible.copy_records"
 SOURCE = "source=state_dir=old"
 OLD = {"job_name": "job", "host": "host1", "ansible_job_id": "j1.1", "save_time": "2024-01-01T00:00:00Z", "metadata": {}}
+# The same, for the helper: without the name of its playbook, as older releases have written it.
+OF_OLD: dict[str, t.Any] = {"host": "host1", "playbook": "play", "playbook_name": None, "save_time": OLD["save_time"]}
 
 
 @pytest.fixture
@@ -40,15 +42,6 @@ def destination(service: ObjectStorageServer) -> list[str]:
     return [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
 
 
-def put(directory: Path, **fields: t.Any) -> dict[str, t.Any]:
-    """Write a record by hand."""
-    record = {**OLD, **fields}
-    file = directory / record["host"] / fields.get("playbook_name", "play") / f"{record['job_name']}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(record))
-    return record
-
-
 def records(service: ObjectStorageServer) -> dict[str, dict[str, t.Any]]:
     """What the bucket holds."""
     return {name: json.loads(content) for name, content in service.objects().items()}
@@ -61,8 +54,8 @@ def copy(controller: Controller, *args: t.Any, env: dict[str, str] | None = None
 
 def test_a_dry_run_and_a_copy(controller: Controller, service: ObjectStorageServer, destination: list[str]) -> None:
     """Without apply=true nothing is written, nor with it in check mode. A second copy has nothing to do. Fields survive."""
-    put(controller.project / "old", ours="survives")
-    put(controller.project / "old", host="ünï", job_name="a b", playbook_name="another", schema_version=1)
+    put(controller.project / "old", **OF_OLD, ours="survives")
+    put(controller.project / "old", "a b", "ünï", "another", save_time=OLD["save_time"], schema_version=1)
     before = {path: path.read_bytes() for path in (controller.project / "old").rglob("*.json")}
     for args in ([], ["-e", "apply=true", "--check"]):
         assert "2 would be copied" in copy(controller, *destination, *args).ok().text
@@ -81,7 +74,7 @@ def test_a_dry_run_and_a_copy(controller: Controller, service: ObjectStorageServ
 
 def test_there_and_back(controller: Controller, service: ObjectStorageServer, destination: list[str]) -> None:
     """What went into the bucket comes out of it, and is found by its name."""
-    put(controller.project / "old", playbook_name="test")
+    put(controller.project / "old", host="host1", playbook="test", save_time=OLD["save_time"])
     copy(controller, *destination, "-e", "apply=true").ok()
     source = f"source=backend=oci,oci_bucket={service.bucket}"
     environment = {"OCI_CONFIG_FILE": str(service.config_file), "ASYNC_JOB_OCI_ENDPOINT": service.endpoint}
@@ -93,8 +86,8 @@ def test_what_is_left_alone(controller: Controller, service: ObjectStorageServer
     """What was saved later, and jobs that are just being started, in either place. What is older is replaced."""
     old = controller.project / "old"
     for name in ("newer", "older", "claimed_there"):
-        put(old, job_name=name)
-    put(old, job_name="claimed_here", status="starting", ansible_job_id="")
+        put(old, name, **OF_OLD)
+    put(old, "claimed_here", **OF_OLD, status="starting", ansible_job_id="")
     there = {
         "newer": {**OLD, "job_name": "newer", "ansible_job_id": "j2.2", "save_time": "2024-01-01T00:00:01Z"},
         "older": {**OLD, "job_name": "older", "ansible_job_id": "j0.0", "save_time": "2023-12-31T23:59:59Z"},
@@ -116,10 +109,10 @@ def test_what_is_left_alone(controller: Controller, service: ObjectStorageServer
 def test_what_cannot_be_read_is_named(controller: Controller, service: ObjectStorageServer, destination: list[str]) -> None:
     """And fails the playbook. Everything else is copied."""
     old = controller.project / "old"
-    put(old)
+    put(old, **OF_OLD)
     (old / "host1/play/broken.json").write_text("{")
     service.put("host1/play/there.json", b"{")
-    put(old, job_name="there")
+    put(old, "there", **OF_OLD)
     ran = copy(controller, *destination, "-e", "apply=true").failed()
     assert "2 records were not copied" in ran.text
     assert '"1 copied"' in ran.text
@@ -138,7 +131,7 @@ def records_that_parse(service: ObjectStorageServer) -> set[str]:
 def test_an_interrupted_copy_goes_on(controller: Controller, service: ObjectStorageServer, destination: list[str]) -> None:
     """The service goes away in the middle. The next run copies what is missing."""
     for number in range(6):
-        put(controller.project / "old", job_name=f"job{number}")
+        put(controller.project / "old", f"job{number}", **OF_OLD)
     service.inject("unavailable", prefix="host1/play/job3")
     copy(controller, *destination, "-e", "apply=true").failed()
     assert 0 < len(records(service)) < 6
@@ -151,7 +144,7 @@ def test_an_interrupted_copy_goes_on(controller: Controller, service: ObjectStor
 def test_a_copy_ends_when_the_service_is_away(controller: Controller, service: ObjectStorageServer, away: str) -> None:
     """The time to try again is spent once, not once for each record. What was copied before is said, and is not lost."""
     for number in range(12):
-        put(controller.project / "old", job_name=f"job{number:02}")
+        put(controller.project / "old", f"job{number:02}", **OF_OLD)
     service.put("host1/play/there.json", json.dumps({**OLD, "job_name": "there"}).encode())
     (controller.project / "new").mkdir()
     settings = {"oci_bucket": service.bucket, "oci_config_file": service.config_file, "oci_endpoint": service.endpoint}
@@ -174,7 +167,7 @@ def test_a_copy_ends_when_the_service_is_away(controller: Controller, service: O
 
 def test_a_source_says_its_backend_by_its_options(controller: Controller, service: ObjectStorageServer) -> None:
     """The environment does not choose it then, which may well speak of the destination."""
-    put(controller.project / "old")
+    put(controller.project / "old", **OF_OLD)
     service.put("host1/play/there.json", json.dumps({**OLD, "job_name": "there"}).encode())
     environment = {
         "ASYNC_JOB_OCI_ENDPOINT": service.endpoint,

@@ -9,22 +9,21 @@ The end of the run shows that as a table. With C(TORTURE=1) in the environment, 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import typing as t
 from collections.abc import Iterable
 
 import pytest
 from ansible.module_utils import basic
-from controller import Controller, until
+from controller import Controller
 from hosts import Hosts
+from torture import TORTURE
+from waiting import until
 
 pytest.register_assert_rewrite("faults")
 
 from faults import Answer, Job, Process, Scene, native_verdict  # noqa: E402
 from plays import told  # noqa: E402
-
-TORTURE = os.environ.get("TORTURE") == "1"
 
 # A process that has cut all ties with what has started it.
 DAEMON = """python3 -c 'import os, time

@@ -13,8 +13,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from controller import Controller, Live, until
+from controller import Controller, Live
 from plays import Yaml, ask, job, run_tasks, shell, told
+from waiting import until
 
 STATUS = "rstyczynski.ansible.async_job_status"
 CANCEL = "rstyczynski.ansible.async_job_cancel"

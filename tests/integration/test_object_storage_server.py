@@ -36,6 +36,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from object_storage_server import Listing, ObjectStorageServer, StoredObject, session_token
 from oci.exceptions import RequestException, ServiceError
+from waiting import until
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
 WAIT_SECONDS = 10
@@ -152,14 +153,6 @@ def failure(action: Callable[..., object], *arguments: object, **options: object
     with pytest.raises(ServiceError) as caught:
         action(*arguments, **options)
     return caught.value.status, caught.value.code
-
-
-def await_condition(condition: Callable[[], bool]) -> None:
-    """Wait, within reason, until it holds."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def is_refused(endpoint: str) -> bool:
@@ -644,7 +637,7 @@ def test_refuses_connections_for_a_while(server: ObjectStorageServer, bucket: Bu
             return bucket.get("one") == b"content"
         return False
 
-    await_condition(is_back)
+    until(is_back)
 
 
 def test_faults_choose_by_method_and_prefix(server: ObjectStorageServer, bucket: Bucket) -> None:
@@ -805,7 +798,7 @@ def test_registers_keys_from_the_command_line(tmp_path: Path) -> None:
 def test_ends_on_a_signal(number: signal.Signals) -> None:
     with ObjectStorageServer() as server:
         os.kill(server.pid, number)
-        await_condition(lambda: is_refused(server.endpoint))
+        until(lambda: is_refused(server.endpoint))
 
 
 def test_ends_when_told_to() -> None:
@@ -814,7 +807,7 @@ def test_ends_when_told_to() -> None:
         with contextlib.closing(connection):
             connection.request("POST", "/stop")
             assert connection.getresponse().status == 200
-        await_condition(lambda: is_refused(server.endpoint))
+        until(lambda: is_refused(server.endpoint))
 
 
 def test_ends_with_the_process_it_was_told_to_watch() -> None:
@@ -822,7 +815,7 @@ def test_ends_with_the_process_it_was_told_to_watch() -> None:
     with watched, ObjectStorageServer("--parent-pid", str(watched.pid)) as server:
         assert not is_refused(server.endpoint)
         watched.communicate(b"\n")
-        await_condition(lambda: is_refused(server.endpoint))
+        until(lambda: is_refused(server.endpoint))
 
 
 def test_ends_with_its_parent(tmp_path: Path) -> None:
@@ -834,11 +827,11 @@ def test_ends_with_its_parent(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", starting, str(ready_file)]
     with subprocess.Popen(command, cwd=SUPPORT, stdin=subprocess.PIPE) as parent:
-        await_condition(ready_file.exists)
+        until(ready_file.exists)
         endpoint = json.loads(ready_file.read_text())["endpoint"]
         assert not is_refused(endpoint)
         parent.communicate(b"\n")
-    await_condition(lambda: is_refused(endpoint))
+    until(lambda: is_refused(endpoint))
 
 
 def test_says_why_it_did_not_start() -> None:

@@ -30,10 +30,11 @@ from controller import Controller, Ran
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from object_storage_server import ClientFiles, ObjectStorageServer, session_token
+from waiting import within
 
 pytest.register_assert_rewrite("store_contract")
 
-from store_contract import PATH, within  # noqa: E402
+from store_contract import PATH  # noqa: E402
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError  # noqa: E402
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS  # noqa: E402

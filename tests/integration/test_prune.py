@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from controller import Controller, until
+from controller import Controller
 from fleet import CANCEL, JOBS, PRUNE, rows, tree
 from hosts import Hosts
 from plays import job, run_tasks, shell
 from records import ago, put
+from waiting import until
 
 Yaml = dict[str, t.Any]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime
 import fcntl
+import functools
 import html
 import itertools
 import json
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from records import ago
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import FIELDS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
@@ -30,6 +32,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 Record = dict[str, t.Any]
 
 MADE = datetime.datetime(2026, 11, 21, 12, tzinfo=datetime.timezone.utc)
+before = functools.partial(ago, since=MADE)
 STORE = "/srv/jobs"
 PATIENCE = 60
 PHONE = (360, 740)
@@ -247,11 +250,6 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
         tab.close()
 
 
-def ago(seconds: float) -> str:
-    """A time before the report was made, as records have it."""
-    return (MADE - datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def job(name: str, *, host: str = "db1", status: str = "succeeded", began: float = 3600, took: float = 60, **more: t.Any) -> Record:
     """A record."""
     record: Record = {
@@ -261,13 +259,13 @@ def job(name: str, *, host: str = "db1", status: str = "succeeded", began: float
         "ansible_job_id": "j976888101446.18767",
         "status": status,
         "attempt": 1,
-        "start": ago(began),
-        "save_time": ago(began - took),
+        "start": before(seconds=began),
+        "save_time": before(seconds=began - took),
         "who": "ansible@controller",
         "metadata": {},
     }
     if status in ENDED:
-        record["end"] = ago(began - took)
+        record["end"] = before(seconds=began - took)
         record["result"] = {"rc": 0 if status == "succeeded" else 1, "start": record["start"], "end": record["end"]}
     return {**record, **more}
 
@@ -288,7 +286,9 @@ def few() -> list[Record]:
             reason="its return code is 3",
             metadata={"ticket": "OPS-7", "big": 12345678901234567890},
             result={"rc": 3, "msg": "non-zero return code", "stdout": "step 1\nstep 2", "stderr": "no space left"},
-            attempts=[{"attempt": 1, "start": ago(5400), "end": ago(5000), "status": "killed", "rc": -9, "who": "bob@desk"}],
+            attempts=[
+                {"attempt": 1, "start": before(seconds=5400), "end": before(seconds=5000), "status": "killed", "rc": -9, "who": "bob@desk"}
+            ],
         ),
         {"job_name": "old", "host": "db1"},
     ]
@@ -309,7 +309,11 @@ def many(count: int) -> list[Record]:
             tries = chance.randint(1, 3)
             more["attempt"] = tries + 1
             more["attempts"] = [
-                {"attempt": number, "start": ago(began + 900 * (tries - number + 1)), "end": ago(began + 900 * (tries - number) + 300)}
+                {
+                    "attempt": number,
+                    "start": before(seconds=began + 900 * (tries - number + 1)),
+                    "end": before(seconds=began + 900 * (tries - number) + 300),
+                }
                 | {"status": "failed", "rc": 1, "who": "ansible@controller"}
                 for number in range(1, tries + 1)
             ]
@@ -502,7 +506,14 @@ def test_time_line(show: Show) -> None:
             job("beside", began=900, took=400, status="failed"),
             job("after", began=600, took=100, status="killed"),
             job("going", began=300, took=300, status="running"),
-            job("again", host="web1", began=200, took=50, attempts=[{"attempt": 1, "start": ago(1000), "status": "lost"}], attempt=2),
+            job(
+                "again",
+                host="web1",
+                began=200,
+                took=50,
+                attempts=[{"attempt": 1, "start": before(seconds=1000), "status": "lost"}],
+                attempt=2,
+            ),
             job("last_year", host="web2", began=3e7),
             {"job_name": "old", "host": "web3"},
         ]
@@ -558,12 +569,14 @@ def test_hostile_records(show: Show, attack: str) -> None:
     record.update(
         metadata={attack: [attack]},
         result={**dict.fromkeys(("rc", "msg", "start", "end", "stdout", "stderr"), attack), attack: attack},
-        attempts=[{**dict.fromkeys(("attempt", "status", "rc", "who", "reason"), attack), "start": ago(60), "end": ago(30)}],
+        attempts=[
+            {**dict.fromkeys(("attempt", "status", "rc", "who", "reason"), attack), "start": before(seconds=60), "end": before(seconds=30)}
+        ],
         no_log=False,
     )
     record[attack] = attack
     tab = show(
-        [record, {**record, "start": ago(20), "end": None}, job("good")],
+        [record, {**record, "start": before(seconds=20), "end": None}, job("good")],
         [{"state_file": attack, "msg": attack}],
         store=attack,
         size=PHONE,

@@ -10,8 +10,9 @@ import re
 import typing as t
 
 import pytest
-from controller import Controller, Ran, until
+from controller import Controller, Ran
 from hosts import Hosts
+from waiting import until
 
 pytest.register_assert_rewrite("faults")
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from controller import Controller, until
+from controller import Controller
 from fleet import CANCEL, JOBS, SHOW, rows
 from plays import job, run_tasks, shell
 from records import put
+from waiting import until
 
 
 def test_show(controller: Controller, state_dir: Path) -> None:

@@ -31,6 +31,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from cryptography.hazmat.primitives import serialization
 from object_storage_server import FAULT_KINDS, ObjectStorageServer
+from torture import TORTURE
 
 pytest.register_assert_rewrite("store_contract")
 
@@ -47,7 +48,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci imp
 Params = dict[str, t.Any]
 Operation = Callable[[OciStore], t.Any]
 
-TORTURE = os.environ.get("TORTURE") == "1"
 ROUNDS = 500 if TORTURE else 50
 WRITERS = 8
 ROUNDS_SECONDS = 1800

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 from ansible.release import __version__ as ansible_version
-from controller import Controller, Live, until
+from controller import Controller, Live
 from hosts import Hosts
+from waiting import until
 
 pytest.register_assert_rewrite("faults")
 

@@ -25,12 +25,14 @@ from pathlib import Path
 
 import pytest
 from controller import Controller, Ran
+from records import put
+from torture import TORTURE
+from waiting import until
 
 pytest.register_assert_rewrite("store_contract")
 
-from store_contract import FULL_DISKS, FullDisk, unprivileged, until  # noqa: E402
+from store_contract import FULL_DISKS, FullDisk, unprivileged  # noqa: E402
 
-TORTURE = os.environ.get("TORTURE") == "1"
 KILLS = 200 if TORTURE else 20
 SIDE_BY_SIDE = 2
 
@@ -106,14 +108,6 @@ def files(directory: Path) -> dict[str, bytes | None]:
     """All that is in a directory, at any depth: the content of files, None for anything else."""
     found = {str(path.relative_to(directory)): path for path in directory.rglob("*")}
     return {name: path.read_bytes() if path.is_file() else None for name, path in found.items()}
-
-
-def put(controller: Controller, record: dict[str, t.Any] | bytes, *, host: str = "host1") -> Path:
-    """Put a record of the job in place by hand."""
-    file = controller.state_dir / host / "test" / "job.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(record if isinstance(record, bytes) else json.dumps(record).encode())
-    return file
 
 
 @contextlib.contextmanager
@@ -201,11 +195,11 @@ def _kill_saves(controller: Controller, kills: int) -> int:
             if kill % 2:
                 time.sleep(random.uniform(0, 0.2))
             else:
-                until(lambda: _leftovers(controller, file))
+                until(lambda: _leftovers(controller, file), pause=0.001)
             assert process.poll() is None
             _kill(pids)
         finally:
-            until(lambda: _killed(controller))
+            until(lambda: _killed(controller), pause=0.001)
             process.communicate()
         number = _check_document(file, max(number, kill * 1000))
         torn += len(_leftovers(controller, file))
@@ -378,7 +372,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], t.Any], str, str]] = {
 def test_no_damaged_record_starts_a_job(controller: Controller) -> None:
     """Nor is it changed, whatever is wrong with it, while other hosts go on: one finds its job, and one starts a new one."""
     controller.hosts(*DAMAGES, "healthy", "fresh")
-    records = {host: put(controller, {**OLD, "host": host}, host=host) for host in (*DAMAGES, "healthy")}
+    records = {
+        host: put(controller.state_dir, host=host, playbook="test", content=json.dumps({**OLD, "host": host}).encode())
+        for host in (*DAMAGES, "healthy")
+    }
     for host, (damage, _why, _advice) in DAMAGES.items():
         damage(records[host])
     closed = records["closed-directory"].parent
@@ -443,7 +440,7 @@ def test_no_damaged_state_directory_starts_a_job(controller: Controller, tmp_pat
 @pytest.mark.parametrize("manner", ["ignore_errors: true", "rescue: [{ansible.builtin.debug: {msg: so what}}]"], ids=["ignored", "rescued"])
 def test_an_error_that_nobody_minds_starts_no_job(controller: Controller, manner: str) -> None:
     """A playbook that goes on although its record cannot be read must not take the job for one that was never started."""
-    put(controller, b"")
+    put(controller.state_dir, host="host1", playbook="test", content=b"")
     ran = controller.playbook(f"""
 - name: test
   hosts: all

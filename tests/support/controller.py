@@ -14,15 +14,14 @@ import sys
 import tempfile
 import textwrap
 import threading
-import time
 import typing as t
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# How long a command may take, and how long to wait for something to become true, in seconds.
+from waiting import until
+
+# How long a command may take, in seconds.
 _SECONDS = 300
-_PATIENCE = 30
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,6 @@ class Ran:
         """The counters of a host in the PLAY RECAP."""
         line = next(line for line in reversed(self.output.splitlines()) if line.startswith(f"{host} ") and "ok=" in line)
         return {name: int(count) for name, count in (pair.split("=") for pair in line.split(":", 1)[1].split())}
-
-
-def until(condition: Callable[[], t.Any], seconds: float = _PATIENCE) -> t.Any:
-    """Wait for something to be true."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-    return value
 
 
 class Process(subprocess.Popen[str]):

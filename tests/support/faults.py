@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
-from controller import Controller, Ran, until
+from controller import Controller, Ran
 from hosts import Hosts
 from plays import Yaml, run, telling, told
+from waiting import until
 
 _SECONDS = 30
 _ROW = "fault"

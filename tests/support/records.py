@@ -13,16 +13,23 @@ from pathlib import Path
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 
 
-def ago(**length: float) -> str:
-    """A time of a record."""
-    return (datetime.datetime.now(datetime.UTC) - datetime.timedelta(**length)).strftime("%Y-%m-%dT%H:%M:%SZ")
+def ago(*, since: datetime.datetime | None = None, **length: float) -> str:
+    """Return a time of a record: so long before another one, or before now."""
+    return ((since or datetime.datetime.now(datetime.timezone.utc)) - datetime.timedelta(**length)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def put(state_dir: Path, name: str, host: str = "web1", playbook: str = "Nightly", **fields: t.Any) -> Path:
-    """Write a record the way that users know it."""
-    key = JobKey(host, playbook, name)
-    names = {"job_name": name, "host": host, "playbook_name": playbook}
-    file = state_dir / key.path
+def put(
+    directory: Path, name: str = "job", host: str = "web1", playbook: str = "Nightly", *, content: bytes | None = None, **fields: t.Any
+) -> Path:
+    """Write a record into a store.
+
+    :arg content: to be there instead of a record
+    :arg fields: of the record; None leaves one out
+    """
+    file = directory / JobKey(host, playbook, name).path
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({**names, "ansible_job_id": "j1.1", "metadata": {}, "save_time": ago(seconds=5), **fields}))
+    names = {"job_name": name, "host": host, "playbook_name": playbook}
+    record = {**names, "ansible_job_id": "j1.1", "metadata": {}, "save_time": ago(seconds=5), **fields}
+    kept = {field: value for field, value in record.items() if value is not None}
+    file.write_bytes(json.dumps(kept).encode() if content is None else content)
     return file

@@ -16,10 +16,8 @@ import json
 import multiprocessing
 import os
 import resource
-import signal
 import subprocess
 import threading
-import time
 import typing as t
 import uuid
 from collections import Counter
@@ -450,30 +448,6 @@ def _ended(process: t.Any) -> int | None:
 
 
 # --- Hard conditions --------------------------------------------------------------------------------------------------
-
-
-def until(condition: Callable[[], t.Any], *, seconds: float = SECONDS) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.001)
-
-
-@contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Fail, rather than wait for ever, if what is inside hangs."""
-
-    def ring(_number: int, _frame: t.Any) -> t.NoReturn:
-        raise AssertionError(f"it took longer than {seconds} seconds")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

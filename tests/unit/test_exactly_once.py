@@ -9,15 +9,13 @@ controller may freeze for as long as it likes or die. What is driven is the prot
 
 from __future__ import annotations
 
-import os
 import typing as t
 from collections import deque
 
 import pytest
+from torture import TORTURE
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
-
-TORTURE = os.environ.get("TORTURE") == "1"
 
 
 class Broken(Exception):

@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> FilesystemStore:
     return FilesystemStore(str(tmp_path))
 
 
-def put(store: FilesystemStore, record: Record) -> t.Any:
+def save_elsewhere(store: FilesystemStore, record: Record) -> t.Any:
     """Write a record as another controller would, and return its version."""
     return store.write(KEY.path, dump({**record, "write_id": new_write_id()}))
 
@@ -39,7 +39,7 @@ def stored(store: FilesystemStore) -> Record:
 
 def test_what_was_learned_is_noted(store: FilesystemStore) -> None:
     """None removes a field."""
-    version = put(store, ENDED)
+    version = save_elsewhere(store, ENDED)
     record, after = note(store, KEY, ENDED, version, {"status": "running", "end": None, "result": None})
     assert stored(store) == RUNNING
     assert record["status"] == "running"
@@ -49,8 +49,8 @@ def test_what_was_learned_is_noted(store: FilesystemStore) -> None:
 @pytest.mark.parametrize("status", ["running", "orphaned", "lost"])
 def test_an_end_that_somebody_else_has_seen_stays(store: FilesystemStore, status: str) -> None:
     """They have looked later than we."""
-    version = put(store, RUNNING)
-    put(store, ENDED)
+    version = save_elsewhere(store, RUNNING)
+    save_elsewhere(store, ENDED)
     record, after = note(store, KEY, RUNNING, version, {"status": status, "reason": "as we saw it", "end": None, "result": None})
     assert stored(store) == ENDED
     assert record["status"] == "succeeded"
@@ -58,23 +58,23 @@ def test_an_end_that_somebody_else_has_seen_stays(store: FilesystemStore, status
 
 
 def test_an_end_is_noted_over_what_was_seen_before(store: FilesystemStore) -> None:
-    version = put(store, RUNNING)
-    put(store, {**RUNNING, "last_line": "3 of 7"})
+    version = save_elsewhere(store, RUNNING)
+    save_elsewhere(store, {**RUNNING, "last_line": "3 of 7"})
     note(store, KEY, RUNNING, version, {"status": "succeeded", "end": ENDED["end"], "result": {"rc": 0}})
     assert stored(store) == {**ENDED, "last_line": "3 of 7"}
 
 
 def test_another_attempt_is_left_alone(store: FilesystemStore) -> None:
-    version = put(store, RUNNING)
+    version = save_elsewhere(store, RUNNING)
     next_one = {**RUNNING, "ansible_job_id": "j2.2", "attempt": 2}
-    put(store, next_one)
+    save_elsewhere(store, next_one)
     record, _version = note(store, KEY, RUNNING, version, {"status": "killed"})
     assert stored(store) == next_one
     assert record["ansible_job_id"] == "j2.2"
 
 
 def test_a_record_that_was_removed_is_not_made_anew(store: FilesystemStore) -> None:
-    version = put(store, RUNNING)
+    version = save_elsewhere(store, RUNNING)
     store.delete(KEY.path)
     assert note(store, KEY, RUNNING, version, {"status": "killed"}) == (RUNNING, ABSENT)
     assert store.read(KEY.path) is None

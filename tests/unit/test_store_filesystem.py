@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until, within
 
 pytest.register_assert_rewrite("store_contract")
 
@@ -34,8 +35,6 @@ from store_contract import (  # noqa: E402
     listing,
     small_disk,
     unprivileged,
-    until,
-    within,
 )
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict  # noqa: E402
@@ -571,7 +570,7 @@ def stopped_writer(root: Path, collections: Path, path: str = PATH) -> Iterator[
     left = _temporary(root)
     writer = subprocess.Popen([sys.executable, "-c", _WRITER, collections, root, path])
     try:
-        until(lambda: _stopped_in_a_write(root, writer, left))
+        until(lambda: _stopped_in_a_write(root, writer, left), pause=0.001)
         yield writer
     finally:
         writer.kill()
@@ -579,9 +578,9 @@ def stopped_writer(root: Path, collections: Path, path: str = PATH) -> Iterator[
 
 
 def _stopped_in_a_write(root: Path, writer: subprocess.Popen[bytes], left: dict[Path, int]) -> bool:
-    until(lambda: _temporary(root).items() - left.items())
+    until(lambda: _temporary(root).items() - left.items(), pause=0.001)
     writer.send_signal(signal.SIGSTOP)
-    until(lambda: _state(writer.pid) == "T")
+    until(lambda: _state(writer.pid) == "T", pause=0.001)
     if _temporary(root).items() - left.items():
         return True
     writer.send_signal(signal.SIGCONT)  # it was faster
