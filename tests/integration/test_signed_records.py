@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from controller import Controller
-from durable import ask, job, lines, shell
 from object_storage_server import ObjectStorageServer
+from plays import ask, job, lines, shell
 
 Yaml = dict[str, t.Any]
 
