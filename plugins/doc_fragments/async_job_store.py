@@ -26,6 +26,12 @@ options:
       - With O(backend=filesystem), the directory of the records. It is made when it is first needed.
       - A relative path is relative to the directory of the playbook; for the playbooks that come with this
         collection, to the current directory.
+      - It should belong to the user who runs Ansible or to root, and nobody else should be able to write to it or to a directory
+        above it. Whoever can, can write, replace or remove records. A warning names the directory and the command that mends it;
+        sticky directories such as C(/tmp), and groups that are their owner's alone, are fine above it.
+      - A directory of another user is refused, unless O(record_key_file) is given, or it is shared on purpose, by its mode 2770,
+        with a group that you are in. If root uses a directory of another user, or directories above it are another user's, a warning
+        says so.
       - Environment variable E(ASYNC_JOB_STATE_DIR).
     type: path
     default: .ansible_async_state
@@ -96,6 +102,8 @@ options:
     description:
       - With O(backend=oci), the URL of the service, for private endpoints and other realms. The default is made from
         the region.
+      - One with a user or a password in it is refused. One that begins with C(http://) is warned of, because records then travel in the
+        clear; one on this machine is not.
       - Environment variable E(ASYNC_JOB_OCI_ENDPOINT).
     type: str
     aliases: [service_endpoint]

@@ -78,6 +78,7 @@ playbook_name: Release
 #   failed_jobs: async_jobs | selectattr('status', 'defined') | selectattr('status', 'eq', 'failed') | map(attribute='job_name')
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -155,6 +156,19 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             if host and self._may_be_added(host):
                 self.inventory.add_host(host, group=self.inventory.add_group("async_job_unreadable"))
 
+    def update_cache_if_changed(self) -> None:
+        """Called by Ansible, after it has read a file: write the cache. Its plugins make files for everybody, which records are not."""
+        super().update_cache_if_changed()
+        directory = os.path.expanduser(os.path.expandvars(self.get_option("cache_connection") or ""))
+        if not directory or not os.path.isdir(directory):
+            return  # there is no cache, or it is a service
+        with os.scandir(directory) as scan:
+            for entry in scan:
+                # How a file is called depends on the plugin and on the release of ansible-core, but for its end.
+                if entry.name.endswith(tuple(self._cache)) and entry.is_file(follow_symlinks=False):
+                    with contextlib.suppress(OSError):
+                        os.chmod(entry.path, 0o600)
+
     def _may_be_added(self, host: str) -> bool:
         """Whether a name of a record can be that of a host here. A job may have any."""
         if is_host_name(host) and host not in self.inventory.groups:
@@ -218,6 +232,8 @@ def _read(params: dict[str, t.Any], notify: t.Callable[[str], None]) -> dict[str
     """The records, and those that cannot be read, as a cache can hold them."""
     store = open_store(params, notify)
     store.must_exist()
+    for warning in store.warnings:
+        notify(warning)
     listing = find_records(store, params)
     place = store.locate()
     unreadable = []

@@ -22,6 +22,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX, Document, Entry, Notify, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directories import check, writable
 
 # Neither can be the name of a record or of its directories: the job key escapes a leading dot.
 _LOCK_FILE = ".lock"
@@ -63,7 +64,9 @@ class FilesystemStore(Store):
 
     @classmethod
     def open(cls, params: dict[str, t.Any], notify: Notify) -> FilesystemStore:
-        return cls(os.path.abspath(params["state_dir"]))
+        store = cls(os.path.abspath(params["state_dir"]))
+        store.warnings += check(store.locate(), signed=bool(params["record_key_file"]))
+        return store
 
     def locate(self, path: str = "") -> str:
         return os.path.join(self._root, path) if path else self._root
@@ -155,6 +158,7 @@ class FilesystemStore(Store):
         except OSError as error:
             yield Entry(prefix, None, _failed("list", directory, error))
             return
+        self._warn_of(directory)
         in_playbook = prefix.count("/") == 2
         for name, is_directory in found:
             if name.startswith("."):
@@ -194,14 +198,11 @@ class FilesystemStore(Store):
     def _check_private(self, path: str) -> None:
         """Warn of directories in which others could replace a record, and so make us look at a job of theirs."""
         for directory in self._directories(path):
-            with contextlib.suppress(OSError):
-                mode = os.stat(directory).st_mode
-                if mode & (stat.S_IWGRP | stat.S_IWOTH):
-                    self.warnings = [
-                        f"Other users can write to {directory} (mode {stat.S_IMODE(mode):04o}), and so replace or remove the"
-                        f" records in it. Run: chmod go-w {shlex.quote(directory)}"
-                    ]
-                    return
+            self._warn_of(directory)
+
+    def _warn_of(self, directory: str) -> None:
+        with contextlib.suppress(OSError):
+            self.warnings += [warning for warning in writable(directory, os.stat(directory)) if warning not in self.warnings]
 
     @contextlib.contextmanager
     def _locked(self, path: str) -> t.Iterator[None]:
@@ -215,9 +216,12 @@ class FilesystemStore(Store):
         lock_file = self.locate(_LOCK_FILE)
         deadline = time.monotonic() + _LOCK_SECONDS
         with _THREADS:
-            fd = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            # O_NONBLOCK: a named pipe in place of the file must not hang us
+            fd = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
             try:
-                os.fchmod(fd, 0o600)
+                self._check_lock(lock_file, os.fstat(fd))
+                if os.fstat(fd).st_uid == os.geteuid():
+                    os.fchmod(fd, 0o600)  # whatever the umask
                 while True:
                     try:
                         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
@@ -235,6 +239,21 @@ class FilesystemStore(Store):
                 yield
             finally:
                 os.close(fd)
+
+    def _check_lock(self, lock_file: str, status: os.stat_result) -> None:
+        """Refuse what is not the lock file that one of us has made: its mode is about to be changed, and others could hold its lock."""
+        if not stat.S_ISREG(status.st_mode):
+            why = "is not a regular file"
+        elif status.st_nlink > 1:
+            why = "has another name somewhere else (a hard link)"
+        elif status.st_uid not in (0, os.geteuid(), os.stat(self._root).st_uid):
+            why = f"belongs to another user (uid {status.st_uid})"
+        else:
+            return
+        raise AsyncJobError(
+            f"The lock file {lock_file} {why}, so that somebody else has put it there. Nothing was changed. Remove it while no playbook"
+            f" uses this store. Run: rm {shlex.quote(lock_file)}"
+        )
 
 
 def _version(content: bytes) -> Version:
@@ -260,7 +279,10 @@ def _make_directory(directory: str) -> None:
         _make_directory(os.path.dirname(directory))
         _make_directory(directory)
         return
-    os.chmod(directory, 0o700)
+    made = os.lstat(directory)
+    # An unusual umask takes bits away. What is no directory has been put in its place since.
+    if stat.S_ISDIR(made.st_mode) and stat.S_IMODE(made.st_mode) != 0o700:
+        os.chmod(directory, 0o700)
     _sync_directory(os.path.dirname(directory))
 
 
@@ -269,7 +291,8 @@ def _sweep(directory: str) -> None:
     with contextlib.suppress(OSError), os.scandir(directory) as scan:
         for entry in scan:
             if entry.name.startswith(_TEMPORARY) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_SECONDS:
-                os.unlink(entry.path)
+                with contextlib.suppress(OSError):  # a directory, say: no reason to leave the others
+                    os.unlink(entry.path)
 
 
 def _write_through(file: str, content: bytes) -> None:

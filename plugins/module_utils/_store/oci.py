@@ -78,6 +78,11 @@ class OciStore(Store):
             )
         if params["oci_namespace"] and not params["oci_namespace"].strip():
             raise AsyncJobError("oci_namespace is blank. Nothing was read or written. Leave it out, and the service is asked for it.")
+        if "@" in (params["oci_endpoint"] or ""):
+            raise AsyncJobError(
+                "oci_endpoint holds a user or a password in front of '@'. It is not shown here. Nothing was read or written. Give"
+                " https://<host>: the requests are signed with the credentials of the profile."
+            )
         if not _is_url(params["oci_endpoint"] or "https://default"):
             raise AsyncJobError(f"oci_endpoint is {params['oci_endpoint']!r}. Nothing was read or written. Give a URL: https://<host>.")
         if re.search("[\r\n\0]", params["oci_prefix"]):
@@ -96,6 +101,11 @@ class OciStore(Store):
         self._namespace: str = params["oci_namespace"] or ""
         self._client: t.Any = None
         self.warnings = []
+        if _travels_in_the_clear(params["oci_endpoint"] or ""):
+            self.warnings.append(
+                f"The oci_endpoint {params['oci_endpoint']} begins with http://. Records travel in the clear, and whoever is on the way can"
+                " read and change them. Give https://<host>."
+            )
         # Of the operation that is under way: when all of its requests must have ended, and whether one of them may have changed
         # something without our being told.
         self._deadline = math.inf
@@ -381,6 +391,13 @@ def _is_url(text: str) -> bool:
         return url.scheme in ("http", "https") and bool(url.hostname)
     except ValueError:
         return False
+
+
+def _travels_in_the_clear(endpoint: str) -> bool:
+    """Return whether others on a network could listen in. Nobody is between us and our own machine."""
+    url = urlsplit(endpoint)
+    host = url.hostname or ""
+    return url.scheme == "http" and host not in ("localhost", "::1") and not re.fullmatch(r"127(\.\d+){3}", host)
 
 
 def _md5(content: bytes) -> str:

@@ -1,0 +1,86 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every command says of a store that others can write to, and what nobody else may read: endpoints, caches."""
+
+from __future__ import annotations
+
+import json
+import stat
+import typing as t
+
+import pytest
+from controller import Controller
+from durable import ask, job, shell
+from records import put
+
+COLLECTION = "rstyczynski.ansible"
+
+TASKS: list[dict[str, t.Any]] = [
+    {f"{COLLECTION}.async_job_info": {"job_name": "backup"}},
+    {f"{COLLECTION}.async_job_info": {}},
+    {f"{COLLECTION}.async_job_state": {"job_name": "other", "ansible_job_id": "j1.2"}},
+    {f"{COLLECTION}.async_job_show": {}},
+    {f"{COLLECTION}.async_job_report": {"dest": "report.html"}},
+    {f"{COLLECTION}.async_job_verify": {}},
+    {f"{COLLECTION}.async_job_prune": {"older_than": "1d"}},
+    {f"{COLLECTION}.async_job_approval": {"name": "gate", "mode": "request", "subject": "go on"}},
+    {f"{COLLECTION}.async_job_copy": {"source": {"state_dir": ".ansible_async_state"}, "state_dir": "copied"}},
+    {f"{COLLECTION}.async_job_sign": {"record_key_file": "keys"}, "check_mode": True},
+    job(shell("true"), name="durable", poll=1),
+    {f"{COLLECTION}.async_job_status": {"job_name": "durable"}},
+    {f"{COLLECTION}.async_job_cancel": {"job_name": "durable"}},
+]
+
+
+@pytest.mark.parametrize("where", ["store", "above"])
+def test_every_task_warns_of_what_others_can_write_to(controller: Controller, where: str) -> None:
+    """Of the store itself, and of a directory above it."""
+    put(controller.state_dir, "backup", host="host1", playbook="test", status="succeeded")
+    controller.write("keys", "k" * 32 + "\n").chmod(0o600)
+    controller.state_dir.chmod(0o700)
+    directory = controller.state_dir if where == "store" else controller.project
+    directory.chmod(0o777)
+    answers = ask(controller, *TASKS)
+    for task, answer in zip(TASKS, answers, strict=True):
+        assert f"Other users can write to {directory} (mode 0777)" in " ".join(answer["warnings"]), task
+    file = controller.write("x.async_jobs.yml", f"plugin: {COLLECTION}.async_jobs\n")
+    ran = controller.run("inventory", "-i", file, "--list").ok()
+    assert "".join(f"Other users can write to {directory}".split()) in "".join(ran.output.split())
+    for playbook in ("jobs", "show -e job=backup"):
+        ran = controller.playbook(f"{COLLECTION}.{playbook.split()[0]}", *playbook.split()[1:])
+        assert "".join(f"Other users can write to {directory}".split()) in "".join(ran.output.split())
+
+
+def test_an_endpoint_without_encryption(controller: Controller) -> None:
+    """Said, also where the service cannot be reached. Nobody is between us and our own machine."""
+    tasks = [
+        {f"{COLLECTION}.async_job_copy": {"source": {"backend": "oci", "oci_endpoint": endpoint}, "state_dir": "copied"}}
+        for endpoint in ("http://objects.invalid", "http://127.0.0.1:9", "https://objects.invalid")
+    ]
+    environment = {"ASYNC_JOB_OCI_BUCKET": "jobs", "ASYNC_JOB_OCI_RETRY_TIMEOUT": "0", "OCI_CONFIG_FILE": str(controller.home / "none")}
+    controller.environment.update(environment)
+    warnings = [" ".join(answer.get("warnings", [])) for answer in ask(controller, *tasks)]
+    assert "The oci_endpoint http://objects.invalid begins with http://" in warnings[0]
+    assert "in the clear" not in warnings[1] + warnings[2]
+
+
+@pytest.mark.parametrize("endpoint", ["https://user:s3cret@objects.invalid", "user:s3cret@objects.invalid", "http://s3cret@[::"])
+def test_a_password_in_an_endpoint(controller: Controller, endpoint: str) -> None:
+    """Refused, and shown nowhere."""
+    controller.environment.update(ASYNC_JOB_BACKEND="oci", ASYNC_JOB_OCI_BUCKET="jobs", ASYNC_JOB_OCI_ENDPOINT=endpoint)
+    ran = controller.playbook(f"{COLLECTION}.jobs", "-vvv").failed()
+    assert "oci_endpoint holds a user or a password" in ran.text
+    assert "s3cret" not in ran.output
+
+
+def test_the_cache_of_an_inventory(controller: Controller) -> None:
+    """Nobody else can read it, whatever Ansible makes of other files of this kind; nor when it is read again."""
+    put(controller.state_dir, "backup", host="host1", playbook="test", status="failed", metadata={"ticket": "secret"})
+    cache = {"ANSIBLE_INVENTORY_CACHE": "1", "ANSIBLE_INVENTORY_CACHE_PLUGIN": "jsonfile", "ANSIBLE_INVENTORY_CACHE_CONNECTION": "cache"}
+    file = controller.write("x.async_jobs.yml", f"plugin: {COLLECTION}.async_jobs\n")
+    for _time in range(2):
+        controller.run("inventory", "-i", file, "--list", env=cache).ok()
+        [cached] = (controller.project / "cache").iterdir()
+        assert "secret" in json.dumps(json.loads(cached.read_text()))
+        assert stat.S_IMODE(cached.stat().st_mode) == 0o600
