@@ -122,6 +122,15 @@ options:
     type: str
     choices: [fail, attach, restart]
     default: fail
+  store_result:
+    description:
+      - Fields of the module's result that its record keeps beside C(rc), C(msg), C(start), C(end), C(delta) and C(changed), so that later
+        runs return them too. All other fields are returned only by the run that sees the job end, because results hold what no store should
+        know, such as commands with their options, or the content of files.
+      - Output goes by O(tail_size). A result of more than 32768 characters is not stored.
+    type: list
+    elements: str
+    default: []
   fingerprint:
     description:
       - What tells the job from another one, for O(on_change), in place of the options of O(task). Give one if those always vary.

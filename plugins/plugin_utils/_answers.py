@@ -16,27 +16,38 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, shown
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, GOES_ON
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
 
 
 def recorded(request: Request, record: Record) -> Seen:
     """Return what the record says of a job that has ended, in the form of a look."""
-    result = record.get("result", {})
+    result = plain_result(record.get("result", {}))
+    missed = [str(name) for name in result.get(NOT_STORED) or ()]
     return {
         **UNSEEN,
         "status": record["status"],
         "reason": record.get("reason") or f"job {request.key.job_name!r} on {request.key.host}: {record['status']}",
-        "result": {name: value for name, value in result.items() if name not in ("stdout", "stderr", "progress")},
+        "result": {name: value for name, value in result.items() if name not in ("stdout", "stderr", "progress", NOT_STORED)},
         "progress": result.get("progress"),
         "results_file": record.get("results_file", ""),
         "end": record.get("end", ""),
         "elapsed": duration(result),
         "stdout": str(result.get("stdout", "")),
         "stderr": str(result.get("stderr", "")),
+        "warnings": [_missed(missed)] if missed else [],
     }
+
+
+def _missed(fields: list[str]) -> str:
+    return (
+        f"The record of the job does not hold all of its result: {', '.join(fields)} were returned only by the run that saw it end. List in"
+        " store_result what later runs need."
+    )
 
 
 def answer_to(request: Request, record: Record, look: Seen) -> dict[str, t.Any]:

@@ -9,7 +9,6 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import dataclasses
-import json
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
@@ -20,8 +19,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED, kept_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
 
 UNSEEN: Seen = {
     "status": UNKNOWN,
@@ -47,8 +48,6 @@ UNSEEN: Seen = {
 
 # How much of the output of an attempt its record keeps, in bytes, if it does not say.
 _TAIL = 4096
-# The message of a result goes into the record; a module may put whole logs there.
-_MESSAGE_LENGTH = 1000
 
 
 @dataclasses.dataclass
@@ -125,7 +124,8 @@ class Asked:
             return look
         if known in ENDED and known != "lost":
             reason = record.get("reason", f"{self.label}: {known}")
-            result = record.get("result", {})
+            result = plain_result(record.get("result", {}))
+            result.pop(NOT_STORED, None)
             settled: Seen = {**look, "status": known, "reason": reason, "result": result, "kept": None}
             if not new:
                 settled["stdout"] = look["stdout"] or str(result.get("stdout", ""))
@@ -169,11 +169,9 @@ class Asked:
             return {**fields, "end": None, "result": None}
         fields["end"] = look["end"] or record.get("end") or _times.now()
         result = look["result"] or {}
-        kept: Record = {name: result[name] for name in ("rc", "start", "end") if name in result}
-        if not secret and self.is_attempt:
-            kept.update(_whole(result))
-        if not secret and "msg" in result:
-            kept["msg"] = str(result["msg"])[:_MESSAGE_LENGTH]
+        kept = kept_result(result, wanted=record.get("store_result", ()), secret=secret)
+        if not self.is_attempt:  # whoever follows a native job asks Ansible for its result
+            kept.pop(NOT_STORED, None)
         if not secret and look["kept"]:
             kept.update(look["kept"])
         for name in ("stdout", "stderr", "msg"):  # what an earlier look was asked to store
@@ -182,23 +180,6 @@ class Asked:
         if kept:
             fields["result"] = storable(kept, name="result")
         return fields
-
-
-# Up to which length the result of a module goes into the record as a whole, in characters.
-_RESULT_LENGTH = 32768
-
-
-def _whole(result: Record) -> Record:
-    """Return the result of a module as its record holds it: whole, or nothing if it cannot be stored or is too long."""
-    try:
-        # Ansible makes objects of its own of these
-        whole: Record = storable({name: value for name, value in result.items() if name not in _OF_ANSIBLE}, name="result")
-    except AsyncJobError:
-        return {}
-    return whole if len(json.dumps(whole)) <= _RESULT_LENGTH else {}
-
-
-_OF_ANSIBLE = ("exception", "warnings", "deprecations")
 
 
 def by_job_id(params: dict[str, t.Any], async_dir: str) -> Asked:

@@ -51,9 +51,8 @@ class Request:
         self.kept = kept
         self._secret = secret
         self._fingerprint = "" if secret else params["fingerprint"] or fingerprint
-        self._about: Record = {"timeout": kept.limit, "tail_size": params["tail_size"]}
-        if self._fingerprint:
-            self._about["fingerprint"] = self._fingerprint
+        """What is asked for now. What users say themselves may be read by all; what was made of the options may not."""
+        self._about: Record = {"timeout": kept.limit, "tail_size": params["tail_size"], "store_result": params["store_result"]}
         if params["metadata"] is not None:
             self._about["metadata"] = storable(params["metadata"], name="metadata")
 
@@ -70,8 +69,9 @@ class Request:
         record = claimed_record(before, self.key, self._about, no_log=self._secret)
         if before is None or before.get("status") not in CLAIMED:
             record["first_attempt"] = policies.first_attempt(before, self._fingerprint)
-        if record.get("no_log") or not self._fingerprint:  # an attempt that was given up may have left one
-            record.pop("fingerprint", None)
+        record.pop("fingerprint", None)  # an attempt that was given up may have left one
+        if self._fingerprint and not record.get("no_log"):
+            record["fingerprint"] = self.params["fingerprint"] or policies.sealed(self._fingerprint)
         return record
 
     def is_ours(self, record: Record) -> bool:

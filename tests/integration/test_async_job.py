@@ -80,7 +80,7 @@ def test_modules(controller: Controller) -> None:
     answers = ask(
         controller,
         job(module, poll=1, module_defaults={"ansible.builtin.file": {"mode": "0640", "state": "absent"}}),
-        job({"ansible.builtin.stat": {"path": str(file)}}, name="stat", poll=1),
+        job({"ansible.builtin.stat": {"path": str(file)}}, name="stat", poll=1, options={"store_result": ["stat"]}),
         job({"ansible.builtin.stat": {"path": str(file)}}, name="stat"),
         job({"ansible.builtin.command": {"cmd": "echo no", "creates": str(file)}}, name="creates", poll=1),
     )

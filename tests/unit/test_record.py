@@ -254,6 +254,7 @@ WRONG: dict[str, list[t.Any]] = {
     "attempt": NOT_A_WHOLE_NUMBER,
     "first_attempt": NOT_A_WHOLE_NUMBER,
     "tail_size": NOT_A_WHOLE_NUMBER,
+    "store_result": NOT_AN_ARRAY,
     "output_removed": NOT_A_BOOLEAN,
     "last_line": NOT_TEXT,
     "attempts": NOT_AN_ARRAY,

@@ -29,6 +29,7 @@ ARGUMENT_SPEC: Spec = {
     "fingerprint": {"type": "str"},
     "keep_output": {"type": "bool", "default": True},
     "metadata": {"type": "dict"},
+    "store_result": {"type": "list", "elements": "str", "default": []},
     "tail_size": {"type": "int", "default": 4096},
     "claim_timeout": {"type": "float", "default": 60.0},
     "start_timeout": {"type": "int", "default": 120},

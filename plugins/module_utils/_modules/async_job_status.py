@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, UNKNOWN
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
 
 ARGUMENT_SPEC: Spec = {
     "jid": {"type": "str"},
@@ -40,12 +41,13 @@ REQUIRED_ONE_OF = [("jid", "job_name", "job_names")]
 
 
 def returned(job_id: str, look: Seen) -> dict[str, t.Any]:
-    """What the module returns for one job: everything that C(async_status) does, and what it does not know."""
-    result = look["result"] or {}
+    """Return what the module returns for one job: everything that C(async_status) does, and what it does not know."""
+    # The facts of a host are its own, as with all modules. Those of a record have not come this far.
+    result = plain_result(look["result"] or {}, with_facts=True)
     status = look["status"]
     answer = {
         "changed": False,
-        **{name: value for name, value in result.items() if not name.startswith("_ansible")},
+        **result,
         "ansible_job_id": job_id,
         "started": True,
         "finished": status in ENDED,
@@ -65,5 +67,5 @@ def returned(job_id: str, look: Seen) -> dict[str, t.Any]:
     return answer
 
 
-def _texts(warnings: t.Any) -> list[t.Any]:
-    return warnings if isinstance(warnings, list) else []
+def _texts(warnings: t.Any) -> list[str]:
+    return [str(warning) for warning in warnings] if isinstance(warnings, list) else []

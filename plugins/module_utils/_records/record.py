@@ -46,6 +46,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "attempts": list,
     "first_attempt": int,
     "tail_size": int,
+    "store_result": list,
     "output_removed": bool,
     "last_line": str,
     "attempt_dir": str,
@@ -93,6 +94,7 @@ ATTEMPT_FIELDS = (
     "stdout_offset",
     "stderr_offset",
     "tail_size",
+    "store_result",
     "output_removed",
     "last_line",
 )

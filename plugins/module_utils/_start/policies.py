@@ -8,8 +8,12 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import hmac
 import json
+import os
+import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -57,18 +61,18 @@ def decide(record: Record, policies: Policies, fingerprint: str, *, ours: bool, 
             return Decision(start=True, why=f"{attempt} succeeded at {record.get('end') or record.get('save_time')}")
         if changed:
             return Decision(
-                refusal=f"It has succeeded with other options than it has now ({_differing(record, fingerprint)}). Nothing was started."
+                refusal="It succeeded, but its options have changed since. Nothing was started."
                 " Give it another job_name if it is another job; or say 'on_change: restart' to run it anew, or 'on_change: attach' to"
                 " take its result all the same."
             )
     if changed and status not in CLAIMED:
-        return Decision(warning=f"It was started with other options than it has now ({_differing(record, fingerprint)}). Those hold.")
+        return Decision(warning="It was started with other options than it has now. Those hold.")
     return Decision()
 
 
 def differs(record: Record, fingerprint: str) -> bool:
     """Whether an attempt was of another task than the one that is asked for now. Of what nobody noted, nobody knows."""
-    return bool(fingerprint and record.get("fingerprint")) and record["fingerprint"] != fingerprint
+    return bool(fingerprint and record.get("fingerprint")) and not _is_same(record["fingerprint"], fingerprint)
 
 
 def first_attempt(before: Record | None, fingerprint: str) -> int:
@@ -81,7 +85,7 @@ def first_attempt(before: Record | None, fingerprint: str) -> int:
 
 
 def fingerprint_of(action: str, options: t.Any) -> str:
-    """What tells a task from another one."""
+    """Return what tells a task from another one. It is as secret as the options: see :func:`sealed`."""
     try:
         text = json.dumps([action, storable(options, name="task")], sort_keys=True)
     except AsyncJobError:
@@ -89,8 +93,26 @@ def fingerprint_of(action: str, options: t.Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _differing(record: Record, fingerprint: str) -> str:
-    return f"fingerprint {record['fingerprint'][:12]} then, {fingerprint[:12]} now"
+_SEALED = re.compile("pbkdf2:([0-9a-f]{32}):([0-9a-f]{64})")
+# So many rounds take a hundredth of a second or two: nothing for a task, and years for whoever tries a list of passwords.
+_ROUNDS = 50_000
+
+
+def sealed(fingerprint: str) -> str:
+    """Return a fingerprint as a record holds it. Whoever reads the record learns nothing of the options, short of guessing them all."""
+    salt = os.urandom(16).hex()
+    return f"pbkdf2:{salt}:{_hashed(fingerprint, salt)}"
+
+
+@functools.lru_cache(maxsize=16)
+def _hashed(fingerprint: str, salt: str) -> str:
+    return hashlib.pbkdf2_hmac("sha256", fingerprint.encode("utf-8", "surrogateescape"), bytes.fromhex(salt), _ROUNDS).hex()
+
+
+def _is_same(stored: str, fingerprint: str) -> bool:
+    """Compare. What users have said themselves, and what former releases have written, is stored as it is."""
+    match = _SEALED.fullmatch(stored)
+    return hmac.compare_digest(match.group(2), _hashed(fingerprint, match.group(1))) if match else stored == fingerprint
 
 
 def _tries(record: Record) -> int:

@@ -1,0 +1,70 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a record keeps of the result of a job: what is listed here, and what its task has asked for.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
+
+# Also of a job whose task says no_log
+_OF_SECRET_JOBS = ("rc", "start", "end")
+# A result may hold what no store should know: a command with its options, the content of a file, the lines that a file has lost.
+_OF_ALL_JOBS = (*_OF_SECRET_JOBS, "delta", "changed")
+# What nobody misses in a later run, or what is kept in another way
+_UNMISSED = (*_OF_ALL_JOBS, "msg", "cmd", "diff", "exception", "failed", "stderr", "stdout", "strip_empty_ends", "warnings")
+
+# A module may put whole logs into its message, in characters.
+_MESSAGE_LENGTH = 1000
+# Up to which length a field that was asked for is kept, in characters of JSON.
+_FIELD_LENGTH = 32768
+
+NOT_STORED = "not_stored"
+"""The field that names what a result had, and its record has not."""
+
+
+def kept_result(result: t.Mapping[str, t.Any], *, wanted: t.Sequence[str] = (), secret: bool = False) -> dict[str, t.Any]:
+    """Return what a record keeps of a result.
+
+    :arg wanted: the fields that the task of the job has asked for
+    :arg secret: whether nothing that the job said may be stored
+    """
+    if secret:
+        return _kept(result, _OF_SECRET_JOBS)
+    plain = plain_result(result)
+    kept = _kept(plain, _OF_ALL_JOBS)
+    if "msg" in plain:
+        kept["msg"] = str(plain["msg"])[:_MESSAGE_LENGTH]
+    for name in wanted:
+        if name in plain and name not in _UNMISSED:
+            try:
+                value = storable(plain[name], name=f"result.{name}")
+            except AsyncJobError:
+                continue
+            if len(json.dumps(value)) <= _FIELD_LENGTH:
+                kept[name] = value
+    missed = sorted(plain.keys() - kept.keys() - {*_UNMISSED})
+    return {**kept, NOT_STORED: missed} if missed else kept
+
+
+def _kept(result: t.Mapping[str, t.Any], names: t.Sequence[str]) -> dict[str, t.Any]:
+    """Return these fields, as far as they hold what is to be expected there."""
+    return {name: result[name] for name in names if name in result and _EXPECTED.get(name, _is_short)(result[name])}
+
+
+def _is_short(value: t.Any) -> bool:
+    return isinstance(value, str) and len(value) < 64
+
+
+_EXPECTED: dict[str, t.Callable[[t.Any], bool]] = {
+    "rc": lambda value: isinstance(value, int) or _is_short(value),
+    "changed": lambda value: isinstance(value, bool),
+}
