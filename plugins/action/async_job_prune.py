@@ -81,12 +81,12 @@ class ActionModule(HostAction):
         return result
 
     def _is_ours(self, record: Record, params: dict[str, t.Any]) -> bool:
-        """Whether this task is to deal with a job: the one on the host where it has run. Others may be about to ask there."""
+        """Return whether this task deals with a job. It does on the host where the job ran: others may be asking there."""
         place = place_of(record)
         return place not in (params["except_hosts"] or ()) if params["store_only"] else place == self.host
 
     def _remove(self, store: Store, some: list[Doomed], params: dict[str, t.Any]) -> list[str]:
-        """Remove some jobs. Returns what has gone wrong with others."""
+        """Remove some jobs. Return what has gone wrong with others."""
         problems: list[str] = []
         refused = self._clear(some, params, problems) if self._apply and not params["store_only"] else {}
         for number, one in enumerate(some):
@@ -112,13 +112,13 @@ class ActionModule(HostAction):
             self.say("\n".join(lines))
 
     def _left_behind(self) -> list[str]:
-        """What is still on hosts that were not contacted."""
+        """Say what is still on hosts that were not contacted."""
         attempts = [attempt for one in self._gone for attempt in one.attempts if attempt.get("async_dir")]
         counts = collections.Counter(map(place_of, attempts))
         return [f"{place}: what {count} attempts have left there" for place, count in counts.items()]
 
     def _clear(self, some: list[Doomed], params: dict[str, t.Any], problems: list[str]) -> dict[int, str]:
-        """Remove what is on the host. Returns why that must not be, by the numbers of the jobs.
+        """Remove what is on the host. Return why that was refused, by the numbers of the jobs.
 
         :arg problems: what has gone wrong is added
         """
@@ -143,7 +143,7 @@ class ActionModule(HostAction):
         return refused
 
     def _on_this_host(self, some: list[Doomed]) -> dict[str, dict[int, dict[str, t.Any]]]:
-        """What to remove here, by the user to become for that and by the numbers of the jobs."""
+        """Return what to remove here, by the user to become for that and by the numbers of the jobs."""
         users: dict[str, dict[int, dict[str, t.Any]]] = {}
         for number, one in enumerate(some):
             record = one.found.record
@@ -166,7 +166,7 @@ class ActionModule(HostAction):
 
     @staticmethod
     def _carry_out(store: Store, one: Doomed) -> str:
-        """Remove a record, or some of its history. Returns why it could not be."""
+        """Remove a record, or some of its history. Return why that was not possible."""
         found = one.found
         try:
             if one.after is None:

@@ -59,7 +59,7 @@ class ActionModule(WatchingAction):
 
 
 def _together(answers: list[dict[str, t.Any]]) -> dict[str, t.Any]:
-    """What the module returns for a list of names."""
+    """Return what the module returns for a list of names."""
     failed = [answer for answer in answers if answer["failed"]]
     together: dict[str, t.Any] = {
         "changed": any(answer["changed"] for answer in answers),

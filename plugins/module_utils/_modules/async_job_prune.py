@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Throw away what nobody needs any more: records of jobs that have ended, and what these have left on their hosts.
+"""Throw away what nobody needs any more: records of jobs that have ended, and what they have left on their hosts.
 
 Private to the collection: no promise is made to other code.
 """

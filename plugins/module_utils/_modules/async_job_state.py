@@ -68,7 +68,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
 
 
 def check_job_id(job_id: str, option: str) -> None:
-    """Refuse what cannot be a file name on the host, where the job id is one.
+    """Raise if a job id cannot be a file name on the host, where it is one.
 
     :arg option: where it comes from, for the error
     """
@@ -80,7 +80,7 @@ def check_job_id(job_id: str, option: str) -> None:
 
 
 def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
-    """The fields that the user gave. Those of JobKey are not among them."""
+    """Return the fields that the user gave, without the names of the job."""
     changes: Record = {"async_dir": async_dir}
     if params["ansible_job_id"] is not None:
         changes["ansible_job_id"] = params["ansible_job_id"]

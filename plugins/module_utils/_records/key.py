@@ -37,7 +37,7 @@ class JobKey(t.NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path of the record in its store, relative, with C(/) between its three segments."""
+        """The path of the record in its store: relative, three segments with C(/) in between."""
         return "/".join((encode(self.host), encode(self.playbook_name), encode(self.job_name, suffix=SUFFIX)))
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class JobKey(t.NamedTuple):
 
 
 def prefix(host: str | None, playbook_name: str | None) -> str:
-    """The path prefix of all records of a host, or of one playbook on a host. Without a host it is empty."""
+    """Return what the paths of all records of a host, or of one playbook on a host, begin with. Without a host that is empty."""
     if host is None:
         return ""
     if playbook_name is None:
@@ -73,7 +73,7 @@ def encode(name: str, *, suffix: str = "") -> str:
 
 
 def decode(segment: str, *, suffix: str = "") -> str | None:
-    """The name that :func:`encode` made this segment from, or None where the segment does not tell the whole name."""
+    """Return the name that :func:`encode` made this segment from, or None where the segment does not tell the whole name."""
     name = segment[: len(segment) - len(suffix)]
     if name == _EMPTY:
         return ""

@@ -40,7 +40,7 @@ class Listing(t.NamedTuple):
         return [found.record for found in self.found]
 
     def problem(self, store: Store) -> str:
-        """Why this is not all that there is. Empty if it is."""
+        """What is missing from this listing, and why. Empty if nothing is."""
         if not self.unreadable:
             return ""
         why = " ".join(line["msg"] for line in self.unreadable[:3])
@@ -49,7 +49,7 @@ class Listing(t.NamedTuple):
 
 
 def find_records(store: Store, params: dict[str, t.Any]) -> Listing:
-    """All records that fit, in the order of their paths.
+    """Return all records that fit, in the order of their paths.
 
     :arg params: values of FILTERS, C(host) and C(playbook_name); where a module takes them, of C(hosts), which is a list, and of
         C(job_name)
@@ -71,7 +71,7 @@ def find_records(store: Store, params: dict[str, t.Any]) -> Listing:
 
 
 def find_records_of_hosts(store: Store, params: dict[str, t.Any], hosts: t.Iterable[str]) -> Listing:
-    """The same, of a few hosts. Records of others are not listed at all."""
+    """Return all records of a few hosts that fit. Those of other hosts are not listed at all."""
     listings = [find_records(store, {**params, "host": host}) for host in hosts]
     return Listing(
         [found for listing in listings for found in listing.found], [problem for listing in listings for problem in listing.unreadable]
@@ -79,7 +79,7 @@ def find_records_of_hosts(store: Store, params: dict[str, t.Any], hosts: t.Itera
 
 
 def record_of(store: Store, entry: Entry) -> tuple[Record, Version]:
-    """The record of a line in a listing, with the name of its playbook, and its version.
+    """Return the record of a line in a listing, with the name of its playbook, and its version.
 
     :raises AsyncJobError: if it cannot be used
     """
@@ -99,7 +99,7 @@ def record_of(store: Store, entry: Entry) -> tuple[Record, Version]:
 
 
 def _path_filter(params: dict[str, t.Any]) -> t.Callable[[str], bool]:
-    """What the path of a record tells of it, and need not be read for."""
+    """Return a filter that judges a record by its path, so that those that do not fit are never read."""
     playbook = None if params["playbook_name"] is None else encode(params["playbook_name"])
     pattern = params["job_name_pattern"]
     job = None if params.get("job_name") is None else encode(params["job_name"], suffix=SUFFIX)
@@ -123,6 +123,7 @@ def _path_filter(params: dict[str, t.Any]) -> t.Callable[[str], bool]:
 
 
 def _filter(params: dict[str, t.Any]) -> t.Callable[[Record], bool]:
+    """Return a filter that judges a record by what it says."""
     now = datetime.datetime.now(datetime.timezone.utc)
     older_than = None if params["older_than"] is None else _times.age(params["older_than"], "older_than")
     newer_than = None if params["newer_than"] is None else _times.age(params["newer_than"], "newer_than")

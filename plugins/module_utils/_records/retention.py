@@ -22,7 +22,7 @@ _OLD = "1h"
 
 
 class Doomed(t.NamedTuple):
-    """A record of which something is to go."""
+    """A record to prune, wholly or in part."""
 
     found: Found
     attempts: list[Record]
@@ -32,7 +32,7 @@ class Doomed(t.NamedTuple):
 
 
 def doomed(found: t.Sequence[Found], params: dict[str, t.Any]) -> list[Doomed]:
-    """What is to go of the records that fit.
+    """Return what to prune of the records that fit.
 
     :arg found: those that fit the other options; what has not ended among them is left alone
     :arg params: values of ARGUMENT_SPEC
@@ -49,12 +49,12 @@ def doomed(found: t.Sequence[Found], params: dict[str, t.Any]) -> list[Doomed]:
 
 
 def ended_at(record: Record) -> datetime.datetime:
-    """When a job ended, as far as the record knows. One whose time nobody can read ended just now: it is not to go for its age."""
+    """Return when a job ended, as far as the record knows. Where that cannot be read, never: it is not pruned for its age."""
     return _times.since(record) or datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
 
 
 def _newest(ended: t.Sequence[Found], count: int) -> set[str]:
-    """The paths of the newest records of each host and playbook."""
+    """Return the paths of the newest records of each host and playbook."""
     groups: dict[str, list[Found]] = collections.defaultdict(list)
     for one in ended:
         groups[one.path.rpartition("/")[0]].append(one)
@@ -63,7 +63,7 @@ def _newest(ended: t.Sequence[Found], count: int) -> set[str]:
 
 
 def _shortened(one: Found, count: int) -> Doomed:
-    """The record with its latest attempts only. The current one is one of them."""
+    """Return the record with its latest attempts only, the current one among them."""
     past = _past(one.record)
     gone = past[: max(len(past) + 1 - max(count, 1), 0)]
     after = {**one.record, "attempts": one.record.get("attempts", [])[len(gone) :]}
@@ -71,6 +71,6 @@ def _shortened(one: Found, count: int) -> Doomed:
 
 
 def _past(record: Record) -> list[Record]:
-    """The past attempts, as if each were the current one."""
+    """Return the past attempts, each with the fields that it would have as the current one."""
     own = {field: value for field, value in record.items() if field not in (*ATTEMPT_FIELDS, "attempts", "ansible_job_id")}
     return [{**own, "ansible_job_id": "", **past} for past in record.get("attempts", ())]

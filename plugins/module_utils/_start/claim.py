@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Claims: who has set out to start a job, and whether he is still there.
+"""Claims: who has set out to start a job, and whether they are still there.
 
 Private to the collection: no promise is made to other code.
 """
@@ -30,7 +30,7 @@ _OF_THE_PLACE = ("async_dir", "attempt_dir", "boot_id", "remote_user", "become_u
 
 
 def claimed_record(before: Record | None, key: JobKey, about: Record, *, no_log: bool) -> Record:
-    """The record with which this process claims the next attempt.
+    """Return the record with which this process claims the next attempt.
 
     An attempt that was claimed and never started has not been one: the new one takes its number.
 
@@ -64,7 +64,8 @@ def claimed_record(before: Record | None, key: JobKey, about: Record, *, no_log:
 
 
 def holder_is_gone(record: Record) -> bool:
-    """Whether the process that has claimed the job is known to have ended. Of another machine, or another container, nobody knows."""
+    """Return whether the process that has claimed the job is known to have ended. On another machine, or in another container, nobody can
+    know that."""
     claim = record.get("claim", {})
     if not claim.get("boot_id") or (claim["boot_id"], claim.get("pid_namespace")) != (boot_id(), _pid_namespace()):
         return False
@@ -74,7 +75,7 @@ def holder_is_gone(record: Record) -> bool:
 
 
 def has_moved(record: Record, changed: t.Callable[[], bool], *, life: float, notify: t.Callable[[str], None]) -> bool:
-    """Wait until whoever has claimed the job moves on. Returns False if he is gone, or has not moved for the life of his claim.
+    """Wait until whoever has claimed the job moves on. Return False if they are gone, or have not moved for the life of the claim.
 
     That is measured by our own clock, from now on: clocks of two machines are never compared.
 

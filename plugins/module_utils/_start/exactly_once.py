@@ -59,7 +59,7 @@ class Write(t.NamedTuple):
 
 
 class Restore(t.NamedTuple):
-    """Put the record that was there before back, or remove it if there was none. Answer: as to a write."""
+    """Put back the record that was there before, or remove ours if there was none. Answer: as to a write."""
 
     before: Record | None
     expect: str
@@ -155,7 +155,7 @@ def start_or_attach(claim: Claim, again: t.Callable[[Record], bool]) -> Steps:
 
 
 def _attempt(before: Record | None, version: str, claim: Claim) -> Steps:
-    """Claim a new attempt and start it. None if somebody else was faster."""
+    """Claim a new attempt and start it. Return None if somebody else was faster."""
     record = claim(before)
     version = yield Write(record, version)
     if version is CONFLICT:
@@ -179,7 +179,7 @@ def _attempt(before: Record | None, version: str, claim: Claim) -> Steps:
 
 
 def _resolve(record: Record, version: str, claim: Claim, *, before: Record | None = None, problem: Exception | None = None) -> Steps:
-    """Find out whether an attempt that was prepared has started. None if somebody else was faster, or it is lost.
+    """Find out whether an attempt that was prepared has started. Return None if somebody else was faster, or if it is lost.
 
     :arg problem: why it may have failed, if the attempt is our own
     """

@@ -71,12 +71,12 @@ def decide(record: Record, policies: Policies, fingerprint: str, *, ours: bool, 
 
 
 def differs(record: Record, fingerprint: str) -> bool:
-    """Whether an attempt was of another task than the one that is asked for now. Of what nobody noted, nobody knows."""
+    """Return whether an attempt is known to be of another task than the one that is asked for now."""
     return bool(fingerprint and record.get("fingerprint")) and not _is_same(record["fingerprint"], fingerprint)
 
 
 def first_attempt(before: Record | None, fingerprint: str) -> int:
-    """The number of the attempt with which the series begins that the next one belongs to. C(max_attempts) counts from there."""
+    """Return the number of the attempt from which C(max_attempts) counts for the next one: the first since a success or a change."""
     if before is None:
         return 1
     if before.get("status") == "succeeded" or differs(before, fingerprint):
@@ -120,7 +120,7 @@ def _tries(record: Record) -> int:
 
 
 def _backoff(record: Record, policies: Policies) -> float:
-    """How long to wait between this attempt and the next, in seconds."""
+    """Return how long to wait between this attempt and the next, in seconds."""
     return float(min(policies["backoff"] * 2 ** min(_tries(record) - 1, 30), max(policies["max_backoff"], policies["backoff"])))
 
 
