@@ -3,10 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
+
+# The names of the variable in which AWX tells who has started a job, and of those that are in the environment of its jobs only.
+_AWX_USER = ("awx_user_name", "tower_user_name")
+_IN_AWX = ("AWX_PRIVATE_DATA_DIR", "AWX_HOST")
 
 
 class ActionModule(StoreAction):
@@ -14,9 +19,17 @@ class ActionModule(StoreAction):
 
     spec = async_job_approval.ARGUMENT_SPEC
     required_if = async_job_approval.REQUIRED_IF
+    texts = async_job_approval.TEXTS
     at_least: t.ClassVar[dict[str, float]] = {"expires_in": 0, "wait_timeout": 0, "wait_interval": 1}
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         if params["playbook_name"] is None:
             params["playbook_name"] = str(self._task_vars["ansible_play_name"])
-        return async_job_approval.run(params, check_mode=self._task.check_mode, notify=self.notify)
+        return async_job_approval.run(params, check_mode=self._task.check_mode, notify=self.notify, awx_user=self._awx_user)
+
+    @property
+    def _awx_user(self) -> str:
+        """Who has started this run in AWX. Empty elsewhere, where whoever runs a playbook gives its variables any value."""
+        if not any(name in os.environ for name in _IN_AWX):
+            return ""
+        return next((str(self._task_vars[name]) for name in _AWX_USER if self._task_vars.get(name)), "")

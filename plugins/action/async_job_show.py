@@ -27,7 +27,7 @@ class ActionModule(StoreAction):
         result = async_job_show.run(params, width=Display().columns, notify=self.notify)
         lines = result.pop("lines")
         if lines and not self._task.no_log:
-            self.say("\n".join(_coloured(line) for line in lines))
+            Display().display("\n".join(_coloured(line) for line in lines))
         return result
 
 

@@ -10,9 +10,11 @@ short_description: Hosts that have named jobs, grouped by what became of these
 version_added: 0.1.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
-  - Reads the records of a store. A host is there if it has a record that fits the filters; its name is the one that it had in
-    the inventory of the playbook that has started the job. How to reach it is for another inventory to say, to be given
-    beside this one.
+  - Reads the records of a store, and puts the hosts that other inventories have into groups. Give it after the others, for example
+    C(-i inventory -i my.async_jobs.yml). A host is in a group if it has a record that fits the filters; its name is the one that it
+    had in the inventory of the playbook that has started the job.
+  - A host that only a record names is left out, and a warning says so, because whoever may write records must not choose where a
+    playbook goes. See O(add_hosts).
   - Each host is in a group for each status that a job of it is in, such as C(async_job_failed); for each playbook, such as
     C(async_job_playbook_Nightly_backup); and for each job, such as C(async_job_name_backup). What cannot be in the name of a
     group becomes C(_).
@@ -25,7 +27,6 @@ notes:
   - Where records cannot be read, the others are used, and a warning names them. Their hosts are in the group
     C(async_job_unreadable). With O(strict=true), they are an error.
   - Records whose host has a name that no host of an inventory can have, or that is the name of a group, are left out, with a warning.
-    Give this inventory after the others, so that it knows their groups.
   - A store that cannot be read or does not exist is an error. Ansible then goes on without this inventory, unless it is told to
     stop, with C(any_unparsed_is_failed) in the section C(inventory) of its configuration.
 seealso:
@@ -36,6 +37,13 @@ extends_documentation_fragment:
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
 options:
+  add_hosts:
+    description:
+      - Whether to add hosts that no inventory before this one has, too. Whoever may write to the store then chooses hosts for the
+        playbooks that use this inventory.
+      - V(localhost) and its other names are never added. A playbook that goes there is to say so itself.
+    type: bool
+    default: false
   plugin:
     description:
       - Tells that the file is for this plugin.
@@ -82,7 +90,6 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 import typing as t
 
 from ansible import constants
@@ -97,6 +104,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import is_host_name
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute, open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, harmless_lines
 
 # What Ansible does not validate by itself, and what it does not know the environment variables of.
 _SPEC = {
@@ -107,6 +115,7 @@ _SPEC = {
 }
 _OF_ANSIBLE = (
     "plugin",
+    "add_hosts",
     "strict",
     "compose",
     "groups",
@@ -121,6 +130,10 @@ _OF_ANSIBLE = (
 )
 
 
+# How many names a warning lists.
+_NAMES = 10
+
+
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
     """Makes an inventory of a store."""
 
@@ -128,7 +141,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     trusted_by_default = False
 
     def verify_file(self, path: str) -> bool:
-        """Whether a file is for this plugin, by its name."""
+        """Return whether a file is for this plugin, by its name."""
         return bool(super().verify_file(path)) and path.endswith((".async_jobs.yml", ".async_jobs.yaml"))
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
@@ -140,20 +153,24 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         found = self._cache.get(key) if cache and self.get_option("cache") else None
         if found is None:
             try:
-                found = _read(params, self.display.warning)
+                found = _read(params, lambda line: self.display.warning(harmless_lines(line)))
             except AsyncJobError as error:
-                raise AnsibleParserError(f"{path}: {error}") from error
+                raise AnsibleParserError(harmless_lines(f"{path}: {error}")) from error
             if self.get_option("cache"):
                 self._cache[key] = found
         self._report(found["unreadable"], path)
         hosts: dict[str, list[t.Any]] = {}
         for record in found["records"]:
             hosts.setdefault(record["host"], []).append(record)
-        for host, records in hosts.items():
-            if self._may_be_added(host):
-                self._add(host, records)
-        for host in dict.fromkeys(problem["host"] for problem in found["unreadable"]):
-            if host and self._may_be_added(host):
+        unreadable = [host for host in dict.fromkeys(problem["host"] for problem in found["unreadable"]) if host]
+        wanted = [host for host in dict.fromkeys([*hosts, *unreadable]) if self._may_be_host(host)]
+        known = [host for host in wanted if self._is_known(host)]
+        self._report_unknown([host for host in wanted if host not in known], path)
+        for host in known:
+            self.inventory.add_host(host)
+            if host in hosts:
+                self._add(host, hosts[host])
+            if host in unreadable:
                 self.inventory.add_host(host, group=self.inventory.add_group("async_job_unreadable"))
 
     def update_cache_if_changed(self) -> None:
@@ -169,21 +186,29 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                     with contextlib.suppress(OSError):
                         os.chmod(entry.path, 0o600)
 
-    def _may_be_added(self, host: str) -> bool:
-        """Whether a name of a record can be that of a host here. A job may have any."""
+    def _may_be_host(self, host: str) -> bool:
+        """Return whether a name of a record can be that of a host here. A job may have any."""
         if is_host_name(host) and host not in self.inventory.groups:
             return True
         why = "is the name of a group" if host in self.inventory.groups else "is none that an inventory can have"
-        self.display.warning(f"Records of the host {host!r} are left out: that name {why}.")
+        self.display.warning(f"Records of the host {harmless(host)!r} are left out: that name {why}.")
         return False
 
+    def _is_known(self, host: str) -> bool:
+        """Return whether a playbook may go to a host. That a record names it is no reason."""
+        return host in self.inventory.hosts or (self.get_option("add_hosts") and host not in constants.LOCALHOST)
+
+    def _report_unknown(self, hosts: list[str], path: str) -> None:
+        if not hosts:
+            return
+        names = ", ".join(map(harmless, hosts[:_NAMES])) + (f" and {len(hosts) - _NAMES} more" if len(hosts) > _NAMES else "")
+        advice = "" if self.get_option("add_hosts") else " Give it after the others, or let it say 'add_hosts: true'."
+        self.display.warning(
+            f"{path}: {len(hosts)} {'host' if len(hosts) == 1 else 'hosts'} that only records name, and no inventory before this one,"
+            f" {'is' if len(hosts) == 1 else 'are'} left out: {names}.{advice}"
+        )
+
     def _add(self, host: str, records: list[t.Any]) -> None:
-        if host in constants.LOCALHOST and host not in self.inventory.hosts:
-            # As Ansible reaches it where no inventory names it.
-            self.inventory.add_host(host)
-            self.inventory.set_variable(host, "ansible_connection", "local")
-            self.inventory.set_variable(host, "ansible_python_interpreter", sys.executable)
-        self.inventory.add_host(host)
         # Another file like this one may have named it before.
         known = self.inventory.get_host(host).vars.get("async_jobs", [])
         names = [(record["playbook_name"], record["job_name"]) for record in records]
@@ -203,13 +228,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def _report(self, unreadable: list[dict[str, str]], path: str) -> None:
         if unreadable and self.get_option("strict"):
-            raise AnsibleParserError(f"{path}: {len(unreadable)} records cannot be read. {unreadable[0]['msg']}")
+            raise AnsibleParserError(harmless_lines(f"{path}: {len(unreadable)} records cannot be read. {unreadable[0]['msg']}"))
         for problem in unreadable:
-            self.display.warning(problem["msg"])
+            self.display.warning(harmless_lines(problem["msg"]))
 
 
 def _untrusted(records: list[t.Any]) -> t.Any:
-    """The same, so that nothing that a job has written is run as a template."""
+    """Return the same, so that nothing that a job has written is run as a template."""
     if hasattr(BaseInventoryPlugin, "trusted_by_default"):  # since 2.19, the variables of an inventory are no templates
         return records
     from ansible.utils.unsafe_proxy import wrap_var
@@ -218,7 +243,7 @@ def _untrusted(records: list[t.Any]) -> t.Any:
 
 
 def _validated(config: t.Any, path: str) -> dict[str, t.Any]:
-    """The values of the options of the store and of the filters."""
+    """Return the values of the options of the store and of the filters."""
     options = {name: value for name, value in config.items() if name not in _OF_ANSIBLE}
     validation = ArgumentSpecValidator(_SPEC).validate(options)
     if validation.error_messages:
@@ -229,7 +254,7 @@ def _validated(config: t.Any, path: str) -> dict[str, t.Any]:
 
 
 def _read(params: dict[str, t.Any], notify: t.Callable[[str], None]) -> dict[str, list[t.Any]]:
-    """The records, and those that cannot be read, as a cache can hold them."""
+    """Return the records, and those that cannot be read, as a cache can hold them."""
     store = open_store(params, notify)
     store.must_exist()
     for warning in store.warnings:

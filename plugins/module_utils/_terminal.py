@@ -13,30 +13,50 @@ import typing as t
 import unicodedata
 
 _SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)")
+# What takes no room, or as much as a space, and is printable to Python all the same: joiners, selectors, fillers, a blank pattern
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_EMOJI_SELECTOR = "\ufe0f"
 _WIDEST = 80
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def harmless(text: str) -> str:
-    """A line without what would colour the terminal of the user, clear it, or give it another title."""
+    """Return a line without what would colour the terminal of the user, clear it, or give it another title.
+
+    In place of what cannot be seen, or changes the direction of what follows, there is a mark, so that no two names look the same.
+    """
     if text.isprintable():
-        return text
+        return text if text.isascii() else _INVISIBLE.sub(_mark, text)
     text = _SEQUENCE.sub("", text.replace("\t", " "))
+    text = _INVISIBLE.sub(_mark, text)
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
+def harmless_lines(text: str) -> str:
+    """Return a text of several lines, each of them harmless."""
+    return "\n".join(map(harmless, text.split("\n")))
+
+
+def _mark(found: re.Match[str]) -> str:
+    """Return what stands for an invisible character: that itself where it only makes a symbol before it colourful, and a mark otherwise."""
+    before = found.string[: found.start()][-1:]
+    if found.group() == _EMOJI_SELECTOR and before and unicodedata.category(before).startswith("S"):
+        return found.group()
+    return "\N{REPLACEMENT CHARACTER}"
+
+
 def lines_of(text: str) -> list[str]:
-    """The lines of an output, as a terminal would leave them: what was written over with a carriage return is gone."""
+    """Return the lines of an output, as a terminal would leave them: what was written over with a carriage return is gone."""
     return [harmless(line.rstrip("\r").rpartition("\r")[2].expandtabs()) for line in text.split("\n")]
 
 
 def last_line_of(text: str) -> str:
-    """The last line of an output that is not blank."""
+    """Return the last line of an output that is not blank."""
     return next((line.strip() for line in reversed(lines_of(text[-4096:])) if line.strip()), "")
 
 
 def brief_time(seconds: float) -> str:
-    """A length of time in its two largest units: C(3d 4h)."""
+    """Write a length of time in its two largest units: C(3d 4h)."""
     left = int(min(max(seconds, 0), 1e11))
     parts: list[str] = []
     for unit, size in _UNITS:
@@ -47,7 +67,7 @@ def brief_time(seconds: float) -> str:
 
 
 def aligned(rows: t.Sequence[t.Sequence[str]], *, width: int) -> list[str]:
-    """Rows with their columns below each other. The last column is cut to what is left of the width, but for 40 characters.
+    """Return rows with their columns below each other. The last column is cut to what is left of the width, but for 40 characters.
 
     :arg rows: lines without line breaks; one column may not make all others unreadable, so what is very long is cut
     """
@@ -60,7 +80,7 @@ def aligned(rows: t.Sequence[t.Sequence[str]], *, width: int) -> list[str]:
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -16,8 +16,15 @@ description:
   - If nobody has decided yet, the playbook can end. Run it again, and it goes on from there.
   - The managed host is not contacted.
 notes:
-  - Who may write to the store may approve. What is noted as their name is the user that Ansible runs as, or what O(by) says; nobody
-    proves it.
+  - An approval proves that somebody who may write to the store has decided on this request, and nothing more. Who may write there can
+    also write an approval by hand, in any name. Let those write who may approve, and nobody else; where that cannot be, sign what is in
+    the store.
+  - Whoever decides is known by the user id of the system that Ansible runs as, whatever C(LOGNAME) and C(USER) say; in AWX, where all
+    jobs run as one user, by C(awx_user_name), which AWX sets. Outside AWX, that variable does not count. Who can start
+    C(ansible-playbook) with the environment of an AWX job can take any name there.
+  - A name of a person may not mix letters of different alphabets, and names that look the same count as the same.
+  - O(name), O(playbook_name) and O(subject) may not hold marks of a template, for they end up in commands that people paste.
+  - Requests of an older release have no id, and are decided by their O(subject).
   - An approval that was given in time stays valid for its O(subject). Put into that, or into O(name), what tells this time from the
     next one, for example the number of the release.
   - Times are compared by the clocks of the controllers.
@@ -50,7 +57,8 @@ options:
         renewed.
       - V(wait) waits for O(wait_timeout) seconds, and then returns RV(status=requested), which is no failure. It fails if the approval
         was rejected, or the request has expired.
-      - V(approve) and V(reject) decide. What was decided cannot be decided otherwise.
+      - V(approve) and V(reject) decide, and need O(request) or O(subject), so that nobody decides on something else than they think of.
+        What was decided cannot be decided otherwise.
     type: str
     choices: [request, wait, approve, reject]
     required: true
@@ -59,10 +67,15 @@ options:
       - What is to be approved, for the person who does so. Required to ask.
       - For the other modes, the approval has to be about this, if it is given.
     type: str
+  request:
+    description:
+      - The id of a request, which RV(approval.request_id) tells, and the command that is printed. For the other modes than V(request), it
+        has to be what is asked for, if it is given.
+    type: str
   by:
     description:
-      - Who asks or decides, C(user) or C(user@place). The default is the user that Ansible runs as, and the name of the controller.
-      - On a controller that several people use as the same user, say who you are.
+      - Who asks or decides, C(user) or C(user@place), beside the user that Ansible runs as, which is noted too.
+      - It does not let the user who has asked approve, even if the names differ. See O(allow_self).
     type: str
   reason:
     description:
@@ -75,7 +88,8 @@ options:
     default: 86400
   allow_self:
     description:
-      - Whether the user who asks may approve as well. That is said when it is asked for.
+      - Whether the user who asks may approve as well. That is said when it is asked for. It takes O(allow_self=true) as well where several
+        people use one controller as the same user.
     type: bool
     default: false
   renew:
@@ -116,14 +130,14 @@ EXAMPLES = r"""
   when: not go_live.approved
 
 # On the command line:
-#   ansible-playbook rstyczynski.ansible.approve -e playbook=Release -e approval=go_live -e "reason='tests are green'"
-#   ansible-playbook rstyczynski.ansible.reject -e playbook=Release -e approval=go_live -e "reason='not today'"
+#   ansible-playbook rstyczynski.ansible.approve -e playbook=Release -e approval=go_live -e request=4c1d8a6e0f2b4a53b1c7d29e6f8a0b35
+#   ansible-playbook rstyczynski.ansible.reject -e playbook=Release -e approval=go_live -e "subject='Release 7 goes live'"
 - name: Approve
   rstyczynski.ansible.async_job_approval:
     name: go_live
     playbook_name: Release
     mode: approve
-    by: alice
+    subject: Release 7 goes live
     reason: tests are green
 """
 
@@ -147,7 +161,8 @@ approval:
   description: The approval as it is in the store, with its whole history.
   returned: success
   type: dict
-  sample: {approval_name: go_live, playbook_name: Release, status: requested, subject: Release 7 goes live, requested_by: ci@runner1}
+  sample: {approval_name: go_live, playbook_name: Release, status: requested, subject: Release 7 goes live, requested_by: ci@runner1,
+    request_id: 4c1d8a6e0f2b4a53b1c7d29e6f8a0b35}
 state_file:
   description: The place of the approval.
   returned: success

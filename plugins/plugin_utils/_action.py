@@ -22,6 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, state_dir_warnings
 
@@ -43,6 +44,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     required_if: t.Sequence[tuple[str, t.Any, tuple[str, ...]]] = ()
     at_least: t.ClassVar[dict[str, float]] = {}
     """The least values of options that are numbers."""
+    texts: t.ClassVar[t.Sequence[str]] = JobKey._fields
+    """Options that are texts, whatever they look like."""
     completes_names = True
     """Whether a job that is given by its name is one of the host and the play of the task, unless the task says otherwise."""
 
@@ -61,11 +64,11 @@ class StoreAction(ActionBase):  # type: ignore[misc]
 
     def notify(self, line: str) -> None:
         """Tell the user now. Warnings of a task are shown only when it has ended."""
-        Display().display(line, stderr=True)
+        Display().display(harmless_lines(line), stderr=True)
 
     def say(self, line: str) -> None:
         """Tell the user now how it is going."""
-        Display().display(line)
+        Display().display(harmless_lines(line))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Called by Ansible, once per host and item."""
@@ -73,12 +76,12 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         self._task_vars = task_vars or {}
         try:
             params = self._params(self._task_vars)
-            warnings = state_dir_warnings(params)
+            warnings = [*map(harmless_lines, state_dir_warnings(params))]
             result["warnings"] = warnings  # also if what follows fails
             result.update(self.work(params))
-            result["warnings"] = [*warnings, *result.get("warnings", ())]
+            result["warnings"] = [*warnings, *map(harmless_lines, result.get("warnings", ()))]
         except AsyncJobError as error:
-            result.update(failed=True, msg=str(error))
+            result.update(failed=True, msg=harmless_lines(str(error)))
         return result
 
     def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -127,7 +130,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         """The options that the task and module_defaults give, by their names rather than by their aliases."""
         args = {_NAMES.get(option, option): value for option, value in self._task.args.items()}
         # Before 2.19, a template makes a list of the text "[1,2]", and a name of that again: "[1, 2]". Names are text.
-        for option in JobKey._fields:
+        for option in self.texts:
             template = getattr(self._task, "untemplated_args", {}).get(option)
             if isinstance(template, str) and option in args:
                 args[option] = self._templar.template(template, convert_data=False)

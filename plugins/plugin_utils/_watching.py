@@ -111,7 +111,7 @@ class WatchingAction(HostAction):
 
 def _progress(job: Asked, look: Seen, host: str, *, secret: bool) -> str:
     """A line that shows life: C(migrate on db01: running 00:12:40, 3.1 MB of output: "step 41 of 60")."""
-    line = f"{job.name} on {job.key.host if job.key else host}: {look['status']}"
+    line = f"{harmless(job.name)} on {harmless(job.key.host if job.key else host)}: {look['status']}"
     if look["elapsed"] is not None:
         line += f" {_times.clock(look['elapsed'])}"
     size = look["stdout_size"] + look["stderr_size"]

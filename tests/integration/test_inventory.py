@@ -17,8 +17,8 @@ from records import put
 
 
 def inventory(controller: Controller, text: str = "", **env: str) -> t.Any:
-    """What Ansible makes of an inventory file of ours."""
-    file = controller.write("x.async_jobs.yml", f"plugin: rstyczynski.ansible.async_jobs\n{text}")
+    """What Ansible makes of an inventory file of ours, which adds the hosts too."""
+    file = controller.write("x.async_jobs.yml", f"plugin: rstyczynski.ansible.async_jobs\nadd_hosts: true\n{text}")
     ran = controller.run("inventory", "-i", file, "--list", env=env).ok()
     # So Ansible writes a text that is no template.
     plain = json.JSONDecoder(object_hook=lambda value: value.get("__ansible_unsafe", value))
@@ -131,7 +131,7 @@ def test_inventory_of_odd_names(controller: Controller) -> None:
         put(controller.state_dir, "job", host=name, status="failed")
     put(controller.state_dir, "job", host="web1", status="failed")
     put(controller.state_dir, "job", host="web 9 \u00fc", status="failed")
-    controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\n")
+    controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\nadd_hosts: true\n")
     ran = controller.run("inventory", "-i", controller.inventory, "-i", "x.async_jobs.yml", "--list").ok()
     assert re.sub(r"\s+", "", ran.output).count("leftout:thatname") == len(odd)
     document, _end = json.JSONDecoder().raw_decode(ran.output, ran.output.index("{\n"))
@@ -147,11 +147,12 @@ def test_inventory_beside_others(controller: Controller, state_dir: Path) -> Non
     ran = controller.run("adhoc", "-i", "static", "-i", "x.async_jobs.yml", "localhost", "-m", "ansible.builtin.ping").failed()
     assert "UNREACHABLE" in ran.output
     controller.write("y.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\nstatus: [succeeded]\n")
-    ran = controller.run("inventory", "-i", "x.async_jobs.yml", "-i", "y.async_jobs.yml", "--host", "web1").ok()
+    controller.hosts("web1")
+    ran = controller.run("inventory", "-i", controller.inventory, "-i", "x.async_jobs.yml", "-i", "y.async_jobs.yml", "--host", "web1").ok()
     assert '"backup"' in ran.output
     assert '"copy"' in ran.output
     cache = {"ANSIBLE_INVENTORY_CACHE": "1", "ANSIBLE_INVENTORY_CACHE_PLUGIN": "jsonfile", "ANSIBLE_INVENTORY_CACHE_CONNECTION": "cache"}
-    assert members(inventory(controller, "status: [failed]", **cache), "async_job_failed") == ["localhost", "web1"]
+    assert members(inventory(controller, "status: [failed]", **cache), "async_job_failed") == ["web1"]
     assert members(inventory(controller, "status: [lost]", **cache), "async_job_lost") == ["web2"]
 
 
@@ -168,10 +169,3 @@ def test_inventory_on_the_worst_day(controller: Controller, state_dir: Path) -> 
     controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\nstrict: true\n")
     ran = controller.run("inventory", "-i", "x.async_jobs.yml", "--list", env={"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}).failed()
     assert "2 records cannot be read" in ran.text
-
-
-def test_inventory_reaches_localhost_as_ansible_does(controller: Controller) -> None:
-    put(controller.state_dir, "job", host="localhost", status="failed")
-    controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\n")
-    ran = controller.run("adhoc", "-i", "x.async_jobs.yml", "async_job_failed", "-m", "ansible.builtin.ping").ok()
-    assert "pong" in ran.output

@@ -12,6 +12,8 @@ import typing as t
 import pytest
 from controller import Controller
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+
 REPORT = "rstyczynski.ansible.report"
 
 
@@ -59,6 +61,23 @@ def test_metrics(controller: Controller) -> None:
     assert int(next(line for line in samples if line.startswith("async_job_oldest")).split()[1]) > 86400
     metrics = {line.split("{")[0].split(" ")[0] for line in samples}
     assert metrics == {line.split()[2] for line in lines if line.startswith("# TYPE")}
+
+
+def test_names_that_are_no_text_have_series_of_their_own(controller: Controller) -> None:
+    """Of two series with the same labels, Prometheus takes neither, nor anything else of the file."""
+    for number, job in enumerate(("\udc80", "\udc81", "\\udc80", "?", "a\rb", "a\x9bb", "a\tb")):
+        save(controller, f"file{number}", status="running")
+        file = controller.state_dir / "db01" / "Backup" / f"file{number}.json"
+        record = {**json.loads(file.read_text()), "job_name": job}
+        file.write_text(json.dumps(record))
+        file.rename(controller.state_dir / JobKey("db01", "Backup", job).path)
+    ran = controller.playbook(REPORT, "-e", "dest=jobs.prom", "-e", "format=prometheus").ok()
+    assert "is about 10 jobs" in ran.text
+    text = (controller.project / "jobs.prom").read_text("utf-8")
+    assert all(character.isprintable() or character == "\n" for character in text)
+    series = [line.rpartition(" ")[0] for line in text.split("\n") if line and not line.startswith("#")]
+    assert len(series) == len(set(series))
+    assert sum(line.startswith("async_job_attempts{") for line in series) == 10
 
 
 def test_unreadable_records(controller: Controller) -> None:

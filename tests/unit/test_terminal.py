@@ -5,11 +5,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless, last_line_of, lines_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import (
+    aligned,
+    brief_time,
+    harmless,
+    harmless_lines,
+    last_line_of,
+    lines_of,
+)
+
+INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 @given(st.text())
@@ -17,8 +28,26 @@ def test_a_terminal_obeys_nothing(text: str) -> None:
     assert harmless(text).isprintable()
     assert last_line_of(text).isprintable()
     assert all(line.isprintable() for line in lines_of(text))
-    if text.isprintable():
+    if text.isprintable() and not INVISIBLE.search(text):
         assert harmless(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("\u202egnp.exe", "\ufffdgnp.exe"),
+        ("a\u200bb\u2066c\ufeffd\u00ade", "a\ufffdb\ufffdc\ufffdd\ufffde"),
+        ("db01\ufe0f", "db01\ufffd"),
+        ("db\u034f01\u3164\u115f\u2800\U000e0101", "db\ufffd01\ufffd\ufffd\ufffd\ufffd"),
+        ("\u2714\ufe0f done", "\u2714\ufe0f done"),
+        ("\x9b31mred\x1b[", "\ufffd31mred\ufffd["),
+        ("\u00dcbung \u5099\u4efd e\u0301", "\u00dcbung \u5099\u4efd e\u0301"),
+    ],
+)
+def test_what_cannot_be_seen_is_marked(text: str, seen: str) -> None:
+    """No name is shown like another one, except where letters look alike."""
+    assert harmless(text) == seen
+    assert harmless_lines(f"{text}\n{text}") == f"{seen}\n{seen}"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Approvals: gates in a playbook that a person opens, kept in the same store as the records of jobs.
 
-An approval is a JSON object in C(.approvals/<playbook_name>/<name>.json). No host has a name that begins with a dot there.
+An approval is a JSON object in C(.approvals/<playbook_name>/<name>.json). No host has a name that begins with a dot there. Each request
+has an id of its own, so that a decision is about what somebody has read, and not about what took its place meanwhile.
 
 Private to the collection: no promise is made to other code.
 """
@@ -12,9 +13,12 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import shlex
 import time
 import typing as t
+import unicodedata
+import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -32,12 +36,14 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
     without_signature,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
 
 ARGUMENT_SPEC: Spec = {
     "name": {"type": "str", "required": True},
     "playbook_name": {"type": "str"},
     "mode": {"type": "str", "choices": ["request", "wait", "approve", "reject"], "required": True},
     "subject": {"type": "str"},
+    "request": {"type": "str"},
     "by": {"type": "str"},
     "reason": {"type": "str"},
     "expires_in": {"type": "int", "default": 86400},
@@ -48,6 +54,9 @@ ARGUMENT_SPEC: Spec = {
     **STORE_OPTIONS,
 }
 REQUIRED_IF = [("mode", "request", ("subject",))]
+
+TEXTS = ("name", "playbook_name", "subject", "request", "by", "reason")
+"""Options that are texts, whatever they look like."""
 
 DIRECTORY = ".approvals"
 
@@ -66,17 +75,88 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 _STATUSES = ("requested", "approved", "rejected")
 
+# What makes a template of a text that is given to C(ansible-playbook -e)
+_TEMPLATE = re.compile(r"\{[{%#]|^\s*#jinja2:")
+# What C(-e name=value) takes as it is, in a shell and in JSON too
+_PLAIN = re.compile(r"[A-Za-z0-9._/@:+-]+")
+# Writing systems that a name may mix with each other and with Latin letters: nobody takes a letter of one for a letter of another
+_EAST_ASIAN = frozenset(("BOPOMOFO", "CJK", "HANGUL", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"))
+# For small letters, those that look the same
+_LOOK_ALIKES = {
+    "a": "\u0430\u03b1",
+    "b": "\u0432\u03b2",
+    "c": "\u0441\u03f2",
+    "d": "\u0501",
+    "e": "\u0435\u03b5",
+    "h": "\u043d\u04bb",
+    "j": "\u0458\u03f3",
+    "k": "\u043a\u03ba",
+    "l": "i1|\u0131\u0456\u04cf\u03b9",
+    "m": "\u043c",
+    "o": "0\u043e\u03bf\u0585",
+    "p": "\u0440\u03c1",
+    "q": "\u051b",
+    "s": "\u0455",
+    "t": "\u0442\u03c4",
+    "v": "\u03bd\u0475",
+    "w": "\u051d",
+    "x": "\u0445\u03c7",
+    "y": "\u0443\u03c5",
+}
+_SAME_LOOK = {ord(other): letter for letter, others in _LOOK_ALIKES.items() for other in others}
 
-def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) -> dict[str, t.Any]:
+
+class Person(t.NamedTuple):
+    """Somebody who asks or decides."""
+
+    by: str
+    """Who they say they are. Empty if they do not."""
+    process: str
+    """The user of the system that Ansible runs as, and the machine: C(user@machine)."""
+    awx_user: str
+    """Who started the job in AWX, where all jobs run as one user of the system. Empty elsewhere."""
+
+    @property
+    def account(self) -> str:
+        """Whom AWX or the system knows them as."""
+        return self.awx_user or self.process
+
+    @property
+    def name(self) -> str:
+        """What to call them."""
+        return self.by or self.account
+
+    def __str__(self) -> str:
+        account = f"{self.awx_user} in AWX" if self.awx_user else self.process
+        return f"{self.by} (as {account})" if self.by and self.by != self.account else account
+
+    def may_be(self, other: Person) -> bool:
+        """Return whether both may be the same person, by any of their names."""
+        names = [{_look(person.name), _look(person.account)} for person in (self, other)]
+        if not (self.awx_user and other.awx_user):
+            names[0].add(_look(self.process))
+            names[1].add(_look(other.process))
+        return not names[0].isdisjoint(names[1])
+
+
+def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody, awx_user: str = "") -> dict[str, t.Any]:
     """Do what the module's options ask for, and return what the module returns.
 
     :arg params: values of ARGUMENT_SPEC; playbook_name is given
     :arg check_mode: only say what would be changed
+    :arg awx_user: who has started this run in AWX. Empty elsewhere
     """
+    for option in ("name", "playbook_name", "subject"):
+        if params[option] is not None and _TEMPLATE.search(params[option]):
+            raise AsyncJobError(
+                f"{option} is {params[option]!r}, which has the marks of a template: whoever pastes it into a command would run that."
+                " Nothing was changed. Choose a text without them."
+            )
+    for option, name in (("by", params["by"]), ("awx_user_name", awx_user or None)):
+        if name is not None:
+            _check_name(name, option)
     gate = _Gate(open_store(params, notify), params["playbook_name"], params["name"], settings_of(params))
-    who = whoami() if params["by"] is None else params["by"].strip()
-    if not _user(who) or not who.isprintable():
-        raise AsyncJobError(f"by is {params['by']!r}, which names nobody. Nothing was changed.")
+    who = Person((params["by"] or "").strip(), whoami(), awx_user.strip())
     if params["mode"] == "wait":
         return _wait(gate, params, notify, check_mode=check_mode)
 
@@ -103,8 +183,24 @@ class _Gate:
     def __str__(self) -> str:
         return f"approval {self.name!r} of playbook {self.playbook_name!r}"
 
+    def command(self, approval: Approval) -> str:
+        """Return the end of a sentence that tells how to approve what is asked for, and nothing else."""
+        which = {"playbook": self.playbook_name, "approval": self.name, **self._settings}
+        if "request_id" in approval:
+            which["request"] = approval["request_id"]
+        else:  # an older release has asked for it
+            which["subject"] = approval["subject"]
+        if any(_TEMPLATE.search(value) for value in which.values()):
+            return " No command to approve can be printed: the place of the store, or the subject, has the marks of a template."
+        if all(_PLAIN.fullmatch(value) for value in which.values()):
+            options = " ".join(f"-e {name}={value}" for name, value in which.items())
+        else:
+            text = json.dumps(which, ensure_ascii=False)
+            options = "-e " + shlex.quote(text if harmless(text) == text else json.dumps(which))
+        return f" To approve: ansible-playbook rstyczynski.ansible.approve {options}"
+
     def read(self) -> tuple[Approval | None, Version]:
-        """The approval, or None where it is proven that nobody has asked for it."""
+        """Return the approval, or None where it is proven that nobody has asked for it."""
         document = self.store.read(self._path)
         if document is None:
             return None, ABSENT
@@ -113,13 +209,15 @@ class _Gate:
     def write(self, approval: Approval, expect: Version) -> Approval:
         return write(self.store, self._path, approval, expect=expect)[0]
 
-    def answer(self, before: Approval | None, after: Approval) -> dict[str, t.Any]:
+    def answer(self, before: Approval | None, after: Approval, more: str = "") -> dict[str, t.Any]:
+        """Return what the module returns.
+
+        :arg more: a sentence for the message
+        """
         status = _status(after)
-        text = f"The {self}: {_said(after)}."
+        text = harmless(f"The {self}: {_said(after)}.") + more
         if status == "requested":
-            which = {"playbook": self.playbook_name, "approval": self.name, **self._settings}
-            words = shlex.quote(json.dumps(which, ensure_ascii=False))
-            text += f" To approve: ansible-playbook rstyczynski.ansible.approve -e {words} -e by=<your name>"
+            text += self.command(after)
         elif status == "rejected":
             text += " To ask anew: mode 'request' with 'renew: true'."
         return {
@@ -164,6 +262,12 @@ class _Gate:
             raise corrupt(f"its status {approval['status']!r} is none of {', '.join(_STATUSES)}")
         if approval["status"] != "requested" and not isinstance(approval.get("decided_by"), str):
             raise corrupt("it does not tell who has decided")
+        if not isinstance(approval.get("request_id", ""), str):
+            raise corrupt("the id of the request is no text")
+        for role in ("requester", "decider"):
+            person = approval.get(role, {})
+            if not isinstance(person, dict) or not all(isinstance(person.get(field, ""), str) for field in Person._fields):
+                raise corrupt(f"the field {role!r} is not what it should be")
         if approval["expires"] and _times.moment(approval["expires"]) is None:
             raise corrupt(f"the time when it expires, {approval['expires']!r}, is none")
         if (approval["playbook_name"], approval["approval_name"]) != (self.playbook_name, self.name):
@@ -175,8 +279,8 @@ class _Gate:
         return without_signature(approval)
 
 
-def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who: str) -> Approval:
-    """The approval after somebody has asked for it. One that was given for the same subject stands."""
+def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who: Person) -> Approval:
+    """Return the approval after somebody has asked for it. One that was given for the same subject stands."""
     subject = params["subject"]
     if before is not None and before["subject"] == subject:
         status = _status(before)
@@ -188,14 +292,17 @@ def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], w
     if params["expires_in"]:
         until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=params["expires_in"])
         expires = _times.text_of(until)
-    event = {"event": "requested", "by": who, "at": now, "subject": subject, "expires": expires, "reason": params["reason"] or ""}
+    event = _event("requested", who, now, params)
+    event.update(subject=subject, expires=expires, request_id=uuid.uuid4().hex)
     return {
+        "request_id": event["request_id"],
         "approval_name": gate.name,
         "playbook_name": gate.playbook_name,
         "schema_version": SCHEMA_VERSION,
         "status": "requested",
         "subject": subject,
-        "requested_by": who,
+        "requested_by": who.name,
+        "requester": who._asdict(),
         "requested_at": now,
         "expires": expires,
         "allow_self": params["allow_self"],
@@ -204,17 +311,24 @@ def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], w
     }
 
 
-def _decided(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who: str) -> Approval:
-    """The approval after somebody has approved or rejected it."""
+def _decided(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who: Person) -> Approval:
+    """Return the approval after somebody has approved or rejected it."""
     decision = {"approve": "approved", "reject": "rejected"}[params["mode"]]
     if before is None:
         raise AsyncJobError(
             f"Nobody has asked for the {gate}: {gate.where} does not exist. Nothing was {decision}. Correct its name, playbook_name (the"
             " name of the play that asks), or the store."
         )
-    if params["subject"] is not None and params["subject"] != before["subject"]:
-        raise AsyncJobError(f"The {gate} is about {before['subject']!r}, not about {params['subject']!r}. Nothing was {decision}.")
     status = _status(before)
+    now_asked = f"{_said(before)}.{gate.command(before) if status == 'requested' else ''}"
+    if params["request"] is None and params["subject"] is None:
+        raise AsyncJobError(
+            f"Say what is to be {decision}, by the id of the request (request) or by its subject. Nothing was {decision}. The {gate}:"
+            f" {now_asked}"
+        )
+    problem = _another(before, gate, params)
+    if problem:
+        raise AsyncJobError(f"{problem} Nothing was {decision}. What there is now: {now_asked}")
     if status == decision:
         return before
     if status == "expired":
@@ -224,17 +338,18 @@ def _decided(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who
         )
     if status != "requested":
         raise AsyncJobError(f"The {gate} has been decided already: {_said(before)}. Nothing was {decision}.")
-    if decision == "approved" and not before["allow_self"] and _user(who) == _user(before["requested_by"]):
+    if decision == "approved" and not before["allow_self"] and who.may_be(_person(before, "requester", "requested_by")):
         raise AsyncJobError(
-            f"{who} has asked for the {gate} as {before['requested_by']}, and may not approve it too. Nothing was approved. Have"
-            " somebody else do so (by), or let the request say 'allow_self: true'."
+            f"{who} has asked for the {gate} as {_person(before, 'requester', 'requested_by')}, and may not approve it too. Nothing was"
+            " approved. Have somebody else do so, as another user of the system, or let the request say 'allow_self: true'."
         )
     now = _times.now()
-    event = {"event": decision, "by": who, "at": now, "reason": params["reason"] or ""}
+    event = _event(decision, who, now, params)
     return {
         **before,
         "status": decision,
-        "decided_by": who,
+        "decided_by": who.name,
+        "decider": who._asdict(),
         "decided_at": now,
         "reason": params["reason"] or "",
         "save_time": now,
@@ -254,24 +369,45 @@ def _wait(gate: _Gate, params: dict[str, t.Any], notify: Notify, *, check_mode: 
             raise AsyncJobError(
                 f"Nobody has asked for the {gate}: {gate.where} does not exist. Ask for it with 'mode: request' in a task before this one."
             )
-        if params["subject"] is not None and params["subject"] != approval["subject"]:
-            raise AsyncJobError(f"The {gate} is about {approval['subject']!r}, not about {params['subject']!r}. It does not count.")
+        problem = _another(approval, gate, params)
+        if problem:
+            raise AsyncJobError(f"{problem} It does not count.")
+        left = deadline - time.monotonic()
         answer = gate.answer(approval, approval)
         if answer["status"] == "approved":
             return answer
         if answer["status"] != "requested":
             return {**answer, "failed": True}
-        left = deadline - time.monotonic()
         if not told:
             told = True
-            notify(answer["msg"] + (f" Waiting for at most {left:.0f} seconds." if left > 0 else ""))
+            notify(gate.answer(approval, approval, f" Waiting for at most {left:.0f} seconds." if left > 0 else "")["msg"])
         if left <= 0:
             return answer
         time.sleep(min(params["wait_interval"], left))
 
 
+def _another(approval: Approval, gate: _Gate, params: dict[str, t.Any]) -> str:
+    """Return why the approval is not the one that the options mean. Empty if it is."""
+    if params["request"] is not None and params["request"] != approval.get("request_id"):
+        return f"The request {params['request']} for the {gate} is not what is asked for now."
+    if params["subject"] is not None and params["subject"] != approval["subject"]:
+        return f"The {gate} is about {approval['subject']!r}, not about {params['subject']!r}."
+    return ""
+
+
+def _event(what: str, who: Person, now: str, params: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {"event": what, "by": who.name, "as": who.account, "at": now, "reason": params["reason"] or ""}
+
+
+def _person(approval: Approval, role: str, name: str) -> Person:
+    """Return somebody whom an approval names. Older releases have noted nothing but the name."""
+    if role not in approval:
+        return Person("", approval[name], "")
+    return Person(*(approval[role].get(field, "") for field in Person._fields))
+
+
 def _status(approval: Approval) -> str:
-    """The status as of now, by our clock."""
+    """Return the status as of now, by our clock."""
     expires = _times.moment(approval["expires"])
     if approval["status"] == "requested" and expires is not None and datetime.datetime.now(datetime.timezone.utc) >= expires:
         return "expired"
@@ -279,19 +415,19 @@ def _status(approval: Approval) -> str:
 
 
 def _said(approval: Approval) -> str:
-    """What there is to say of it."""
+    """Say what there is to say of it, in a line that is for people only."""
     status = _status(approval)
     if status == "requested":
         until = f" until {approval['expires']}" if approval["expires"] else ""
-        return f"awaiting approval{until}: {approval['subject']} (asked for by {approval['requested_by']})"
+        return f"awaiting approval{until}: {approval['subject']} (asked for by {_person(approval, 'requester', 'requested_by')})"
     if status == "expired":
         return f"the request expired at {approval['expires']}, and nobody had decided: {approval['subject']}"
     reason = f" ({approval['reason']})" if approval.get("reason") else ""
-    return f"{status} by {approval['decided_by']} at {approval.get('decided_at', '')}{reason}: {approval['subject']}"
+    return f"{status} by {_person(approval, 'decider', 'decided_by')} at {approval.get('decided_at', '')}{reason}: {approval['subject']}"
 
 
 def _history(before: Approval | None) -> list[t.Any]:
-    """What has happened so far. That a request expired is known only when the next one comes."""
+    """Return what has happened so far. That a request expired is known only when the next one comes."""
     if before is None:
         return []
     if _status(before) == "expired":
@@ -299,6 +435,27 @@ def _history(before: Approval | None) -> list[t.Any]:
     return list(before["history"])
 
 
-def _user(who: str) -> str:
-    """The user, wherever he is logged in."""
-    return who.partition("@")[0].strip().casefold()
+def _check_name(name: str, option: str) -> None:
+    """Raise if a name could be read as that of somebody else, or is none.
+
+    :arg option: where it comes from
+    """
+    if not _look(name) or harmless(name) != name:
+        raise AsyncJobError(f"{option} is {name!r}, which names nobody. Nothing was changed.")
+    letters = filter(str.isalpha, _user(name))
+    scripts = {unicodedata.name(letter, "").split(" ")[0] for letter in letters} - {"MODIFIER"}
+    if len(scripts) > 1 and not scripts <= {"LATIN", *_EAST_ASIAN}:
+        raise AsyncJobError(
+            f"{option} is {name!r}, which mixes letters of {' and '.join(sorted(scripts))}: those of one look like those of the other."
+            " Nothing was changed. Write the name with the letters of one alphabet."
+        )
+
+
+def _user(name: str) -> str:
+    """Return the user, wherever they are logged in."""
+    return unicodedata.normalize("NFKC", name).partition("@")[0].strip()
+
+
+def _look(name: str) -> str:
+    """Return what names that look the same have in common."""
+    return unicodedata.normalize("NFKC", _user(name).casefold()).translate(_SAME_LOOK)

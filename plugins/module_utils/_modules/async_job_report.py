@@ -12,6 +12,7 @@ import collections
 import contextlib
 import datetime
 import os
+import re
 import tempfile
 import typing as t
 
@@ -19,6 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
@@ -73,15 +75,22 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
 
 
 def metrics(listing: Listing, now: datetime.datetime) -> str:
-    """What there is to count, in the text format of Prometheus."""
+    """Return what there is to count, in the text format of Prometheus."""
     values: dict[str, list[str]] = collections.defaultdict(list)
     counts = collections.Counter(record.get("status", "running") for record in listing.records)
     values["async_jobs"] = [f'{{status="{status}"}} {counts[status]}' for status in STATUSES]
     values["async_jobs_unreadable"] = [f" {len(listing.unreadable)}"]
     ages = [_times.run_time(record, now) for record in listing.records if record.get("status", "running") == "running"]
     values["async_job_oldest_running_seconds"] = [f" {max(ages, default=0.0):.0f}"]
+    # Of two series with the same labels, Prometheus takes neither, and nothing else of the file.
+    given: set[str] = set()
     for record in listing.records:
-        labels = ",".join(f'{name}="{_escaped(record[field])}"' for name, field in _LABELS)
+        number = 1
+        labels = _labels(record, "")
+        while labels in given:
+            number += 1
+            labels = _labels(record, f" ({number})")
+        given.add(labels)
         values["async_job_duration_seconds"].append(f"{{{labels}}} {_times.run_time(record, now):.0f}")
         values["async_job_attempts"].append(f"{{{labels}}} {record.get('attempt', 1)}")
     lines = []
@@ -93,9 +102,23 @@ def metrics(listing: Listing, now: datetime.datetime) -> str:
 _LABELS = (("host", "host"), ("playbook", "playbook_name"), ("job", "job_name"))
 
 
+# What is no text, or may end it for some reader
+_NO_TEXT = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def _labels(record: Record, more: str) -> str:
+    """Return the labels of a series.
+
+    :arg more: an end of the name of the job that tells it from another one
+    """
+    values = {name: str(record[field]) for name, field in _LABELS}
+    values["job"] += more
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in values.items())
+
+
 def _escaped(text: str) -> str:
-    """The value of a label. What is no text, such as a lone surrogate, becomes a question mark."""
-    text = text.encode("utf-8", "replace").decode("utf-8")
+    """Return the value of a label. What is no text, such as a lone surrogate, is written as Python would."""
+    text = _NO_TEXT.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
