@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.clear import is_attempt_directory, is_job_id
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import is_attempt_directory, is_job_id
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_prune
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey

@@ -161,8 +161,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.cancel import cancel
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import readable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import kept
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import on_the_wire, readable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Reader
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR
 
@@ -190,8 +190,9 @@ def main() -> None:
         )
     except AsyncJobError as error:
         module.fail_json(msg=readable(str(error)))
-    result = cancelled.look.result
-    look = readable({**cancelled.look._asdict(), "result": _without_output(result), "kept": kept(job, result)})
+    seen = cancelled.look
+    kept = Reader(job, seen.result, seen.user).kept()
+    look = readable({**on_the_wire(seen), "result": _without_output(seen.result), "kept": kept})
     module.exit_json(changed=bool(cancelled.stopped), look=look, stopped=readable(cancelled.stopped))
 
 

@@ -300,6 +300,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.clear import remove_results_file
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import look_with_output
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import results_file
@@ -333,11 +334,15 @@ def main() -> None:
 
 
 def _clean_up(module: AnsibleModule, job: Job) -> None:
-    path = results_file(job)
-    if not os.path.lexists(path):
-        module.fail_json(msg=f"could not find job: there is no results file {path}", ansible_job_id=job.job_id, started=True, finished=True)
-    if not module.check_mode:
-        os.unlink(path)
+    about = {"ansible_job_id": job.job_id, "started": True, "finished": True}
+    path = ""
+    try:
+        path = results_file(job)
+        found = remove_results_file(job, check_mode=module.check_mode)
+    except OSError as error:
+        module.fail_json(msg=f"Nothing was removed. {path or 'Its directory'}: {error.strerror}", **about)
+    if not found:
+        module.fail_json(msg=f"could not find job: there is no results file {path}", **about)
     module.exit_json(ansible_job_id=job.job_id, erased=path)
 
 

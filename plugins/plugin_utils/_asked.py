@@ -9,6 +9,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
@@ -218,6 +219,8 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
         stderr_offset=record.get("stderr_offset", 0),
         exclusive=bool(record.get("attempt_dir")) and record.get("attempt_dir") == record.get("async_dir"),
         secret=record.get("no_log", False),
+        key=key.path,
+        attempt=os.path.basename(record.get("attempt_dir", "")),
     )
     return Asked(_with_files(job, params, record), key, record, version)
 

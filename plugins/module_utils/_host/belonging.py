@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which processes of the host belong to which job.
 
+Anybody may give a process any name and any environment. So a process is a job's by descent from its wrapper, or by its session, which
+the wrapper made, or because its user, who is the job's, says so; and a wrapper is the job's if its user has started the job.
+
 A job runs below two wrapper processes (C(ansible/modules/async_wrapper.py)). The runner starts the module; the watcher enforces the
 time limit. Both are named C(.../async_wrapper.py <job id without its last number>), and both are in a session whose leader has ended,
 with a process number soon after the last number of the job id.
@@ -12,6 +15,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -19,7 +23,8 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, launcher_of, less_number
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, Table, boot_id, boot_time, environment_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import ResultsFile, local_time, read_results
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import ResultsFile, local_time, read_results, user_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, directory_of
 
 # What file times and process times may differ in, in seconds.
 _SLACK = 2.0
@@ -48,34 +53,51 @@ class Host:
         self._strays: list[tuple[Process, str | None]] | None = None
         self._launched: dict[str, dict[int, _Times] | None] = {}
 
-    def wrappers_of(self, job: Job) -> tuple[Process | None, list[Process]]:
-        """The runner of a job, and its other wrapper processes."""
-        found = self.wrappers.get(less_number(job.job_id), [])
+    def wrappers_of(self, job: Job, file: ResultsFile) -> tuple[Process | None, list[Process]]:
+        """Return the runner of a job, and its other wrapper processes."""
+        found = [process for process in self.wrappers.get(less_number(job.job_id), []) if self._is_true(process, job, file)]
         runner = next((process for process in found if role_of(process, job) == "runner"), None)
         return runner, [process for process in found if process is not runner]
 
+    def false_wrappers_of(self, job: Job, file: ResultsFile) -> list[Process]:
+        """Return the processes that say that they are wrappers of a job, and that another user has started."""
+        return [process for process in self.wrappers.get(less_number(job.job_id), []) if not self._is_true(process, job, file)]
+
+    @staticmethod
+    def _is_true(wrapper: Process, job: Job, file: ResultsFile) -> bool:
+        """Tell whether what says that it is a wrapper of a job was started by the user of that job, and for its directory."""
+        if job.exclusive:
+            environment = environment_of(wrapper.pid)
+            if environment is not None and _expanded(environment) != os.path.dirname(file.path):
+                return False
+        users = {file.user, user_of(job)} - {None}
+        return {wrapper.uid} == users if users else wrapper.uid in (0, os.geteuid())
+
     def members(self, wrapper: Process) -> set[int]:
-        """What provably belongs to a job that has a wrapper: its descendants, and all of the session made for it."""
+        """Return what provably belongs to a job that has a wrapper: its descendants, and all of the session made for it."""
         pids = self.table.family([wrapper.pid])
-        if wrapper.sid and wrapper.sid not in self.table.processes:  # a launcher is still in the session of whoever has called it
-            pids |= {process.pid for process in self.table.processes.values() if process.sid == wrapper.sid}
+        if self.table.is_leaderless(wrapper.sid):  # a launcher is still in the session of whoever has called it
+            pids |= self.table.session(wrapper.sid)
         return pids
 
     def orphans(self, job: Job, file: ResultsFile) -> tuple[list[Process], list[Process]]:
-        """What is left of a job without a runner: what is its own by all that can be seen, and what may be its own or another's.
+        """Return what is left of a job without a runner: what is its own by all that can be seen, and what may be its own or another's.
 
         All jobs with one results directory hand the same C(ANSIBLE_ASYNC_DIR) down to their processes, so that alone tells
         nothing. The session tells: it was made for one job.
         """
-        noted = job.runner["session"] if job.runner and self.boot_id == job.boot_id else None
+        noted = (job.runner["session"] if job.runner and self.boot_id == job.boot_id else None) or None
         directory = os.path.dirname(file.path)
         strays = self._stray_processes()
+        # Children of other users, such as those of sudo, are in a session where the user of the job is, too.
+        theirs = {process.sid for process, marker in strays if marker == directory and file.user in (None, process.uid)}
+        strays = [(process, marker if file.user in (None, process.uid) or process.sid in theirs else "") for process, marker in strays]
         # A number may have been given to another session since; that has nobody in it who was told our directory.
         still_noted = any(process.sid == noted and (marker == directory or (job.guess and marker)) for process, marker in strays)
         own: list[Process] = []
         unclear: list[Process] = []
         for process, marker in strays:
-            leaderless = process.sid not in self.table.processes  # as the session of a job is from its beginning
+            leaderless = self.table.is_leaderless(process.sid)
             if job.exclusive and marker == directory:
                 own.append(process)
             elif leaderless and noted == process.sid:
@@ -88,12 +110,12 @@ class Host:
             elif noted is None:
                 whose = self._whose(process, job, file, marked=marker != "")
                 (own if whose == "its own" else unclear if whose == "unclear" else []).append(process)
-        for watcher in self.wrappers_of(job)[1]:
+        for watcher in self.wrappers_of(job, file)[1]:
             own += [self.table.processes[pid] for pid in sorted(self.members(watcher) - {watcher.pid})]
         return own, unclear
 
     def _stray_processes(self) -> list[tuple[Process, str | None]]:
-        """Processes that may be left of some background job.
+        """Return the processes that may be left of some background job.
 
         With each comes the results directory that it was told: None if we may not see that, empty if it was told none.
         """
@@ -109,16 +131,16 @@ class Host:
                     continue
                 environment = environment_of(process.pid)
                 marker = None if environment is None else _expanded(environment)
-                if marker or process.sid not in self.table.processes:
+                if marker or self.table.is_leaderless(process.sid):
                     self._strays.append((process, marker))
         return self._strays
 
     def _started_before(self, process: Process, file: ResultsFile) -> bool:
-        """Whether a process was there before the job. A file from the future says nothing: the clock was set back."""
+        """Tell whether a process was there before the job. A file from the future says nothing: the clock was set back."""
         return file.started and file.modified < self.boot_time + self.up and process.start < file.modified - self.boot_time - _SLACK
 
     def _whose(self, process: Process, job: Job, file: ResultsFile, *, marked: bool) -> str:
-        """Whether the session of a process was made for a job: C(its own), C(unclear), or C(another's).
+        """Tell whether the session of a process was made for a job: C(its own), C(unclear), or C(another's).
 
         The launcher of a job, whose process number is in the job id, makes the session, and the runner writes the results file
         just before it starts the module. So the session has a higher number than the launcher, and the oldest process in it is
@@ -131,7 +153,7 @@ class Host:
         launcher = launcher_of(job.job_id)
         if launcher is None or self._distance(process, launcher) > _PIDS // 2:
             return "another's"
-        oldest = self.boot_time + min(other.start for other in self.table.processes.values() if other.sid == process.sid)
+        oldest = self.boot_time + min(self.table.processes[pid].start for pid in self.table.session(process.sid))
         rivals = dict(self._rivals(process, oldest, job, file))
         begun = file.begun
         if begun is None or begun > self.boot_time + self.up:  # nobody knows, or the clock was set back meanwhile
@@ -151,7 +173,7 @@ class Host:
         return "unclear" if any(start >= last - _TOGETHER for start in rivals.values()) else "its own"
 
     def _rivals(self, process: Process, oldest: float, job: Job, file: ResultsFile) -> t.Iterator[tuple[int, float]]:
-        """The launchers of the other jobs for which the session of a process may have been made, and when those were started."""
+        """Find the launchers of the other jobs for which the session of a process may have been made, and when those were started."""
         directory = os.path.dirname(file.path)
         if directory not in self._launched:
             self._launched[directory] = _launched_in(directory, running=self.wrappers)
@@ -161,25 +183,20 @@ class Host:
                 yield number, times.start
 
     def _sees_rivals(self, file: ResultsFile) -> bool:
-        """Whether the results directory tells which other jobs there were."""
+        """Tell whether the results directory tells which other jobs there were."""
         return self._launched.get(os.path.dirname(file.path)) is not None
 
     @staticmethod
     def _distance(process: Process, launcher: int) -> int:
-        """By how much the number of the session exceeds that of a launcher. They begin anew after the highest."""
+        """Return by how much the number of the session exceeds that of a launcher. They begin anew after the highest."""
         return (process.sid - launcher) % _PIDS
 
     def _own_sessions(self) -> set[int]:
-        """The sessions of this process and of those that have started it. With a local connection, that is Ansible itself."""
-        sessions = set()
-        process = self.table.processes.get(os.getpid())
-        while process is not None:
-            sessions.add(process.sid)
-            process = self.table.processes.get(process.ppid)
-        return sessions
+        """Return the sessions of this process and of those that have started it. With a local connection, that is Ansible itself."""
+        return {process.sid for process in self.table.ancestors(os.getpid())}
 
     def _adopted(self, process: Process) -> bool:
-        """Whether what has started it is gone: then it, or the leader of its session, was given to the init process."""
+        """Tell whether what has started it is gone: then it, or the leader of its session, was given to the init process."""
         leader = self.table.processes[process.sid]
         return leader.ppid not in self.table.processes or leader.ppid == 1
 
@@ -211,9 +228,12 @@ _NEXT = 8
 
 
 def members(job: Job, table: Table) -> tuple[list[Process], list[Process]]:
-    """The processes of a job: those that are provably its own, and those of which nobody can tell whether they are."""
+    """Return the processes of a job: those that are provably its own, and those of which nobody can tell whether they are."""
     host = Host(table)
-    runner, others = host.wrappers_of(job)
+    file = read_results(job)
+    if file.refused:
+        return [], []
+    runner, others = host.wrappers_of(job, file)
     pids: set[int] = set()
     for wrapper in [runner] if runner else others:
         pids |= host.members(wrapper)
@@ -221,21 +241,21 @@ def members(job: Job, table: Table) -> tuple[list[Process], list[Process]]:
     proven = [table.processes[pid] for pid in sorted(pids)]
     if runner is not None:
         return proven, []
-    own, unclear = ([process for process in found if process.pid not in pids] for found in host.orphans(job, read_results(job)))
+    own, unclear = ([process for process in found if process.pid not in pids] for found in host.orphans(job, file))
     if not job.exclusive and not (job.runner and job.boot_id == host.boot_id):
         own, unclear = [], own + unclear  # evidence is enough for a word, not for a signal
     return proven + own, unclear
 
 
 def role_of(process: Process, job: Job) -> str:
-    """What a process of a job is to it: C(runner), C(watcher) or C(descendant)."""
+    """Return what a process of a job is to it: C(runner), C(watcher) or C(descendant)."""
     if _wrapped(process) != less_number(job.job_id):
         return "descendant"
     return "runner" if process.pgid == process.pid != process.sid else "watcher"
 
 
 def _wrapped(process: Process) -> str:
-    """The job id, without its last number, that a process is a wrapper of. Empty if it is none."""
+    """Return the job id, without its last number, that a process is a wrapper of. Empty if it is none."""
     for place, argument in enumerate(process.argv[:-2]):
         if os.path.basename(argument).startswith("async_wrapper") and process.argv[place + 2].isdigit():  # the time limit
             return process.argv[place + 1]
@@ -243,7 +263,7 @@ def _wrapped(process: Process) -> str:
 
 
 def _expanded(environment: dict[str, str]) -> str:
-    """The results directory that a process was told, as an absolute path. Empty if it was told none."""
+    """Return the results directory that a process was told, as an absolute path. Empty if it was told none."""
     directory = environment.get("ANSIBLE_ASYNC_DIR", "")
     if directory == "~" or directory.startswith("~/"):
         directory = environment.get("HOME", "") + directory[1:]
@@ -251,20 +271,18 @@ def _expanded(environment: dict[str, str]) -> str:
 
 
 def _launched_in(directory: str, *, running: t.Container[str]) -> dict[int, _Times] | None:
-    """When the jobs of a directory ran, by the numbers of their launchers. Jobs that have a wrapper are left out: theirs are known.
+    """Return when the jobs of a directory ran, by the numbers of their launchers. Jobs that have a wrapper are left out: theirs are known.
 
     None if it cannot be read.
     """
     found: dict[int, _Times] = {}
     try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                match = re.fullmatch(r"(j\d+)\.(\d+)", entry.name)
+        with directory_of(directory) as opened:
+            for name in opened.names():
+                match = re.fullmatch(r"(j[0-9]+)\.([0-9]{1,20})", name)
                 if match and match.group(1) not in running:
-                    status = entry.stat()
-                    # What says no more than that a job was started is this short, and was written at its start.
-                    times = _Times(status.st_mtime, _NEVER) if status.st_size < 120 else _Times(_begin(entry.path), status.st_mtime)
-                    found[int(match.group(2))] = times
+                    with contextlib.suppress(OSError):  # what is no plain file is no results file
+                        found[int(match.group(2))] = _times_of(opened, name)
     except OSError:
         return None
     return found
@@ -273,15 +291,15 @@ def _launched_in(directory: str, *, running: t.Container[str]) -> dict[int, _Tim
 _NEVER = float("inf")
 
 
-def _begin(path: str) -> float:
-    """When a command was started that has ended. 0 if its result does not tell."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            match = re.search(r'"start": "([^"]*)"', file.read(_BEGIN_LENGTH))
-    except OSError:
-        return 0.0
-    return (local_time(match.group(1)) if match else None) or 0.0
+def _times_of(directory: Directory, name: str) -> _Times:
+    """Return when a job ran at most. What says no more than that it was started is short, and was written at its start."""
+    status = directory.status(name)
+    if status.st_size < 120:
+        return _Times(status.st_mtime, _NEVER)
+    with directory.open(name) as file:
+        match = re.search(r'"start": "([^"]{1,40})"', file.read(_BEGIN_LENGTH).decode("utf-8", "replace"))
+    return _Times((local_time(match.group(1)) if match else None) or 0.0, status.st_mtime)
 
 
-# How much of a result is searched for the time when it was started, in characters.
+# How much of a result is searched for the time when it was started, in bytes.
 _BEGIN_LENGTH = 1 << 16

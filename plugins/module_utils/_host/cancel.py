@@ -8,19 +8,20 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import pwd
 import signal
 import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import members, role_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, described, look_at_jobs
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, Table, ended_by, find_process, scan
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import namesake, results_file
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import directory_of_job, namesake, user_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import parsed
 
 # How long a killed process may take to go away, in seconds. One that waits for a disk that does not answer may take longer.
 _DYING = 5.0
@@ -45,6 +46,9 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
     :arg by: what the results file says of who cancelled
     :raises AsyncJobError: if something cannot be stopped, or nobody can tell whether it is the job's
     """
+    problem = flaw(job)
+    if problem:
+        raise AsyncJobError(f"Cannot cancel {job.label}: {problem}. Nothing was stopped.")
     other = namesake(job)
     if other:
         raise AsyncJobError(f"There is no job {job.job_id}, but there is {other}. Nothing was stopped. Correct the job id.")
@@ -59,6 +63,10 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
             raise AsyncJobError(f"{seen.reason}. Nothing was stopped. If you know that they are its own, stop them with: kill {pids}")
         return Cancelled(seen, [])
     stopped = [described(process, role_of(process, job), secret=job.secret) for process in own]
+    if {process.pid for process in own} & _untouchable(table):
+        raise AsyncJobError(
+            f"This task runs within {job.label}, and would stop itself. Nothing was stopped. Cancel the job from elsewhere."
+        )
     _check_permitted(job, own)
     if check_mode:
         return Cancelled(seen, stopped)
@@ -71,20 +79,19 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
     )
 
 
+def _untouchable(table: Table) -> set[int]:
+    """Return the processes that no job can be a reason to stop: the first one, ourselves, and whoever has started us."""
+    return {0, 1, os.getpid(), *(process.pid for process in table.ancestors(os.getpid()))}
+
+
 def _check_permitted(job: Job, processes: t.Iterable[Process]) -> None:
     me = os.geteuid()
     others = sorted({process.uid for process in processes} - {me})
     if me != 0 and others:
         raise AsyncJobError(
-            f"Processes of {job.label} run as {_user(others[0])}, and only root may stop them all. Nothing was stopped. Say 'become: true'."
+            f"Processes of {job.label} run as {user_name(others[0])}, and only root may stop them all. Nothing was stopped."
+            " Say 'become: true'."
         )
-
-
-def _user(uid: int) -> str:
-    try:
-        return f"the user {pwd.getpwuid(uid).pw_name!r}"
-    except KeyError:
-        return f"the user with the id {uid}"
 
 
 def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
@@ -92,7 +99,8 @@ def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
     begin = time.monotonic()
     everything = dict(targets)
     # The session made for the job has no leader; whoever is in it is the job's, whatever becomes of the runner.
-    sessions = {process.sid for process in targets.values()} - scan().processes.keys()
+    before = scan()
+    sessions = {process.sid for process in targets.values() if before.is_leaderless(process.sid)}
     asked: set[int] = set()
     helpers: set[int] = set()
     held = _shells(job, targets)
@@ -134,7 +142,7 @@ def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
 
 
 def _shells(job: Job, processes: dict[int, Process]) -> set[int]:
-    """The shells that only wait for what they have started, and that TERM ends at once.
+    """Find the shells that only wait for what they have started, and that TERM ends at once.
 
     When the process that a module has started is gone, the module soon stops to read what others still write. So such a shell is
     held, in order not to go on with its next command either, until nothing of what it has started is left.
@@ -147,19 +155,21 @@ def _shells(job: Job, processes: dict[int, Process]) -> set[int]:
 def _join(job: Job, table: Table, everything: dict[int, Process], sessions: set[int]) -> None:
     """Add what is the job's by now: what is below its wrapper or in its session, and what those that we know have started."""
     found = {process.pid for process in members(job, table)[0]} | table.family(_alive(table, everything))
-    found |= {process.pid for process in table.processes.values() if process.sid in sessions - table.processes.keys()}
-    for pid in found:
+    for session in sessions:
+        if table.is_leaderless(session):
+            found |= table.session(session)
+    for pid in found - _untouchable(table):
         if not table.processes[pid].same_as(everything.get(pid)):
             everything[pid] = table.processes[pid]
 
 
 def _alive(table: Table, processes: dict[int, Process]) -> dict[int, Process]:
-    """Those that have not ended, less those whose number now belongs to another process."""
+    """Return those that have not ended, less those whose number now belongs to another process."""
     return {pid: process for pid, process in processes.items() if process.same_as(table.processes.get(pid))}
 
 
 def _keepers(job: Job, alive: dict[int, Process]) -> set[int]:
-    """The wrappers, and a module that only waits for its command: while they live, what the command still says is kept."""
+    """Find the wrappers, and a module that only waits for its command: while they live, what the command still says is kept."""
     parents = {process.ppid for process in alive.values()}
     roles = {pid: role_of(process, job) for pid, process in alive.items()}
     # A runner without a child is just about to write the result; a watcher without one has nothing to watch any more.
@@ -195,24 +205,13 @@ def _send(process: Process, number: signal.Signals) -> None:
 
 def _note(job: Job, reason: str, by: dict[str, t.Any]) -> None:
     """Say in the results file that the job was cancelled, for everybody who asks Ansible itself."""
-    path = results_file(job)
-    try:
-        status = os.stat(path)
+    with contextlib.suppress(OSError), directory_of_job(job) as directory:  # it may be gone, or the disk may be full
+        status = directory.status(job.job_id)
         try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                before = json.load(file)
-        except ValueError:
+            before = parsed(directory.read(job.job_id)[0])
+        except (OSError, ValueError):
             before = {}
         if not isinstance(before, dict) or "started" in before:
             before = {}
-        # The directory belongs to the user of the job, who must not make root write elsewhere.
-        temporary = f"{path}.{os.getpid()}.cancel"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), status.st_mode & 0o777)
-            if os.geteuid() == 0:
-                os.fchown(file.fileno(), status.st_uid, status.st_gid)
-            json.dump({**before, "failed": True, "msg": reason, "ansible_job_id": job.job_id, "cancelled": by}, file)
-        os.rename(temporary, path)
-    except OSError:
-        pass  # it is gone, or the disk is full: the processes are stopped all the same
+        result = {**before, "failed": True, "msg": reason, "ansible_job_id": job.job_id, "cancelled": by}
+        directory.replace(job.job_id, json.dumps(result), like=status)

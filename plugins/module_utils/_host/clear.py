@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import stat
 import time
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, OURS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, is_attempt_directory
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import look_at_jobs, readable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import results_file
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import check_user, directory_of_job, results_file
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, directory_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, UNKNOWN
 
 # An empty file in place of the directory of an attempt keeps a controller that was frozen from starting it after all. Nobody
@@ -39,89 +38,95 @@ def clear(jobs: t.Sequence[dict[str, t.Any]], *, check_mode: bool = False) -> li
         going_on = [look.reason for look, attempt in zip(seen, job["looks"]) if _may_go_on(look.status, exclusive=attempt["exclusive"])]
         answer: dict[str, t.Any] = {"refused": going_on[0] if going_on else "", "removed": [], "left": []}
         if not going_on and not check_mode:
-            for path in job["directories"]:
-                _remove_attempt(path, answer)
-            for look, attempt in zip(seen, job["looks"]):
+            for look, attempt in zip(seen, (Job(**attempt) for attempt in job["looks"])):
                 if look.status == "unknown":
                     answer["left"].append(look.reason)
-                elif not attempt["exclusive"]:
-                    _remove_file(results_file(Job(**attempt)), answer)
+                elif attempt.exclusive:
+                    _remove_attempt(attempt, answer)
+                else:
+                    _remove_file(attempt, answer)
         answers.append(readable(answer))
-    for parent in {os.path.dirname(path) for job in jobs for path in job["directories"]}:
+    for parent in {os.path.dirname(path) for job in jobs for path in job["directories"] if is_attempt_directory(path)}:
         if not check_mode:
             _remove_fences(parent)
     return answers
 
 
 def _may_go_on(status: str, *, exclusive: bool) -> bool:
-    """Whether an attempt, which has ended as its record says, may not have.
+    """Tell whether an attempt, which has ended as its record says, may not have.
 
     :arg exclusive: whether it was looked for by a directory of its own. Of others it is often not known where to look
     """
     return status in ALIVE or (status == UNKNOWN and exclusive)
 
 
-def is_job_id(text: t.Any) -> bool:
-    """Whether a text is a job id as Ansible makes them, and so the name of a file that cannot be any other."""
-    return isinstance(text, str) and re.fullmatch(r"j?\d+\.\d+", text) is not None
-
-
-def is_attempt_directory(path: t.Any) -> bool:
-    """Whether a path is one that C(async_job) gives to the directory of an attempt."""
-    return isinstance(path, str) and re.fullmatch(r"/(.*/)?[0-9a-f]{32}", path) is not None
-
-
-# What there is in the directory of an attempt: Ansible's results file, and ours.
-_OURS = re.compile(r"(j\d+\.\d+|stdout|stderr|result)(\.tmp|\.\d+\.cancel)?")
-
-
-def _remove_attempt(path: str, answer: dict[str, t.Any]) -> None:
+def _remove_attempt(job: Job, answer: dict[str, t.Any]) -> None:
     """Remove the directory of an attempt. What is not ours stays, and so does the directory then."""
-    if not is_attempt_directory(path):
-        raise AsyncJobError(f"{path} is not the directory of an attempt. Nothing was removed.")
+    path = job.directory
     try:
-        # Whoever the directory belongs to may put links there, and we may be root.
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with directory_of_job(job) as directory:
+            names = sorted(directory.names(), key=lambda name: name == MARK)  # the mark says whose the rest is
+            ours = [name for name in names if OURS.fullmatch(name) and _is_plain(directory, name)]
+            foreign = [name for name in names if name not in ours]
+            for name in ours:
+                if name != MARK or not foreign:
+                    directory.unlink(name)
+            inode = os.fstat(directory.descriptor).st_ino
+        if foreign:
+            answer["left"].append(f"{path}: holds {', '.join(foreign[:3])}, which is not ours")
+            return
+        with directory_of(os.path.dirname(path)) as parent:
+            name = os.path.basename(path)
+            if os.stat(name, dir_fd=parent.descriptor, follow_symlinks=False).st_ino == inode:
+                os.rmdir(name, dir_fd=parent.descriptor)
+                answer["removed"].append(path)
     except (FileNotFoundError, NotADirectoryError):  # it was removed before, or is a fence
         return
     except OSError as error:
         answer["left"].append(f"{path}: {error.strerror}")
-        return
-    try:
-        foreign = []
-        for name in os.listdir(descriptor):
-            if _OURS.fullmatch(name) and stat.S_ISREG(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
-                os.unlink(name, dir_fd=descriptor)
-            else:
-                foreign.append(name)
-        if foreign:
-            answer["left"].append(f"{path}: holds {', '.join(sorted(foreign)[:3])}, which is not ours")
-        else:
-            os.rmdir(path)
-            answer["removed"].append(path)
-    except OSError as error:
-        answer["left"].append(f"{path}: {error.strerror}")
-    finally:
-        os.close(descriptor)
 
 
-def _remove_file(path: str, answer: dict[str, t.Any]) -> None:
-    """Remove a results file. One that is not there, or is no plain file, is none."""
+def _is_plain(directory: Directory, name: str) -> bool:
     try:
-        if stat.S_ISREG(os.stat(path, follow_symlinks=False).st_mode):
-            os.unlink(path)
+        directory.status(name)
+    except OSError:
+        return False
+    return True
+
+
+def remove_results_file(job: Job, *, check_mode: bool = False) -> bool:
+    """Remove the results file of a job. Return whether there was one.
+
+    :raises OSError: if what is there is none, or cannot be removed
+    """
+    try:
+        with directory_of_job(job) as directory:
+            status = directory.status(job.job_id)
+            if status.st_uid not in (directory.owner, 0) and directory.owner != 0:
+                raise Refused("belongs to another user than its directory")
+            check_user(job, status.st_uid)
+            if not check_mode:
+                directory.unlink(job.job_id)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _remove_file(job: Job, answer: dict[str, t.Any]) -> None:
+    path = results_file(job)
+    try:
+        if remove_results_file(job):
             answer["removed"].append(path)
-    except FileNotFoundError:
-        pass
     except OSError as error:
         answer["left"].append(f"{path}: {error.strerror}")
 
 
 def _remove_fences(parent: str) -> None:
     """Remove the empty files that stand in place of attempts which were given up long ago."""
-    with contextlib.suppress(OSError), os.scandir(parent) as scan:
-        for entry in scan:
-            if is_attempt_directory(entry.path) and entry.is_file(follow_symlinks=False):
-                status = entry.stat(follow_symlinks=False)
-                if status.st_size == 0 and time.time() - status.st_mtime > _FENCE_AGE:
-                    os.unlink(entry.path)
+    with contextlib.suppress(OSError), directory_of(parent) as directory:
+        for name in directory.names():
+            if is_attempt_directory(f"/{name}"):
+                with contextlib.suppress(OSError):
+                    status = directory.status(name)
+                    if status.st_size == 0 and time.time() - status.st_mtime > _FENCE_AGE:
+                        directory.unlink(name)

@@ -3,11 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A job to look for on a host, as the action on the controller describes it.
 
+The action has it from a record, which anybody may have written who may write to the store. So it is checked here, where it enters.
+
 Private to the collection: no promise is made to other code.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import typing as t
 
 
@@ -39,6 +43,37 @@ class Job(t.NamedTuple):
     """Whether its arguments must not be shown."""
     keep: int = 0
     """How much of the end of its output its record is to keep, in bytes."""
+    key: str = ""
+    """The path of its record in the store, which the directory of an attempt has to name."""
+    attempt: str = ""
+    """The id of its attempt, which that directory has to name, too."""
+
+
+def is_job_id(text: t.Any) -> bool:
+    """Tell whether a text is a job id as Ansible makes them, and so the name of a file that cannot be any other."""
+    return isinstance(text, str) and re.fullmatch(r"j?[0-9]{1,20}\.[0-9]{1,20}", text) is not None
+
+
+def is_attempt_directory(path: t.Any) -> bool:
+    """Tell whether a path is one that C(async_job) gives to the directory of an attempt."""
+    return isinstance(path, str) and re.fullmatch(r"/(.*/)?[0-9a-f]{32}", path) is not None and os.path.normpath(path) == path
+
+
+def flaw(job: Job) -> str:
+    """Return why nobody can look for such a job. Empty if somebody can."""
+    if not is_job_id(job.job_id):
+        return f"{job.job_id!r} is not a job id"
+    for name, usual in {**Job._field_defaults, "directory": ""}.items():
+        value = getattr(job, name)
+        if name != "runner" and not isinstance(value, (int, float) if isinstance(usual, int) else type(usual)):
+            return f"its {name} is a {type(value).__name__}"
+    if job.exclusive and not is_attempt_directory(job.directory):
+        return f"{job.directory!r} is not the directory of an attempt"
+    if job.exclusive and job.attempt != os.path.basename(job.directory):
+        return f"{job.directory!r} is the directory of another attempt"
+    if any(sign in job.user for sign in "/\0\n") or "\0" in job.directory:
+        return f"{job.user!r} is not a user, or {job.directory!r} not a directory"
+    return ""
 
 
 def less_number(job_id: str) -> str:

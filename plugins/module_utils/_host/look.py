@@ -20,14 +20,16 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
     ResultsFile,
     crashed,
     duration,
     read_results,
+    results_file,
     timed_out,
+    user_name,
 )
 
 # A watcher without a runner ends, or writes that the time limit was exceeded, within this time, in seconds.
@@ -50,6 +52,13 @@ class Look(t.NamedTuple):
     """When its result was written: ISO 8601, UTC. Empty if there is none."""
     boot_id: str
     runner: dict[str, t.Any] | None
+    user: int | None = None
+    """Who runs it, as far as the owner of its results file or of its runner proves that."""
+
+
+def on_the_wire(look: Look) -> dict[str, t.Any]:
+    """Return a look as it is sent to the controller, which has no use for users of the host."""
+    return {name: value for name, value in look._asdict().items() if name != "user"}
 
 
 def look_at_jobs(jobs: t.Sequence[Job], *, settling: float = _SETTLING) -> list[Look]:
@@ -65,7 +74,7 @@ def look_at_jobs(jobs: t.Sequence[Job], *, settling: float = _SETTLING) -> list[
         last = time.monotonic() >= deadline
         for number, job in enumerate(jobs):
             if number not in looks:
-                seen = _look_at(job, host, last=last)
+                seen = _safe_look(job, host, last=last)
                 if seen is not None:
                     looks[number] = seen
         if len(looks) == len(jobs):
@@ -98,10 +107,28 @@ def readable(value: t.Any) -> t.Any:
     return value
 
 
+def _safe_look(job: Job, host: Host, *, last: bool) -> Look | None:
+    """Judge one job, whatever somebody has made of its files: nobody else's job has to suffer for that."""
+    problem = flaw(job)
+    if problem:
+        return _unknown(job, "", problem)
+    try:
+        return _look_at(job, host, last=last)
+    except (ArithmeticError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError) as error:
+        return _unknown(job, results_file(job), f"its files cannot be understood ({type(error).__name__})")
+
+
+def _unknown(job: Job, path: str, problem: str) -> Look:
+    reason = f"cannot tell what became of {job.label}: {problem}{f': {path}' if path else ''}"
+    return Look("unknown", reason, path, None, [], None, "", "", None)
+
+
 def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
     """Judge one job. None if it is about to end."""
-    runner, others = host.wrappers_of(job)
     file = read_results(job)
+    if file.refused:
+        return _unknown(job, file.path, file.problem)
+    runner, others = host.wrappers_of(job, file)
     if others and not runner and file.result is None and not last:
         return None
     shown = [(process, role_of(process, job)) for process in others]
@@ -162,6 +189,7 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         end=end,
         boot_id=job.boot_id or (host.boot_id if runner is not None else ""),
         runner=noted,
+        user=file.owner if file.there and file.owner >= 0 else runner.uid if runner is not None else None,
     )
 
 
@@ -208,7 +236,8 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
     if job.boot_id and host.boot_id and job.boot_id != host.boot_id:
         return "lost", _rebooted(job, file, host)
     if file.hidden:
-        return "unknown", f"cannot tell what became of {job.label}: {file.problem}: {file.path}. Look as root, or as the user of the job"
+        advice = "" if os.geteuid() == 0 else ". Look as root, or as the user of the job"
+        return "unknown", f"cannot tell what became of {job.label}: {file.problem}: {file.path}{advice}"
     if not host.table.complete and file.owner != os.geteuid():
         return "unknown", (
             f"cannot tell what became of {job.label}: {file.problem}, and this host hides the processes of other users (hidepid)."
@@ -233,6 +262,13 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
             reason += "; what it may have started as another user is hidden here (hidepid)"
         return "killed", reason
     directory = os.path.dirname(file.path)
+    others = [] if job.exclusive or job.runner else host.false_wrappers_of(job, file)
+    if others:
+        return "unknown", (
+            f"cannot tell what became of {job.label}: there is no results file {file.path}, and {user_name(others[0].uid)} runs what may be"
+            f" its wrapper, or pretends to be ({_pids_of(others)}). Look as that user if it is theirs; and save results_file with a job, or"
+            " become_user"
+        )
     if job.guess and not job.runner:
         return "unknown", (
             f"cannot tell what became of {job.label}: there is no results file {file.path}, and nobody noted whose home directory the job"

@@ -8,12 +8,11 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import look_at_jobs, readable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Output, progress_of, stderr_of, stdout_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, look_at_jobs, on_the_wire, readable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Reader
 
 # What a result may hold that is said elsewhere, or that only concerns the task that has started the job.
 _NOT_RETURNED = ("started", "finished", "stdout", "stderr", "stdout_lines", "stderr_lines", "invocation", "strip_empty_ends")
@@ -52,41 +51,42 @@ def look_with_output(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> l
     :arg output: C(full), C(tail) or C(new)
     """
     looks: list[Seen] = []
-    for job, seen in zip(jobs, look_at_jobs(jobs)):
-        stdout, stderr = _outputs(job, seen.result, output, tail_size)
-        result = {name: value for name, value in (seen.result or {}).items() if name not in _NOT_RETURNED}
-        looks.append(
-            readable(
-                {
-                    **seen._asdict(),
-                    "result": None if seen.result is None else result,
-                    "stdout": stdout.text,
-                    "stderr": stderr.text,
-                    "stdout_size": stdout.size,
-                    "stderr_size": stderr.size,
-                    "stdout_offset": stdout.offset,
-                    "stderr_offset": stderr.offset,
-                    "progress": progress_of(job),
-                    "kept": kept(job, seen.result),
-                    "warnings": [output.problem for output in (stdout, stderr) if output.problem],
-                }
-            )
-        )
+    for job, look in zip(jobs, look_at_jobs(jobs)):
+        answer = {**on_the_wire(look), **_output(job, look, output, tail_size)}
+        if look.result is not None:
+            answer["result"] = {name: value for name, value in look.result.items() if name not in _NOT_RETURNED}
+        looks.append(readable(answer))
     return looks
 
 
-def kept(job: Job, result: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
-    """What the record of a job is to keep of its output. None if that is nothing, or the output is gone."""
-    if not job.keep or (job.stdout_file and not os.path.exists(job.stdout_file)):
-        return None
-    stdout, stderr = _outputs(job, result, "tail", job.keep)
-    progress = progress_of(job)
-    return {"stdout": stdout.text, "stderr": stderr.text, **({"progress": progress} if progress else {})}
+def _output(job: Job, look: Look, which: str, tail_size: int) -> dict[str, t.Any]:
+    if flaw(job):
+        return {**_NONE, "stdout_offset": 0, "stderr_offset": 0}
+    reader = Reader(job, look.result, look.user)
+    try:
+        stdout, stderr = reader.both(which, tail_size)
+        return {
+            "stdout": stdout.text,
+            "stderr": stderr.text,
+            "stdout_size": stdout.size,
+            "stderr_size": stderr.size,
+            "stdout_offset": stdout.offset,
+            "stderr_offset": stderr.offset,
+            "progress": reader.progress(),
+            "kept": reader.kept(),
+            "warnings": [stream.problem for stream in (stdout, stderr) if stream.problem],
+        }
+    except (MemoryError, TypeError, ValueError) as error:
+        problem = f"The output of {job.label} cannot be read ({type(error).__name__})."
+        return {**_NONE, "stdout_offset": job.stdout_offset, "stderr_offset": job.stderr_offset, "warnings": [problem]}
 
 
-def _outputs(job: Job, result: dict[str, t.Any] | None, which: str, tail_size: int) -> list[Output]:
-    streams = [stream(job, result, which, tail_size) for stream in (stdout_of, stderr_of)]
-    if job.exclusive and job.stdout_file and result is not None and result.get("strip_empty_ends", True):
-        # As Ansible's own modules do with the output of a command that has ended
-        streams = [stream._replace(text=stream.text.rstrip("\r\n")) for stream in streams]
-    return streams
+_NONE: dict[str, t.Any] = {
+    "stdout": "",
+    "stderr": "",
+    "stdout_size": 0,
+    "stderr_size": 0,
+    "progress": None,
+    "kept": None,
+    "warnings": [],
+}

@@ -9,19 +9,23 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import os
 import re
-import stat
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import directory_of_job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import MOST, Refused, file_of
 
 # How much new output one look brings at most, in bytes. What is left comes with the next one.
 _MOST_NEW = 1 << 20
 # How much of the end of the output is searched for a line about progress, in bytes.
 _RECENT = 1 << 16
-_PROGRESS = re.compile(r"^PROGRESS (\d{1,15})/(\d{1,15})(?:[ \t]+(.*?))?[ \t\r]*$", re.MULTILINE)
+# What follows is taken apart without a pattern: one that looks for blanks at the end can be made to take minutes.
+_PROGRESS = re.compile(r"^PROGRESS ([0-9]{1,15})/([0-9]{1,15})([ \t\r].*)?$", re.MULTILINE)
 
 
 class Output(t.NamedTuple):
@@ -33,55 +37,106 @@ class Output(t.NamedTuple):
     offset: int
     """Where what is new next time begins, in bytes."""
     problem: str = ""
+    gone: bool = False
 
 
-def stdout_of(job: Job, result: dict[str, t.Any] | None, which: str, tail_size: int) -> Output:
-    """The output of a job. See :func:`_stream`."""
-    return _stream(job.stdout_file, (result or {}).get("stdout"), which, tail_size, job.stdout_offset)
+class Reader:
+    """The output of one job, and the rights to read it."""
+
+    def __init__(self, job: Job, result: dict[str, t.Any] | None, user: int | None) -> None:
+        """Take what a look has seen.
+
+        :arg result: has the output that the command leaves to Ansible
+        :arg user: who runs the job, as far as that is proven. A file that somebody has named is read with no other rights
+        """
+        self._job = job
+        self._result = result or {}
+        self._user = user
+
+    def both(self, which: str, tail_size: int) -> tuple[Output, Output]:
+        """Read the output, and the error output.
+
+        :arg which: C(full), C(tail) or C(new)
+        """
+        job = self._job
+        stdout = self._stream(STDOUT, job.stdout_file, which, tail_size, job.stdout_offset)
+        stderr = self._stream(STDERR, job.stderr_file, which, tail_size, job.stderr_offset)
+        if job.exclusive and job.stdout_file and self._result and self._result.get("strip_empty_ends", True):
+            # As Ansible's own modules do with the output of a command that has ended
+            return stdout._replace(text=stdout.text.rstrip("\r\n")), stderr._replace(text=stderr.text.rstrip("\r\n"))
+        return stdout, stderr
+
+    def progress(self) -> dict[str, t.Any] | None:
+        """Return how far a job has come, by the last line C(PROGRESS 41/60 text) that it has written to a file.
+
+        None if there is no such line.
+        """
+        if not self._job.stdout_file:
+            return None
+        lines = _PROGRESS.findall(self._stream(STDOUT, self._job.stdout_file, "tail", _RECENT, 0).text)
+        found = [line for line in lines if int(line[1])]
+        if not found:
+            return None
+        current, total, text = found[-1]
+        return {"current": int(current), "total": int(total), "text": text.strip(" \t\r")}
+
+    def kept(self) -> dict[str, t.Any] | None:
+        """Return what the record of the job is to keep of its output. None if that is nothing, or the output is gone."""
+        if not self._job.keep:
+            return None
+        stdout, stderr = self.both("tail", self._job.keep)
+        if stdout.gone:
+            return None
+        progress = self.progress()
+        return {"stdout": stdout.text, "stderr": stderr.text, **({"progress": progress} if progress else {})}
+
+    def _stream(self, name: str, path: str, which: str, tail_size: int, offset: int) -> Output:
+        """Read one stream of the job.
+
+        :arg name: that of its file in the directory of an attempt
+        :arg path: the file that its command writes to; empty if it leaves the output to Ansible, which has it only in the result
+        """
+        if not path:
+            text = self._result.get(name)
+            # Ansible keeps bytes that are not UTF-8 as lone surrogates.
+            content = text.encode("utf-8", "surrogatepass" if _RAW.search(text) else "surrogateescape") if isinstance(text, str) else b""
+            return _part(io.BytesIO(content), which, tail_size, offset)
+        try:
+            with self._open(name, path) as file:
+                return _part(file, which, tail_size, offset)
+        except FileNotFoundError:
+            return Output("", 0, 0, gone=True)
+        except OSError as error:
+            return Output(
+                "",
+                0,
+                offset,
+                f"The output {path} cannot be read: it {error.strerror}."
+                if isinstance(error, Refused)
+                else f"The output {path} cannot be read: {error.strerror}.",
+            )
+
+    @contextlib.contextmanager
+    def _open(self, name: str, path: str) -> t.Iterator[t.BinaryIO]:
+        if self._job.exclusive:
+            if path != os.path.join(self._job.directory, name):
+                raise Refused("is not in the directory of the attempt")
+            with directory_of_job(self._job) as directory, directory.open(name) as file:
+                yield file
+        elif self._user is None:
+            raise Refused("belongs to a job of which nothing proves whose it is")
+        else:
+            with file_of(path, self._user) as file:
+                yield file
 
 
-def stderr_of(job: Job, result: dict[str, t.Any] | None, which: str, tail_size: int) -> Output:
-    """The error output of a job. See :func:`_stream`."""
-    return _stream(job.stderr_file, (result or {}).get("stderr"), which, tail_size, job.stderr_offset)
-
-
-def progress_of(job: Job) -> dict[str, t.Any] | None:
-    """How far a job has come, by the last line C(PROGRESS 41/60 text) that it has written to a file. None if there is no such line."""
-    if not job.stdout_file:
-        return None
-    lines = _PROGRESS.findall(_stream(job.stdout_file, None, "tail", _RECENT, 0).text)
-    found = [line for line in lines if int(line[1])]
-    if not found:
-        return None
-    current, total, text = found[-1]
-    return {"current": int(current), "total": int(total), "text": text}
-
-
-def _stream(path: str, text: t.Any, which: str, tail_size: int, offset: int) -> Output:
-    """One stream of a job.
-
-    :arg path: the file that its command writes to; empty if it leaves the output to Ansible, which has it only in the result
-    :arg text: the output in the result
-    :arg which: C(full), C(tail) or C(new)
-    """
-    if not path:
-        # Ansible keeps bytes that are not UTF-8 as lone surrogates.
-        return _part(io.BytesIO(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else b""), which, tail_size, offset)
-    try:
-        # A pipe without a writer would make us wait for one.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return Output("", 0, offset, f"The output {path} cannot be read: it is not a regular file.")
-            return _part(file, which, tail_size, offset)
-    except FileNotFoundError:
-        return Output("", 0, 0)
-    except OSError as error:
-        return Output("", 0, offset, f"The output {path} cannot be read: {error.strerror}.")
+# Surrogates that stand for no byte
+_RAW = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 def _part(file: t.BinaryIO, which: str, tail_size: int, offset: int) -> Output:
     size = file.seek(0, io.SEEK_END)
-    begin, most = 0, -1
+    begin, most = max(size - MOST, 0), MOST
     if which == "tail":
         begin, most = max(size - tail_size, 0), tail_size
     elif which == "new":

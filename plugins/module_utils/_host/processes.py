@@ -32,7 +32,7 @@ class Process(t.NamedTuple):
     argv: list[str]
 
     def same_as(self, other: Process | None) -> bool:
-        """Whether the other one, seen later, is the same process, and not one that got its pid after it."""
+        """Tell whether the other one, seen later, is the same process, and not one that got its pid after it."""
         return other is not None and other.pid == self.pid and abs(other.start - self.start) < _PRECISION
 
 
@@ -44,7 +44,7 @@ class Table(t.NamedTuple):
     """Whether we see those of other users too. C(hidepid) hides them from all but root."""
 
     def family(self, of: t.Iterable[int]) -> set[int]:
-        """These processes and all of their descendants."""
+        """Return these processes and all of their descendants."""
         children: dict[int, list[int]] = {}
         for process in self.processes.values():
             children.setdefault(process.ppid, []).append(process.pid)
@@ -57,23 +57,40 @@ class Table(t.NamedTuple):
                 left.extend(children.get(pid, ()))
         return found
 
+    def session(self, number: int) -> set[int]:
+        """Return the processes of a session. 0 is none: C(ps) does not tell the session on all systems."""
+        return {process.pid for process in self.processes.values() if process.sid == number} if number else set()
+
+    def is_leaderless(self, session: int) -> bool:
+        """Tell whether the leader of a session has ended, as that of a job has from its beginning."""
+        return session != 0 and session not in self.processes
+
+    def ancestors(self, pid: int) -> list[Process]:
+        """Return a process and those that have started it, up to the first one."""
+        found: list[Process] = []
+        process = self.processes.get(pid)
+        while process is not None and process not in found:
+            found.append(process)
+            process = self.processes.get(process.ppid)
+        return found
+
 
 def scan() -> Table:
-    """The processes that there are now. Zombies, which have ended, are left out."""
+    """Return the processes that there are now. Zombies, which have ended, are left out."""
     if os.path.exists("/proc/self/stat"):
         return _scan_proc()
     return Table(_parse_ps(_ps()), True)
 
 
 def find_process(pid: int) -> Process | None:
-    """One process, or None if it has ended."""
+    """Return one process, or None if it has ended."""
     if os.path.exists("/proc/self/stat"):
         return _read_proc(str(pid))
     return _parse_ps(_ps()).get(pid)
 
 
 def environment_of(pid: int) -> dict[str, str] | None:
-    """The environment that a process was started with. None if we may not know it."""
+    """Return the environment that a process was started with. None if we may not know it."""
     try:
         with open(f"/proc/{pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
             return dict(pair.split("=", 1) for pair in file.read().split("\0") if "=" in pair)
@@ -82,7 +99,7 @@ def environment_of(pid: int) -> dict[str, str] | None:
 
 
 def ended_by(pid: int, number: int) -> bool:
-    """Whether a signal is known to end a process, because it neither catches nor ignores it."""
+    """Tell whether a signal is known to end a process, because it neither catches nor ignores it."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
             masks = re.findall(r"^Sig(?:Cgt|Ign):\s*([0-9a-f]+)$", file.read(), re.MULTILINE)
@@ -92,7 +109,7 @@ def ended_by(pid: int, number: int) -> bool:
 
 
 def boot_id() -> str:
-    """What tells this boot of the host from all others. Empty where the system has no such thing."""
+    """Return what tells this boot of the host from all others. Empty where the system has no such thing."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
@@ -101,7 +118,7 @@ def boot_id() -> str:
 
 
 def boot_time() -> float:
-    """When this host was started, in seconds since the epoch, by its clock. 0 where nobody knows."""
+    """Return when this host was started, in seconds since the epoch, by its clock. 0 where nobody knows."""
     try:
         with open("/proc/uptime", encoding="ascii") as file:
             return time.time() - float(file.read().split()[0])
@@ -135,6 +152,9 @@ def _read_proc(name: str) -> Process | None:
         with open(f"{directory}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
             argv = file.read().split("\0")[:-1]
         uid = os.stat(directory).st_uid
+        if uid == 0 and argv:  # or the process has forbidden to dump it, which anybody can
+            with open(f"{directory}/status", encoding="utf-8", errors="replace") as file:
+                uid = int(re.search(r"^Uid:\t\d+\t(\d+)", file.read(), re.MULTILINE)[1])  # type: ignore[index]
     except OSError:  # it has ended meanwhile, or is hidden from us
         return None
     state, ppid, pgid, sid = fields[0], int(fields[1]), int(fields[2]), int(fields[3])
@@ -155,7 +175,7 @@ def _output(command: list[str]) -> str:
 
 
 def _parse_ps(text: str) -> dict[int, Process]:
-    """What C(ps) prints. It does not tell where one argument ends, nor, on all systems, the session."""
+    """Read what C(ps) prints. It does not tell where one argument ends, nor, on all systems, the session."""
     up = time.time() - boot_time()
     processes = {}
     for line in text.splitlines():
@@ -168,7 +188,7 @@ def _parse_ps(text: str) -> dict[int, Process]:
 
 
 def _seconds(elapsed: str) -> int:
-    """What C(ps) prints as C([[dd-]hh:]mm:ss)."""
+    """Read a length of time as C(ps) prints it: C([[dd-]hh:]mm:ss)."""
     days, _dash, rest = elapsed.rpartition("-")
     seconds = 0
     for part in rest.split(":"):

@@ -8,15 +8,17 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import errno
-import json
 import os
-import re
+import pwd
+import stat
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import recorded
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, less_number
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import check_mark, recorded
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw, is_job_id, less_number
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, directory_of, parsed
 
 
 class ResultsFile(t.NamedTuple):
@@ -30,6 +32,10 @@ class ResultsFile(t.NamedTuple):
     modified: float = 0.0
     started: bool = False
     result: dict[str, t.Any] | None = None
+    user: int | None = None
+    """Who has started the job, by what the kernel says of the file, or else of its directory. None if nobody can tell."""
+    refused: bool = False
+    """Whether this is not the place of the job, so that nothing there, and no process, may be taken for the job's."""
 
     @property
     def begun(self) -> float | None:
@@ -40,23 +46,68 @@ class ResultsFile(t.NamedTuple):
 
 
 def results_file(job: Job) -> str:
-    """The path of the results file, for the user who looks."""
+    """Return the path of the results file, for the user who looks.
+
+    :raises Refused: if nobody can look for such a job
+    """
+    problem = flaw(job)
+    if problem:
+        raise Refused(problem)
     directory = job.directory
     if job.user and (directory + "/").startswith("~/"):
         directory = f"~{job.user}{directory[1:]}"
-    return os.path.join(os.path.expanduser(directory), job.job_id)
+    return os.path.normpath(os.path.join(os.path.expanduser(directory), job.job_id))
+
+
+@contextlib.contextmanager
+def directory_of_job(job: Job) -> t.Iterator[Directory]:
+    """Open the directory of the results file of a job.
+
+    :raises OSError: if it cannot be opened, or is not the job's
+    """
+    with directory_of(os.path.dirname(results_file(job))) as directory:
+        if job.exclusive:
+            check_mark(directory, job)
+            check_user(job, directory.owner)
+        yield directory
+
+
+def check_user(job: Job, uid: int) -> None:
+    """Make sure that something belongs to the user that was noted with the job, if this host knows that one.
+
+    :raises Refused: if it does not
+    """
+    noted = user_of(job)
+    if noted is not None and noted != uid:
+        raise Refused(f"belongs to {user_name(uid)}, and not to the user {job.user!r}, whose job it is")
+
+
+def user_of(job: Job) -> int | None:
+    """Return the user that was noted with a job. None if none was, or this host does not know that one."""
+    try:
+        return pwd.getpwnam(job.user).pw_uid if job.user else None
+    except KeyError:
+        return None
+
+
+def user_name(uid: int) -> str:
+    """Name a user in a message."""
+    try:
+        return f"the user {pwd.getpwuid(uid).pw_name!r}"
+    except KeyError:
+        return f"the user with the id {uid}"
 
 
 def namesake(job: Job) -> str:
-    """The job for which this job id may be a slip of the pen: it has a results file, and differs in its last number only."""
-    directory, name = os.path.split(results_file(job))
+    """Return the job for which this job id may be a slip of the pen: it has a results file, and differs in its last number only."""
     try:
-        names = os.listdir(directory)
+        with directory_of_job(job) as directory:
+            names = directory.names()
     except OSError:
         return ""
-    if name in names:
+    if job.job_id in names:
         return ""
-    return next((other for other in names if re.fullmatch(r"j\d+\.\d+", other) and less_number(other) == less_number(name)), "")
+    return next((other for other in names if is_job_id(other) and less_number(other) == less_number(job.job_id)), "")
 
 
 def local_time(text: t.Any) -> float | None:
@@ -71,28 +122,38 @@ _TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 def read_results(job: Job) -> ResultsFile:
-    file = _read_results_file(os.path.normpath(results_file(job)))
-    told = file.result is not None and ("cancelled" in file.result or not (crashed(file.result) or timed_out(file.result)))
-    if job.exclusive and not told:
-        # What has waited for the command knows better than the wrapper, which knows nothing, or that its module is dead.
-        found = recorded(os.path.dirname(file.path))
-        if found is not None:
-            return file._replace(there=True, started=False, result=found[0], modified=found[1])
-    return file
-
-
-def _read_results_file(path: str) -> ResultsFile:
+    """Read the results file of a job. Whatever is wrong with it is said, not raised."""
+    path = ""
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            content = file.read()
+        path = results_file(job)
+        with directory_of_job(job) as directory:
+            file = _read(job, directory, path)
+            told = file.result is not None and ("cancelled" in file.result or not (crashed(file.result) or timed_out(file.result)))
+            if job.exclusive and not told and not file.hidden:
+                # What has waited for the command knows better than the wrapper, which knows nothing, or that its module is dead.
+                found = recorded(directory)
+                if found is not None:
+                    return file._replace(there=True, started=False, result=found[0], modified=found[1])
+            return file
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return ResultsFile(path, "there is no results file")
-        return ResultsFile(path, f"the results file cannot be read ({error.strerror})", hidden=True)
-    about: dict[str, t.Any] = {"there": True, "owner": status.st_uid, "modified": status.st_mtime}
+            return ResultsFile(path, "there is no results file", user=_owner_above(path))
+        return _refused(path, error, "the results file, or its directory," if path else "it cannot be looked for:")
+
+
+def _read(job: Job, directory: Directory, path: str) -> ResultsFile:
     try:
-        data = json.loads(content.decode("utf-8", "surrogateescape"))
+        content, status = directory.read(job.job_id)
+    except FileNotFoundError:
+        return ResultsFile(path, "there is no results file", user=_user_of(directory))
+    except OSError as error:
+        return _refused(path, error, "the results file")._replace(user=_user_of(directory), refused=False)
+    check_user(job, status.st_uid)
+    about: dict[str, t.Any] = {"there": True, "owner": status.st_uid, "user": status.st_uid, "modified": status.st_mtime}
+    try:
+        data = parsed(content)
+    except Refused as error:
+        return _refused(path, error, "the results file")._replace(user=status.st_uid, refused=False)
     except ValueError:
         return ResultsFile(path, "its results file is empty" if not content.strip() else "its results file is damaged", **about)
     if not isinstance(data, dict) or not data:
@@ -100,6 +161,28 @@ def _read_results_file(path: str) -> ResultsFile:
     if "started" in data and not data.get("finished") and data.keys() <= {"started", "finished", "ansible_job_id"}:
         return ResultsFile(path, "its results file says only that it was started", started=True, **about)
     return ResultsFile(path, result=data, **about)
+
+
+def _refused(path: str, error: OSError, what: str) -> ResultsFile:
+    problem = f"{what} {error.strerror}" if isinstance(error, Refused) else f"{what} cannot be read ({error.strerror})"
+    return ResultsFile(path, problem, hidden=True, refused=isinstance(error, Refused))
+
+
+def _user_of(directory: Directory) -> int | None:
+    """Return whose jobs a directory holds. None if several users may have some there."""
+    return None if directory.owner == 0 and directory.mode & (stat.S_IWGRP | stat.S_IWOTH) else directory.owner
+
+
+def _owner_above(path: str) -> int | None:
+    """Return whose directory the lowest one is that is there. None if many may make others in it."""
+    while path != os.path.dirname(path):
+        path = os.path.dirname(path)
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        return None if status.st_uid == 0 and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else status.st_uid
+    return None
 
 
 def crashed(result: dict[str, t.Any]) -> bool:
