@@ -16,6 +16,8 @@ import typing as t
 import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, mark
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import is_attempt_directory
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
@@ -33,25 +35,54 @@ _LOOKS = 5
 
 _BOOT = f'echo "{_MARK}boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"'
 
+# Where others may put and replace files, nobody can tell whose an attempt is.
 _PREPARE = f"""
 d={{directory}}
 mkdir -p "$d" && cd "$d" && printf '{_MARK}directory=%s\\n' "$(pwd -P)"
+case $(ls -ld . 2>/dev/null) in ????????w[!tT]*) echo {_MARK}writable=yes ;; esac
 {_BOOT}
+"""
+
+# All work goes through the directory above that of the attempt, which is entered once: whoever may put links there leads nobody away.
+_ENTER = """
+d={attempt}
+m={mark}
+a=${{d##*/}}
+p=${{d%/*}}
+here=
+cd "${{p:-/}}" 2>/dev/null && {{ [ "$(pwd -P)" = "${{p:-/}}" ] && here=yes || here=elsewhere; }}
 """
 
 # It fails if there is anything by that name.
 _MAKE_DIRECTORY = f"""
-mkdir -m 0700 {{attempt}} && echo {_MARK}made=yes
+{_ENTER}
+[ "$here" = yes ] && mkdir -m 0700 "$a" && (cd "$a" && umask 077 && set -C && printf '%s\\n' "$m" >{MARK}) && echo {_MARK}made=yes
+"""
+
+# What is there has to be a directory that says whose it is. The former release did not write that, and a power cut may have lost it:
+# then nobody but its owner may enter it.
+_CHECK = f"""
+{_ENTER}
+whose=
+if [ "$here" = elsewhere ] || [ -L "$a" ]; then whose=another
+elif [ -n "$here" ] && [ -d "$a" ]; then
+  f=$a/{MARK}
+  if [ -L "$f" ] || {{{{ [ -e "$f" ] && [ ! -f "$f" ]; }}}}; then whose=another
+  elif [ -s "$f" ]; then [ "$(dd bs=65536 count=1 <"$f" 2>/dev/null)" = "$m" ] && whose=ours || whose=another
+  else case $(ls -ld "$a") in drwx------*) whose=unsaid ;; *) whose=another ;; esac
+  fi
+fi
+if [ "$whose" = another ]; then echo {_MARK}foreign=yes; exit 0; fi
 """
 
 # The results file is called after the job id; the output of a command is there too, under other names.
 # A wrapper that was told the directory, and has not written its results file yet, may be about to.
 _INSPECT = f"""
-d={{attempt}}
+{_CHECK}
 n=0
 while :; do
   jobs=
-  for f in "$d"/j[0-9]*; do
+  for f in ${{{{here:+"$a"/j[0-9]*}}}}; do
     [ -f "$f" ] || continue
     case $f in
       *.tmp) ;;
@@ -69,17 +100,20 @@ done
 
 # Nothing runs that could still need what is unfinished. If a job has appeared meanwhile, rmdir fails, and the file cannot be made.
 _FENCE = f"""
-d={{attempt}}
-rm -f "$d"/*.tmp
-rmdir "$d" 2>/dev/null
-e=$( (set -C; : >"$d") 2>&1) && {{{{ sync "${{{{d%/*}}}}" 2>/dev/null || sync; }}}}
-if [ -f "$d" ]; then echo {_MARK}fenced=yes; else printf '{_MARK}problem=%s\\n' "$e"; fi
+{_CHECK}
+[ -z "$whose" ] || (cd "$a" && [ "$(pwd -P)" = "$d" ] && rm -f ./*.tmp ./{MARK})
+[ -n "$here" ] || cd / # so that nothing is found by that name
+rmdir "$a" 2>/dev/null || [ ! -d "$a" ] || (cd "$a" && [ "$(pwd -P)" = "$d" ] && umask 077 && set -C && printf '%s\\n' "$m" >{MARK})
+e=$( ([ -n "$here" ] || cd "$p" || exit; set -C; : >"$a") 2>&1) && {{{{ sync . 2>/dev/null || sync; }}}}
+if [ -f "$a" ] && [ ! -L "$a" ]; then echo {_MARK}fenced=yes; else printf '{_MARK}problem=%s\\n' "$e"; fi
 """
 
 # The wrapper of a job that has just ended may still be writing there.
 _REMOVE = f"""
-d={{attempt}}
-rm -rf "$d" 2>/dev/null || {{{{ sleep 1; rm -rf "$d"; }}}} && echo {_MARK}removed=yes
+{_CHECK}
+[ "$whose" != unsaid ] || [ -O "$a" ] || {{{{ echo {_MARK}foreign=yes; exit 0; }}}}
+[ -n "$whose" ] || {{{{ echo {_MARK}removed=yes; exit 0; }}}}
+rm -rf "./$a" 2>/dev/null || {{{{ sleep 1; rm -rf "./$a"; }}}} && echo {_MARK}removed=yes
 """
 
 
@@ -95,6 +129,11 @@ class AttemptAction(WatchingAction):
         [directory] = said.get("directory", [""])
         if not directory.startswith("/") or not directory.isprintable():
             raise AsyncJobError(f"The directory {self.async_dir} (async_dir) cannot be used on {self.host}: {said['error'][0]}")
+        if "writable" in said:
+            raise AsyncJobError(
+                f"Everybody on {self.host} may write to {directory} (async_dir), and so replace what is there. Nothing was started."
+                f" Take that right away, or give another async_dir."
+            )
         attempt_dir = f"{directory.rstrip('/')}/{uuid.uuid4().hex}"
         fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": said.get("boot", [""])[0]}
         login, become = self._users()
@@ -105,7 +144,7 @@ class AttemptAction(WatchingAction):
 
     def make_directory(self, record: Record, timeout: float) -> None:
         """Make the directory of an attempt, if there is nothing by its name."""
-        said = self._shell(_MAKE_DIRECTORY, timeout, attempt=shlex.quote(record["attempt_dir"]))
+        said = self._in_attempt(_MAKE_DIRECTORY, record, timeout)
         if "made" not in said:
             raise AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {said['error'][0]}")
 
@@ -117,7 +156,7 @@ class AttemptAction(WatchingAction):
     def inspect(self, record: Record, timeout: float) -> exactly_once.Seen:
         """What there is in the directory of an attempt."""
         attempt_dir = record["attempt_dir"]
-        said = self._shell(_INSPECT, timeout + _PATIENCE / 10, attempt=shlex.quote(attempt_dir))
+        said = self._in_attempt(_INSPECT, record, timeout + _PATIENCE / 10)
         jobs = said.get("job", [])
         if "boot" not in said:
             raise AsyncJobError(f"Cannot look into {attempt_dir} on {self.host}, to see whether the job was started: {said['error'][0]}")
@@ -141,7 +180,7 @@ class AttemptAction(WatchingAction):
     def fence(self, record: Record, timeout: float) -> bool:
         """Make sure that an attempt cannot start any more. False if it may just have."""
         self._fences += 1
-        said = self._shell(_FENCE, timeout, attempt=shlex.quote(record["attempt_dir"]))
+        said = self._in_attempt(_FENCE, record, timeout)
         if "fenced" not in said and self._fences >= _LOOKS:
             raise AsyncJobError(
                 f"Cannot make sure that the job does not start in {record['attempt_dir']} on {self.host} after all:"
@@ -156,8 +195,24 @@ class AttemptAction(WatchingAction):
         if not re.fullmatch(r"/.*/[0-9a-f]{32}", attempt_dir):
             return f"{attempt_dir} is not the directory of an attempt."
         self.become_user(self.user_of(record))
-        said = self._shell(_REMOVE, timeout, attempt=shlex.quote(attempt_dir))
+        said = self._in_attempt(_REMOVE, record, timeout)
         return "" if "removed" in said else f"{attempt_dir} could not be removed from {self.host}: {said['error'][0]}"
+
+    def _in_attempt(self, script: str, record: Record, timeout: float) -> dict[str, list[str]]:
+        """Do something with the directory of an attempt, if it is that of this one."""
+        attempt_dir = record["attempt_dir"]
+        if not is_attempt_directory(attempt_dir) or not attempt_dir.isprintable():
+            raise AsyncJobError(f"{attempt_dir} is not the directory of an attempt. Nothing was started or removed there.")
+        key = JobKey(record["host"], record["playbook_name"], record["job_name"])
+        said = self._shell(
+            script, timeout, attempt=shlex.quote(attempt_dir), mark=shlex.quote(mark(key.path, attempt_dir.rpartition("/")[2]))
+        )
+        if "foreign" in said:
+            raise AsyncJobError(
+                f"{attempt_dir} on {self.host} is not the directory of this attempt of the {key}: it was replaced, or belongs to another"
+                " job or user. It was left alone, and nothing was started. Find out who has changed it, or the record."
+            )
+        return said
 
     _fences = 0
     _terminal = False

@@ -43,7 +43,7 @@ def test_from_its_start_to_its_result(controller: Controller, ledger: Path) -> N
     assert "claim" not in record
     directory = Path(record["attempt_dir"])
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert {file.name for file in directory.iterdir()} == {record["ansible_job_id"], "stdout", "stderr", "result"}
+    assert {file.name for file in directory.iterdir()} == {record["ansible_job_id"], "stdout", "stderr", "result", "attempt.json"}
 
 
 def test_until(controller: Controller) -> None:
