@@ -300,10 +300,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.clear import remove_results_file
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import look_with_output
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import results_file
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import remove_results_file, results_file
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR
 

@@ -39,7 +39,9 @@ _BOOT = f'echo "{_MARK}boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"'
 _PREPARE = f"""
 d={{directory}}
 mkdir -p "$d" && cd "$d" && printf '{_MARK}directory=%s\\n' "$(pwd -P)"
-case $(ls -ld . 2>/dev/null) in ????????w[!tT]*) echo {_MARK}writable=yes ;; esac
+set -- $(ls -nd . 2>/dev/null)
+case $1 in ????????w[!tT]*) echo {_MARK}writable=Everybody ;; esac
+[ "$3" = 0 ] || [ "$3" = "$(id -u)" ] || echo "{_MARK}writable=Another user, with the id $3,"
 {_BOOT}
 """
 
@@ -131,8 +133,8 @@ class AttemptAction(WatchingAction):
             raise AsyncJobError(f"The directory {self.async_dir} (async_dir) cannot be used on {self.host}: {said['error'][0]}")
         if "writable" in said:
             raise AsyncJobError(
-                f"Everybody on {self.host} may write to {directory} (async_dir), and so replace what is there. Nothing was started."
-                f" Take that right away, or give another async_dir."
+                f"{said['writable'][0]} may write to {directory} (async_dir) on {self.host}, and so replace what is there."
+                " Nothing was started. Take that right away, or give another async_dir."
             )
         attempt_dir = f"{directory.rstrip('/')}/{uuid.uuid4().hex}"
         fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": said.get("boot", [""])[0]}

@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import typing as t
-
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, parsed
 
 # None looks like a job id.
 STDOUT = "stdout"
@@ -25,8 +21,6 @@ MARK = "attempt.json"
 OURS = re.compile(r"(j?\d+\.\d+|stdout|stderr|result)(\.tmp|\.\d+\.cancel)?|attempt\.json")
 """The names of all that Ansible and we put there."""
 
-_MARK_LENGTH = 1 << 16
-
 
 def mark(key: str, attempt: str) -> str:
     """Return what the mark of an attempt says: one line of ASCII.
@@ -34,40 +28,3 @@ def mark(key: str, attempt: str) -> str:
     :arg key: the path of the job's record in its store
     """
     return json.dumps({"attempt": attempt, "job": key}, sort_keys=True)
-
-
-def check_mark(directory: Directory, job: Job) -> bool:
-    """Make sure that a directory is that of an attempt of a job. Return whether it says so itself.
-
-    Former releases made no mark, and a power cut may leave an empty one. Then it has to be a directory that only its owner can enter.
-
-    :raises Refused: if it is not
-    """
-    try:
-        content, _status = directory.read(MARK, _MARK_LENGTH)
-    except FileNotFoundError:
-        content = b""
-    if not content:
-        if directory.mode & 0o077:
-            raise Refused("is not the directory of an attempt: it has no mark of one, and others may enter it")
-        return False
-    try:
-        said = parsed(content)
-    except ValueError:
-        said = None
-    if said != parsed(mark(job.key, job.attempt).encode()):
-        raise Refused("is the directory of another job, or of another attempt")
-    return True
-
-
-def recorded(directory: Directory) -> tuple[dict[str, t.Any], float] | None:
-    """Return what is recorded of a command that has ended, and when that was written, in seconds since the epoch.
-
-    None if nothing is.
-    """
-    try:
-        content, status = directory.read(RESULT)
-        result = parsed(content)
-    except (OSError, ValueError):
-        return None
-    return (result, status.st_mtime) if isinstance(result, dict) and "rc" in result else None

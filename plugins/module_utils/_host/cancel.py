@@ -20,7 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belongin
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, described, look_at_jobs
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, Table, ended_by, find_process, scan
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import directory_of_job, namesake, user_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import directory_of_job, namesake, user_name, user_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import parsed
 
 # How long a killed process may take to go away, in seconds. One that waits for a disk that does not answer may take longer.
@@ -208,7 +208,7 @@ def _note(job: Job, reason: str, by: dict[str, t.Any]) -> None:
     with contextlib.suppress(OSError), directory_of_job(job) as directory:  # it may be gone, or the disk may be full
         status = directory.status(job.job_id)
         try:
-            before = parsed(directory.read(job.job_id)[0])
+            before = parsed(directory.read(job.job_id, owner=user_of(job))[0])
         except (OSError, ValueError):
             before = {}
         if not isinstance(before, dict) or "started" in before:

@@ -154,7 +154,8 @@ def _read_proc(name: str) -> Process | None:
         uid = os.stat(directory).st_uid
         if uid == 0 and argv:  # or the process has forbidden to dump it, which anybody can
             with open(f"{directory}/status", encoding="utf-8", errors="replace") as file:
-                uid = int(re.search(r"^Uid:\t\d+\t(\d+)", file.read(), re.MULTILINE)[1])  # type: ignore[index]
+                match = re.search(r"^Uid:\s+\d+\s+(\d+)", file.read(), re.MULTILINE)
+                uid = int(match.group(1)) if match else uid
     except OSError:  # it has ended meanwhile, or is hidden from us
         return None
     state, ppid, pgid, sid = fields[0], int(fields[1]), int(fields[2]), int(fields[3])
@@ -179,7 +180,10 @@ def _parse_ps(text: str) -> dict[int, Process]:
     up = time.time() - boot_time()
     processes = {}
     for line in text.splitlines():
-        pid, ppid, pgid, uid, state, elapsed, *rest = line.split(None, 6)
+        fields = line.split(None, 6)
+        if len(fields) < 6 or not all(field.isdigit() for field in fields[:4]):
+            continue  # the rest of an argument with an end of line in it
+        pid, ppid, pgid, uid, state, elapsed, *rest = fields
         if not state.startswith("Z"):
             processes[int(pid)] = Process(
                 int(pid), int(ppid), int(pgid), 0, int(uid), up - _seconds(elapsed), rest[0].split() if rest else []

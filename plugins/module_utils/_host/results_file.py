@@ -16,7 +16,7 @@ import pwd
 import stat
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import check_mark, recorded
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import check_mark, recorded
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw, is_job_id, less_number
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, directory_of, parsed
 
@@ -143,7 +143,7 @@ def read_results(job: Job) -> ResultsFile:
 
 def _read(job: Job, directory: Directory, path: str) -> ResultsFile:
     try:
-        content, status = directory.read(job.job_id)
+        content, status = directory.read(job.job_id, owner=user_of(job))
     except FileNotFoundError:
         return ResultsFile(path, "there is no results file", user=_user_of(directory))
     except OSError as error:
@@ -161,6 +161,24 @@ def _read(job: Job, directory: Directory, path: str) -> ResultsFile:
     if "started" in data and not data.get("finished") and data.keys() <= {"started", "finished", "ansible_job_id"}:
         return ResultsFile(path, "its results file says only that it was started", started=True, **about)
     return ResultsFile(path, result=data, **about)
+
+
+def remove_results_file(job: Job, *, check_mode: bool = False) -> bool:
+    """Remove the results file of a job. Return whether there was one.
+
+    :raises OSError: if what is there is none, or cannot be removed
+    """
+    try:
+        with directory_of_job(job) as directory:
+            status = directory.status(job.job_id)
+            if status.st_uid not in (directory.owner, 0, user_of(job)) and directory.owner != 0:
+                raise Refused("belongs to another user than its directory")
+            check_user(job, status.st_uid)
+            if not check_mode:
+                directory.unlink(job.job_id)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _refused(path: str, error: OSError, what: str) -> ResultsFile:

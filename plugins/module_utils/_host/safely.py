@@ -68,23 +68,24 @@ class Directory(t.NamedTuple):
         """
         return _plain(os.stat(name, dir_fd=self.descriptor, follow_symlinks=False))
 
-    def open(self, name: str) -> t.BinaryIO:
+    def open(self, name: str, owner: int | None = None) -> t.BinaryIO:
         """Open a plain file that belongs to the owner of the directory or to root, to read it.
 
+        :arg owner: another user whose file it may be
         :raises Refused: if it is anything else
         """
         file = _opened(name, _FILE, dir_fd=self.descriptor)
-        if self.owner != 0 and os.fstat(file.fileno()).st_uid not in (0, self.owner):
+        if self.owner != 0 and os.fstat(file.fileno()).st_uid not in (0, self.owner, owner):
             file.close()
             raise Refused("belongs to another user than its directory")
         return file
 
-    def read(self, name: str, most: int = MOST) -> tuple[bytes, os.stat_result]:
-        """Read a file as a whole.
+    def read(self, name: str, most: int = MOST, owner: int | None = None) -> tuple[bytes, os.stat_result]:
+        """Read a file as a whole. See :meth:`open`.
 
         :raises Refused: also if it is longer than that, in bytes
         """
-        with self.open(name) as file:
+        with self.open(name, owner) as file:
             status = os.fstat(file.fileno())
             if status.st_size > most:
                 raise Refused(f"is larger than {most} bytes")

@@ -1,0 +1,269 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users of a host, and writers of records, can make of files and processes: it misleads nobody, and nobody else has to suffer."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from controller import Controller, until
+from hosts import Hosts
+
+pytest.register_assert_rewrite("faults")
+
+from faults import Job, Scene, told  # noqa: E402
+
+Yaml = dict[str, t.Any]
+
+SECRET = "for root only"
+APP_DIR = "/home/app/.ansible_async"
+AS_APP: Yaml = {"become": True, "become_user": "app"}
+
+# What a user may put in the place of a results file, and what is said of it then.
+TRAPS = {
+    "mkfifo FILE": "not a regular file",
+    "ln -s /root/secret FILE": "is a link",
+    "ln -s FILE FILE": "is a link",
+    "mkdir FILE": "not a regular file",
+    "truncate -s 1G FILE": "larger than",
+    "printf '%0100000d' 0 | tr 0 '[' >FILE": "nested too deeply",
+    """python3 -c "print('{\\"a\\":' * 90 + '1' + '}' * 90)" >FILE""": "nested too deeply",
+    """printf '{"rc": %0100000d}' 0 | tr 0 7 >FILE""": "thousands of digits",
+}
+SOUND = """printf '{"rc": 0, "changed": true, "stdout": "fine"}' >FILE"""
+
+
+@pytest.fixture
+def scene(hosts: Hosts, controller: Controller) -> Scene:
+    """Two hosts, and a controller that is root there."""
+    scene = Scene(hosts, controller, [])
+    scene.shell("h1", f'printf \'%s\' \'{{"rc": 0, "stdout": "{SECRET}"}}\' >/root/secret; chmod 600 /root/secret')
+    return scene
+
+
+def ask(scene: Scene, *tasks: Yaml, options: t.Sequence[str] = ()) -> list[t.Any]:
+    """What these tasks return on h1, and nothing of what root alone may read is ever printed."""
+    asked = [{"ignore_errors": True, **task, "register": f"answer{number}"} for number, task in enumerate(tasks)]
+    answers = ", ".join(task["register"] for task in asked)
+    tell = {"ansible.builtin.debug": {"msg": f"TOLD {{{{ [{answers}] | to_json | b64encode }}}}"}}
+    play = {"name": "test", "hosts": "h1", "gather_facts": False, "tasks": [*asked, tell]}
+    found = t.cast("list[t.Any]", told(scene.controller.playbook(json.dumps([play], indent=1), *options)))
+    assert SECRET not in json.dumps(found)
+    return found
+
+
+def status(**args: t.Any) -> Yaml:
+    """A task that looks at jobs."""
+    return {"rstyczynski.ansible.async_job_status": args}
+
+
+def cancel(name: str) -> Yaml:
+    """A task that cancels a job."""
+    return {"rstyczynski.ansible.async_job_cancel": {"job_name": name, "grace_period": 2}}
+
+
+def prune(name: str) -> Yaml:
+    """A task that removes all that there is of a job that has ended."""
+    return {"rstyczynski.ansible.async_job_prune": {"job_name_pattern": name, "older_than": "0s", "apply": True}}
+
+
+def durable(name: str, command: str, **keywords: t.Any) -> Yaml:
+    """A task that starts a job of app."""
+    job = {"job_name": name, "task": {"ansible.builtin.shell": command}}
+    return {"rstyczynski.ansible.async_job": job, "async": 600, "poll": 0, **AS_APP, **keywords}
+
+
+def save(name: str, job_id: str, **args: t.Any) -> Yaml:
+    """A task that saves a job of app."""
+    args = {"job_name": name, "ansible_job_id": job_id, "results_file": f"{APP_DIR}/{job_id}", **args}
+    return {"rstyczynski.ansible.async_job_state": args}
+
+
+def rewrite(scene: Scene, name: str, **fields: t.Any) -> None:
+    """Be somebody who may write to the store."""
+    record = {**scene.controller.record(name, host="h1"), **fields}
+    (scene.controller.state_dir / "h1" / "test" / f"{name}.json").write_text(json.dumps(record))
+
+
+def app(scene: Scene, script: str) -> None:
+    """Do something as app."""
+    scene.shell("h1", 'cd / && exec setpriv --reuid=app --regid=app --clear-groups sh -c "$1"', script)
+
+
+def alive(scene: Scene, text: str) -> list[int]:
+    """The processes of the host with this text in their command lines."""
+    return [process.pid for process in scene.processes("h1").values() if text in process.line]
+
+
+def test_results_files(scene: Scene) -> None:
+    """Whatever there is in place of one job's results file, only that job is unknown, and soon so."""
+    files = {f"job{number}": (f"j{number}.77", made) for number, made in enumerate([SOUND, *TRAPS, SOUND], 1)}
+    app(scene, f"mkdir {APP_DIR}; " + "; ".join(made.replace("FILE", f"{APP_DIR}/{job_id}") for job_id, made in files.values()))
+    ask(scene, *(save(name, job_id) for name, (job_id, _made) in files.items()))
+    [looked] = ask(scene, {**status(job_names=list(files), look_timeout=20)})
+    assert "jobs" in looked, looked
+    for (name, (_job_id, made)), answer in zip(files.items(), looked["jobs"], strict=True):
+        if made == SOUND:
+            assert (answer["status"], answer["stdout"]) == ("succeeded", "fine"), answer
+        else:
+            assert answer["status"] == "unknown", (name, made, answer["reason"])
+            assert TRAPS[made] in answer["reason"], (made, answer["reason"])
+
+
+def test_files_of_an_attempt(scene: Scene) -> None:
+    """The command of a job may change the files of its attempt: that shows nobody another file, and stops no look."""
+    traps = {
+        "link": "ln -sf /root/secret $d/stdout",
+        "pipe": "rm $d/stderr; mkfifo $d/stderr",
+        "result": "ln -s /root/secret $d/result",
+        "blanks": "printf 'PROGRESS 1/2 a%64000s' b",
+    }
+    ask(scene, *(durable(name, f"d=$ANSIBLE_ASYNC_DIR; {trap}; touch /tmp/{name}; sleep 1000") for name, trap in traps.items()))
+    until(lambda: scene.test("h1", " && ".join(f"test -e /tmp/{name}" for name in traps)))
+    [looked] = ask(scene, status(job_names=list(traps), look_timeout=20))
+    assert [answer["status"] for answer in looked["jobs"]] == ["running"] * len(traps), looked
+    warnings = " ".join(looked["warnings"])
+    assert "stdout cannot be read: it is a link" in warnings
+    assert "stderr cannot be read: it is not a regular file" in warnings
+    assert looked["jobs"][3]["progress"] == {"current": 1, "total": 2, "text": f"a{' ' * 63999}b"}
+    cancelled = ask(scene, *(cancel(name) for name in traps))
+    assert [answer["status"] for answer in cancelled] == ["cancelled"] * len(traps)
+    assert not alive(scene, "sleep 1000")
+
+
+def test_note_of_a_cancelled_job(scene: Scene) -> None:
+    """Root writes nothing into a directory of the user, wherever that leads by then."""
+    ask(scene, durable("job", "touch /tmp/ready; exec sleep 1000"))
+    until(lambda: scene.test("h1", "test -e /tmp/ready"))
+    record = scene.controller.record("job", host="h1")
+    directory, job_id = record["attempt_dir"], record["ansible_job_id"]
+    scene.shell("h1", "mkdir /etc/target && chmod 755 /etc/target")
+    app(scene, f"cp -rp {directory} /tmp/copy; mv {directory} {directory}.away; ln -s /etc/target {directory}")
+    scene.shell("h1", f"cp -p {directory}.away/attempt.json {directory}.away/{job_id} /etc/target/")
+    [cancelled] = ask(scene, cancel("job"))
+    assert scene.shell("h1", f"cat /etc/target/{job_id}") == scene.shell("h1", f"cat {directory}.away/{job_id}"), cancelled
+    assert scene.shell("h1", "ls /etc/target").split() == ["attempt.json", job_id]
+
+
+def test_record_leads_elsewhere(scene: Scene) -> None:
+    """Whoever writes a record reads, removes and stops nothing with it that is another's."""
+    ask(scene, durable("job", "exec sleep 1000"), durable("other", "exec sleep 2000"))
+    other = scene.controller.record("other", host="h1")
+    rewrite(scene, "job", **{name: other[name] for name in ("ansible_job_id", "attempt_dir", "async_dir", "results_file", "stdout_file")})
+    looked, cancelled = ask(scene, status(job_name="job"), cancel("job"))
+    assert looked["status"] == "unknown"
+    assert "directory of another job" in looked["reason"]
+    assert cancelled["failed"]
+    assert "Nothing was stopped" in cancelled["msg"]
+    rewrite(scene, "job", status="failed", end="2026-01-01T00:00:00Z", start="2026-01-01T00:00:00Z", save_time="2026-01-01T00:00:00Z")
+    ask(scene, prune("job"))
+    assert alive(scene, "sleep 2000")
+    assert scene.test("h1", f"test -e {other['results_file']}")
+    [looked] = ask(scene, status(job_name="other"))
+    assert looked["status"] == "running"
+
+
+@pytest.mark.parametrize("owner", ["app", "root"])
+def test_output_file_in_a_record(scene: Scene, owner: str) -> None:
+    """A file that somebody has named is read as the user of the job, whom the kernel tells, and not at all if nobody knows that one."""
+    app(scene, f"mkdir {APP_DIR}; {SOUND.replace('FILE', f'{APP_DIR}/j1.77')}; echo mine >/home/app/log")
+    fields = {"become_user": owner, "stdout_file": "/root/secret", "stderr_file": "/home/app/log"}
+    ask(scene, save("job", "j1.77", **fields), save("gone", "j2.77", **fields))
+    found, gone = ask(scene, status(job_name="job", output="full"), status(job_name="gone", output="full"))
+    if owner == "app":
+        assert (found["status"], found["stdout"], found["stderr"]) == ("succeeded", "", "mine\n")
+        assert "/root/secret cannot be read" in " ".join(found["warnings"])
+    else:
+        assert (found["status"], found["stdout"], found["stderr"]) == ("unknown", "", "")
+        assert "belongs to the user 'app'" in found["reason"]
+    assert (gone["stdout"], gone["stderr"]) == ("", "")
+
+
+def test_cleanup_of_another_file(scene: Scene) -> None:
+    """Only what can be a results file is removed."""
+    app(scene, f"mkdir {APP_DIR}; ln -s /etc/passwd {APP_DIR}/j1.77; mkfifo {APP_DIR}/j2.77")
+    ask(scene, save("file", "j3.77"), save("link", "j1.77"), save("pipe", "j2.77"))
+    rewrite(scene, "file", async_dir="/etc", results_file="/etc/passwd", ansible_job_id="passwd")
+    tasks = [status(job_name=name, mode="cleanup") for name in ("file", "link", "pipe")]
+    by_id = {**status(jid="passwd", mode="cleanup"), "vars": {"ansible_async_dir": "/etc"}}
+    for answer in ask(scene, *tasks, by_id):
+        assert answer["failed"]
+    assert scene.test("h1", "test -s /etc/passwd")
+
+
+def test_false_wrapper(scene: Scene) -> None:
+    """Another user of the host says that a process is the wrapper of a job, or belongs to it: a dead job stays dead."""
+    ask(scene, durable("job", "touch /tmp/ready; exec sleep 1000"))
+    until(lambda: scene.test("h1", "test -e /tmp/ready"))
+    record = scene.controller.record("job", host="h1")
+    job = Job("h1", "job", record["ansible_job_id"])
+    scene.kill_all(job)
+    until(lambda: not alive(scene, "sleep 1000"))
+    number = job.id.rpartition(".")[0]
+    command = "import os, sys, time; os.setsid(); os.fork() and os._exit(0); open('/tmp/false', 'w'); time.sleep(3000)"
+    scene.shell(
+        "h1",
+        "exec >/dev/null 2>&1; export ANSIBLE_ASYNC_DIR=$1; as='setpriv --reuid=op --regid=op --clear-groups';"
+        ' $as python3 -c "$3" /x/async_wrapper.py $2 600 a b & $as sleep 3000 &',
+        record["attempt_dir"],
+        number,
+        command,
+    )
+    until(lambda: scene.test("h1", "test -e /tmp/false"))
+    looked, cancelled = ask(scene, status(job_name="job"), cancel("job"))
+    assert looked["status"] == "killed", looked["reason"]
+    assert not cancelled["changed"]
+    [pruned] = ask(scene, prune("job"))
+    assert pruned["removed"] == 1, pruned
+    assert not scene.test("h1", f"test -e {record['attempt_dir']}")
+    assert len(alive(scene, "3000")) >= 2
+
+
+def test_system_without_sessions(scene: Scene) -> None:
+    """Where nobody tells the session of a process, a job is what descends from its wrapper."""
+    scene.shell(
+        "h1",
+        """cat >/root/python <<'END'
+#!/bin/sh
+exec unshare -m sh -c 'mkdir -p /run/proc && mount --bind /proc /run/proc && mount -t tmpfs none /proc && exec "$@"' sh "$PYTHON" "$@"
+END
+cat >/usr/local/sbin/ps <<'END'
+#!/bin/sh
+[ -d /run/proc/1 ] || exec /usr/bin/ps "$@"
+exec unshare -m sh -c 'mount --bind /run/proc /proc && exec /usr/bin/ps "$@"' sh "$@"
+END
+sed -i "s|\\$PYTHON|$1|" /root/python; chmod +x /root/python /usr/local/sbin/ps""",
+        scene.hosts.pythons[scene.hosts._current],
+    )
+    jobs = scene.hold("h1", "job", "other", "orphan")
+    scene.shell("h1", "exec >/dev/null 2>&1; setsid sleep 4000 & sleep 4001 &")
+    scene.kill("h1", "KILL", *(process.pid for process in scene.wrappers(jobs["orphan"])))
+    scene.user("root", "ansible_python_interpreter=/root/python")
+    looked, cancelled, orphan = ask(scene, status(job_names=["job", "orphan"]), cancel("job"), cancel("orphan"))
+    assert looked["jobs"][0]["status"] == "running"
+    assert (cancelled["changed"], cancelled["status"]) == (True, "cancelled")
+    assert not scene.commands(jobs["job"])
+    assert not orphan["changed"]
+    assert scene.commands(jobs["orphan"])
+    assert len(scene.wrappers(jobs["other"])) == 2
+    assert alive(scene, "sleep 4000")
+    assert alive(scene, "sleep 4001")
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "who"), [("0777", "app", "Everybody"), ("0755", "op", "Another user"), ("1777", "op", "Another user")]
+)
+def test_directory_of_others(scene: Scene, mode: str, owner: str, who: str) -> None:
+    """Others may replace what is there, so that nobody could tell whose it is."""
+    scene.shell("h1", f"mkdir -m {mode} /opt/jobs; chown {owner} /opt/jobs")
+    task = durable("job", "true", vars={"ansible_async_dir": "/opt/jobs"})
+    [refused] = ask(scene, task)
+    assert refused["failed"]
+    assert who in refused["msg"]
+    assert "may write to /opt/jobs (async_dir) on h1" in refused["msg"]
+    scene.shell("h1", "chown root /opt/jobs; chmod 1777 /opt/jobs")
+    [started] = ask(scene, task)
+    assert not started["failed"], started
