@@ -10,7 +10,6 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import is_attempt_directory, is_job_id
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_prune
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
@@ -20,6 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.reten
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 

@@ -17,10 +17,10 @@ import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, mark
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import is_attempt_directory
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, option
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit

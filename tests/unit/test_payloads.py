@@ -24,6 +24,7 @@ _SPEC = {"module_utils/_backends.py", "module_utils/_options.py", "module_utils/
 _JOB = {
     "module_utils/_errors.py",
     "module_utils/_times.py",
+    "module_utils/_trust.py",
     "module_utils/_host/attempt_directory.py",
     "module_utils/_host/attempt_files.py",
     "module_utils/_host/belonging.py",

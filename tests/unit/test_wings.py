@@ -46,7 +46,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_store.choose",
     ),
     "action": (
-        "_host.clear",
         "_host.look_and_output",
         "_modules",
         "_records",

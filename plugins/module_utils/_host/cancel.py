@@ -56,7 +56,8 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
     own, unclear = members(job, table)
     [seen] = look_at_jobs([job])
     if seen.status == "unknown":
-        raise AsyncJobError(f"{seen.reason}. Nothing was stopped.")
+        advice = " Say 'become: true'." if os.geteuid() else ""
+        raise AsyncJobError(f"{seen.reason}. Nothing was stopped.{advice}")
     if not own or seen.result is not None:
         if seen.status == "orphaned":
             pids = " ".join(str(process.pid) for process in unclear)

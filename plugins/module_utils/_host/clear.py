@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, OURS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, is_attempt_directory
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import look_at_jobs, readable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
     directory_of_job,
@@ -23,6 +23,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, directory_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, UNKNOWN
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory
 
 # An empty file in place of the directory of an attempt keeps a controller that was frozen from starting it after all. Nobody
 # wakes up, and still has a connection, after so many seconds.

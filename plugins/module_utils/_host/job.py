@@ -11,8 +11,9 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import os
-import re
 import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id, is_user_name
 
 
 class Job(t.NamedTuple):
@@ -49,20 +50,10 @@ class Job(t.NamedTuple):
     """The id of its attempt, which that directory has to name, too."""
 
 
-def is_job_id(text: t.Any) -> bool:
-    """Tell whether a text is a job id as Ansible makes them, and so the name of a file that cannot be any other."""
-    return isinstance(text, str) and re.fullmatch(r"j?[0-9]{1,20}\.[0-9]{1,20}", text) is not None
-
-
-def is_attempt_directory(path: t.Any) -> bool:
-    """Tell whether a path is one that C(async_job) gives to the directory of an attempt."""
-    return isinstance(path, str) and re.fullmatch(r"/(.*/)?[0-9a-f]{32}", path) is not None and os.path.normpath(path) == path
-
-
 def flaw(job: Job) -> str:
     """Return why nobody can look for such a job. Empty if somebody can."""
     if not is_job_id(job.job_id):
-        return f"{job.job_id!r} is not a job id"
+        return f"{job.job_id!r} is not a job id, so such a job does not run"
     for name, usual in {**Job._field_defaults, "directory": ""}.items():
         value = getattr(job, name)
         if name != "runner" and not isinstance(value, (int, float) if isinstance(usual, int) else type(usual)):
@@ -71,8 +62,10 @@ def flaw(job: Job) -> str:
         return f"{job.directory!r} is not the directory of an attempt"
     if job.exclusive and job.attempt != os.path.basename(job.directory):
         return f"{job.directory!r} is the directory of another attempt"
-    if any(sign in job.user for sign in "/\0\n") or "\0" in job.directory:
-        return f"{job.user!r} is not a user, or {job.directory!r} not a directory"
+    if job.user and not is_user_name(job.user):
+        return f"{job.user!r} is not the name of a user"
+    if not job.directory.isprintable():
+        return f"{job.directory!r} is not a directory"
     return ""
 
 

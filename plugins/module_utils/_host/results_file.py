@@ -17,8 +17,9 @@ import stat
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import check_mark, recorded
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw, is_job_id, less_number
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw, less_number
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, directory_of, parsed
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id
 
 
 class ResultsFile(t.NamedTuple):
