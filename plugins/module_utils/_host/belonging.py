@@ -22,7 +22,14 @@ import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, launcher_of, less_number
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, Table, boot_id, boot_time, environment_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import (
+    Process,
+    Table,
+    boot_id,
+    boot_time,
+    environment_of,
+    user_of_process,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import ResultsFile, local_time, read_results, user_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, directory_of
 
@@ -71,7 +78,8 @@ class Host:
             if environment is not None and _expanded(environment) != os.path.dirname(file.path):
                 return False
         users = {file.user, user_of(job)} - {None}
-        return {wrapper.uid} == users if users else wrapper.uid in (0, os.geteuid())
+        uid = user_of_process(wrapper)
+        return {uid} == users if users else uid in (0, os.geteuid())
 
     def members(self, wrapper: Process) -> set[int]:
         """Return what provably belongs to a job that has a wrapper: its descendants, and all of the session made for it."""
@@ -90,8 +98,10 @@ class Host:
         directory = os.path.dirname(file.path)
         strays = self._stray_processes()
         # Children of other users, such as those of sudo, are in a session where the user of the job is, too.
-        theirs = {process.sid for process, marker in strays if marker == directory and file.user in (None, process.uid)}
-        strays = [(process, marker if file.user in (None, process.uid) or process.sid in theirs else "") for process, marker in strays]
+        marked = [process for process, marker in strays if marker != ""]
+        of_user = {process.pid for process in marked if file.user is None or user_of_process(process) == file.user}
+        theirs = {process.sid for process, marker in strays if marker == directory and process.pid in of_user}
+        strays = [(process, marker if process.pid in of_user or process.sid in theirs else "") for process, marker in strays]
         # A number may have been given to another session since; that has nobody in it who was told our directory.
         still_noted = any(process.sid == noted and (marker == directory or (job.guess and marker)) for process, marker in strays)
         own: list[Process] = []

@@ -21,7 +21,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, scan
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, scan, user_of_process
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
     ResultsFile,
     crashed,
@@ -189,7 +189,7 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         end=end,
         boot_id=job.boot_id or (host.boot_id if runner is not None else ""),
         runner=noted,
-        user=file.owner if file.there and file.owner >= 0 else runner.uid if runner is not None else None,
+        user=file.owner if file.there and file.owner >= 0 else None if runner is None else user_of_process(runner),
     )
 
 

@@ -98,6 +98,18 @@ def environment_of(pid: int) -> dict[str, str] | None:
         return None
 
 
+def user_of_process(process: Process) -> int:
+    """Return whose a process is. One that has forbidden others to look at it, as anybody can, seems to be root's (see proc(5))."""
+    if process.uid == 0:
+        try:
+            with open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace") as file:
+                match = re.search(r"^Uid:\s+\d+\s+(\d+)", file.read(), re.MULTILINE)
+                return int(match.group(1)) if match else 0
+        except OSError:
+            pass
+    return process.uid
+
+
 def ended_by(pid: int, number: int) -> bool:
     """Tell whether a signal is known to end a process, because it neither catches nor ignores it."""
     try:
@@ -152,10 +164,6 @@ def _read_proc(name: str) -> Process | None:
         with open(f"{directory}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
             argv = file.read().split("\0")[:-1]
         uid = os.stat(directory).st_uid
-        if uid == 0 and argv:  # or the process has forbidden to dump it, which anybody can
-            with open(f"{directory}/status", encoding="utf-8", errors="replace") as file:
-                match = re.search(r"^Uid:\s+\d+\s+(\d+)", file.read(), re.MULTILINE)
-                uid = int(match.group(1)) if match else uid
     except OSError:  # it has ended meanwhile, or is hidden from us
         return None
     state, ppid, pgid, sid = fields[0], int(fields[1]), int(fields[2]), int(fields[3])
