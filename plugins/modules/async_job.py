@@ -29,6 +29,9 @@ notes:
   - Each attempt has a directory of its own below the results directory of Ansible, which only its user can read. The output of
     M(ansible.builtin.command) and M(ansible.builtin.shell) goes straight to the files C(stdout) and C(stderr) there, and how the
     command has ended to C(result), whatever becomes of Ansible's own processes. All of their options mean what they mean elsewhere.
+    C(attempt.json) there says which job and which attempt it is; a directory that says something else is left alone.
+  - The results directory of Ansible (C(async_dir)) has to belong to the user of the job, or to root. One that everybody may write to is
+    refused, unless it is sticky, as C(/tmp) is.
   - A job ends with its command. What that leaves behind in the background goes on, and does not keep the result back, as it does with a
     plain background task. RV(reason) tells of it.
   - A command can tell how far it has come with a line C(PROGRESS 41/60 some text) on its standard output. Whoever waits for it, and

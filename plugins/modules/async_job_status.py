@@ -99,6 +99,7 @@ options:
   stdout_file:
     description:
       - The file on the host that the command writes its output to. The default is what was saved with the job.
+      - It is read with the rights of the user who owns the results file of the job, and not at all if there is no results file.
     type: str
   stderr_file:
     description:
