@@ -1,7 +1,8 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of all kinds of stores. Whoever adds one writes its class, a row here, and its documentation.
+"""The table of all kinds of stores. Whoever adds one writes its class, a row here, its name in C(_store/choose.py) for
+modules that run without their action plugins, and its documentation.
 
 Its documentation is in the fragment C(async_job_store) and in the argument specs of the roles; a test holds them against this.
 

@@ -14,6 +14,7 @@ import pytest
 from controller import Controller
 from object_storage_server import ObjectStorageServer
 from plays import ask, job, lines, shell
+from records import put
 
 Yaml = dict[str, t.Any]
 
@@ -302,6 +303,11 @@ def test_keys_by_variables(controller: Controller) -> None:
     assert not saved.get("failed")
     assert controller.record("job")["signature"]
     assert "LOADED True j1.2" in controller.playbook(LOAD, "-e", "async_job_load_record_key_file=keys").ok().output
+    put(controller.project / "unsigned", "planted", host="host1", playbook="test")
+    copy = module("copy", source={"state_dir": "unsigned"}, state_dir="signed")
+    [copied] = ask(controller, copy, vars={"async_job_record_key_file": "keys"})
+    assert "is not trusted" in copied["msg"]  # or it would be signed on its way
+    assert not (controller.project / "signed").exists()
     (controller.project / "keys").chmod(0o644)
     refused = controller.playbook(LOAD, "-e", "async_job_load_record_key_file=keys").failed()
     assert f"Run: chmod 600 {controller.project}/keys" in refused.text

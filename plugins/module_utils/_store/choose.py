@@ -18,6 +18,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signatures import Keys
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signed import SignedStore
 
+if t.TYPE_CHECKING:
+    # Modules also run without their action plugins. Ansible packs with them what it sees imported, and sees it here.
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import filesystem, oci  # noqa: F401
+
 
 def open_store(params: dict[str, t.Any], notify: Notify) -> Store:
     """Return the store that the options of a task choose. Nothing is contacted or made yet.
@@ -36,7 +40,7 @@ def open_signed_store(params: dict[str, t.Any], notify: Notify) -> SignedStore:
 
 def _open(params: dict[str, t.Any], notify: Notify) -> Store:
     backend = BACKENDS[params["backend"]]
-    # By its name: a module that is sent to a host, and knows the options only, must not take the stores along.
+    # By its name, which is all that the table holds: whoever knows the options only, on a host, must not take the stores along.
     module = importlib.import_module(f"{__package__}.{backend.module}")
     implementation: type[Store] = getattr(module, backend.class_name)
     return implementation.open(params, notify)

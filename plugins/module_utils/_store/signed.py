@@ -16,7 +16,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
     Content,
     Document,
     Entry,
-    Notify,
     Store,
     Version,
     without_signature,
@@ -47,10 +46,6 @@ class SignedStore(Store):
         self._store = store
         self._keys = keys
         self.warnings = store.warnings
-
-    @classmethod
-    def open(cls, params: dict[str, t.Any], notify: Notify) -> SignedStore:
-        raise NotImplementedError  # it is no kind of its own: open_store() puts it in front of another one
 
     def locate(self, path: str = "") -> str:
         return self._store.locate(path)
