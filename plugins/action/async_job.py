@@ -12,6 +12,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers impor
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import KeptOnTask, Request
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 
 
@@ -33,9 +34,9 @@ class ActionModule(AttemptAction):
         kept: KeptOnTask | None = getattr(self._task, "_of_async_job", None)
         if kept is None:
             raise AsyncJobError("This task needs the keyword 'async': the time limit of the job in seconds. Nothing was started.")
+        warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
         store = open_store(params, self.notify)
         inner = InnerTask(self, self._task.args["task"], kept.limit)
         request = Request(params, store, kept, fingerprint=inner.fingerprint, secret=self._task.no_log)
-        if self._task.check_mode:
-            return predicted(request)
-        return Starter(request, inner, self).run()
+        answer = predicted(request) if self._task.check_mode else Starter(request, inner, self).run()
+        return {**answer, "warnings": [*warnings, *answer.get("warnings", ())]}

@@ -29,7 +29,10 @@ class ActionModule(HostAction):
             raise AsyncJobError(f"{asked.label} runs on Windows, where this module cannot tell what belongs to it. Nothing was stopped.")
         by = {"who": whoami(), "time": _times.now(), "reason": params["reason"] or ""}
         text = f"{asked.label} was cancelled by {by['who']}" + (f": {params['reason']}" if params["reason"] else "")
+        secret = bool(asked.secret or self._task.no_log)
         asked.keep(0)
+        if secret:
+            self._play_context.no_log = self._connection._play_context.no_log = True
         self.become_user(self.user_for(asked))
         done = self.on_host(
             "rstyczynski.ansible.async_job_cancel",
@@ -47,16 +50,18 @@ class ActionModule(HostAction):
             if look["status"] == "unknown" or (look["status"] == "lost" and asked.key is None):
                 raise AsyncJobError(f"{look['reason']}. Nothing was stopped.")
         if store is not None and asked.key is not None and asked.record is not None and not self._task.check_mode:
-            learned = asked.learned(look, secret=asked.secret or self._task.no_log)
+            learned = asked.learned(look, secret=secret)
             if changed:
                 learned["cancelled"] = by
             asked.record, asked.version = note(store, asked.key, asked.record, asked.version, learned)
         answer = {
             name: value
-            for name, value in async_job_status.returned(asked.job_id, look).items()
+            for name, value in async_job_status.returned(asked.job_id, look, secret=secret).items()
             if name in ("ansible_job_id", "finished", "results_file", "status", "reason", "processes", "warnings")
         }
         answer.update(changed=changed, stopped=done["stopped"])
+        if secret:
+            answer["_ansible_no_log"] = True
         if store is not None and asked.key is not None:
             answer.update(job_name=asked.key.job_name, record=asked.record, state_file=store.locate(asked.key.path))
             answer["warnings"] += store.warnings

@@ -7,6 +7,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
 
 
 class ActionModule(StoreAction):
@@ -25,4 +26,6 @@ class ActionModule(StoreAction):
         become = self._connection.become
         if become is not None and params["ansible_job_id"] is not None and params["become_user"] is None:
             params["become_user"] = become.get_option("become_user")
-        return async_job_state.run(params, check_mode=self._task.check_mode, async_dir=self.async_dir, notify=self.notify)
+        warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
+        result = async_job_state.run(params, check_mode=self._task.check_mode, async_dir=self.async_dir, notify=self.notify)
+        return {**result, "warnings": [*warnings, *result["warnings"]]}

@@ -48,7 +48,7 @@ class ActionModule(WatchingAction):
         return self.on_host("rstyczynski.ansible.async_job_status", args, timeout=params["look_timeout"])
 
     def _answer(self, store: Store | None, job: Asked, look: Seen, *, waited: int) -> dict[str, t.Any]:
-        answer = async_job_status.returned(job.job_id, look)
+        answer = async_job_status.returned(job.job_id, look, secret=bool(job.secret or self._task.no_log))
         if waited and look["status"] in GOES_ON:
             text = f"{look['reason']}. It has not ended within the {waited} seconds of wait_timeout. Run again to go on waiting."
             answer.update(failed=True, msg=text)

@@ -52,7 +52,7 @@ def _missed(fields: list[str]) -> str:
 
 def answer_to(request: Request, record: Record, look: Seen) -> dict[str, t.Any]:
     """Return what the module returns about a job that was started."""
-    answer = async_job_status.returned(record["ansible_job_id"], look)
+    answer = async_job_status.returned(record["ansible_job_id"], look, secret=record.get("no_log", False))
     answer.update(
         job_name=request.key.job_name,
         attempt=record.get("attempt", 1),

@@ -20,7 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED, kept_result
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED, kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
@@ -174,7 +174,7 @@ class Asked:
         if not self.is_attempt:  # whoever follows a native job asks Ansible for its result
             kept.pop(NOT_STORED, None)
         if not secret and look["kept"]:
-            kept.update(look["kept"])
+            kept.update(masked(look["kept"]))
         for name in ("stdout", "stderr", "msg"):  # what an earlier look was asked to store
             if not secret and name in record.get("result", {}):
                 kept.setdefault(name, record["result"][name])

@@ -49,7 +49,7 @@ class Request:
         self.params = params
         self.store = store
         self.kept = kept
-        self._secret = secret
+        self.secret = secret
         self._fingerprint = "" if secret else params["fingerprint"] or fingerprint
         """What is asked for now. What users say themselves may be read by all; what was made of the options may not."""
         self._about: Record = {"timeout": kept.limit, "tail_size": params["tail_size"], "store_result": params["store_result"]}
@@ -66,7 +66,7 @@ class Request:
 
         :arg before: the record that there is
         """
-        record = claimed_record(before, self.key, self._about, no_log=self._secret)
+        record = claimed_record(before, self.key, self._about, no_log=self.secret)
         if before is None or before.get("status") not in CLAIMED:
             record["first_attempt"] = policies.first_attempt(before, self._fingerprint)
         record.pop("fingerprint", None)  # an attempt that was given up may have left one

@@ -33,6 +33,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import has_moved
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, next_attempt, recorded, refusal_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
@@ -74,8 +75,8 @@ class Starter:
         try:
             answer = self._start_and_wait()
         except LaunchFailed as failure:
-            message = f"{str(failure).rstrip('.')}. Nothing was started."
-            return {**failure.result, "failed": True, "changed": False, "msg": message}
+            said = "Ansible could not start it (no_log hides what it says)" if self._request.secret else str(failure).rstrip(".")
+            return {**plain_result(failure.result), "failed": True, "changed": False, "msg": f"{said}. Nothing was started."}
         after = answer["record"]
         where = self._request.state_file
         answer.update(

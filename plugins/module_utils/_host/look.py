@@ -26,8 +26,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_
     ResultsFile,
     crashed,
     duration,
+    is_cancelled,
     read_results,
     results_file,
+    return_code,
     timed_out,
     user_name,
 )
@@ -194,18 +196,19 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
 
 
 def _outcome(job: Job, result: dict[str, t.Any]) -> tuple[str, str]:
-    """What a result says."""
-    code = result.get("rc")
-    if "cancelled" in result:
-        return "cancelled", str(result.get("msg", f"{job.label} was cancelled"))
+    """Judge by a result. Nothing of it but numbers enters the reason of a secret job: records and logs have that reason."""
+    code = return_code(result)
+    if is_cancelled(result):
+        said = "" if job.secret else str(result.get("msg", ""))
+        return "cancelled", said or f"{job.label} was cancelled"
     if timed_out(result):
         return "timed_out", f"{job.label} ran into its time limit, and Ansible ended it"
-    if isinstance(code, int) and code < 0:
+    if code is not None and code < 0:
         return "killed", f"the command of {job.label} was killed by signal {-code}{_signal_name(-code)}"
     if crashed(result) and not f"{result.get('data', '')}{result.get('stderr', '')}".strip():
         return "killed", f"the module of {job.label} was killed, or crashed, before it could return a result{_code_unknown(job)}"
-    if result.get("failed") or code not in (None, 0, "0"):
-        return "failed", f"{job.label} has failed" + (f" with return code {code}" if code not in (None, 0, "0") else "")
+    if result.get("failed") or code:
+        return "failed", f"{job.label} has failed" + (f" with return code {code}" if code else "")
     return "succeeded", f"{job.label} has succeeded"
 
 

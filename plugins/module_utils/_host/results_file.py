@@ -13,6 +13,7 @@ import datetime
 import errno
 import os
 import pwd
+import re
 import stat
 import typing as t
 
@@ -129,7 +130,7 @@ def read_results(job: Job) -> ResultsFile:
         path = results_file(job)
         with directory_of_job(job) as directory:
             file = _read(job, directory, path)
-            told = file.result is not None and ("cancelled" in file.result or not (crashed(file.result) or timed_out(file.result)))
+            told = file.result is not None and (is_cancelled(file.result) or not (crashed(file.result) or timed_out(file.result)))
             if job.exclusive and not told and not file.hidden:
                 # What has waited for the command knows better than the wrapper, which knows nothing, or that its module is dead.
                 found = recorded(directory)
@@ -202,6 +203,20 @@ def _owner_above(path: str) -> int | None:
             continue
         return None if status.st_uid == 0 and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else status.st_uid
     return None
+
+
+def is_cancelled(result: t.Mapping[str, t.Any]) -> bool:
+    """Return whether the result is what C(async_job_cancel) has noted. A module may have a field of that name, too."""
+    by = result.get("cancelled")
+    return isinstance(by, dict) and all(isinstance(by.get(name), str) for name in ("who", "time", "reason"))
+
+
+def return_code(result: t.Mapping[str, t.Any]) -> int | None:
+    """Return the return code. None if there is none: some modules put something else there."""
+    code = result.get("rc")
+    if isinstance(code, str) and re.fullmatch("-?[0-9]{1,10}", code):
+        return int(code)
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
 def crashed(result: dict[str, t.Any]) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
@@ -40,10 +41,17 @@ MUTUALLY_EXCLUSIVE = [("jid", "job_name", "job_names")]
 REQUIRED_ONE_OF = [("jid", "job_name", "job_names")]
 
 
-def returned(job_id: str, look: Seen) -> dict[str, t.Any]:
-    """Return what the module returns for one job: everything that C(async_status) does, and what it does not know."""
+def returned(job_id: str, look: Seen, *, secret: bool = False) -> dict[str, t.Any]:
+    """Return what the module returns for one job: everything that C(async_status) does, and what it does not know.
+
+    :arg secret: whether the job says no_log. From 2.19 on, Ansible prints the message of what has failed all the same
+    """
     # The facts of a host are its own, as with all modules. Those of a record have not come this far.
     result = plain_result(look["result"] or {}, with_facts=True)
+    if "rc" in result:
+        result["rc"] = return_code(result)
+    if secret:
+        result.pop("exception", None)
     status = look["status"]
     answer = {
         "changed": False,
@@ -59,8 +67,8 @@ def returned(job_id: str, look: Seen) -> dict[str, t.Any]:
     for stream in ("stdout", "stderr"):
         answer[stream] = look[stream]
         answer[f"{stream}_lines"] = look[stream].splitlines()
-    if answer["failed"] and (status != "failed" or "msg" not in result):
-        answer["msg"] = f"{status}: {look['reason']}"
+    if answer["failed"] and (status != "failed" or "msg" not in result or secret):
+        answer["msg"] = f"{status}: {look['reason']}" + (" (no_log hides what it says)" if secret else "")
     answer["warnings"] = [*_texts(result.get("warnings")), *look["warnings"]]
     if status == "orphaned":
         answer["warnings"].append(f"orphaned: {look['reason']}")

@@ -11,6 +11,15 @@ from __future__ import annotations
 import json
 import typing as t
 
+try:
+    from ansible.module_utils.secrets import mask_secrets
+except ImportError:  # ansible-core before 2.22
+
+    def mask_secrets(value: str) -> str:
+        """Return the text as it is."""
+        return value
+
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
@@ -42,7 +51,7 @@ def kept_result(result: t.Mapping[str, t.Any], *, wanted: t.Sequence[str] = (), 
     plain = plain_result(result)
     kept = _kept(plain, _OF_ALL_JOBS)
     if "msg" in plain:
-        kept["msg"] = str(plain["msg"])[:_MESSAGE_LENGTH]
+        kept["msg"] = mask_secrets(str(plain["msg"])[:_MESSAGE_LENGTH])
     for name in wanted:
         if name in plain and name not in _UNMISSED:
             try:
@@ -55,6 +64,17 @@ def kept_result(result: t.Mapping[str, t.Any], *, wanted: t.Sequence[str] = (), 
     return {**kept, NOT_STORED: missed} if missed else kept
 
 
+def masked(value: t.Any) -> t.Any:
+    """Return a value of JSON without what Ansible knows to be secret: values that it has decrypted, in this run."""
+    if isinstance(value, str):
+        return mask_secrets(value)
+    if isinstance(value, dict):
+        return {masked(name): masked(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    return value
+
+
 def _kept(result: t.Mapping[str, t.Any], names: t.Sequence[str]) -> dict[str, t.Any]:
     """Return these fields, as far as they hold what is to be expected there."""
     return {name: result[name] for name in names if name in result and _EXPECTED.get(name, _is_short)(result[name])}
@@ -65,6 +85,6 @@ def _is_short(value: t.Any) -> bool:
 
 
 _EXPECTED: dict[str, t.Callable[[t.Any], bool]] = {
-    "rc": lambda value: isinstance(value, int) or _is_short(value),
+    "rc": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "changed": lambda value: isinstance(value, bool),
 }
