@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-pytest.register_assert_rewrite("faults")
+pytest.register_assert_rewrite("controller", "faults", "plays", "store_contract", "waiting")
 
 import faults  # noqa: E402
 from controller import Controller, build_and_install  # noqa: E402
@@ -91,6 +91,12 @@ def hosts(rig: Hosts) -> Iterator[Hosts]:
     """Two managed hosts, whole and new at the beginning of each test."""
     yield rig
     rig.renew(*rig.names)
+
+
+@pytest.fixture
+def scene(hosts: Hosts, controller: Controller, request: pytest.FixtureRequest) -> faults.Scene:
+    """Two hosts, and a controller that may do everything there."""
+    return faults.Scene(hosts, controller, request.node.user_properties)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -16,25 +16,15 @@ from pathlib import Path
 
 import pytest
 from controller import Controller
-from hosts import Hosts
+from faults import Answer, Job, Scene, held
+from plays import Yaml, tell, told
 from waiting import until
-
-pytest.register_assert_rewrite("faults")
-
-from faults import Answer, Job, Scene, held  # noqa: E402
-from plays import Yaml, tell, told  # noqa: E402
 
 ASYNC_DIR = "ANSIBLE_ASYNC_DIR"
 CLEANS_UP = "trap 'echo cleaned up; exit 7' TERM; echo begun;"
 STUBBORN = "trap '' TERM;"
 CLOCK: Yaml = {"ansible.builtin.debug": {"msg": "{{ now().timestamp() }}"}}
 HOSTILE = "$(touch /tmp/pwned)`touch /tmp/pwned`; touch /tmp/pwned & \"'\\ | > /tmp/pwned ü"
-
-
-@pytest.fixture
-def scene(hosts: Hosts, controller: Controller) -> Scene:
-    """Two hosts, and a controller that may do everything there."""
-    return Scene(hosts, controller, [])
 
 
 def cancel(**args: t.Any) -> Yaml:

@@ -16,14 +16,10 @@ from collections.abc import Iterable
 import pytest
 from ansible.module_utils import basic
 from controller import Controller
-from hosts import Hosts
+from faults import Answer, Job, Process, Scene, native_verdict
+from plays import told
 from torture import TORTURE
 from waiting import until
-
-pytest.register_assert_rewrite("faults")
-
-from faults import Answer, Job, Process, Scene, native_verdict  # noqa: E402
-from plays import told  # noqa: E402
 
 # A process that has cut all ties with what has started it.
 DAEMON = """python3 -c 'import os, time
@@ -33,12 +29,6 @@ os.setsid()
 if os.fork():
     os._exit(0)
 time.sleep(1000)' </dev/null >/dev/null 2>&1"""
-
-
-@pytest.fixture
-def scene(hosts: Hosts, controller: Controller, request: pytest.FixtureRequest) -> Scene:
-    """Two hosts, and a controller that may do everything there."""
-    return Scene(hosts, controller, request.node.user_properties)
 
 
 # --- Killed processes ---------------------------------------------------------------------------------------------------

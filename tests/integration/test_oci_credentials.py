@@ -26,23 +26,21 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from controller import Controller, Ran
+from controller import Controller
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from object_storage_server import ClientFiles, ObjectStorageServer, session_token
+from plays import play, role, run
+from store_contract import PATH
 from waiting import within
 
-pytest.register_assert_rewrite("store_contract")
-
-from store_contract import PATH  # noqa: E402
-
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import oci_client  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci import OciStore  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_client import make_client  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import import_early  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import oci_client
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci import OciStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_client import make_client
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import import_early
 
 Yaml = dict[str, t.Any]
 
@@ -695,33 +693,9 @@ def variables(options: Yaml) -> Yaml:
     return {f"async_job_{option}": value for option, value in options.items()}
 
 
-def role(name: str, **options: t.Any) -> Yaml:
-    """A task that includes a role of the collection, with these of its options."""
-    return {
-        "ansible.builtin.include_role": {"name": f"rstyczynski.ansible.{name}"},
-        "vars": {f"{name}_{option}": value for option, value in options.items()},
-    }
-
-
 SAVE = role("async_job_save", job_name="job", ansible_job_id="j1.1")
 LOAD = role("async_job_load", job_name="job")
 FOUND = {"ansible.builtin.assert": {"that": ["async_job_load_ansible_job_id == 'j1.1'"]}}
-
-
-def play(*tasks: Yaml, **keywords: t.Any) -> Yaml:
-    """A play of these tasks."""
-    return {"name": "test", "hosts": "all", "gather_facts": False, **keywords, "tasks": list(tasks)}
-
-
-def run(controller: Controller, *plays: Yaml, args: t.Sequence[str] = (), env: dict[str, str] | None = None) -> Ran:
-    """Run a playbook of these plays."""
-    return controller.playbook(json.dumps(plays, indent=1), *args, env=env)
-
-
-def messages(ran: Ran) -> dict[str, str]:
-    """What each host failed with."""
-    found = re.findall(r"^fatal: \[(.*?)\]: FAILED! => (\{.*\})$", ran.output, re.MULTILINE)
-    return {host: json.loads(result)["msg"] for host, result in found}
 
 
 # Settings of the environment that don't work, one as little as the other.
@@ -814,7 +788,7 @@ def test_a_playbook_stops_with_the_same_words(controller: Controller, service: S
     failing_hosts(controller, service)
     start = {"ansible.builtin.command": {"argv": ["touch", "{{ playbook_dir }}/started"]}, "when": "not async_job_load_found"}
     ran = run(controller, play(LOAD, start)).failed()
-    told = messages(ran)
+    told = ran.messages()
     assert told.keys() == FAILURES.keys()
     for case, text in told.items():
         assert "\n" not in text
@@ -829,7 +803,7 @@ def test_the_sdk_is_not_installed(controller: Controller, service: Service) -> N
     controller.write("offline/oci/__init__.py", "raise ImportError(\"No module named 'oci'\")\n")
     begin = time.monotonic()
     ran = run(controller, play(LOAD, vars=variables(service.options()))).failed()
-    text = messages(ran)["host1"]
+    text = ran.messages()["host1"]
     assert "needs the Python package 'oci' on the controller" in text
     assert "pip install oci" in text
     assert "Nothing was read or written" in text
@@ -871,7 +845,7 @@ def test_a_save_and_a_load_show_no_secret(controller: Controller, service: Servi
     log = controller.project / "ansible.log"
     environment = {"ANSIBLE_LOG_PATH": str(log), "ANSIBLE_LOG_VERBOSITY": "4", "ANSIBLE_DEBUG": "1"}
     environment["OCI_USER_KEY_PASS_PHRASE"] = PASS_PHRASE
-    ran = run(controller, play(SAVE, LOAD, FOUND, vars=variables(options)), args=["-vvvv"], env=environment).ok()
+    ran = run(controller, play(SAVE, LOAD, FOUND, vars=variables(options)), options=["-vvvv"], env=environment).ok()
     record = service.server.objects()[f"secrets {profile}/{JobKey('host1', 'test', 'job').path}"].decode()
     assert json.loads(record)["ansible_job_id"] == "j1.1"
     assert "j1.1" in log.read_text()
@@ -955,7 +929,7 @@ def test_a_playbook_shows_no_text_of_a_file(controller: Controller, service: Ser
         ({"OCI_USER_KEY_FILE": Path(service.default["key_file"]).read_text()}, {}),
         ({"OCI_CONFIG_FILE": config}, {"oci_config_file": None}),
     ):
-        ran = run(controller, play(LOAD, vars=variables(service.options(**options))), args=["-vvvv"], env=environment).failed()
+        ran = run(controller, play(LOAD, vars=variables(service.options(**options))), options=["-vvvv"], env=environment).failed()
         assert "holds a text where the path of a file belongs" in ran.text
         assert leaks(ran.output, service) == []
 
@@ -963,5 +937,5 @@ def test_a_playbook_shows_no_text_of_a_file(controller: Controller, service: Ser
 def test_a_failure_shows_no_secret(controller: Controller, service: Service) -> None:
     """None of them, and the SDK is known to quote what it could not use."""
     failing_hosts(controller, service)
-    ran = run(controller, play(LOAD), args=["-vvvv"], env={"OCI_RESOURCE_PRINCIPAL_RPST": service.principal}).failed()
+    ran = run(controller, play(LOAD), options=["-vvvv"], env={"OCI_RESOURCE_PRINCIPAL_RPST": service.principal}).failed()
     assert leaks(ran.output, service) == []

@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from controller import Controller, Ran
+from controller import Controller
 from object_storage_server import ObjectStorageServer
+from plays import play, role, run
 
 Yaml = dict[str, t.Any]
 
@@ -153,34 +154,9 @@ def stop_processes(controller: Controller) -> None:
                     found = True
 
 
-def role(name: str, **options: t.Any) -> Yaml:
-    """A task that includes a role of the collection, with these of its options."""
-    return {
-        "ansible.builtin.include_role": {"name": f"rstyczynski.ansible.{name}"},
-        "vars": {f"{name}_{option}": value for option, value in options.items()},
-    }
-
-
 SAVE = role("async_job_save", job_name="job", ansible_job_id="j1.1")
 LOAD = role("async_job_load", job_name="job")
 FOUND = {"ansible.builtin.assert": {"that": ["async_job_load_ansible_job_id == 'j1.1'"]}}
-
-
-def run(controller: Controller, *tasks: Yaml, args: t.Sequence[t.Any] = (), env: dict[str, str] | None = None, **keywords: t.Any) -> Ran:
-    """Run a playbook of one play with these tasks."""
-    plays = [{"name": "test", "hosts": "all", "gather_facts": False, **keywords, "tasks": list(tasks)}]
-    return controller.playbook(json.dumps(plays, indent=1), *args, env=env)
-
-
-def messages(ran: Ran) -> dict[str, str]:
-    """What each host failed with, after making sure that it is one short paragraph."""
-    found = re.findall(r"^fatal: \[(.*?)\]: FAILED! => (\{.*\})$", ran.output, re.MULTILINE)
-    texts = {host: json.loads(result)["msg"] for host, result in found}
-    assert texts, ran.output
-    for text in texts.values():
-        assert "\n" not in text
-        assert len(text) < 800
-    return texts
 
 
 # --- Several controllers, one bucket ----------------------------------------------------------------------------------
@@ -210,14 +186,14 @@ def test_many_hosts_at_once(controller: Controller, bucket: Bucket) -> None:
     """Each has a record of its own. A second save of the same changes nothing, and writes nothing."""
     hosts = [f"host{number}" for number in range(1, 13)]
     controller.hosts(*hosts)
-    first = run(controller, SAVE, LOAD, FOUND, args=["--forks", "5"]).ok()
+    first = run(controller, play(SAVE, LOAD, FOUND), options=["--forks", "5"]).ok()
     records = bucket.objects()
     assert records.keys() == {f"{host}/test/job.json" for host in hosts}
     for host in hosts:
         assert first.recap(host)["changed"] == 1
         assert json.loads(records[f"{host}/test/job.json"])["host"] == host
     with bucket.requests() as made:
-        second = run(controller, SAVE, args=["--forks", "5"]).ok()
+        second = run(controller, play(SAVE), options=["--forks", "5"]).ok()
     assert made == {"GET": 12}
     for host in hosts:
         assert second.recap(host)["changed"] == 0
@@ -228,7 +204,7 @@ def test_controllers_that_save_the_same_job_at_once(controller: Controller, buck
     """None of them fails, and no attempt is lost: each of the others has seen the one before."""
     controller.hosts(*(f"host{number}" for number in range(1, 7)))
     save = role("async_job_save", job_name="job", ansible_job_id="j.{{ inventory_hostname }}", host="host1")
-    run(controller, save, args=["--forks", "6"]).ok()
+    run(controller, play(save), options=["--forks", "6"]).ok()
     [content] = bucket.objects().values()
     record = json.loads(content)
     assert record["attempt"] == 6
@@ -239,17 +215,17 @@ def test_controllers_that_save_the_same_job_at_once(controller: Controller, buck
 def test_check_mode_writes_nothing(controller: Controller, bucket: Bucket) -> None:
     """It says what would be changed, of a new record and of one that is there."""
     with bucket.requests() as made:
-        ran = run(controller, SAVE, LOAD, args=["--check", "--diff"]).ok()
+        ran = run(controller, play(SAVE, LOAD), options=["--check", "--diff"]).ok()
     assert made == {"GET": 2}
     assert ran.recap("host1")["changed"] == 1
     assert f"+++ after: {bucket.locate()}" in ran.output
     assert bucket.objects() == {}
-    run(controller, SAVE).ok()
+    run(controller, play(SAVE)).ok()
     before = bucket.objects()
     another = role("async_job_save", job_name="job", ansible_job_id="j2.2")
     forget = {STATE: {"job_name": "job", "state": "absent"}}
     with bucket.requests() as made:
-        ran = run(controller, another, forget, args=["--check"]).ok()
+        ran = run(controller, play(another, forget), options=["--check"]).ok()
     assert made == {"GET": 2}
     assert ran.recap("host1")["changed"] == 2
     assert bucket.objects() == before
@@ -290,7 +266,7 @@ def test_the_scenario_finds_its_bucket_wherever_it_is_set(controller: Controller
 
 def test_a_scenario_without_a_bucket_says_where_to_name_it(controller: Controller) -> None:
     """All of the places."""
-    text = messages(controller.playbook(SCENARIO, "-e", "target=host1", env={"ASYNC_JOB_OCI_BUCKET": ""}).failed())["host1"]
+    text = controller.playbook(SCENARIO, "-e", "target=host1", env={"ASYNC_JOB_OCI_BUCKET": ""}).failed().messages()["host1"]
     for name in ("oci_bucket", "async_job_oci_bucket", "ASYNC_JOB_OCI_BUCKET", "OCI_BUCKET"):
         assert re.search(rf"(?<!\w){name}(?!\w)", text)
 
@@ -299,10 +275,10 @@ def test_an_option_by_both_of_its_names(controller: Controller, bucket: Bucket) 
     """Is refused, unless they agree. Those of the task beat module_defaults, by whichever name."""
     defaults = {"group/rstyczynski.ansible.async_job": {"bucket_name": "elsewhere"}}
     look = {"job_name": "job", "oci_bucket": bucket.server.bucket}
-    ran = run(controller, {INFO: {**look, "bucket_name": "elsewhere"}}).failed()
+    ran = run(controller, play({INFO: {**look, "bucket_name": "elsewhere"}})).failed()
     assert "oci_bucket and bucket_name are the same option, and have different values" in ran.text
-    run(controller, {INFO: {**look, "bucket_name": bucket.server.bucket}}).ok()
-    run(controller, {INFO: look}, module_defaults=defaults).ok()
+    run(controller, play({INFO: {**look, "bucket_name": bucket.server.bucket}})).ok()
+    run(controller, play({INFO: look}, module_defaults=defaults)).ok()
 
 
 # --- When something is wrong ------------------------------------------------------------------------------------------
@@ -313,7 +289,7 @@ def test_when_the_service_is_away_no_job_is_started(controller: Controller, buck
     ledger = tmp_path / "ledger"
     bucket.server.inject("refuse")
     ran = controller.playbook(START_ONCE, "-e", f"ledger={ledger}", "-e", "async_job_oci_retry_timeout=1").failed()
-    text = messages(ran)["host1"]
+    text = ran.messages()["host1"]
     assert text.startswith(f"Cannot read {bucket.locate()} at {bucket.server.endpoint}: the connection was refused")
     assert "then run again" in text
     assert not ledger.exists()
@@ -326,8 +302,8 @@ def test_when_the_service_is_away_no_job_is_started(controller: Controller, buck
 def test_when_the_record_cannot_be_saved_the_user_learns_the_job_id(controller: Controller, bucket: Bucket) -> None:
     """The job was started, and nothing but this message knows of it."""
     bucket.server.inject("unavailable", methods=["PUT"], prefix=bucket.prefix)
-    ran = run(controller, LOAD, SAVE, env={"ASYNC_JOB_OCI_RETRY_TIMEOUT": "1"}).failed()
-    text = messages(ran)["host1"]
+    ran = run(controller, play(LOAD, SAVE), env={"ASYNC_JOB_OCI_RETRY_TIMEOUT": "1"}).failed()
+    text = ran.messages()["host1"]
     assert "HTTP 503 ServiceUnavailable" in text
     assert bucket.locate() in text
     assert "It is not known whether the change arrived" in text
@@ -341,7 +317,7 @@ def test_a_corrupt_record_starts_nothing(controller: Controller, bucket: Bucket,
     controller.hosts(*contents)
     for host, content in contents.items():
         bucket.put(host, content)
-    texts = messages(controller.playbook(START_ONCE, "-e", f"ledger={tmp_path / 'ledger'}").failed())
+    texts = controller.playbook(START_ONCE, "-e", f"ledger={tmp_path / 'ledger'}").failed().messages()
     assert texts.keys() == contents.keys()
     for host, text in texts.items():
         assert f"The record {bucket.locate(host)} cannot be used" in text
@@ -382,7 +358,7 @@ def test_the_user_hears_that_it_is_tried_again(controller: Controller, bucket: B
 def test_a_few_faults_are_only_heard_of(controller: Controller, bucket: Bucket) -> None:
     """Once, and the playbook succeeds."""
     bucket.server.inject("unavailable", count=3, prefix=bucket.prefix)
-    ran = run(controller, SAVE).ok()
+    ran = run(controller, play(SAVE)).ok()
     assert ran.output.count("Trying again") == 1
     assert bucket.objects().keys() == {"host1/test/job.json"}
 
@@ -418,10 +394,10 @@ def imports(controller: Controller, tmp_path: Path) -> Path:
 def test_the_other_backend_does_not_import_the_sdk(controller: Controller, imports: Path) -> None:
     """It takes its time, and need not be installed. A single task with this backend is noticed."""
     listing: Yaml = {INFO: {}}
-    run(controller, SAVE, LOAD, FOUND, listing, env={"ASYNC_JOB_BACKEND": "filesystem"}).ok()
+    run(controller, play(SAVE, LOAD, FOUND, listing), env={"ASYNC_JOB_BACKEND": "filesystem"}).ok()
     assert controller.record("job")["ansible_job_id"] == "j1.1"
     assert imports.read_text() == ""
-    run(controller, LOAD).ok()
+    run(controller, play(LOAD)).ok()
     assert len(imports.read_text().splitlines()) == 1
 
 
@@ -431,7 +407,7 @@ def test_the_sdk_is_imported_by_a_few_processes_only(controller: Controller, buc
     controller.hosts(*(f"host{number}" for number in range(20)))
     save, load = {STATE: {"job_name": "job", "ansible_job_id": "j1.1"}}, {INFO: {"job_name": "job"}}
     with bucket.requests() as made:
-        run(controller, save, load, args=["--forks", "4"], strategy=strategy).ok()
+        run(controller, play(save, load, strategy=strategy), options=["--forks", "4"]).ok()
     assert made == {"GET": 40, "PUT": 20}
     pids = imports.read_text().splitlines()
     assert len(pids) == len(set(pids))

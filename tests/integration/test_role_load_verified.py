@@ -9,13 +9,9 @@ import json
 import typing as t
 
 import pytest
-from controller import Controller, Ran
-from hosts import Hosts
+from controller import Ran
+from faults import Scene
 from waiting import until
-
-pytest.register_assert_rewrite("faults")
-
-from faults import Scene  # noqa: E402
 
 Yaml = dict[str, t.Any]
 
@@ -57,10 +53,10 @@ PATTERN = """
 
 
 @pytest.fixture
-def scene(hosts: Hosts, controller: Controller) -> Scene:
-    """Two hosts, and a controller that may do everything there. The pattern is in a file of the project."""
-    controller.write("pattern.yml", PATTERN)
-    return Scene(hosts, controller, [])
+def scene(scene: Scene) -> Scene:
+    """The same, with the pattern in a file of the project."""
+    scene.controller.write("pattern.yml", PATTERN)
+    return scene
 
 
 def run(scene: Scene, *names: str, where: str = "h1", options: t.Sequence[str] = (), play: Yaml | None = None, **variables: t.Any) -> Ran:

@@ -9,6 +9,7 @@ Only tests about real jobs start any. For the others, a job id is a text like an
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -22,11 +23,16 @@ from pathlib import Path
 
 import pytest
 from controller import Controller, Ran
+from plays import play as play_anywhere
+from plays import role, run
 
 Yaml = dict[str, t.Any]
 
-SAVE = "rstyczynski.ansible.async_job_save"
-LOAD = "rstyczynski.ansible.async_job_load"
+# A play on host1, unless it says otherwise
+play = functools.partial(play_anywhere, hosts="host1")
+
+SAVE = "async_job_save"
+LOAD = "async_job_load"
 INFO = "rstyczynski.ansible.async_job_info"
 STATE = "rstyczynski.ansible.async_job_state"
 GROUP = "group/rstyczynski.ansible.async_job"
@@ -113,15 +119,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def role(name: str, **options: t.Any) -> Yaml:
-    """A task that includes a role of the collection, with these of its options."""
-    prefix = name.rpartition(".")[2]
-    return {
-        "ansible.builtin.include_role": {"name": name},
-        "vars": {f"{prefix}_{option}": options[option] for option in options},
-    }
-
-
 def save(job_name: t.Any, ansible_job_id: str, **options: t.Any) -> Yaml:
     """A task that includes async_job_save."""
     return role(SAVE, job_name=job_name, ansible_job_id=ansible_job_id, **options)
@@ -145,16 +142,6 @@ def block(*tasks: Yaml, **keywords: t.Any) -> Yaml:
 def failing(task: Yaml) -> Yaml:
     """A block whose task should fail, and that shows the message then, for outputs() to find."""
     return block(task, rescue=[show("ansible_failed_result.msg")])
-
-
-def play(*tasks: Yaml, **keywords: t.Any) -> Yaml:
-    """A play of the name "test" on host1, unless its keywords say otherwise."""
-    return {"name": "test", "hosts": "host1", "gather_facts": False, **keywords, "tasks": list(tasks)}
-
-
-def run(controller: Controller, *plays: Yaml, args: t.Sequence[t.Any] = (), env: dict[str, str] | None = None) -> Ran:
-    """Run a playbook of these plays."""
-    return controller.playbook(json.dumps(plays, indent=1, ensure_ascii=False), *args, env=env)
 
 
 def outputs(ran: Ran, host: str = "host1") -> list[t.Any]:
@@ -221,7 +208,7 @@ def test_limit_starts_only_what_is_missing_on_the_hosts_that_it_names(controller
     controller.hosts("host1", "host2")
     pattern = play({"ansible.builtin.import_tasks": "start.yml"}, SHOW, hosts="all", vars={"job": "backup"})
 
-    run(controller, pattern, args=["--limit", "host2"]).ok()
+    run(controller, pattern, options=["--limit", "host2"]).ok()
     started = controller.record("backup", host="host2")["ansible_job_id"]
     assert job_files(controller.home / ".ansible_async") == {started}
     assert not (controller.state_dir / "host1").exists()
@@ -254,13 +241,13 @@ def test_check_mode_finds_jobs_and_starts_and_writes_nothing(controller: Control
     pattern = play({"ansible.builtin.import_tasks": "start.yml"}, SHOW, vars={"job": "backup"})
     state_file = controller.state_dir / "host1/test/backup.json"
 
-    checked = run(controller, pattern, args=["--check"]).ok()
+    checked = run(controller, pattern, options=["--check"]).ok()
     assert outputs(checked) == [nothing(state_file)]
     assert checked.recap("host1")["changed"] == 0
     predicted = run(
         controller,
         play(save("backup", "j1.1"), show("async_job_save_state_file"), load("backup"), SHOW),
-        args=["--check", "--diff"],
+        options=["--check", "--diff"],
     ).ok()
     assert outputs(predicted) == [str(state_file), nothing(state_file)]
     assert predicted.recap("host1")["changed"] == 1
@@ -271,7 +258,7 @@ def test_check_mode_finds_jobs_and_starts_and_writes_nothing(controller: Control
 
     run(controller, play(save("backup", "j1.1"))).ok()
     saved = state_file.read_bytes()
-    found = run(controller, pattern, play(save("backup", "j1.1"), save("backup", "j2.2")), args=["--check"]).ok()
+    found = run(controller, pattern, play(save("backup", "j1.1"), save("backup", "j2.2")), options=["--check"]).ok()
     assert outputs(found)[0]["found"] is True
     assert outputs(found)[0]["ansible_job_id"] == "j1.1"
     assert found.recap("host1")["changed"] == 1
@@ -284,7 +271,7 @@ def test_diff_shows_what_a_save_changes_and_nothing_for_one_that_changes_nothing
     state_file = controller.state_dir / "host1/test/backup.json"
 
     def saved(ticket: str) -> Ran:
-        return run(controller, play(save("backup", "j1.1", metadata={"ticket": ticket})), args=["--diff"]).ok()
+        return run(controller, play(save("backup", "j1.1", metadata={"ticket": ticket})), options=["--diff"]).ok()
 
     def lines(ran: Ran) -> list[str]:
         return [line for line in ran.output.splitlines() if line.startswith(("+", "-"))]
@@ -415,7 +402,7 @@ def test_run_once_with_a_host_of_ones_own_gives_all_hosts_the_same_job(controlle
         assert outputs(ran, host)[0]["host"] == "the cluster"
         assert outputs(ran, host)[1] == str(state_file)
     assert ran.output.count("changed: [") == 1
-    limited = run(controller, plays, args=["--limit", "host3"]).ok()
+    limited = run(controller, plays, options=["--limit", "host3"]).ok()
     assert outputs(limited, "host3") == outputs(ran, "host3")
     assert limited.recap("host3")["changed"] == 0
     assert list(controller.state_dir.glob("*/*/*.json")) == [state_file]
@@ -651,7 +638,7 @@ def test_metadata_from_variables_and_from_the_vault(controller: Controller) -> N
         controller,
         play(save("backup", "j1.1", metadata="{{ info }}"), load("backup"), SHOW),
         play(save("other", "j1.1", metadata={"secrets": ["{{ secret }}"]})),
-        args=unlock,
+        options=unlock,
     ).ok()
     assert outputs(ran)[0]["metadata"] == {"ticket": "OPS-1", "secret": "from the vault"}
     assert controller.record("backup")["metadata"] == {"ticket": "OPS-1", "secret": "from the vault"}
@@ -711,11 +698,11 @@ def test_no_log_keeps_metadata_out_of_the_output(controller: Controller) -> None
         block(failing(save("wrong", "not/an/id", metadata=metadata)), no_log="{{ quiet }}"),
     ]
 
-    quiet = run(controller, play(*tasks, vars={"quiet": True}), args=["-vvv", "--diff"]).ok()
+    quiet = run(controller, play(*tasks, vars={"quiet": True}), options=["-vvv", "--diff"]).ok()
     assert controller.record("backup")["metadata"] == metadata
     assert controller.record("applied")["metadata"] == metadata
     assert "s3cr3t" not in quiet.output
-    loud = run(controller, play(*tasks, vars={"quiet": False}), args=["-vvv", "--diff"]).ok()
+    loud = run(controller, play(*tasks, vars={"quiet": False}), options=["-vvv", "--diff"]).ok()
     assert "s3cr3t" in loud.output
 
 
@@ -888,7 +875,7 @@ def test_shared_settings_from_the_inventory_and_from_the_command_line(controller
         assert Path(listed).resolve() == store
         assert (store / host / "test/backup.json").is_file()
     absolute = controller.home / "absolute"
-    ran = run(controller, play(*tasks), args=["-e", f"async_job_state_dir={absolute}"]).ok()
+    ran = run(controller, play(*tasks), options=["-e", f"async_job_state_dir={absolute}"]).ok()
     assert outputs(ran)[0]["state_file"] == str(absolute / "host1/test/backup.json")
     assert outputs(ran)[1] == str(absolute)
 

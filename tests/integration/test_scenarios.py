@@ -9,22 +9,11 @@ import json
 import re
 import typing as t
 
-import pytest
-from controller import Controller, Ran
-from hosts import Hosts
+from controller import Ran
+from faults import Job, Scene
 from waiting import until
 
-pytest.register_assert_rewrite("faults")
-
-from faults import Job, Scene  # noqa: E402
-
 SCENARIO = "rstyczynski.ansible.scenarios.scenario_"
-
-
-@pytest.fixture
-def scene(hosts: Hosts, controller: Controller) -> Scene:
-    """Two hosts, and a controller that may do everything there."""
-    return Scene(hosts, controller, [])
 
 
 def scenario(scene: Scene, name: str, **variables: t.Any) -> Ran:

@@ -31,19 +31,16 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from cryptography.hazmat.primitives import serialization
 from object_storage_server import FAULT_KINDS, ObjectStorageServer
+from store_contract import PATH, SECONDS, Reopen, StoreContract, content, document, listing
 from torture import TORTURE
 
-pytest.register_assert_rewrite("store_contract")
-
-from store_contract import PATH, SECONDS, Reopen, StoreContract, content, document, listing  # noqa: E402
-
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_info, async_job_state  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey, prefix  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import oci  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Version, nobody  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci import OciStore  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_info, async_job_state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey, prefix
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import oci
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Version, nobody
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci import OciStore
 
 Params = dict[str, t.Any]
 Operation = Callable[[OciStore], t.Any]

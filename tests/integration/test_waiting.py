@@ -13,14 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 from ansible.release import __version__ as ansible_version
-from controller import Controller, Live
-from hosts import Hosts
+from controller import Live
+from faults import Job, Scene, held
+from plays import Yaml, shell, telling, told
 from waiting import until
-
-pytest.register_assert_rewrite("faults")
-
-from faults import Job, Scene, held  # noqa: E402
-from plays import Yaml, shell, telling, told  # noqa: E402
 
 STATUS = "rstyczynski.ansible.async_job_status"
 CANCEL = "rstyczynski.ansible.async_job_cancel"
@@ -29,12 +25,6 @@ STATE = "rstyczynski.ansible.async_job_state"
 CLOCK = r"\d\d:\d\d:\d\d"
 # The oldest Python that a host may have, by the release of ansible-core.
 OLDEST = {"2.16": 7, "2.17": 7, "2.18": 8, "2.19": 8, "2.20": 9, "2.21": 9}
-
-
-@pytest.fixture
-def scene(hosts: Hosts, controller: Controller) -> Scene:
-    """Two hosts, and a controller that may do everything there."""
-    return Scene(hosts, controller, [])
 
 
 def asking(*tasks: Yaml, where: str = "h1", **keywords: t.Any) -> Yaml:

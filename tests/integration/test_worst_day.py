@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import random
-import re
 import signal
 import stat
 import subprocess
@@ -26,12 +25,9 @@ from pathlib import Path
 import pytest
 from controller import Controller, Ran
 from records import put
+from store_contract import FULL_DISKS, FullDisk, unprivileged
 from torture import TORTURE
 from waiting import until
-
-pytest.register_assert_rewrite("store_contract")
-
-from store_contract import FULL_DISKS, FullDisk, unprivileged  # noqa: E402
 
 KILLS = 200 if TORTURE else 20
 SIDE_BY_SIDE = 2
@@ -86,17 +82,6 @@ SAVE = """
         async_job_save_metadata:
           filler: "{{ 'x' * (size | default(1) | int) }}"
 """
-
-
-def messages(ran: Ran) -> dict[str, str]:
-    """What each host failed with, after making sure that it is one paragraph, and that nothing else is said of the host."""
-    found = re.findall(r"^fatal: \[(.*?)\]: FAILED! => (\{.*\})$", ran.output, re.MULTILINE)
-    said = {(host, json.loads(result)["msg"]) for host, result in found}
-    texts = dict(said)
-    assert len(texts) == len(said) > 0, ran.output
-    for text in texts.values():
-        assert "\n" not in text
-    return texts
 
 
 def squeezed(text: str) -> str:
@@ -386,7 +371,7 @@ def test_no_damaged_record_starts_a_job(controller: Controller) -> None:
     assert {host: _look(records[host]) for host in DAMAGES} == before
     closed.chmod(0o700)
     assert closed_content in (None, (closed / "job.json").read_bytes())
-    said = messages(ran)
+    said = ran.messages()
     assert said.keys() == DAMAGES.keys(), ran.output
     for host, (_damage, why, advice) in DAMAGES.items():
         assert str(records[host] if host != "not-mounted" else controller.state_dir / host) in said[host]
@@ -428,7 +413,7 @@ def test_no_damaged_state_directory_starts_a_job(controller: Controller, tmp_pat
         state_dir.mkdir(0)
     with unprivileged():
         ran = controller.playbook(START_OR_FIND, "-e", f"async_job_state_dir={state_dir}").failed()
-    said = messages(ran)["host1"]
+    said = ran.messages()["host1"]
     assert str(state_dir if kind != "dangling parent" else state_dir.parent) in said
     assert "Nothing was changed" in said
     assert not list(controller.project.glob("started on *"))
@@ -471,7 +456,7 @@ def test_a_record_survives_a_full_disk(controller: Controller, condition: FullDi
         before = files(controller.state_dir)
         with condition.full(controller.state_dir):
             ran = controller.playbook(playbook, "-e", "job_id=j2.2 size=100000").failed()
-            said = messages(ran)["host1"]
+            said = ran.messages()["host1"]
             assert str(controller.state_dir / "host1" / "test" / "job.json") in said
             assert "Nothing was changed." in said
             assert "then run again" in said

@@ -51,6 +51,15 @@ class Ran:
         """The output with its line breaks folded, for searching sentences in it."""
         return " ".join(self.output.split())
 
+    def messages(self) -> dict[str, str]:
+        """What each host failed with, after making sure that it is one paragraph, and that nothing else is said of the host."""
+        found = re.findall(r"^fatal: \[(.*?)\]: FAILED! => (\{.*\})$", self.output, re.MULTILINE)
+        said = {(host, json.loads(result)["msg"]) for host, result in found}
+        texts = dict(said)
+        assert len(texts) == len(said) > 0, self.output
+        assert not [text for text in texts.values() if "\n" in text]
+        return texts
+
     def recap(self, host: str) -> dict[str, int]:
         """The counters of a host in the PLAY RECAP."""
         line = next(line for line in reversed(self.output.splitlines()) if line.startswith(f"{host} ") and "ok=" in line)

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every record store promises, and hard conditions to try it under.
 
-A store's own tests inherit from :class:`StoreContract` and say how to open the store. Test modules register this file for
-assertion rewriting before they import it.
+A store's own tests inherit from :class:`StoreContract` and say how to open the store.
 """
 
 from __future__ import annotations

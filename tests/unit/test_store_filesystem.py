@@ -20,11 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from waiting import until, within
-
-pytest.register_assert_rewrite("store_contract")
-
-from store_contract import (  # noqa: E402
+from store_contract import (
     FULL_DISKS,
     PATH,
     Reopen,
@@ -36,12 +32,13 @@ from store_contract import (  # noqa: E402
     small_disk,
     unprivileged,
 )
+from waiting import until, within
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import filesystem  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Entry  # noqa: E402
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore  # noqa: E402
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import filesystem
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Entry
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 
 OTHER = JobKey("host1", "play", "another").path
 VISIBLE = JobKey("host2", "play", "job").path
