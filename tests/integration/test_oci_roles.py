@@ -371,13 +371,16 @@ import os
 import sys
 
 
-def note(event, args):
-    if event == "import" and args[0] == "oci":
-        with open(os.environ["NOTED_IMPORTS"], "a") as stream:
-            stream.write(f"{os.getpid()}\\n")
+class Noting:
+    # Whoever imports a module that is not there yet asks here first, in whatever way it does that.
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "oci":
+            with open(os.environ["NOTED_IMPORTS"], "a") as stream:
+                stream.write(f"{os.getpid()}\\n")
 
 
-sys.addaudithook(note)
+sys.meta_path.insert(0, Noting)
 """
 
 
