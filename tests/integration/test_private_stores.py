@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from controller import Controller
-from durable import ask, job, shell
+from plays import ask, job, shell
 from records import put
 
 COLLECTION = "rstyczynski.ansible"

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 from controller import Controller, Ran
-from durable import ask, job, play, shell, told
+from plays import ask, job, run_tasks, shell, told
 
 KEYWORDS: dict[str, t.Any] = {
     "add_host": {"host_name": "localhost", "groups": ["planted"], "host_vars": {"ansible_become_exe": "/bin/false", "planted": True}},
@@ -43,7 +43,7 @@ def test_keywords_of_a_results_file_do_nothing(controller: Controller) -> None:
         job_id = f"j{number}.4000000"
         (directory / job_id).write_text(json.dumps({"rc": 0, "changed": True, keyword: value}), "utf-8")
         tasks.append({STATUS: {"jid": job_id}})
-    ran = play(controller, *tasks, PLANTED, options=["--diff"])
+    ran = run_tasks(controller, *tasks, PLANTED, options=["--diff"])
     [*answers, planted] = told(ran)
     assert [(answer["status"], answer["finished"], answer["failed"]) for answer in answers] == [("succeeded", True, False)] * len(tasks)
     check_that_nothing_happened(ran, planted, answers)
@@ -70,7 +70,7 @@ def test_keywords_of_a_record_do_nothing(controller: Controller) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record), "utf-8")
         tasks.append(job(shell("true"), name=keyword))
-    ran = play(controller, *tasks, {STATUS: {"job_name": "add_host"}}, PLANTED)
+    ran = run_tasks(controller, *tasks, {STATUS: {"job_name": "add_host"}}, PLANTED)
     [*answers, planted] = told(ran)
     assert {answer["status"] for answer in answers} == {"succeeded"}
     check_that_nothing_happened(ran, planted, answers)

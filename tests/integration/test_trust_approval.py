@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from controller import Controller, Ran
-from durable import Yaml, ask, play
+from plays import Yaml, ask, run_tasks
 
 PRINTED = re.compile(r"To approve: (ansible-playbook rstyczynski\.ansible\.approve .*)")
 SELF = "may not approve it too"
@@ -35,7 +35,7 @@ def stored(controller: Controller) -> t.Any:
 
 def printed(controller: Controller, **options: t.Any) -> str:
     """The command that a task which waits prints for people. They see what is on the terminal, and nothing else."""
-    match = PRINTED.search(play(controller, gate("wait", **options)).ok().output)
+    match = PRINTED.search(run_tasks(controller, gate("wait", **options)).ok().output)
     assert match is not None
     return match.group(1)
 
@@ -152,11 +152,11 @@ def test_a_template_in_a_document_is_never_printed_as_a_command(controller: Cont
     evil = "{{ lookup('pipe', 'touch " + str(controller.project) + "/pwned') }}"
     older = {field: value for field, value in stored(controller).items() if field not in ("request_id", "requester")}
     file(controller).write_text(json.dumps({**older, "subject": evil}))
-    ran = play(controller, gate("wait")).ok()
+    ran = run_tasks(controller, gate("wait")).ok()
     assert "ansible-playbook" not in ran.output
     assert "No command to approve can be printed" in ran.text
     file(controller).write_text(json.dumps({**stored(controller), "request_id": evil}))
-    assert "ansible-playbook" not in play(controller, gate("wait")).ok().output
+    assert "ansible-playbook" not in run_tasks(controller, gate("wait")).ok().output
     assert not (controller.project / "pwned").exists()
 
 
@@ -174,7 +174,7 @@ def test_requests_of_an_older_release(controller: Controller) -> None:
 def test_a_number_is_a_name(controller: Controller) -> None:
     """Names, ids and subjects are texts, whatever they look like."""
     ask(controller, gate("request", name="[1,2]", subject="7", allow_self=True))
-    ran = play(controller, gate("wait", name="[1,2]")).ok()
+    ran = run_tasks(controller, gate("wait", name="[1,2]")).ok()
     match = PRINTED.search(ran.output)
     assert match is not None
     pasted(controller, match.group(1)).ok()
