@@ -9,14 +9,9 @@ import json
 import typing as t
 
 import pytest
-from controller import Controller, until
-from hosts import Hosts
-
-pytest.register_assert_rewrite("faults")
-
-from faults import Job, Scene, told  # noqa: E402
-
-Yaml = dict[str, t.Any]
+from faults import Job, Scene
+from plays import Yaml
+from waiting import until
 
 SECRET = "for root only"
 APP_DIR = "/home/app/.ansible_async"
@@ -37,20 +32,15 @@ SOUND = """printf '{"rc": 0, "changed": true, "stdout": "fine"}' >FILE"""
 
 
 @pytest.fixture
-def scene(hosts: Hosts, controller: Controller) -> Scene:
-    """Two hosts, and a controller that is root there."""
-    scene = Scene(hosts, controller, [])
+def scene(scene: Scene) -> Scene:
+    """The same, with a file of root's on h1 that looks like a result."""
     scene.shell("h1", f'printf \'%s\' \'{{"rc": 0, "stdout": "{SECRET}"}}\' >/root/secret; chmod 600 /root/secret')
     return scene
 
 
 def ask(scene: Scene, *tasks: Yaml, options: t.Sequence[str] = ()) -> list[t.Any]:
     """What these tasks return on h1, and nothing of what root alone may read is ever printed."""
-    asked = [{"ignore_errors": True, **task, "register": f"answer{number}"} for number, task in enumerate(tasks)]
-    answers = ", ".join(task["register"] for task in asked)
-    tell = {"ansible.builtin.debug": {"msg": f"TOLD {{{{ [{answers}] | to_json | b64encode }}}}"}}
-    play = {"name": "test", "hosts": "h1", "gather_facts": False, "tasks": [*asked, tell]}
-    found = t.cast("list[t.Any]", told(scene.controller.playbook(json.dumps([play], indent=1), *options)))
+    found = scene.ask("h1", *tasks, options=options)
     assert SECRET not in json.dumps(found)
     return found
 
