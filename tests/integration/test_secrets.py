@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ansible.parsing.vault
 from controller import Controller
-from durable import job, play, shell, told
+from plays import job, run_tasks, shell, told
 
 # It says its secret wherever a module can say something, and pretends to have been cancelled.
 _LEAK = """\
@@ -26,7 +26,7 @@ def test_a_secret_job_that_fails(controller: Controller) -> None:
     """In the run that sees it, in those that follow, and from tasks that do not say no_log themselves."""
     controller.write("library/leak.py", _LEAK)
     leak = {"leak": {"x": "hunter2"}}
-    ran = play(controller, job(leak, poll=1, no_log=True), job(leak, poll=1), {STATUS: {"job_name": "job"}}, options=["-vvv"])
+    ran = run_tasks(controller, job(leak, poll=1, no_log=True), job(leak, poll=1), {STATUS: {"job_name": "job"}}, options=["-vvv"])
     assert "hunter2" not in ran.output
     assert [answer["status"] for answer in told(ran)] == ["failed"] * 3
     record = controller.record("job")
@@ -41,7 +41,7 @@ def test_a_secret_job_that_is_cancelled(controller: Controller) -> None:
         {CANCEL: {"job_name": "job", "grace_period": 4}},
         {STATUS: {"job_name": "job"}},
     )
-    ran = play(controller, *tasks, options=["-vvv"])
+    ran = run_tasks(controller, *tasks, options=["-vvv"])
     [_started, cancelled, after] = told(ran)
     assert (cancelled["status"], after["status"]) == ("cancelled", "cancelled")
     assert "hunter2" not in ran.output
@@ -51,7 +51,7 @@ def test_a_secret_job_that_is_cancelled(controller: Controller) -> None:
 def test_a_field_of_that_name_does_not_cancel_a_job(controller: Controller) -> None:
     """Only what the cancelling task has noted does."""
     controller.write("library/says.py", _LEAK[: _LEAK.index("says =")] + "module.exit_json(cancelled=False, rc=0)\n")
-    [answer] = told(play(controller, job({"says": {}}, poll=1)))
+    [answer] = told(run_tasks(controller, job({"says": {}}, poll=1)))
     assert answer["status"] == "succeeded"
 
 
@@ -63,7 +63,7 @@ def test_metadata_from_a_vault_is_refused(controller: Controller) -> None:
     metadata = {"ticket": 7, "deep": ["{{ secret }}"]}
     save = {"rstyczynski.ansible.async_job_state": {"job_name": "saved", "ansible_job_id": "j1.1", "metadata": metadata}}
     start = job(shell("true"), options={"metadata": metadata})
-    ran = play(controller, start, save, options=["--vault-password-file", str(password), "-e", "@vars.yml"])
+    ran = run_tasks(controller, start, save, options=["--vault-password-file", str(password), "-e", "@vars.yml"])
     if not hasattr(ansible.parsing.vault, "VaultHelper"):
         assert [answer["failed"] for answer in told(ran)] == [False, False]
         return
@@ -75,5 +75,5 @@ def test_metadata_from_a_vault_is_refused(controller: Controller) -> None:
 
 
 def test_metadata_under_no_log_is_marked(controller: Controller) -> None:
-    ran = play(controller, job(shell("true"), options={"metadata": {"ticket": 7}}, no_log=True))
+    ran = run_tasks(controller, job(shell("true"), options={"metadata": {"ticket": 7}}, no_log=True))
     assert "metadata is stored as plain text" in " ".join(told(ran)[0]["warnings"])
