@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one clock: how times and lengths of time are written and read, in records, options and messages.
+"""The one clock: how times and lengths of time are read, in records and options, and written (C(_clock.py), which hosts have, too).
 
 Private to the collection: no promise is made to other code.
 """
@@ -12,34 +12,22 @@ import datetime
 import re
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._clock import clock as clock
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._clock import now as now
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._clock import text_of as text_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._clock import utc as utc
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 
 NEVER = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
 """Before all times of records."""
 
-_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 # What ISO 8601 allows beside that, and other writers of records use. The parser of older Pythons knows less of it.
 _ISO_8601 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d+))?(?:([Zz])|([+-]\d\d):?(\d\d)?)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 Fields = t.Mapping[str, t.Any]
 """A record, or a past attempt of one."""
-
-
-def now() -> str:
-    """Return the time as records have it: ISO 8601, UTC, whole seconds."""
-    return text_of(datetime.datetime.now(datetime.timezone.utc))
-
-
-def text_of(time: datetime.datetime) -> str:
-    """Write a time as records have it."""
-    return time.astimezone(datetime.timezone.utc).strftime(_FORMAT)
-
-
-def utc(seconds: float) -> str:
-    """Write a time that is given in seconds since the epoch."""
-    return text_of(datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc))
 
 
 def moment(text: t.Any) -> datetime.datetime | None:
@@ -67,12 +55,6 @@ def age(text: str, option: str) -> datetime.timedelta:
         raise AsyncJobError(f"{option} is {text!r}, which is not an age. Give a number and a unit: 30s, 15m, 12h, 7d or 2w.")
     seconds = float(match.group(1)) * _SECONDS[match.group(2)]
     return datetime.timedelta(seconds=min(seconds, 1e12))  # what is more than all of history makes no difference
-
-
-def clock(seconds: float) -> str:
-    """Write a duration as C(hh:mm:ss)."""
-    minutes, rest = divmod(int(max(seconds, 0)), 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
 
 
 def since(record: Fields) -> datetime.datetime | None:

@@ -22,8 +22,7 @@ _MOST = 70_000
 
 _SPEC = {"module_utils/_backends.py", "module_utils/_options.py", "module_utils/_statuses.py"}
 _JOB = {
-    "module_utils/_errors.py",
-    "module_utils/_times.py",
+    "module_utils/_clock.py",
     "module_utils/_trust.py",
     "module_utils/_host/attempt_directory.py",
     "module_utils/_host/attempt_files.py",
@@ -37,8 +36,8 @@ _JOB = {
 PAYLOADS = {
     "async_job": {*_SPEC, "module_utils/_errors.py", "module_utils/_host/attempt_files.py", "module_utils/_host/command.py"},
     "async_job_status": {*_SPEC, *_JOB, "module_utils/_host/look_and_output.py", "module_utils/_host/output.py"},
-    "async_job_cancel": {*_SPEC, *_JOB, "module_utils/_host/cancel.py", "module_utils/_host/output.py"},
-    "async_job_prune": {*_SPEC, *_JOB, "module_utils/_host/clear.py"},
+    "async_job_cancel": {*_SPEC, *_JOB, "module_utils/_errors.py", "module_utils/_host/cancel.py", "module_utils/_host/output.py"},
+    "async_job_prune": {*_SPEC, *_JOB, "module_utils/_errors.py", "module_utils/_host/clear.py"},
 }
 
 

@@ -18,7 +18,7 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _clock
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, scan, user_of_process
@@ -157,7 +157,7 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
 
     if file.result is not None:
         status, reason = _outcome(job, file.result)
-        end = _times.utc(file.modified)
+        end = _clock.utc(file.modified)
         elapsed = duration(file.result)
         if job.exclusive and has_crashed:
             # All else is about Ansible's own module, not about the job.
@@ -176,7 +176,7 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
     elif module is not None:
         status = "running"
         reason = (
-            f"{job.label} has been running for {_times.clock(host.up - module.start)}; its wrapper was killed, so its time limit is no"
+            f"{job.label} has been running for {_clock.clock(host.up - module.start)}; its wrapper was killed, so its time limit is no"
             " longer enforced, but how its command ends will be recorded"
         )
     else:
@@ -222,7 +222,7 @@ def _waits_for_command(process: Process) -> bool:
 
 
 def _running(job: Job, runner: Process, others: list[Process], file: ResultsFile, host: Host) -> str:
-    reason = f"{job.label} has been running for {_times.clock(host.up - runner.start)}"
+    reason = f"{job.label} has been running for {_clock.clock(host.up - runner.start)}"
     if not others:
         reason += "; its watcher is gone, so its time limit is no longer enforced"
     if not any(process.ppid == runner.pid for process in host.table.processes.values()):
@@ -300,9 +300,9 @@ def _going_on(own: list[Process], unclear: list[Process]) -> str:
 
 
 def _rebooted(job: Job, file: ResultsFile, host: Host) -> str:
-    reason = f"the host of {job.label} rebooted at {_times.utc(host.boot_time)}"
+    reason = f"the host of {job.label} rebooted at {_clock.utc(host.boot_time)}"
     if file.started and file.modified < host.boot_time:
-        reason += f", {_times.clock(host.boot_time - file.modified)} after the job started"
+        reason += f", {_clock.clock(host.boot_time - file.modified)} after the job started"
     return reason
 
 
