@@ -76,12 +76,13 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         self._task_vars = task_vars or {}
         try:
             params = self._params(self._task_vars)
-            warnings = [*map(harmless_lines, state_dir_warnings(params))]
+            warnings = state_dir_warnings(params)
             result["warnings"] = warnings  # also if what follows fails
             result.update(self.work(params))
-            result["warnings"] = [*warnings, *map(harmless_lines, result.get("warnings", ()))]
+            result["warnings"] = [*warnings, *result.get("warnings", ())]
         except AsyncJobError as error:
-            result.update(failed=True, msg=harmless_lines(str(error)))
+            result.update(failed=True, msg=str(error))
+        _make_harmless(result)
         return result
 
     def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -169,3 +170,12 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             if whole:
                 yield from self._templar.template(whole)
         yield from args
+
+
+def _make_harmless(result: dict[str, t.Any]) -> None:
+    """Change what Ansible shows of a result as it is: warnings, why a task has failed, and what could not be read."""
+    result["warnings"] = [*map(harmless_lines, result.get("warnings", ()))]
+    if result.get("failed") and isinstance(result.get("msg"), str):
+        result["msg"] = harmless_lines(result["msg"])
+    if "unreadable" in result:
+        result["unreadable"] = [{name: harmless_lines(text) for name, text in problem.items()} for problem in result["unreadable"]]
