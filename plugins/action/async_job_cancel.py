@@ -23,8 +23,10 @@ class ActionModule(HostAction):
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         store, [asked] = self.asked(params)
-        if asked.claimed:
-            raise AsyncJobError(f"{asked.claimed['reason']}. Nothing was stopped. Cancel it as soon as it runs.")
+        if asked.problem:
+            raise AsyncJobError(f"{asked.label}: {asked.problem}. Nothing was stopped.")
+        if asked.without_contact:
+            raise AsyncJobError(f"{asked.without_contact['reason']}. Nothing was stopped. Cancel it as soon as it runs.")
         if self.is_windows:
             raise AsyncJobError(f"{asked.label} runs on Windows, where this module cannot tell what belongs to it. Nothing was stopped.")
         by = {"who": whoami(), "time": _times.now(), "reason": params["reason"] or ""}

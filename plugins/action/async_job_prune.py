@@ -19,7 +19,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.reten
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 
@@ -152,15 +151,13 @@ class ActionModule(HostAction):
                 directory, place = attempt.get("async_dir"), place_of(attempt)
                 if not directory:
                     continue  # it never started, or nobody noted where
-                exclusive = attempt.get("attempt_dir") == directory
-                ours = is_attempt_directory(directory) if exclusive else is_job_id(attempt["ansible_job_id"])
-                if not self.is_here(attempt) or self.is_windows or not ours or not directory.isprintable():
-                    self._left.append(f"{place}: {directory}")
-                    continue
                 asked = of_record(key, attempt, one.found.version, {}, self.async_dir)
+                if asked.flaw or not self.is_here(attempt) or self.is_windows:
+                    self._left.append(f"{place}: {directory}" + (f" ({asked.flaw})" if asked.flaw else ""))
+                    continue
                 job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": [], "directories": []})
                 job["looks"].append(asked.looked_for._asdict())
-                if exclusive:
+                if asked.looked_for.exclusive:
                     job["directories"].append(directory)
         return users
 

@@ -43,6 +43,8 @@ class ActionModule(WatchingAction):
         if len(asked) > 1:
             raise AsyncJobError("mode 'cleanup' takes one job at a time. Nothing was removed. Give job_name, and loop over the names.")
         [job] = asked
+        if job.problem:
+            raise AsyncJobError(f"{job.label}: {job.problem}. Nothing was removed.")
         self.become_user(self.user_for(job))
         args = {"mode": "cleanup", "jid": job.job_id, "_action": {"jobs": [job.looked_for._asdict()]}}
         return self.on_host("rstyczynski.ansible.async_job_status", args, timeout=params["look_timeout"])

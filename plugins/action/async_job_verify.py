@@ -67,7 +67,7 @@ class ActionModule(WatchingAction):
             "unclear": unclear,
             "ended": [{field: record[field] for field in (*JobKey._fields, "status")} for record in after if _status(record) in ENDED],
             "unreadable": listing.unreadable,
-            "warnings": store.warnings,
+            "warnings": [*store.warnings, *(f"{job.label}: {job.problem}." for job in asked if job.problem)],
         }
         if listing.unreadable:
             problems.append(listing.problem(store))

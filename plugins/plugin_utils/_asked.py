@@ -24,6 +24,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.resul
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 
 UNSEEN: Seen = {
     "status": UNKNOWN,
@@ -60,6 +61,8 @@ class Asked:
     key: JobKey | None = None
     record: Record | None = None
     version: Version = ABSENT
+    flaw: str = ""
+    """The field of its record for which nobody may act upon it, and why. Empty if there is none."""
     predicted: Record | None = None
     """In check mode, what the record would be after the last look."""
 
@@ -90,12 +93,24 @@ class Asked:
 
     @property
     def user(self) -> str:
-        """The user that its task became. Empty if nobody noted one."""
-        return str((self.record or {}).get("become_user", ""))
+        """The user that its task became. Empty if nobody noted one, or what was noted is none."""
+        return self.looked_for.user
 
     @property
-    def claimed(self) -> Seen | None:
-        """The answer to a look at a job that is just being started, without contact. None if it is not being started."""
+    def problem(self) -> str:
+        """Why nobody may act upon its record, for people: which one, and what to do. Empty if somebody may."""
+        if not self.flaw or self.key is None:
+            return ""
+        return (
+            f"its record {self.key.path} cannot be used: {self.flaw}. Put back a good copy; or, once you are sure that the job does"
+            " not run, remove it"
+        )
+
+    @property
+    def without_contact(self) -> Seen | None:
+        """The answer to a look that needs no host: at a job that is just being started, or whose record cannot be used. Else None."""
+        if self.flaw:
+            return {**UNSEEN, "reason": f"{self.label} was not looked for: {self.problem}"}
         if self.record is None or self.record.get("status") not in CLAIMED:
             return None
         claim = self.record.get("claim", {})
@@ -205,11 +220,20 @@ def by_name(store: Store, key: JobKey, params: dict[str, t.Any], async_dir: str)
 
 
 def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t.Any], async_dir: str) -> Asked:
-    """Return the job that a record is about."""
+    """Return the job that a record is about. This is where a record enters the work on hosts, and it is checked here.
+
+    :arg record: as it is, or as it was in one of its past attempts
+    """
+    label = f"job {key.job_name!r} on {key.host}"
+    flaw = flaw_of(record)
+    if flaw:
+        # Nothing of it goes any further.
+        job = Job(job_id=record["ansible_job_id"], label=label, directory="", secret=record.get("no_log", False))
+        return Asked(job, key, record, version, flaw)
     directory, user = record.get("async_dir", async_dir), record.get("become_user", "")
     job = Job(
         job_id=record["ansible_job_id"],
-        label=f"job {key.job_name!r} on {key.host}",
+        label=label,
         directory=directory,
         user=user,
         guess=directory.startswith("~") and not user,

@@ -72,6 +72,8 @@ class HostAction(StoreAction):
         """Whether a job runs where this task goes. The localhost of one controller is not that of another."""
         if place_of(record) != self.host:
             return False
+        if self.host != record["host"] and self.host not in self._task_vars["groups"]["all"]:
+            return False  # the localhost that is in no inventory: nobody but the record says that its job went there
         if self.host not in constants.LOCALHOST or self._connection.transport != "local":
             return True
         return str(record.get("who", "")).rpartition("@")[2] in ("", os.uname().nodename)
@@ -98,7 +100,7 @@ class HostAction(StoreAction):
         if any(job.secret for job in asked):
             # What the module says of such a job is nothing for the log either.
             self._play_context.no_log = self._connection._play_context.no_log = True
-        looks: dict[int, Seen] = {number: job.claimed for number, job in enumerate(asked) if job.claimed}
+        looks: dict[int, Seen] = {number: look for number, job in enumerate(asked) if (look := job.without_contact)}
         for user, numbers in self._by_user(asked, looks).items():
             self.become_user(user)
             jobs = [asked[number].looked_for._asdict() for number in numbers]

@@ -37,6 +37,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, next_attempt, recorded, refusal_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
 
@@ -214,11 +215,11 @@ class Starter:
                 f"The record of the {self._key} was removed while this task waited for its next attempt: somebody has pruned or"
                 " forgotten it. Nothing more was started. Run the playbook once more, and the job counts as never started."
             )
-        if record is not None and record.get("status") == "prepared" and not record.get("attempt_dir"):
+        flaw = flaw_of(record) if record else ""
+        if flaw:
             raise AsyncJobError(
-                f"The record {self._request.state_file} cannot be used: its status is 'prepared', and attempt_dir is missing."
-                " Nothing was changed and nothing was started. Put back a good copy; or, once you are sure that its job does not run,"
-                " remove it."
+                f"The record {self._request.state_file} cannot be used: {flaw}. Nothing was changed and nothing was started. Put back a"
+                " good copy; or, once you are sure that its job does not run, remove it."
             )
         return record, ABSENT if self._document is None else self._document.version
 

@@ -23,6 +23,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, last_line_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 
 # How long to wait before the second look, in seconds, and how much longer before each that follows.
@@ -75,7 +76,7 @@ class WatchingAction(HostAction):
             # Another attempt has begun. What was seen is of the one before, and so is what is done about it from here on.
             job.record = after
             return look
-        job.record, job.version = record, version
+        job.record, job.version, job.flaw = record, version, flaw_of(record)  # others may have changed it
         return job.settled(look, contacted=self.host, new=output == "new")
 
     def wait(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> list[Seen]:
@@ -111,7 +112,7 @@ class WatchingAction(HostAction):
 
 
 def _progress(job: Asked, look: Seen, host: str, *, secret: bool) -> str:
-    """A line that shows life: C(migrate on db01: running 00:12:40, 3.1 MB of output: "step 41 of 60")."""
+    """Return a line that shows life: C(migrate on db01: running 00:12:40, 3.1 MB of output: "step 41 of 60")."""
     line = f"{harmless(job.name)} on {harmless(job.key.host if job.key else host)}: {look['status']}"
     if look["elapsed"] is not None:
         line += f" {_times.clock(look['elapsed'])}"
@@ -129,7 +130,7 @@ def _progress(job: Asked, look: Seen, host: str, *, secret: bool) -> str:
 
 
 def _last_line(look: Seen) -> str:
-    """What the job says of how far it has come, or else the last line of its output."""
+    """Return what the job says of how far it has come, or else the last line of its output."""
     progress = look["progress"]
     return harmless(progress["text"]) if progress else last_line_of(look["stdout"]) or last_line_of(look["stderr"])
 

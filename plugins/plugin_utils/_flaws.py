@@ -1,0 +1,97 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What in a record nobody may act upon: the gate between records and the work on hosts.
+
+Whoever may write to the store can write anything into a record. So nothing of it reaches a host, names a user to become, or chooses a
+path, before it has passed here.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id, is_user_name
+
+
+def flaw_of(attempt: Record) -> str:
+    """Return what is wrong with a record, or with one of its past attempts. Empty if work on hosts may be based on it.
+
+    :arg attempt: fields as they were read; the types of those that stand at the top were checked then
+    """
+    if attempt.get("status") == "prepared" and not attempt.get("attempt_dir"):
+        return "its status is 'prepared', and attempt_dir is missing"
+    for field, check in _CHECKS.items():
+        why = check(attempt[field], attempt) if field in attempt else ""
+        if why:
+            return f"the field {field!r} holds {attempt[field]!r}, which {why}"
+    return ""
+
+
+Check = t.Callable[[t.Any, Record], str]
+
+
+def _job_id(value: str, attempt: Record) -> str:
+    if attempt.get("status") in CLAIMED or is_job_id(value):
+        return ""
+    return "is not a job id as Ansible makes them"
+
+
+def _attempt_dir(value: str, attempt: Record) -> str:
+    if not is_attempt_directory(value):
+        return "is not the directory of an attempt"
+    return "" if attempt.get("async_dir") == value else "is not its async_dir"
+
+
+def _directory(value: str, attempt: Record) -> str:
+    return "" if value.isprintable() else "is not the path of a directory"  # of what kind depends on the host
+
+
+def _output_file(stream: str) -> Check:
+    def check(value: str, attempt: Record) -> str:
+        if attempt.get("attempt_dir"):
+            return "" if value == f"{attempt['attempt_dir']}/{stream}" else "is not in the directory of the attempt"
+        return "" if value.isprintable() else "is not the path of a file"
+
+    return check
+
+
+def _user(value: str, attempt: Record) -> str:
+    return "" if not value or is_user_name(value) else "is not the name of a user"
+
+
+def _host(value: str, attempt: Record) -> str:
+    return "" if not value or is_host_name(value) else "is not the name of a host"
+
+
+def _number(value: float, attempt: Record) -> str:
+    return "" if value >= 0 else "is less than nothing"
+
+
+def _claim(value: dict[str, t.Any], attempt: Record) -> str:
+    return "" if _is_count(value.get("fenced", 0)) and isinstance(value.get("who", ""), str) else "is not a claim"
+
+
+def _is_count(value: t.Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+_CHECKS: dict[str, Check] = {
+    "ansible_job_id": _job_id,
+    "async_dir": _directory,
+    "attempt_dir": _attempt_dir,
+    "stdout_file": _output_file(STDOUT),
+    "stderr_file": _output_file(STDERR),
+    "become_user": _user,
+    "remote_user": _user,
+    "delegated_host": _host,
+    "tail_size": _number,
+    "stdout_offset": _number,
+    "stderr_offset": _number,
+    "claim": _claim,
+}
