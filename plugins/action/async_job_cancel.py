@@ -10,6 +10,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel, async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, whoami
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 
@@ -34,14 +35,14 @@ class ActionModule(HostAction):
         secret = bool(asked.secret or self._task.no_log)
         asked.keep(0)
         if secret:
-            self._play_context.no_log = self._connection._play_context.no_log = True
-        self.become_user(self.user_for(asked))
+            _ansible.hide_from_log(self)
+        self.users.become(self.user_for(asked))
         done = self.on_host(
             "rstyczynski.ansible.async_job_cancel",
             {
                 "jid": asked.job_id,
                 "grace_period": params["grace_period"],
-                "_action": {"job": asked.looked_for._asdict(), "text": text, "by": by},
+                "_action": {"job": self.described(asked), "text": text, "by": by},
             },
             timeout=params["look_timeout"] + params["grace_period"],
         )

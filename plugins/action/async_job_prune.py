@@ -123,7 +123,7 @@ class ActionModule(HostAction):
         """
         refused: dict[int, str] = {}
         for user, jobs in self._on_this_host(some).items():
-            self.become_user(user)
+            self.users.become(user)
             args = {"apply": True, "older_than": "0s", "_action": {"jobs": list(jobs.values())}}
             try:
                 done = self.on_host("rstyczynski.ansible.async_job_prune", args, timeout=params["look_timeout"])
@@ -156,7 +156,7 @@ class ActionModule(HostAction):
                     self._left.append(f"{place}: {directory}" + (f" ({asked.flaw})" if asked.flaw else ""))
                     continue
                 job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": [], "directories": []})
-                job["looks"].append(asked.looked_for._asdict())
+                job["looks"].append(self.described(asked))
                 if asked.looked_for.exclusive:
                     job["directories"].append(directory)
         return users

@@ -6,6 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
 
@@ -25,7 +26,9 @@ class ActionModule(StoreAction):
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         become = self._connection.become
         if become is not None and params["ansible_job_id"] is not None and params["become_user"] is None:
-            params["become_user"] = become.get_option("become_user")
+            user = become.get_option("become_user")
+            if is_user_name(user):  # C(become_user: "#1000") works for sudo, and is no name that a record may have
+                params["become_user"] = user
         warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
         result = async_job_state.run(params, check_mode=self._task.check_mode, async_dir=self.async_dir, notify=self.notify)
         return {**result, "warnings": [*warnings, *result["warnings"]]}

@@ -45,8 +45,8 @@ class ActionModule(WatchingAction):
         [job] = asked
         if job.problem:
             raise AsyncJobError(f"{job.label}: {job.problem}. Nothing was removed.")
-        self.become_user(self.user_for(job))
-        args = {"mode": "cleanup", "jid": job.job_id, "_action": {"jobs": [job.looked_for._asdict()]}}
+        self.users.become(self.user_for(job))
+        args = {"mode": "cleanup", "jid": job.job_id, "_action": {"jobs": [self.described(job)]}}
         return self.on_host("rstyczynski.ansible.async_job_status", args, timeout=params["look_timeout"])
 
     def _answer(self, store: Store | None, job: Asked, look: Seen, *, waited: int) -> dict[str, t.Any]:

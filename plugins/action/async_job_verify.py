@@ -12,13 +12,15 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records_of_hosts
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 # How much of the output is looked at for its last line, in bytes.
 _END = 4096
+# Of how many jobs it is said why nobody can tell what became of them.
+_SHOWN = 3
 
 
 class ActionModule(WatchingAction):
@@ -43,6 +45,7 @@ class ActionModule(WatchingAction):
             asked.append(of_record(key, record, version, {}, self.async_dir))
         before = [_status(job.record) for job in asked]
         problems = []
+        reasons = []
         # One user whom we cannot become, or one record that somebody removes meanwhile, is no reason to know nothing of the others.
         for user, numbers in self._by_user(asked, {}).items():
             jobs = [asked[number] for number in numbers]
@@ -56,18 +59,23 @@ class ActionModule(WatchingAction):
                 continue
             for job, look in zip(jobs, looks, strict=True):
                 try:
-                    unclear += self.note(store, job, look, "tail", last_line=True)["status"] == "unknown"
+                    seen = self.note(store, job, look, "tail", last_line=True)
+                    unclear += bool(job.problem)
+                    if seen["status"] == UNKNOWN and not job.problem:
+                        reasons.append(f"{self.host}: {seen['reason']}.")
                 except AsyncJobError as error:
                     problems.append(str(error))
         after = [job.predicted or job.record or {} for job in asked]
+        flawed = [f"{job.label}: {job.problem}." for job in asked if job.problem]
+        more = len(reasons) - _SHOWN
         result: dict[str, t.Any] = {
             "changed": before != [_status(record) for record in after],
             "store": store.locate(),
             "asked": len(asked),
-            "unclear": unclear,
+            "unclear": unclear + len(reasons),
             "ended": [{field: record[field] for field in (*JobKey._fields, "status")} for record in after if _status(record) in ENDED],
             "unreadable": listing.unreadable,
-            "warnings": [*store.warnings, *(f"{job.label}: {job.problem}." for job in asked if job.problem)],
+            "warnings": [*store.warnings, *flawed, *reasons[:_SHOWN], *([f"And {more} more."] if more > 0 else [])],
         }
         if listing.unreadable:
             problems.append(listing.problem(store))

@@ -34,6 +34,10 @@ JOB_OPTIONS: Spec = {
 }
 
 # What to look for. Beside these, C(host) and C(playbook_name).
+USER_OPTIONS: Spec = {
+    "become_recorded_user": {"type": "bool", "default": False},
+}
+
 FILTERS: Spec = {
     "job_name_pattern": {"type": "str"},
     "status": {"type": "list", "elements": "str", "choices": list(STATUSES)},

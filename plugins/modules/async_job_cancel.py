@@ -23,6 +23,7 @@ description:
 seealso:
   - module: rstyczynski.ansible.async_job_status
 extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes
 attributes:

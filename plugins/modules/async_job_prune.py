@@ -24,6 +24,7 @@ description:
 seealso:
   - module: rstyczynski.ansible.async_job_state
 extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes
 attributes:

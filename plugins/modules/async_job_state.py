@@ -74,7 +74,9 @@ options:
     choices: [running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled]
   become_user:
     description:
-      - The user that the background task has become. M(rstyczynski.ansible.async_job_status) looks at the job as this user.
+      - The user that the background task has become. C(become_recorded_user) of M(rstyczynski.ansible.async_job_status) lets that
+        module look at the job as this user. A C(~) at the beginning of the results directory is the home of this user.
+      - It is a name as C(useradd) takes it, or the one of a domain, V(user@domain) or V(DOMAIN\\user).
       - The default is the user that this task becomes, if it becomes one.
     type: str
   stdout_file:

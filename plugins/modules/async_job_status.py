@@ -20,13 +20,14 @@ description:
 notes:
   - If it cannot tell what became of a job, RV(status) is V(unknown), and the task fails. The record keeps what was known
     before. The same is true of a host that cannot be reached.
-  - Only root and the user of a job see all of it. With O(job_name), the module becomes the user that was saved with the job,
-    unless the task says C(become) or logs in as root.
+  - Only root and the user of a job see all of it. As another user, the module says what it cannot see, and what would help.
+    See O(become_recorded_user).
 seealso:
   - module: ansible.builtin.async_status
   - module: rstyczynski.ansible.async_job_cancel
   - module: rstyczynski.ansible.async_job_state
 extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes
 attributes:

@@ -21,6 +21,7 @@ seealso:
   - module: rstyczynski.ansible.async_job_status
   - module: rstyczynski.ansible.async_job_show
 extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes
 attributes:

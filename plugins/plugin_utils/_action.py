@@ -14,7 +14,6 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
-from ansible.parsing.mod_args import ModuleArgsParser
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -23,6 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, state_dir_warnings
 
@@ -128,22 +128,21 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         return params
 
     def arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The options that the task and module_defaults give, by their names rather than by their aliases."""
+        """Return the options that the task and module_defaults give, by their names rather than by their aliases."""
         args = {_NAMES.get(option, option): value for option, value in self._task.args.items()}
-        # Before 2.19, a template makes a list of the text "[1,2]", and a name of that again: "[1, 2]". Names are text.
         for option in self.texts:
-            template = getattr(self._task, "untemplated_args", {}).get(option)
-            if isinstance(template, str) and option in args:
-                args[option] = self._templar.template(template, convert_data=False)
+            text = _ansible.text_of_option(self._task, self._templar, option)
+            if text is not None and option in args:
+                args[option] = text
         return args
 
     @property
     def role(self) -> str:
         """The name of the role that the task is in, less its collection. Empty if it is in none."""
-        return self._task._role.get_name().rpartition(".")[2] if self._task._role else ""
+        return str(self._task_vars.get("ansible_role_name", "")).rpartition(".")[2]
 
     def _from_variables(self, task_vars: dict[str, t.Any], args: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The store options that variables set: <role>_<option> inside a role of this collection, async_job_<option> everywhere.
+        """Return the store options that variables set: <role>_<option> inside a role of this collection, async_job_<option> everywhere.
 
         They stand between the options of the task, which beat them, and module_defaults, which they beat.
         """
@@ -164,12 +163,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         return values
 
     def _options_of_task(self) -> t.Iterator[str]:
-        """The options that the task itself gives. Those in C(self._task.args) may come from module_defaults."""
-        _action, args, _delegate_to = ModuleArgsParser(self._task.get_ds(), collection_list=self._task.collections).parse()
-        for whole in (args.pop("_variable_params", None), args.pop("_raw_params", None)):  # one variable that holds all options
-            if whole:
-                yield from self._templar.template(whole)
-        yield from args
+        """Yield the names of the options that the task itself gives."""
+        return _ansible.options_in_playbook(self._task, self._templar.template)
 
 
 def _make_harmless(result: dict[str, t.Any]) -> None:

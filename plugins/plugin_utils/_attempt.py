@@ -8,8 +8,6 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import contextlib
-import getpass
 import re
 import shlex
 import typing as t
@@ -20,9 +18,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, option
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_user_name
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
@@ -123,7 +121,8 @@ class AttemptAction(WatchingAction):
     """An action that starts attempts of jobs, each in a directory of its own."""
 
     def prepare(self, key: JobKey, timeout: float) -> Record:
-        """The fields of the record that say where and as whom a new attempt lives, and in which boot."""
+        """Return the fields of the record that say where and as whom a new attempt lives, and in which boot."""
+        self.users.become("")
         said = self._shell(_PREPARE, timeout, directory=_quoted(self.async_dir))
         if "directory" not in said and re.search("tty|terminal", said["error"][0]):
             self._terminal = True
@@ -138,26 +137,30 @@ class AttemptAction(WatchingAction):
             )
         attempt_dir = f"{directory.rstrip('/')}/{uuid.uuid4().hex}"
         fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": said.get("boot", [""])[0]}
-        login, become = self._users()
-        fields.update({name: user for name, user in (("remote_user", login), ("become_user", become)) if user})
+        users = {name: user for name, user in zip(("remote_user", "become_user"), self.users.of_task(), strict=True) if user}
+        if all(map(is_user_name, users.values())):  # C(become_user: "#1000") works for sudo, and is no name that a record may have
+            fields.update(users)
         if self._task.delegate_to or self.host != key.host:
             fields["delegated_host"] = self.host
         return fields
 
     def make_directory(self, record: Record, timeout: float) -> None:
         """Make the directory of an attempt, if there is nothing by its name."""
+        self.users.become("")
         said = self._in_attempt(_MAKE_DIRECTORY, record, timeout)
         if "made" not in said:
             raise AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {said['error'][0]}")
 
     def launch(self, task: InnerTask, record: Record, timeout: float) -> None:
-        """Start the job of an attempt. What is said of that proves nothing."""
+        """Start the job of an attempt, as the user that the task says. What Ansible says of the start proves nothing."""
+        self.users.become("")
         with self._as_terminal(), time_limit(timeout):
             task.launch(record["attempt_dir"])
 
     def inspect(self, record: Record, timeout: float) -> exactly_once.Seen:
-        """What there is in the directory of an attempt."""
+        """Return what there is in the directory of an attempt."""
         attempt_dir = record["attempt_dir"]
+        self._work_as_user_of(record)
         said = self._in_attempt(_INSPECT, record, timeout + _PATIENCE / 10)
         jobs = said.get("job", [])
         if "boot" not in said:
@@ -182,6 +185,7 @@ class AttemptAction(WatchingAction):
     def fence(self, record: Record, timeout: float) -> bool:
         """Make sure that an attempt cannot start any more. False if it may just have."""
         self._fences += 1
+        self._work_as_user_of(record)
         said = self._in_attempt(_FENCE, record, timeout)
         if "fenced" not in said and self._fences >= _LOOKS:
             raise AsyncJobError(
@@ -192,11 +196,14 @@ class AttemptAction(WatchingAction):
         return "fenced" in said
 
     def remove(self, record: Record, timeout: float) -> str:
-        """Remove the directory of an attempt that has ended. Returns why it could not be; that does no harm to the job."""
+        """Remove the directory of an attempt that has ended. Return why it could not be; that does no harm to the job."""
         attempt_dir = record.get("attempt_dir", "")
         if not re.fullmatch(r"/.*/[0-9a-f]{32}", attempt_dir):
             return f"{attempt_dir} is not the directory of an attempt."
-        self.become_user(self.user_of(record))
+        problem = self.users.lacking(record)
+        if problem:
+            return f"{attempt_dir} was left on {self.host}. {problem}"
+        self.users.become(self.users.needed_for(record))
         said = self._in_attempt(_REMOVE, record, timeout)
         return "" if "removed" in said else f"{attempt_dir} could not be removed from {self.host}: {said['error'][0]}"
 
@@ -226,37 +233,28 @@ class AttemptAction(WatchingAction):
         When a controller dies, the host hangs up on what has a terminal. Ansible's wrapper would then leave behind a results file that
         says that the job was started, and not start it: it tells its launcher, which is gone, in between.
         """
-        return option(self._connection, "use_tty", self._terminal)
+        return _ansible.connection_option(self._connection, "use_tty", self._terminal)
 
-    def user_for(self, job: Asked) -> str:
-        return self.user_of(job.record or {})
+    def _work_as_user_of(self, record: Record) -> None:
+        """Become a user who sees an attempt.
 
-    def user_of(self, record: Record) -> str:
-        """The user to become to see an attempt. Empty if the task's own user may: it is the same one, or root."""
-        login, become = self._users()
-        theirs = str(record.get("become_user") or record.get("remote_user", ""))
-        return "" if (become or login) in ("root", theirs) else theirs
-
-    def _users(self) -> tuple[str, str]:
-        """Whom the task logs in as, and whom it becomes. Empty where that is not known, or not so."""
-        login = ""
-        with contextlib.suppress(KeyError):
-            login = str(self._connection.get_option("remote_user") or "")
-        if self._connection.transport == "local":
-            login = getpass.getuser()
-        plugin = self._of_task[0] if self._became else self._connection.become
-        if plugin is None:
-            return login, ""
-        return login, str((self._of_task[1] if self._became else plugin.get_option("become_user")) or "root")
+        :raises AsyncJobError: if the task is not one, and may not become one
+        """
+        problem = self.users.lacking(record)
+        if problem:
+            raise AsyncJobError(
+                f"Cannot see whether the job was started, in {record['attempt_dir']} on {self.host}. {problem} Nothing was started."
+            )
+        self.users.become(self.users.needed_for(record))
 
     def _shell(self, script: str, timeout: float, **words: str) -> dict[str, list[str]]:
-        """What lines for the shell of the host say, by their names, and under C(error) what else there was to read.
+        """Return what lines for the shell of the host say, by their names, and under C(error) what else there was to read.
 
         :arg words: what stands in the script for values, quoted
         :raises AnsibleConnectionFailure: if the host cannot be reached
         """
         with self._as_terminal(), time_limit(timeout):
-            done = self._low_level_execute_command(script.format(**words).strip(), sudoable=True)
+            done = _ansible.run_in_shell(self, script.format(**words).strip())
         said: dict[str, list[str]] = {}
         for name, value in re.findall(rf"^{_MARK}(\w+)=(.*?)\r?$", done["stdout"], re.MULTILINE):
             said.setdefault(name, []).append(value)
@@ -265,7 +263,7 @@ class AttemptAction(WatchingAction):
 
 
 def _quoted(directory: str) -> str:
-    """A directory as a word for the shell, with the tilde at its beginning left to it."""
+    """Return a directory as a word for the shell, with the tilde at its beginning left to it."""
     home, slash, rest = directory.partition("/")
     if re.fullmatch(r"~[\w.-]*", home):
         return home + slash + (shlex.quote(rest) if rest else "")

@@ -15,19 +15,21 @@ import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleError
-from ansible.plugins.loader import become_loader
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import BY_ITSELF
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, by_job_id, by_name
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._become import Users
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
 # How much of what a module said before it died is shown.
@@ -54,10 +56,14 @@ class HostAction(StoreAction):
         "rerun_after": 0,
     }
 
-    _became = False
-    """Whether this task has become a user by itself, rather than because the user said so."""
-    _of_task: tuple[t.Any, t.Any] = (None, None)
-    """The become plugin that the task says, and its user."""
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.users = Users(self)
+
+    def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        params = super().validated(spec, args)
+        self.users.may_become_recorded = params["become_recorded_user"]
+        return params
 
     @property
     def host(self) -> str:
@@ -65,11 +71,11 @@ class HostAction(StoreAction):
         return str(self._task.delegate_to or self._task_vars["inventory_hostname"])
 
     def hosts_of(self, params: dict[str, t.Any]) -> list[str]:
-        """The hosts whose jobs a task deals with that takes C(host) and C(delegated_hosts), its own first."""
+        """Return the hosts whose jobs a task deals with that takes C(host) and C(delegated_hosts), its own first."""
         return list(dict.fromkeys([params["host"] or str(self._task_vars["inventory_hostname"]), *params["delegated_hosts"]]))
 
     def is_here(self, record: dict[str, t.Any]) -> bool:
-        """Whether a job runs where this task goes. The localhost of one controller is not that of another."""
+        """Return whether a job runs where this task goes. The localhost of one controller is not that of another."""
         if place_of(record) != self.host:
             return False
         if self.host != record["host"] and self.host not in self._task_vars["groups"]["all"]:
@@ -80,11 +86,11 @@ class HostAction(StoreAction):
 
     @property
     def is_windows(self) -> bool:
-        """Whether the host is one that has no processes as Unix knows them."""
-        return bool(getattr(self._connection._shell, "_IS_WINDOWS", False))
+        """Whether the host has no processes as Unix knows them."""
+        return _ansible.is_windows(self._connection)
 
     def asked(self, params: dict[str, t.Any]) -> tuple[Store | None, list[Asked]]:
-        """The jobs that the options C(jid), C(job_name) and C(job_names) name, and the store of those that have a record."""
+        """Return the jobs that the options C(jid), C(job_name) and C(job_names) name, and the store of those that have a record."""
         if params["jid"] is not None:
             return None, [by_job_id(params, self.async_dir)]
         store = open_store(params, self.notify)
@@ -93,17 +99,17 @@ class HostAction(StoreAction):
         return store, [by_name(store, key, params, self.async_dir) for key in keys]
 
     def look(self, asked: list[Asked], *, output: str, tail_size: int, timeout: float) -> list[Seen]:
-        """Look at jobs, with one module run; with one for each user if they belong to several, and we are not root.
+        """Look at jobs, with one module run; with one for each user if the task may become those that the records name.
 
         :arg timeout: in seconds, for each run
         """
         if any(job.secret for job in asked):
             # What the module says of such a job is nothing for the log either.
-            self._play_context.no_log = self._connection._play_context.no_log = True
+            _ansible.hide_from_log(self)
         looks: dict[int, Seen] = {number: look for number, job in enumerate(asked) if (look := job.without_contact)}
         for user, numbers in self._by_user(asked, looks).items():
-            self.become_user(user)
-            jobs = [asked[number].looked_for._asdict() for number in numbers]
+            self.users.become(user)
+            jobs = [self.described(asked[number]) for number in numbers]
             # One of jid and job_name has to be given. What counts are the jobs.
             args = {"jid": jobs[0]["job_id"], "output": output, "tail_size": tail_size, "_action": {"jobs": jobs}}
             if self.is_windows:
@@ -114,7 +120,7 @@ class HostAction(StoreAction):
         return [looks[number] for number in range(len(asked))]
 
     def _by_user(self, asked: list[Asked], looks: dict[int, Seen]) -> dict[str, list[int]]:
-        """The jobs to look at, by the user to become for that."""
+        """Return the jobs to look at, by the user to become for that."""
         users: dict[str, list[int]] = {}
         for number, job in enumerate(asked):
             if number not in looks:
@@ -122,22 +128,16 @@ class HostAction(StoreAction):
         return users
 
     def user_for(self, job: Asked) -> str:
-        """The user to become for a job. Empty if we need not: what the task says of C(become) comes first, and root may do all."""
-        return "" if self._becomes_or_is_root() else job.user
+        """Return the user to become for a job. Empty if it is the one that the task says."""
+        return "" if job.flaw else self.users.needed_for(job.record or {})
 
-    def _becomes_or_is_root(self) -> bool:
-        if self._became:
-            return False
-        if self._connection.become is not None or (self._connection.transport == "local" and os.geteuid() == 0):
-            return True
-        try:
-            return bool(self._connection.get_option("remote_user") == "root")
-        except KeyError:
-            return False
+    def described(self, job: Asked) -> dict[str, t.Any]:
+        """Return a job as a module on the host takes it."""
+        return job.looked_for._replace(unseen=self.users.lacking(job.record or {}))._asdict()
 
     def _ask_windows(self, job: Job, timeout: float) -> Seen:
-        """What Ansible itself says of a job. Nobody verifies it there."""
-        directory = self._remote_expand_user(job.directory)
+        """Return what Ansible itself says of a job. Nobody verifies it there."""
+        directory = _ansible.expanded(self, job.directory)
         args = {"jid": job.job_id, "_async_dir": directory}
         with time_limit(timeout):
             done = self._execute_module(module_name="ansible.legacy.async_status", module_args=args, task_vars=self._task_vars)
@@ -152,7 +152,7 @@ class HostAction(StoreAction):
             "status": status,
             "reason": f"{job.label}: {status}, as Ansible says; on Windows this is not verified",
             "result": done if status in BY_ITSELF else None,
-            "results_file": self._connection._shell.join_path(directory, job.job_id),
+            "results_file": _ansible.joined(self._connection, directory, job.job_id),
             "stdout": done.get("stdout", ""),
             "stderr": done.get("stderr", ""),
             "kept": {stream: done.get(stream, "")[-job.keep :] for stream in ("stdout", "stderr")} if job.keep else None,
@@ -168,50 +168,20 @@ class HostAction(StoreAction):
         """
         if self._connection.become is None and self._connection.transport != "local":
             # One exchange with the host instead of five. Without a network, these cost less than a Python that reads a program from a pipe.
-            self._use_pipelining()
+            _ansible.use_pipelining(self._connection)
         with time_limit(timeout):
             try:
                 done = self._run(module, args)
             except AnsibleError as error:
                 # On a full disk there is no room for the module itself.
-                if not _needs_room(error) or not self._use_pipelining():
+                if not _needs_room(error) or not _ansible.use_pipelining(self._connection):
                     raise
                 done = self._run(module, args)
         return done
 
-    def become_user(self, user: str) -> None:
-        """From now on, run modules as this user; with an empty name, as the user that the task says."""
-        plugin = self._connection.become
-        if not self._became:
-            if not user:
-                return
-            self._of_task = plugin, plugin and plugin.get_option("become_user")
-        if user:
-            self._became = True
-            plugin = plugin or self._become_plugin()
-            plugin.set_option("become_user", user)
-        else:
-            self._became = False
-            plugin, user = self._of_task
-            if plugin is not None:
-                plugin.set_option("become_user", user)
-        self._connection.set_become_plugin(plugin)
-        self._connection._shell.tmpdir = None  # it belongs to the former user
-
-    def _become_plugin(self) -> t.Any:
-        task_vars = self._task_vars.get("ansible_delegated_vars", {}).get(self.host) or self._task_vars
-        name = self._templar.template(task_vars.get("ansible_become_method")) or self._task.become_method
-        plugin = become_loader.get(name)
-        if plugin is None:
-            raise AsyncJobError(f"The become method {name!r} does not exist. Correct become_method.")
-        names = constants.config.get_plugin_vars("become", plugin._load_name)
-        variables = {name: self._templar.template(task_vars[name]) for name in names if name in task_vars}
-        plugin.set_options(task_keys=self._task.dump_attrs(), var_options=variables)
-        return plugin
-
     def reset_connection(self) -> None:
         """Give up what is left of a connection that does not answer."""
-        self._connection._shell.tmpdir = None
+        _ansible.forget_directory(self._connection)
         for process in scan().processes.values():
             if process.ppid == os.getpid():
                 with contextlib.suppress(ProcessLookupError):
@@ -225,17 +195,6 @@ class HostAction(StoreAction):
             words = " ".join(str(done[name]).strip() for name in ("module_stderr", "module_stdout") if done.get(name))
             raise AsyncJobError(f"{done.get('msg', 'The module has failed.')} {words[-_LAST_WORDS:]}".strip())
         return done
-
-    def _use_pipelining(self) -> bool:
-        """Send modules through the connection rather than as files. Returns whether that is new."""
-        try:
-            if not self._connection.has_pipelining or self._connection.get_option("pipelining"):
-                return False
-            self._connection.set_option("pipelining", True)
-        except KeyError:  # another kind of connection
-            return False
-        self._connection._shell.tmpdir = None
-        return True
 
 
 def _needs_room(error: AnsibleError) -> bool:

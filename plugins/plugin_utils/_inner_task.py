@@ -8,24 +8,26 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 from collections.abc import Mapping
 
-from ansible.executor import module_common
-from ansible.parsing.mod_args import RAW_PARAM_MODULES
-from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import checked_options
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 
 _SHAPE = "It takes one action with its options, as a task has them, for example 'ansible.builtin.command: /opt/migrate.sh --all'"
 
-
 # Actions that cannot run in the background. Others say so only when they are asked to start.
-_NO_JOBS = ("ansible.builtin.raw", "ansible.builtin.script", "rstyczynski.ansible.async_job")
+_NO_JOBS = (
+    "rstyczynski.ansible.async_job",
+    *(
+        f"ansible.builtin.{name}"
+        for name in ("raw", "script", "meta", "import_role", "import_tasks", "include_role", "include_tasks", "import_playbook")
+    ),
+)
 
 # These run a command. "cmd" is another name for their text.
 _SHELL = ("ansible.builtin.shell", "ansible.legacy.shell")
@@ -52,35 +54,13 @@ class InnerTask:
         self._outer = outer
         self._task_vars: dict[str, t.Any] = outer._task_vars
         self.action, value, more = _parsed(given)
-        loader = outer._shared_loader_obj
-        collections = outer._task.collections
-        context = loader.module_loader.find_plugin_with_context(self.action, collection_list=collections)
-        has_action = loader.action_loader.has_plugin(self.action, collection_list=collections)
-        if not context.resolved and not has_action:
+        chosen = _ansible.choose_action(outer, self.action)
+        if chosen is None:
             raise AsyncJobError(f"task: the action {self.action!r} was not found. Correct its name, or install its collection.")
-        name = context.resolved_fqcn if context.resolved else self.action
-        # Just as Ansible chooses the action plugin of a task
-        if context.resolved and context.action_plugin:
-            handler = context.action_plugin
-        elif has_action:
-            handler = self.action
-        else:
-            handler, collections = "ansible.legacy.normal", None
-        self._task = outer._task.copy()
-        self._task.action = self.action
-        self._task.args = self._with_defaults(name, _options(self.action, name, value, more))
-        self._task.async_val = limit
-        self._task.poll = 0
-        self._handler = loader.action_loader.get(
-            handler,
-            task=self._task,
-            connection=outer._connection,
-            play_context=outer._play_context,
-            loader=outer._loader,
-            templar=outer._templar,
-            shared_loader_obj=loader,
-            collection_list=collections,
-        )
+        name = chosen.name
+        options = _ansible.with_module_defaults(outer._task, name, _options(self.action, name, value, more), outer._templar)
+        self._task = _ansible.inner_task(outer._task, action=self.action, args=options, limit=limit)
+        self._handler = _ansible.handler_of(outer, chosen, self._task)
         if name in _NO_JOBS:
             raise AsyncJobError(
                 f"task: the action {self.action!r} does not support 'async', so it cannot be a job. Nothing was started."
@@ -103,7 +83,10 @@ class InnerTask:
         :raises LaunchFailed: if Ansible says that it has failed
         """
         connection = self._outer._connection
-        with option(connection._shell, "async_dir", async_dir), option(connection, "reconnection_retries", 0):
+        with (
+            _ansible.shell_option(connection, "async_dir", async_dir),
+            _ansible.connection_option(connection, "reconnection_retries", 0),
+        ):
             result: dict[str, t.Any] = self._launch_command(async_dir) if self.is_command else self._handler.run(task_vars=self._task_vars)
         if not result.get("ansible_job_id"):
             raise LaunchFailed(result)
@@ -111,63 +94,34 @@ class InnerTask:
     def _launch_command(self, directory: str) -> dict[str, t.Any]:
         about = {"options": self._task.args, "directory": directory, "uses_shell": self._uses_shell}
         # A job name and a task have to be given. What counts is the command.
-        return dict(
-            self._handler._execute_module(
-                module_name="rstyczynski.ansible.async_job",
-                module_args={"job_name": "job", "task": {}, "_action": about},
-                task_vars=self._task_vars,
-                wrap_async=True,
-            )
-        )
-
-    def _with_defaults(self, name: str, options: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The options, with those that C(module_defaults) adds."""
-        task, templar = self._outer._task, self._outer._templar
-        if hasattr(module_common, "_apply_action_arg_defaults"):  # ansible-core 2.19 and newer
-            return dict(module_common._apply_action_arg_defaults(name, task, options, templar))
-        groups = task._parent._play._action_groups
-        return dict(module_common.get_action_args_with_defaults(name, options, task.module_defaults, templar, action_groups=groups))
-
-
-@contextlib.contextmanager
-def option(plugin: t.Any, name: str, value: t.Any) -> t.Iterator[None]:
-    """Set an option of a plugin for a while. One that does not have it has no use for it."""
-    try:
-        before = plugin.get_option(name)
-    except KeyError:
-        yield
-        return
-    plugin.set_option(name, value)
-    try:
-        yield
-    finally:
-        plugin.set_option(name, before)
+        args = {"job_name": "job", "task": {}, "_action": about}
+        return _ansible.start_module(self._handler, "rstyczynski.ansible.async_job", args, self._task_vars)
 
 
 def _parsed(given: t.Any) -> tuple[str, t.Any, t.Any]:
-    """The action, what stands behind it, and the key C(args)."""
+    """Return the action, what stands behind it, and the key C(args)."""
     if not isinstance(given, Mapping):
         raise AsyncJobError(f"task is not a mapping. {_SHAPE}.")
     actions = [str(key) for key in given if key != "args"]
     if len(actions) != 1:
-        keywords = [f"'{key}'" for key in actions if key in Task.fattributes]
+        keywords = [f"'{key}'" for key in actions if key in _ansible.task_keywords()]
         hint = f" Move {' and '.join(keywords)} to the async_job task itself, next to 'async'." if keywords else ""
         found = f"has {len(actions)} actions ({', '.join(actions)})" if actions else "has no action"
         raise AsyncJobError(f"task {found}. {_SHAPE}.{hint}")
-    if actions[0] in Task.fattributes:
+    if actions[0] in _ansible.task_keywords():
         raise AsyncJobError(f"task: {actions[0]!r} is a keyword of tasks. {_SHAPE}.")
     return actions[0], given[actions[0]], given.get("args")
 
 
 def _options(action: str, name: str, value: t.Any, more: t.Any) -> dict[str, t.Any]:
-    """The options of the action. Text is taken as it is: a variable in it that looks like an option, or has a quote, is data."""
+    """Return the options of the action. Text is taken as it is: a variable in it that looks like an option, or has a quote, is data."""
     if not isinstance(more, Mapping) and more is not None:
         raise AsyncJobError("task: args is not a mapping of options.")
     if value is None or value == "":
         options = {}
     elif isinstance(value, Mapping):
         options = dict(value)
-    elif name in RAW_PARAM_MODULES or action in RAW_PARAM_MODULES:
+    elif name in _ansible.FREE_FORM or action in _ansible.FREE_FORM:
         options = {"_raw_params": str(value)}
     else:
         raise AsyncJobError(f"task: the options of {action!r} have to be a mapping ('name: nginx', not 'name=nginx').")

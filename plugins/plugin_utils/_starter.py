@@ -232,7 +232,6 @@ class Starter:
         )
 
     def _prepare(self, seconds: float) -> Record:
-        self._action.become_user("")
         place = self._action.prepare(self._key, seconds)
         if self._inner.is_command:
             place.update({f"{stream}_file": f"{place['attempt_dir']}/{stream}" for stream in (STDOUT, STDERR)})
@@ -243,7 +242,6 @@ class Starter:
     def _where_it_lives(self, record: Record) -> t.Iterator[None]:
         """Act on the host of the attempt, as a user who may. If the host is away, the error says what that means."""
         self._check_place(record)
-        self._action.become_user(self._action.user_of(record))
         try:
             yield
         except AnsibleConnectionFailure as error:

@@ -578,7 +578,7 @@ def test_check_mode(scene: Scene) -> None:
 
 
 def test_of_another_user(scene: Scene) -> None:
-    """Without the right to stop a job, nothing of it is stopped. The user who was saved with it has the right, and so has root."""
+    """Without the right to stop a job, nothing of it is stopped. Root has it; and the user who was saved with it, if the task says so."""
     scene.user("op")
     app = ("--become", "--become-user", "app")
     jobs = scene.hold("h1", "noted", "roots", "apps", "hidden", options=app)
@@ -588,18 +588,21 @@ def test_of_another_user(scene: Scene) -> None:
         if name != "noted":
             del record["become_user"]
         scene.record_file(job).write_text(json.dumps(record))
-    by_name, by_job_id = scene.ask("h1", cancel(job_name="roots"), cancel(jid=jobs["roots"].id))
-    for answer in (by_name, by_job_id):
+    refused: tuple[Yaml, ...] = ({"job_name": "roots"}, {"jid": jobs["roots"].id}, {"job_name": "noted"})
+    by_name, by_job_id, noted = scene.ask("h1", *(cancel(**which) for which in refused))
+    assert "or 'become_recorded_user: true' to look as 'app'" in noted["msg"]
+    for answer in (by_name, by_job_id, noted):
         assert answer["failed"], answer
         assert not answer["changed"]
-        assert "Nothing was stopped. Say 'become: true'" in answer["msg"]
+        assert "Nothing was stopped." in answer["msg"]
+        assert "Say 'become: true'" in answer["msg"]
     scene.hosts.hidepid("h1")
     scene.hosts.disconnect()
     hidden, hidden_by_job_id, *answers = scene.ask(
         "h1",
         cancel(job_name="hidden"),
         cancel(jid=jobs["hidden"].id),
-        cancel(job_name="noted"),
+        cancel(job_name="noted", become_recorded_user=True),
         {**cancel(job_name="roots"), "become": True},
         {**cancel(job_name="apps"), "become": True, "become_user": "app"},
     )

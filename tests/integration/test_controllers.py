@@ -52,6 +52,7 @@ PLAYBOOK = """
         task:
           ansible.builtin.shell: echo executed >> ~/'{{ job }}.ledger'; {{ command | default('true') }}
         restart_on: "{{ restart_on | default([]) }}"
+        become_recorded_user: "{{ recorded | default(false) }}"
       become: "{{ user is defined }}"
       become_user: "{{ user | default(omit) }}"
       async: 600
@@ -435,12 +436,17 @@ def test_disk_full_during_the_start(trials: Trials) -> None:
 
 
 def test_another_user_on_the_next_run(trials: Trials) -> None:
-    """The start is resolved as the user whose attempt it was; a new attempt is made as the one of the task."""
+    """The start is resolved by root or by the user whose attempt it was, whom only those become who say so. A new attempt is the task's."""
     trials.user(login="op")
-    for job, later in (("root", {"user": "root"}), ("op", {}), ("app", {"user": "app"})):
+    for job, later in (("root", {"user": "root"}), ("op", {"recorded": True}), ("app", {"user": "app"})):
         kill(frozen_while_prepared(trials, job, user="app"))
         place = trials.record(job)["attempt_dir"]
         assert place.startswith("/home/app/.ansible_async/")
+        if job == "op":
+            code, output = trials.run(job, wait=1)
+            assert code
+            assert "Cannot see whether the job was started" in output
+            assert "Nothing was started" in output
         trials.until_done(job, **later)
         trials.once(job)
 

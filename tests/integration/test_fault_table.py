@@ -423,7 +423,11 @@ def test_wrong_user(scene: Scene) -> None:
         scene.expect(f"wrong user, the right one is {name}", looks[name], "running")
     scene.kill_all(*jobs.values())
     looks = scene.look(jobs["noted"]) | scene.look(jobs["not noted"])
-    scene.check("KILL the process group, the user is noted", looks["noted"].by_name, "killed", "its command left no result")
+    scene.check(
+        "KILL the process group, the user is noted", looks["noted"].by_name, "unknown", "'become_recorded_user: true' to look as 'app'"
+    )
+    recorded = scene.look(jobs["noted"], become_recorded_user=True)["noted"].by_name
+    scene.check("KILL the process group, the user is noted and become", recorded, "killed", "its command left no result")
     scene.check("KILL the process group, the user is not noted", looks["not noted"].by_name, "unknown", "user with the id 59002")
     looks = scene.look(*jobs.values(), options=app)
     for name in jobs:
@@ -431,7 +435,7 @@ def test_wrong_user(scene: Scene) -> None:
 
 
 def test_jobs_of_several_users(scene: Scene) -> None:
-    """One look at all of them: at each as its own user."""
+    """One look at all of them: at each as its own user, if whoever looks says so."""
     scene.user("op")
     jobs = scene.start("h1", {"of app": "true"}, options=("--become", "--become-user", "app"), become_user="app")
     jobs |= scene.start("h1", {"of op": "true"})
@@ -440,7 +444,7 @@ def test_jobs_of_several_users(scene: Scene) -> None:
     del record["results_file"]  # the user has not saved it
     file.write_text(json.dumps({**record, "async_dir": "~/.ansible_async"}))
     scene.ended(*jobs.values())
-    looks = scene.look(*jobs.values(), native=False)
+    looks = scene.look(*jobs.values(), native=False, become_recorded_user=True)
     for name in jobs:
         scene.check(f"a job {name}, with those of others", looks[name].by_name, "succeeded")
 

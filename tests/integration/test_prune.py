@@ -271,11 +271,11 @@ def test_a_user_whom_nobody_can_become(hosts: Hosts, controller: Controller) -> 
         "ansible_job_id": "j1.1",
     }
     put(controller.state_dir, "foreign", **nobody, status="running", start=ago(days=9))
-    ran = controller.playbook(JOBS, "-e", "verify=true", "--limit", first).failed()
+    ran = controller.playbook(JOBS, "-e", "verify=true", "-e", "become_recorded_user=true", "--limit", first).failed()
     assert {row[2]: row[3] for row in rows(ran)} == {"foreign": "running", "runs": "running", "ends": "succeeded"}
     assert f"Not asked, and shown as last recorded: {first}" in ran.output
     put(controller.state_dir, "foreign", **nobody, status="failed", end=ago(days=9))
-    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").failed()
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "become_recorded_user=true").failed()
     assert re.search(r"test +ends .* removed", ran.output)
     assert "Nothing of no_such_user was removed from" in ran.text
     assert {file.stem for file in controller.state_dir.rglob("*.json")} == {"foreign", "runs"}

@@ -211,6 +211,7 @@ def test_whose_home_it_was_nobody_noted(scene: Scene) -> None:
         "vars": {
             "async_job_load_job_name": "job",
             "async_job_load_verify": True,
+            "async_job_load_become_recorded_user": True,
             "async_job_load_restart_on": ["failed", "killed", "lost", "timed_out", "cancelled"],
         },
     }

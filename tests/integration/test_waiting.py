@@ -484,7 +484,7 @@ def test_become(scene: Scene) -> None:
                 }
             },
             {**shell("timeout 20 sh -c \"until pgrep -f 'cat /tmp/go {{ inventory_hostname }}$'; do sleep 0.1; done\""), "become": True},
-            status(job_name="job"),
+            status(job_name="job", become_recorded_user=True),
             {**status(job_name="job"), "become": True},
             {
                 **status(jid="{{ answer0.ansible_job_id }}"),
@@ -492,7 +492,7 @@ def test_become(scene: Scene) -> None:
                 "become_user": "{{ {'h1': 'app', 'h2': 'root'}[inventory_hostname] }}",
             },
             {"ansible.builtin.shell": {"cmd": "echo >'/tmp/go {{ inventory_hostname }}'"}, "become": True},
-            status(job_name="job", wait_timeout=30, wait_interval=1),
+            status(job_name="job", wait_timeout=30, wait_interval=1, become_recorded_user=True),
             where="all",
         ),
     ).ok()

@@ -88,6 +88,7 @@ _LOOK = """
         host: "{{ jobs[0].host }}"
         job_name: "{{ jobs[0].name if jobs | length == 1 else omit }}"
         job_names: "{{ jobs | map(attribute='name') if jobs | length > 1 else omit }}"
+        become_recorded_user: "{{ become_recorded_user }}"
         output: "{{ output }}"
       register: by_name
       ignore_errors: true
@@ -196,9 +197,12 @@ class Scene:
         """Await that the runners of these jobs are gone. Their watchers need some more seconds to see that."""
         until(lambda: not any(wrapper.pid == wrapper.pgid for job in jobs for wrapper in self.wrappers(job)))
 
-    def look(self, *jobs: Job, options: Iterable[str] = (), native: bool = True, output: str = "full") -> dict[str, Looks]:
+    def look(
+        self, *jobs: Job, options: Iterable[str] = (), native: bool = True, output: str = "full", become_recorded_user: bool = False
+    ) -> dict[str, Looks]:
         """Ask what became of jobs of one host."""
         asked = {"where": jobs[0].host, "jobs": [job._asdict() for job in jobs], "ask_native": native, "output": output}
+        asked["become_recorded_user"] = become_recorded_user
         told_by = told(self._play(_LOOK, asked, *options))
         return {job.name: Looks(*answers) for job, *answers in zip(jobs, *told_by, strict=True)}
 

@@ -34,7 +34,7 @@ WRAPPED = {
 }
 
 # What a role takes beside that.
-OF_ITS_OWN = {"async_job_load": {"verify", "restart_on"}}
+OF_ITS_OWN = {"async_job_load": {"verify", "restart_on", "become_recorded_user"}}
 
 STORE_OPTIONS: Yaml = importlib.import_module(f"{PLUGINS}.module_utils._options").STORE_OPTIONS
 

@@ -18,7 +18,7 @@ import pytest
 _BUILD = Path(__file__).parents[1] / "support" / "payload.py"
 _OURS = "ansible_collections/rstyczynski/ansible/plugins/"
 # How much code a host gets, in bytes, without what the interpreter passes over: documentation and comments.
-_MOST = 70_000
+_MOST = 72_000
 
 _SPEC = {"module_utils/_backends.py", "module_utils/_options.py", "module_utils/_statuses.py"}
 _JOB = {

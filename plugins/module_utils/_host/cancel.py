@@ -89,9 +89,9 @@ def _check_permitted(job: Job, processes: t.Iterable[Process]) -> None:
     me = os.geteuid()
     others = sorted({process.uid for process in processes} - {me})
     if me != 0 and others:
+        hint = job.unseen or "Say 'become: true'."
         raise AsyncJobError(
-            f"Processes of {job.label} run as {user_name(others[0])}, and only root may stop them all. Nothing was stopped."
-            " Say 'become: true'."
+            f"Processes of {job.label} run as {user_name(others[0])}, and only root may stop them all. Nothing was stopped. {hint}"
         )
 
 

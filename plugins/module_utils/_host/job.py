@@ -42,6 +42,8 @@ class Job(t.NamedTuple):
     """Whether its directory is its own. Then what was told that directory, is its own too."""
     secret: bool = False
     """Whether its arguments must not be shown."""
+    unseen: str = ""
+    """Why whoever looks may not see all of the job, and what would help. Empty if they may, or nobody knows whose job it is."""
     keep: int = 0
     """How much of the end of its output its record is to keep, in bytes."""
     key: str = ""

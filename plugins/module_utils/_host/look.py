@@ -238,18 +238,17 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
     """What to call a job that has neither a result nor a runner."""
     if job.boot_id and host.boot_id and job.boot_id != host.boot_id:
         return "lost", _rebooted(job, file, host)
+    me = os.geteuid()
+    cannot = f"cannot tell what became of {job.label}:"
+    helps = job.unseen.rstrip(".") or "Look as root, or as the user of the job"
     if file.hidden:
-        advice = "" if os.geteuid() == 0 else ". Look as root, or as the user of the job"
-        return "unknown", f"cannot tell what became of {job.label}: {file.problem}: {file.path}{advice}"
-    if not host.table.complete and file.owner != os.geteuid():
+        return "unknown", f"{cannot} {file.problem}: {file.path}" + (f". {helps}" if me else "")
+    if not host.table.complete and file.owner != me:
+        return "unknown", f"{cannot} {file.problem}, and this host hides the processes of other users (hidepid). {helps}"
+    if file.there and me not in (0, file.owner):
         return "unknown", (
-            f"cannot tell what became of {job.label}: {file.problem}, and this host hides the processes of other users (hidepid)."
-            " Look as root, or as the user of the job"
-        )
-    if file.there and os.geteuid() not in (0, file.owner):
-        return "unknown", (
-            f"cannot tell what became of {job.label}: its wrapper is gone, and what it has left behind can be seen only by root and by the"
-            f" user with the id {file.owner}. Look as one of them"
+            f"{cannot} its wrapper is gone, and what it has left behind can be seen only by root and by the user with the id {file.owner}."
+            f" {helps}"
         )
     if own or unclear:
         return "orphaned", _orphaned(job, own, unclear)
@@ -264,17 +263,19 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
         if not host.table.complete:
             reason += "; what it may have started as another user is hidden here (hidepid)"
         return "killed", reason
+    if me and job.unseen:
+        return "unknown", f"{cannot} {file.problem}, and what the job may have left behind cannot be seen. {helps}"
     directory = os.path.dirname(file.path)
     others = [] if job.exclusive or job.runner else host.false_wrappers_of(job, file)
     if others:
         return "unknown", (
-            f"cannot tell what became of {job.label}: there is no results file {file.path}, and {user_name(others[0].uid)} runs what may be"
+            f"{cannot} there is no results file {file.path}, and {user_name(others[0].uid)} runs what may be"
             f" its wrapper, or pretends to be ({_pids_of(others)}). Look as that user if it is theirs; and save results_file with a job, or"
             " become_user"
         )
     if job.guess and not job.runner:
         return "unknown", (
-            f"cannot tell what became of {job.label}: there is no results file {file.path}, and nobody noted whose home directory the job"
+            f"{cannot} there is no results file {file.path}, and nobody noted whose home directory the job"
             " was started with. Look as the user of the job; and save results_file with a job, or become_user"
         )
     why = f"the directory {directory} is not there" if not os.path.isdir(directory) else f"there is no results file {file.path}"

@@ -8,7 +8,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, USER_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import RESTARTABLE
 
 ARGUMENT_SPEC: Spec = {
@@ -35,6 +35,7 @@ ARGUMENT_SPEC: Spec = {
     "start_timeout": {"type": "int", "default": 120},
     "look_timeout": {"type": "int", "default": 60},
     "unreachable_timeout": {"type": "int", "default": 300},
+    **USER_OPTIONS,
     **STORE_OPTIONS,
 }
 # On the host, the module takes from the action what playbooks cannot give: the arguments of C(run) in C(_host/command.py).

@@ -8,7 +8,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, USER_OPTIONS, Spec
 
 ARGUMENT_SPEC: Spec = {
     "jid": {"type": "str"},
@@ -16,6 +16,7 @@ ARGUMENT_SPEC: Spec = {
     "reason": {"type": "str"},
     "grace_period": {"type": "int", "default": 10},
     "look_timeout": {"type": "int", "default": 60},
+    **USER_OPTIONS,
     **STORE_OPTIONS,
 }
 

@@ -8,7 +8,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS, USER_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 
 ARGUMENT_SPEC: Spec = {
@@ -25,6 +25,7 @@ ARGUMENT_SPEC: Spec = {
     "store_only": {"type": "bool", "default": False},
     "apply": {"type": "bool", "default": False},
     "look_timeout": {"type": "int", "default": 60},
+    **USER_OPTIONS,
     **STORE_OPTIONS,
 }
 # On the host, the module takes from the action what playbooks cannot give: C(jobs), each with C(looks), the attempts as

@@ -19,6 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
 
 ARGUMENT_SPEC: Spec = {
     **JOB_OPTIONS,
@@ -97,6 +98,8 @@ def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
     for option in ("results_file", "stdout_file", "stderr_file"):
         if "\0" in (params[option] or ""):
             raise AsyncJobError(f"{option} holds NUL, which no path does. Nothing was saved. Correct it.")
+    if params["become_user"] and not is_user_name(params["become_user"]):
+        raise AsyncJobError(f"become_user is {params['become_user']!r}, which is not the name of a user. Nothing was saved. Correct it.")
     for option in ("status", "become_user", "stdout_file", "stderr_file"):
         if params[option]:
             changes[option] = params[option]

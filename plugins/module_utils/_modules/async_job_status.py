@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, USER_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
 
@@ -30,6 +30,7 @@ ARGUMENT_SPEC: Spec = {
     "wait_interval": {"type": "int", "default": 30},
     "look_timeout": {"type": "int", "default": 60},
     "unreachable_timeout": {"type": "int", "default": 300},
+    **USER_OPTIONS,
     **STORE_OPTIONS,
 }
 

@@ -8,7 +8,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, USER_OPTIONS, Spec
 
 ARGUMENT_SPEC: Spec = {
     "host": JOB_OPTIONS["host"],
@@ -16,5 +16,6 @@ ARGUMENT_SPEC: Spec = {
     "playbook_name": JOB_OPTIONS["playbook_name"],
     "job_name_pattern": {"type": "str"},
     "look_timeout": {"type": "int", "default": 60},
+    **USER_OPTIONS,
     **STORE_OPTIONS,
 }

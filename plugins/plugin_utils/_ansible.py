@@ -1,0 +1,338 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the controller side takes from the inside of ansible-core: names that no page of its documentation promises.
+
+They stand in :data:`INSIDE`, each with its reason, the releases that it was seen on, and what happens without it. Where that is an
+error, the functions here raise it: a user reads which release of ansible-core to take, never an AttributeError. An integration
+test runs each of them on every release of the matrix, and on the newest pre-release.
+
+What the host side knows of Ansible's background jobs is in C(module_utils/_host/async_wrapper.py).
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.release import __version__
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+
+TESTED = "2.16 to 2.21"
+"""The releases of ansible-core that all tests run on."""
+
+
+class Inside(t.NamedTuple):
+    """A thing that ansible-core does not promise."""
+
+    reason: str
+    gone: str
+    """What happens where it is not there."""
+    seen: str = "2.16 to 2.22"
+
+
+_ERROR = "The task fails, and says which releases have it."
+
+INSIDE: dict[str, Inside] = {
+    "ansible.executor.module_common._apply_action_arg_defaults": Inside(
+        "module_defaults of the action inside async_job: Ansible applies those of a task only to its own action.", _ERROR, "2.19 to 2.22"
+    ),
+    "ansible.executor.module_common.get_action_args_with_defaults": Inside(
+        "The same on older releases, which need the groups of actions from the play (Play._action_groups).", _ERROR, "2.16 to 2.18"
+    ),
+    "ansible.parsing.mod_args.ModuleArgsParser": Inside(
+        "Which options a task itself gives (Task.get_ds): they beat variables, and module_defaults do not. Task.args has both.", _ERROR
+    ),
+    "ansible.playbook.task.Task.copy": Inside(
+        "The task inside async_job: the outer one with another action, other args, and its own async_val and poll.", _ERROR
+    ),
+    "ansible.playbook.task.Task.fattributes": Inside(
+        "Names of keywords, to tell somebody who writes one beside the action in async_job where it belongs.",
+        "The keyword is taken for an action, which does not exist: an error that helps less.",
+    ),
+    "Task.async_val, Task.poll": Inside(
+        "Set to 0 by async_job while it runs: the executor reads async_val again afterwards, and would wait in its own way, and remove"
+        " the results file. What else runs on the host would carry the marker of a background job.",
+        "Nothing would set them; the contract test fails.",
+    ),
+    "PluginLoader.find_plugin_with_context, PluginLoadContext.action_plugin": Inside(
+        "The action plugin of the task inside async_job, chosen as the executor does.", _ERROR
+    ),
+    "ActionBase._execute_module(wrap_async)": Inside(
+        "Starts our module in place of ansible.builtin.command as a background job. _execute_module itself is documented.", _ERROR
+    ),
+    "ActionBase._low_level_execute_command": Inside(
+        "One line for the shell of the host, in one exchange: what comes before and after the start of a job.", _ERROR
+    ),
+    "ActionBase._remote_expand_user": Inside("The results directory of a job on Windows.", _ERROR),
+    "Connection.set_become_plugin": Inside("Another user for one look, on a connection that is open.", _ERROR),
+    "ansible.plugins.loader.become_loader": Inside("The become plugin for that, if the task has none.", _ERROR),
+    "Connection._shell.tmpdir": Inside(
+        "Forgotten when the user changes: the directory for modules belongs to the one before. The shell itself has no public name.", _ERROR
+    ),
+    "Connection._shell._IS_WINDOWS": Inside("Tells hosts that have no processes as Unix knows them.", "The host counts as Unix."),
+    "PlayContext.no_log": Inside(
+        "Keeps what a look at a secret job says from the log of the connection. Task.no_log would censor the answer, too.", _ERROR
+    ),
+    "option async_dir of shell plugins": Inside("The directory of results files; one for each attempt.", _ERROR),
+    "option reconnection_retries of ssh": Inside("0 while a job is started: a launch that is repeated would start it twice.", _ERROR),
+    "option use_tty of ssh": Inside(
+        "Off while a job is started: with a terminal, the host hangs up on it when the controller dies.", _ERROR
+    ),
+    "option pipelining of ssh": Inside(
+        "Modules go through the connection: one exchange with the host instead of five, and no file where a disk is full.",
+        "They are sent as files.",
+    ),
+    "BYPASS_HOST_LOOP": Inside(
+        "Ansible reads it from the class of an action before it forks a worker: the moment to import the OCI SDK once (_preload.py).",
+        "Each worker imports the SDK: half a second per task and host.",
+    ),
+    "ActionBase._requires_connection": Inside(
+        "False where only the store is touched: such a task runs on hosts that cannot be reached, and Ansible starts no helper for them.",
+        "No difference, except for network devices.",
+    ),
+    "Task.untemplated_args": Inside(
+        "Names of jobs as text: before 2.19, a template makes a list of the text '[1,2]'.",
+        "Newer releases need it no longer.",
+        "2.16 to 2.18",
+    ),
+}
+
+# Not jobs, but they read a line of text, too: what is wrong with them is said later.
+_NO_MODULES = ("import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "add_host", "group_by", "set_fact")
+
+FREE_FORM = frozenset(
+    prefix + name
+    for prefix in ("", "ansible.builtin.", "ansible.legacy.", "ansible.windows.")
+    for name in ("command", "shell", "raw", "script", "win_command", "win_shell", *_NO_MODULES)
+)
+"""Actions that take a line of text in place of options. Ansible's own list has no public name, and changes once in many years."""
+
+# Of these connections, an option that is not there is one that ansible-core has renamed. Others need not have any.
+_SSH = ("ssh", "ansible.builtin.ssh")
+
+
+def gone(name: str) -> AsyncJobError:
+    """Return the error for something that this release of ansible-core does not have."""
+    return AsyncJobError(
+        f"ansible-core {__version__} has no {name}, which this collection needs. It was tested with ansible-core {TESTED}: use one of"
+        " these, or look for a newer release of rstyczynski.ansible. Nothing was started or changed."
+    )
+
+
+def taken(owner: t.Any, attribute: str, name: str = "") -> t.Any:
+    """Return an attribute of something inside ansible-core.
+
+    :arg name: what to call it in the error
+    :raises AsyncJobError: if it is not there
+    """
+    try:
+        return getattr(owner, attribute)
+    except AttributeError:
+        raise gone(name or f"{getattr(owner, '__name__', type(owner).__name__)}.{attribute}") from None
+
+
+def module(name: str) -> t.Any:
+    """Return a module of ansible-core.
+
+    :raises AsyncJobError: if it is not there
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise gone(name) from None
+
+
+def task_keywords() -> t.Container[str]:
+    """Return the keywords of tasks."""
+    return t.cast(t.Container[str], getattr(module("ansible.playbook.task").Task, "fattributes", ()))
+
+
+def options_in_playbook(task: t.Any, template: t.Callable[[t.Any], t.Any]) -> t.Iterator[str]:
+    """Yield the names of the options that a task itself gives. Those in C(task.args) may come from module_defaults."""
+    parser = taken(module("ansible.parsing.mod_args"), "ModuleArgsParser")
+    _action, args, _delegate_to = parser(taken(task, "get_ds")(), collection_list=task.collections).parse()
+    for whole in (args.pop("_variable_params", None), args.pop("_raw_params", None)):  # one variable that holds all options
+        if whole:
+            yield from template(whole)
+    yield from args
+
+
+def text_of_option(task: t.Any, templar: t.Any, option: str) -> str | None:
+    """Return the text of an option, where a template would have made something else of it. None if nothing would."""
+    template = getattr(task, "untemplated_args", {}).get(option)
+    return templar.template(template, convert_data=False) if isinstance(template, str) else None
+
+
+def with_module_defaults(task: t.Any, action: str, options: dict[str, t.Any], templar: t.Any) -> dict[str, t.Any]:
+    """Return options of an action, with those that C(module_defaults) of a task add."""
+    common = module("ansible.executor.module_common")
+    if hasattr(common, "_apply_action_arg_defaults"):  # ansible-core 2.19 and newer
+        return dict(common._apply_action_arg_defaults(action, task, options, templar))
+    merge = taken(common, "get_action_args_with_defaults")
+    groups = taken(taken(taken(task, "_parent"), "_play"), "_action_groups")
+    return dict(merge(action, options, task.module_defaults, templar, action_groups=groups))
+
+
+def inner_task(outer: t.Any, *, action: str, args: dict[str, t.Any], limit: int) -> t.Any:
+    """Return a copy of a task that runs another action, in the background."""
+    task = taken(outer, "copy")()
+    for name, value in (("action", action), ("args", args), ("async_val", limit), ("poll", 0)):
+        taken(task, name)
+        setattr(task, name, value)
+    return task
+
+
+class Chosen(t.NamedTuple):
+    """An action that was found by its name."""
+
+    name: str
+    """Its full name, as far as that is known."""
+    handler: str
+    """The action plugin that runs it."""
+    collections: t.Any
+
+
+def choose_action(outer: ActionBase, action: str) -> Chosen | None:
+    """Find an action, and the plugin that runs it, just as Ansible does for a task. None if there is none."""
+    loader = taken(outer, "_shared_loader_obj")
+    collections = outer._task.collections
+    context = taken(loader.module_loader, "find_plugin_with_context")(action, collection_list=collections)
+    has_action = taken(loader.action_loader, "has_plugin")(action, collection_list=collections)
+    if not context.resolved and not has_action:
+        return None
+    name = taken(context, "resolved_fqcn") if context.resolved else action
+    plugin = taken(context, "action_plugin") if context.resolved else None
+    if plugin:
+        return Chosen(name, plugin, collections)
+    return Chosen(name, action, collections) if has_action else Chosen(name, "ansible.legacy.normal", None)
+
+
+def handler_of(outer: ActionBase, chosen: Chosen, task: t.Any) -> t.Any:
+    """Return the action plugin for a task, on the connection of another action."""
+    loader = taken(outer, "_shared_loader_obj")
+    return loader.action_loader.get(
+        chosen.handler,
+        task=task,
+        connection=outer._connection,
+        play_context=taken(outer, "_play_context"),
+        loader=outer._loader,
+        templar=outer._templar,
+        shared_loader_obj=loader,
+        collection_list=chosen.collections,
+    )
+
+
+def start_module(handler: t.Any, name: str, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Start a module as a background job."""
+    execute = taken(handler, "_execute_module", "ActionBase._execute_module")
+    if "wrap_async" not in inspect.signature(execute).parameters:
+        raise gone("ActionBase._execute_module(wrap_async)")
+    return dict(execute(module_name=name, module_args=args, task_vars=task_vars, wrap_async=True))
+
+
+def run_in_shell(action: ActionBase, script: str) -> dict[str, t.Any]:
+    """Run lines in the shell of the host, as the user that the task has become."""
+    return dict(taken(action, "_low_level_execute_command", "ActionBase._low_level_execute_command")(script, sudoable=True))
+
+
+def expanded(action: ActionBase, path: str) -> str:
+    """Return a path on the host with its C(~) replaced."""
+    return str(taken(action, "_remote_expand_user", "ActionBase._remote_expand_user")(path))
+
+
+def joined(connection: t.Any, *parts: str) -> str:
+    """Return the parts of a path on the host as one."""
+    return str(taken(_shell_of(connection), "join_path", "Connection._shell.join_path")(*parts))
+
+
+def is_windows(connection: t.Any) -> bool:
+    """Return whether the host is one that has no processes as Unix knows them."""
+    return bool(getattr(_shell_of(connection), "_IS_WINDOWS", False))
+
+
+def forget_directory(connection: t.Any) -> None:
+    """Forget the directory for modules on the host: it belongs to another user, or went with a connection."""
+    taken(_shell_of(connection), "tmpdir", "Connection._shell.tmpdir")
+    connection._shell.tmpdir = None
+
+
+def _shell_of(connection: t.Any) -> t.Any:
+    return taken(connection, "_shell", "Connection._shell")
+
+
+def set_become_plugin(connection: t.Any, plugin: t.Any) -> None:
+    """Let an open connection become somebody else from now on, or nobody (None)."""
+    taken(connection, "set_become_plugin", "Connection.set_become_plugin")(plugin)
+    forget_directory(connection)
+
+
+def new_become_plugin(task: t.Any, method: str, task_vars: dict[str, t.Any], templar: t.Any) -> t.Any:
+    """Return a become plugin, with the options that a task and variables give to it.
+
+    :raises AsyncJobError: if there is none of that name
+    """
+    plugin = taken(module("ansible.plugins.loader"), "become_loader").get(method)
+    if plugin is None:
+        raise AsyncJobError(f"The become method {method!r} does not exist. Correct become_method.")
+    definitions = taken(plugin, "option_definitions", "AnsiblePlugin.option_definitions").values()
+    names = [variable["name"] for definition in definitions for variable in definition.get("vars", ())]
+    variables = {name: templar.template(task_vars[name]) for name in names if name in task_vars}
+    plugin.set_options(task_keys=taken(task, "dump_attrs")(), var_options=variables)
+    return plugin
+
+
+def hide_from_log(action: ActionBase) -> None:
+    """Keep what the host says from the log of the connection, from now on."""
+    for context in (taken(action, "_play_context"), taken(action._connection, "_play_context", "Connection._play_context")):
+        taken(context, "no_log", "PlayContext.no_log")
+        context.no_log = True
+
+
+def use_pipelining(connection: t.Any) -> bool:
+    """Send modules through the connection rather than as files. Returns whether that is new."""
+    try:
+        if not connection.has_pipelining or connection.get_option("pipelining"):
+            return False
+        connection.set_option("pipelining", True)
+    except (AttributeError, KeyError):  # another kind of connection
+        return False
+    forget_directory(connection)
+    return True
+
+
+@contextlib.contextmanager
+def shell_option(connection: t.Any, name: str, value: t.Any) -> t.Iterator[None]:
+    """Set an option of the shell of a connection for a while."""
+    with _option(_shell_of(connection), name, value, needed=True):
+        yield
+
+
+@contextlib.contextmanager
+def connection_option(connection: t.Any, name: str, value: t.Any) -> t.Iterator[None]:
+    """Set an option of a connection for a while. Another kind than ssh that does not have it has no use for it."""
+    with _option(connection, name, value, needed=connection.transport in _SSH):
+        yield
+
+
+@contextlib.contextmanager
+def _option(plugin: t.Any, name: str, value: t.Any, *, needed: bool) -> t.Iterator[None]:
+    try:
+        before = plugin.get_option(name)
+    except (AnsibleError, KeyError):
+        if needed:
+            raise gone(f"option {name} of {type(plugin).__module__}") from None
+        yield
+        return
+    plugin.set_option(name, value)
+    try:
+        yield
+    finally:
+        plugin.set_option(name, before)

@@ -1,0 +1,137 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An action that uses everything that the collection takes from the inside of ansible-core, in a task of a real playbook.
+
+A test puts it beside its playbook, as C(action_plugins/inside.py).
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import connection_loader
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Answers what came of each use: a text that a test knows, or an error."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        self._task_vars = task_vars or {}
+        if self._task.args.get("without"):
+            result["errors"] = {place: self._without(place) for place in self._task.args["without"]}
+        else:
+            uses = [name for name in dir(self) if name.startswith("use_")]
+            result["found"] = {name[4:]: getattr(self, name)() for name in uses}
+        return result
+
+    # --- Each use, with what it has to come to
+
+    def use_module_defaults(self) -> t.Any:
+        return _ansible.with_module_defaults(self._task, "ansible.builtin.copy", {"dest": "/given"}, self._templar)
+
+    def use_options_in_playbook(self) -> t.Any:
+        return sorted(_ansible.options_in_playbook(self._task, self._templar.template))
+
+    def use_keywords(self) -> t.Any:
+        return [name in _ansible.task_keywords() for name in ("become", "no_log", "async", "until", "copy")]
+
+    def use_inner_task(self) -> t.Any:
+        inner = _ansible.inner_task(self._task, action="ansible.builtin.command", args={"_raw_params": "true"}, limit=7)
+        return [inner.action, inner.args, inner.async_val, inner.poll, self._task.action, self._task.async_val]
+
+    def use_choose_action(self) -> t.Any:
+        chosen = [_ansible.choose_action(self, name) for name in ("copy", "ansible.builtin.command", "inside", "nothing.like.that")]
+        return [one and [one.name.rpartition(".")[2], one.handler.rpartition(".")[2]] for one in chosen]
+
+    def use_background(self) -> t.Any:
+        chosen = _ansible.choose_action(self, "ansible.builtin.command")
+        assert chosen is not None
+        task = _ansible.inner_task(self._task, action="ansible.builtin.command", args={"_raw_params": "true"}, limit=60)
+        handler = _ansible.handler_of(self, chosen, task)
+        directory = str(self._task.args["directory"])
+        args = {"job_name": "job", "task": {}, "_action": {"options": {"_raw_params": "true"}, "directory": directory, "uses_shell": False}}
+        with _ansible.shell_option(self._connection, "async_dir", directory):
+            done = _ansible.start_module(handler, "rstyczynski.ansible.async_job", args, self._task_vars)
+        return [done.get("started"), done.get("ansible_job_id"), done.get("results_file"), self.get_shell_option("async_dir")]
+
+    def use_shell(self) -> t.Any:
+        done = _ansible.run_in_shell(self, "echo out; echo err >&2; exit 3")
+        return [done["rc"], done["stdout"].strip(), done["stderr"].strip()]
+
+    def use_paths(self) -> t.Any:
+        return [_ansible.expanded(self, "~/x").endswith("/x"), _ansible.joined(self._connection, "/a", "b")]
+
+    def use_windows(self) -> t.Any:
+        return _ansible.is_windows(self._connection)
+
+    def use_become(self) -> t.Any:
+        before = self._connection.become
+        plugin = _ansible.new_become_plugin(self._task, "ansible.builtin.sudo", {"ansible_become_exe": "{{ 'a' ~ 'b' }}"}, self._templar)
+        plugin.set_option("become_user", "somebody")
+        _ansible.set_become_plugin(self._connection, plugin)
+        command = plugin.build_become_command("id", self._connection._shell)
+        now = self._connection.become is plugin
+        _ansible.set_become_plugin(self._connection, before)
+        return [now, command.split()[0], "-u somebody" in command, self._connection._shell.tmpdir, self._connection.become is before]
+
+    def use_hide_from_log(self) -> t.Any:
+        _ansible.hide_from_log(self)
+        return [self._play_context.no_log, self._connection._play_context.no_log]
+
+    def use_ssh_options(self) -> t.Any:
+        ssh = connection_loader.get("ansible.builtin.ssh", self._play_context, os.devnull)
+        ssh.set_options(var_options={})
+        found = []
+        for name, value in (("reconnection_retries", 0), ("use_tty", False), ("pipelining", True)):
+            with _ansible.connection_option(ssh, name, value):
+                found.append(ssh.get_option(name) == value)
+        return [*found, _ansible.use_pipelining(ssh), _ansible.use_pipelining(ssh)]
+
+    def use_role(self) -> t.Any:
+        return self._task_vars.get("ansible_role_name", "")
+
+    def use_bypass_host_loop(self) -> t.Any:
+        # Only a descriptor of the class sees it; the process that forks is our parent.
+        return os.environ.get("INSIDE_ASKED_BY") == str(os.getppid())
+
+    # --- Each, where it is gone
+
+    def _without(self, place: str) -> str:
+        """Return what a user reads where something is missing."""
+        owner, _dot, attribute = place.rpartition(".")
+        uses: dict[str, tuple[t.Any, t.Callable[[], t.Any]]] = {
+            "module_common": (_ansible.module("ansible.executor.module_common"), self.use_module_defaults),
+            "mod_args": (_ansible.module("ansible.parsing.mod_args"), self.use_options_in_playbook),
+            "Task": (type(self._task), self.use_inner_task),
+            "PluginLoader": (type(self._shared_loader_obj.module_loader), self.use_choose_action),
+            "ActionBase": (ActionBase, self.use_shell if attribute.startswith("_low") else self.use_paths),
+            "Connection": (self._connection, self.use_become),
+            "Shell": (self._connection._shell, self.use_become),
+            "PlayContext": (self._play_context, self.use_hide_from_log),
+        }
+        where, use = uses[owner]
+        return _error_without(where, attribute, use)
+
+
+def _error_without(where: t.Any, attribute: str, use: t.Callable[[], t.Any]) -> str:
+    holder = next((one for one in (where, *getattr(where, "__mro__", type(where).__mro__)) if attribute in vars(one)), None)
+    if holder is None:
+        return "it is not there"
+    value = vars(holder)[attribute]
+    delattr(holder, attribute)
+    try:
+        use()
+    except AsyncJobError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        setattr(holder, attribute, value)
+    return "no error"
