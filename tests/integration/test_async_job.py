@@ -35,7 +35,7 @@ def test_from_its_start_to_its_result(controller: Controller, ledger: Path) -> N
     assert (waited["stdout"], waited["stderr"], waited["stdout_lines"]) == ("done", "problem", ["done"])
     # The results are stored. The host is not asked any more: this one has none to ask.
     [stored] = ask(controller, job(task), options=["-e", "ansible_python_interpreter=/nowhere"])
-    for name in ("changed", "finished", "failed", "rc", "stdout", "stderr", "cmd", "start", "end", "ansible_job_id", "status"):
+    for name in ("changed", "finished", "failed", "rc", "stdout", "stderr", "start", "end", "ansible_job_id", "status"):
         assert stored[name] == waited[name], name
     assert lines(ledger) == ["run"]
     record = controller.record("job")
