@@ -12,9 +12,8 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_prune
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records, find_records_of_hosts
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import Doomed, doomed, ended_at
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
@@ -146,7 +145,7 @@ class ActionModule(HostAction):
         users: dict[str, dict[int, dict[str, t.Any]]] = {}
         for number, one in enumerate(some):
             record = one.found.record
-            key = JobKey(record["host"], record["playbook_name"], record["job_name"])
+            key = key_of(record)
             for attempt in one.attempts:
                 directory, place = attempt.get("async_dir"), place_of(attempt)
                 if not directory:
@@ -179,7 +178,7 @@ class ActionModule(HostAction):
         ago = datetime.datetime.now(datetime.timezone.utc) - ended_at(record)
         what = "removed" if one.after is None else f"{len(one.attempts)} past attempts removed"
         return (
-            *(harmless(record[field]) for field in JobKey._fields),
+            *map(harmless, key_of(record)),
             record["status"],
             f"ended {brief_time(ago.total_seconds())} ago",
             f"kept: {harmless(problem)}" if problem else what if self._apply else f"would be {what}",

@@ -11,7 +11,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_verify
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records_of_hosts
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, picked, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record
@@ -41,7 +41,7 @@ class ActionModule(WatchingAction):
             if not self.is_here(record):
                 unclear += 1
                 continue
-            key = JobKey(record["host"], record["playbook_name"], record["job_name"])
+            key = key_of(record)
             asked.append(of_record(key, record, version, {}, self.async_dir))
         before = [_status(job.record) for job in asked]
         problems = []
@@ -73,7 +73,7 @@ class ActionModule(WatchingAction):
             "store": store.locate(),
             "asked": len(asked),
             "unclear": unclear + len(reasons),
-            "ended": [{field: record[field] for field in (*JobKey._fields, "status")} for record in after if _status(record) in ENDED],
+            "ended": [picked(record, (*JobKey._fields, "status")) for record in after if _status(record) in ENDED],
             "unreadable": listing.unreadable,
             "warnings": [*store.warnings, *flawed, *reasons[:_SHOWN], *([f"And {more} more."] if more > 0 else [])],
         }

@@ -19,7 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED, kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
@@ -167,7 +167,7 @@ class Asked:
         """Whether C(async_job) started it, which answers from the record alone once the job has ended."""
         return bool((self.record or {}).get("attempt_dir"))
 
-    def learned(self, look: Seen, *, secret: bool) -> Record:
+    def learned(self, look: Seen, *, secret: bool) -> Fields:
         """Return the fields of the record that the look has made out. None stands for a field to remove.
 
         :arg secret: whether nothing that the job said may be stored
@@ -176,7 +176,7 @@ class Asked:
         status = look["status"]
         if status == "unknown" or status in CLAIMED:
             return {}
-        fields: Record = {"status": status, "reason": None if status == "running" else look["reason"]}
+        fields: Fields = {"status": status, "reason": None if status == "running" else look["reason"]}
         if look["boot_id"]:
             fields["boot_id"] = look["boot_id"]
         if look["runner"]:
@@ -255,6 +255,6 @@ def _runner(record: Record) -> dict[str, t.Any] | None:
     return runner if all(isinstance(runner.get(name), (int, float)) for name in ("pid", "start", "session")) else None
 
 
-def _with_files(job: Job, params: dict[str, t.Any], record: Record) -> Job:
+def _with_files(job: Job, params: dict[str, t.Any], record: t.Mapping[str, t.Any]) -> Job:
     """Add the files of its output to a job: those that the task names, or else the record."""
     return job._replace(**{option: params.get(option) or record.get(option, "") for option in ("stdout_file", "stderr_file")})

@@ -16,7 +16,7 @@ import uuid
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
@@ -120,7 +120,7 @@ rm -rf "./$a" 2>/dev/null || {{{{ sleep 1; rm -rf "./$a"; }}}} && echo {_MARK}re
 class AttemptAction(WatchingAction):
     """An action that starts attempts of jobs, each in a directory of its own."""
 
-    def prepare(self, key: JobKey, timeout: float) -> Record:
+    def prepare(self, key: JobKey, timeout: float) -> Fields:
         """Return the fields of the record that say where and as whom a new attempt lives, and in which boot."""
         self.users.become("")
         said = self._shell(_PREPARE, timeout, directory=_quoted(self.async_dir))
@@ -136,7 +136,7 @@ class AttemptAction(WatchingAction):
                 " Nothing was started. Take that right away, or give another async_dir."
             )
         attempt_dir = f"{directory.rstrip('/')}/{uuid.uuid4().hex}"
-        fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": said.get("boot", [""])[0]}
+        fields: Fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": said.get("boot", [""])[0]}
         users = {name: user for name, user in zip(("remote_user", "become_user"), self.users.of_task(), strict=True) if user}
         if all(map(is_user_name, users.values())):  # C(become_user: "#1000") works for sudo, and is no name that a record may have
             fields.update(users)

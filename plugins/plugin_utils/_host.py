@@ -22,7 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import BY_ITSELF
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
@@ -74,7 +74,7 @@ class HostAction(StoreAction):
         """Return the hosts whose jobs a task deals with that takes C(host) and C(delegated_hosts), its own first."""
         return list(dict.fromkeys([params["host"] or str(self._task_vars["inventory_hostname"]), *params["delegated_hosts"]]))
 
-    def is_here(self, record: dict[str, t.Any]) -> bool:
+    def is_here(self, record: Record) -> bool:
         """Return whether a job runs where this task goes. The localhost of one controller is not that of another."""
         if place_of(record) != self.host:
             return False

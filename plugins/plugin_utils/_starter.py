@@ -28,7 +28,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
     shown,
     write_record,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import has_moved
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
@@ -231,7 +231,7 @@ class Starter:
             notify=lambda line: self._action.notify(f"{self._key}: {line}"),
         )
 
-    def _prepare(self, seconds: float) -> Record:
+    def _prepare(self, seconds: float) -> Fields:
         place = self._action.prepare(self._key, seconds)
         if self._inner.is_command:
             place.update({f"{stream}_file": f"{place['attempt_dir']}/{stream}" for stream in (STDOUT, STDERR)})

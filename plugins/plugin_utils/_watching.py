@@ -18,6 +18,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import merged
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
@@ -62,7 +63,7 @@ class WatchingAction(HostAction):
             progress = look["progress"]
             step = f"{progress['current']} of {progress['total']} " if progress else ""
             learned["last_line"] = masked((step + _last_line(look)).strip()[:_LINE]) or None
-        after = {field: value for field, value in {**job.record, **learned}.items() if value is not None}
+        after = merged(job.record, learned)
         if self._task.check_mode:
             job.predicted = after
             return look

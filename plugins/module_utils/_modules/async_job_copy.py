@@ -14,9 +14,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Entry, Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import backends_meant_by, open_store
@@ -95,7 +94,7 @@ def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) 
     record, read_version = record_of(origin, entry)
     if record.get("status") in CLAIMED:
         return "starting"  # the controller that starts it would go on in the old place
-    present, version = read_record(destination, JobKey(record["host"], record["playbook_name"], record["job_name"]))
+    present, version = read_record(destination, key_of(record))
     if present is not None:
         if _content(present) == _content(record):
             return "identical"
@@ -116,4 +115,4 @@ def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) 
 
 
 def _content(record: Record) -> Record:
-    return {field: value for field, value in record.items() if field != "write_id"}
+    return without(record, ("write_id",))

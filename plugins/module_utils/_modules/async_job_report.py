@@ -20,7 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
@@ -99,7 +99,7 @@ def metrics(listing: Listing, now: datetime.datetime) -> str:
     return "\n".join(lines) + "\n"
 
 
-_LABELS = (("host", "host"), ("playbook", "playbook_name"), ("job", "job_name"))
+_LABELS = ("host", "playbook", "job")
 
 
 # What is no text, or may end it for some reader
@@ -111,7 +111,7 @@ def _labels(record: Record, more: str) -> str:
 
     :arg more: an end of the name of the job that tells it from another one
     """
-    values = {name: str(record[field]) for name, field in _LABELS}
+    values = dict(zip(_LABELS, key_of(record)))
     values["job"] += more
     return ",".join(f'{name}="{_escaped(value)}"' for name, value in values.items())
 

@@ -262,7 +262,7 @@ def _status(record: Record) -> str:
     return str(record.get("status", "running"))
 
 
-def _cancelled(by: Record) -> str:
+def _cancelled(by: t.Mapping[str, object]) -> str:
     return f"by {by.get('who')} at {by.get('time')} {by.get('reason', '')}".strip() if by else ""
 
 

@@ -15,7 +15,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, JOB_OPTIONS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import forget, save, shown
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
@@ -80,9 +80,9 @@ def check_job_id(job_id: str, option: str) -> None:
         )
 
 
-def _changes(params: dict[str, t.Any], async_dir: str) -> Record:
+def _changes(params: dict[str, t.Any], async_dir: str) -> Fields:
     """Return the fields that the user gave, without the names of the job."""
-    changes: Record = {"async_dir": async_dir}
+    changes: Fields = {"async_dir": async_dir}
     if params["ansible_job_id"] is not None:
         changes["ansible_job_id"] = params["ansible_job_id"]
     if params["results_file"]:

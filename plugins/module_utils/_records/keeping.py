@@ -13,6 +13,7 @@ import pwd
 import random
 import time
 import typing as t
+from collections.abc import Mapping
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
@@ -21,14 +22,18 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     ATTEMPT_FIELDS,
     PAST_ATTEMPTS,
     SCHEMA_VERSION,
+    Fields,
     Record,
     check_names,
     dump,
+    merged,
     new_write_id,
     parse,
+    picked,
+    without,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Content, Document, Store, Version
 
 # What the history keeps of a past attempt, beside its number and its return code.
 _PAST_FIELDS = (
@@ -50,6 +55,7 @@ _PAST_FIELDS = (
 _CONTENTION_SECONDS = 60.0
 
 Answer = t.TypeVar("Answer")
+Written = t.TypeVar("Written", Record, Content)
 
 
 def contended(attempt: t.Callable[[], Answer]) -> Answer:
@@ -96,15 +102,15 @@ def write_record(store: Store, key: JobKey, record: Record, *, expect: Version) 
 
 
 def _as_of_now(record: Record, key: JobKey) -> Record:
-    return {**record, **key._asdict(), "schema_version": SCHEMA_VERSION, "save_time": _times.now()}
+    return merged(record, {**key._asdict(), "schema_version": SCHEMA_VERSION, "save_time": _times.now()})
 
 
-def write(store: Store, path: str, document: Record, *, expect: Version) -> tuple[Record, Version]:
+def write(store: Store, path: str, document: Written, *, expect: Version) -> tuple[Written, Version]:
     """Write a record or an approval that keeps the times it has.
 
     An id of its own makes each write differ from all others: only so can a store tell, when an answer is lost, whether it was ours.
     """
-    written: Record = {**document, "write_id": new_write_id()}
+    written: Written = {**document, "write_id": new_write_id()}
     return written, store.write(path, dump(written), expect=expect)
 
 
@@ -120,7 +126,7 @@ def put_back(store: Store, key: JobKey, before: Document | None, *, expect: Vers
         store.write(key.path, before.content, expect=expect)
 
 
-def save(store: Store, key: JobKey, changes: Record, *, check_mode: bool) -> tuple[Record | None, Record | None]:
+def save(store: Store, key: JobKey, changes: Fields, *, check_mode: bool) -> tuple[Record | None, Record | None]:
     """Save what a user says of a job. Return the record before and after. A save that changes nothing writes nothing."""
 
     def attempt() -> tuple[Record | None, Record | None]:
@@ -145,7 +151,7 @@ def forget(store: Store, key: JobKey, *, check_mode: bool) -> tuple[Record | Non
     return before, None
 
 
-def note(store: Store, key: JobKey, record: Record, version: Version, learned: Record) -> tuple[Record, Version]:
+def note(store: Store, key: JobKey, record: Record, version: Version, learned: Fields) -> tuple[Record, Version]:
     """Add what was learned of a job to its record, unless another attempt has begun meanwhile.
 
     :arg record: as it was read, and its version
@@ -167,7 +173,7 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: R
         else:
             found, expect = known
         known, last = None, found
-        after: Record = {field: value for field, value in {**found, **learned}.items() if value is not None}
+        after = merged(found, learned)
         if found["ansible_job_id"] != job_id or found.get("status") in CLAIMED or after == found:
             return found, expect
         return write_record(store, key, after, expect=expect)
@@ -175,7 +181,7 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: R
     return contended(attempt)
 
 
-def _changed(before: Record | None, key: JobKey, changes: Record) -> Record:
+def _changed(before: Record | None, key: JobKey, changes: Fields) -> Record:
     """Return the record after a save. It is equal to the one before if the save changes nothing."""
     if before is None:
         if "ansible_job_id" not in changes:
@@ -184,14 +190,12 @@ def _changed(before: Record | None, key: JobKey, changes: Record) -> Record:
     else:
         _refuse_claimed(before, key)
         after = {"status": "running", "attempt": 1, **before}  # an older record has neither
-    after.update(key._asdict(), schema_version=SCHEMA_VERSION)
+    after = merged(after, {**key._asdict(), "schema_version": SCHEMA_VERSION})
     if before is None or changes.get("ansible_job_id", before["ansible_job_id"]) != before["ansible_job_id"]:
-        begin_attempt(after, before)
-        after.update(changes)
+        after = merged(begin_attempt(after, before), changes)
     else:
         # Where the results file was said to be still holds, unless this save says it anew.
-        keep = () if "results_file" in changes else ("async_dir",)
-        after.update({field: value for field, value in changes.items() if field not in keep})
+        after = merged(after, changes if "results_file" in changes else without(changes, ("async_dir",)))
     if after["status"] in ENDED:
         after.setdefault("end", _times.now())
     else:
@@ -199,22 +203,20 @@ def _changed(before: Record | None, key: JobKey, changes: Record) -> Record:
     return after
 
 
-def begin_attempt(after: Record, before: Record | None) -> None:
-    """Put what the record says of one attempt into its history, and make room for the next one."""
+def begin_attempt(record: Record, before: Record | None) -> Record:
+    """Return the record of the next attempt: what it said of the one before is in its history now.
+
+    :arg before: the record that there is. None if there is none
+    """
+    changes: Fields = {"attempt": 1}
     if before is not None:
-        past: Record = {field: before[field] for field in _PAST_FIELDS if field in before}
+        past = picked(before, _PAST_FIELDS)
         past["attempt"] = before.get("attempt", 1)
         past.setdefault("start", before.get("save_time", ""))
         past["rc"] = before.get("result", {}).get("rc")
-        after["attempts"] = [*before.get("attempts", ()), past][-PAST_ATTEMPTS:]
-        for field in ATTEMPT_FIELDS:
-            after.pop(field, None)
-    after.update(
-        attempt=before.get("attempt", 1) + 1 if before is not None else 1,
-        status="running",
-        start=_times.now(),
-        who=whoami(),
-    )
+        changes = {"attempts": [*before.get("attempts", ()), past][-PAST_ATTEMPTS:], "attempt": past["attempt"] + 1}
+    changes.update(status="running", start=_times.now(), who=whoami())
+    return merged(without(record, ATTEMPT_FIELDS) if before is not None else record, changes)
 
 
 def _refuse_claimed(record: Record, key: JobKey) -> None:
@@ -240,8 +242,8 @@ def system_user() -> str:
         return str(os.getuid())
 
 
-def shown(record: Record | None) -> str:
+def shown(record: Mapping[str, object] | None) -> str:
     """Return the record as a diff shows it. The write id is noise there."""
     if record is None:
         return ""
-    return dump({field: value for field, value in record.items() if field != "write_id"}).decode("utf-8")
+    return dump(without(record, ("write_id",))).decode("utf-8")

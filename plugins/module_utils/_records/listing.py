@@ -14,8 +14,8 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey, decode, encode, prefix
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, parse
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import decode, encode, prefix
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, parse
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, Entry, Store, Version
 
 
@@ -89,7 +89,7 @@ def record_of(store: Store, entry: Entry) -> tuple[Record, Version]:
     record = parse(entry.document.content, where=where)
     # Older records don't hold the name of their playbook; their path does.
     record.setdefault("playbook_name", decode(entry.path.split("/")[1]) or "")
-    key = JobKey(record["host"], record["playbook_name"], record["job_name"])
+    key = key_of(record)
     if key.path != entry.path:
         raise AsyncJobError(
             f"The record {where} is not where it belongs: it is of {key}, which would be {store.locate(key.path)}."

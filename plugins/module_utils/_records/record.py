@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import sys
 import typing as t
 import uuid
 from collections.abc import Mapping
@@ -20,52 +21,80 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import without_signature, write_json
 
-Record = t.Dict[str, t.Any]
+if sys.version_info >= (3, 8):
+    from typing import TypedDict
+else:  # enough to import this file on a host
+
+    class TypedDict(dict):
+        """A dictionary whose fields are declared."""
+
+        def __init_subclass__(cls, *, total: bool) -> None:
+            pass
+
 
 SCHEMA_VERSION = 1
 
+Fields = t.Dict[str, t.Any]
+"""Some fields: a change of a record, in which None stands for a field to remove; what was learned; a past attempt."""
 
-# Older records have the first five fields and no other. A reader that knows only these five can read ours.
+# Older Pythons cannot evaluate dict[str, t.Any], and the annotations of a record are evaluated.
+_Object = t.Dict[str, t.Any]
+_Objects = t.List[_Object]
+_Texts = t.List[str]
+
+
+class Record(TypedDict, total=False):
+    """A record, and all fields that we know. Those of later releases, and of other writers, survive beside them.
+
+    Older records have the first five fields and no other. A reader that knows only these five can read ours.
+    """
+
+    job_name: str
+    host: str
+    ansible_job_id: str
+    save_time: str
+    metadata: _Object
+    # From here on, fields that older records do not have
+    schema_version: int
+    playbook_name: str
+    status: str
+    start: str
+    end: str
+    who: str
+    results_file: str
+    async_dir: str
+    boot_id: str
+    timeout: float
+    attempt: int
+    attempts: _Objects
+    first_attempt: int
+    tail_size: int
+    store_result: _Texts
+    output_removed: bool
+    last_line: str
+    attempt_dir: str
+    remote_user: str
+    become_user: str
+    delegated_host: str
+    no_log: bool
+    claim: _Object
+    fingerprint: str
+    result: _Object
+    reason: str
+    runner: _Object
+    cancelled: _Object
+    stdout_file: str
+    stderr_file: str
+    stdout_offset: int
+    stderr_offset: int
+    write_id: str
+
+
 FIELDS: dict[str, type | tuple[type, ...]] = {
-    "job_name": str,
-    "host": str,
-    "ansible_job_id": str,
-    "save_time": str,
-    "metadata": dict,
-    "schema_version": int,
-    "playbook_name": str,
-    "status": str,
-    "start": str,
-    "end": str,
-    "who": str,
-    "results_file": str,
-    "async_dir": str,
-    "boot_id": str,
-    "timeout": (int, float),
-    "attempt": int,
-    "attempts": list,
-    "first_attempt": int,
-    "tail_size": int,
-    "store_result": list,
-    "output_removed": bool,
-    "last_line": str,
-    "attempt_dir": str,
-    "remote_user": str,
-    "become_user": str,
-    "delegated_host": str,
-    "no_log": bool,
-    "claim": dict,
-    "fingerprint": str,
-    "result": dict,
-    "reason": str,
-    "runner": dict,
-    "cancelled": dict,
-    "stdout_file": str,
-    "stderr_file": str,
-    "stdout_offset": int,
-    "stderr_offset": int,
-    "write_id": str,
+    field: (int, float) if kind is float else getattr(kind, "__origin__", kind) for field, kind in t.get_type_hints(Record).items()
 }
+"""What a JSON value of each field is in Python."""
+
 _PATHS = ("results_file", "async_dir", "attempt_dir", "stdout_file", "stderr_file")
 _REQUIRED = ("job_name", "host", "ansible_job_id")
 
@@ -158,10 +187,10 @@ def parse(document: bytes, *, where: str) -> Record:
             if "\0" in attempt.get(field, ""):
                 raise corrupt(f"the field {field!r} holds NUL, which no path does")
     record.setdefault("metadata", {})
-    return without_signature(record)
+    return t.cast("Record", without_signature(record))  # that is what was proven just now
 
 
-def check_names(record: Record, key: JobKey, *, where: str) -> None:
+def check_names(record: Mapping[str, object], key: JobKey, *, where: str) -> None:
     """Refuse a record that belongs to another job than the one it was read for.
 
     :raises AsyncJobError: if one of the names differs
@@ -175,7 +204,23 @@ def check_names(record: Record, key: JobKey, *, where: str) -> None:
             )
 
 
-def dump(record: Record) -> bytes:
+def merged(record: Mapping[str, object], changes: Mapping[str, object]) -> Record:
+    """Return the record with some fields changed, and without those whose change is None."""
+    fields = {**record, **changes}
+    return t.cast("Record", {field: value for field, value in fields.items() if value is not None or field not in changes})
+
+
+def without(record: Mapping[str, object], unwanted: t.Collection[str]) -> Record:
+    """Return the record without some of its fields."""
+    return t.cast("Record", {field: value for field, value in record.items() if field not in unwanted})
+
+
+def picked(record: Mapping[str, t.Any], wanted: t.Iterable[str]) -> Fields:
+    """Return some fields of the record, as far as it has them."""
+    return {field: record[field] for field in wanted if field in record}
+
+
+def dump(record: Mapping[str, object]) -> bytes:
     """The document for the store: sorted, indented, UTF-8, with a newline at its end."""
     return write_json(record)
 
@@ -214,7 +259,7 @@ def _plain(value: t.Any, *, name: str) -> t.Any:
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, Mapping):
-        copy: Record = {}
+        copy: dict[str, t.Any] = {}
         for key, item in value.items():
             text = _plain_key(key, name=name)
             if text in copy:
@@ -264,6 +309,11 @@ def _finite(text: str) -> float:
 
 def _refuse_constant(name: str) -> t.NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def key_of(record: Record) -> JobKey:
+    """Return the key of a job. The record of an older release knows its playbook only once it was looked up."""
+    return JobKey(record["host"], record["playbook_name"], record["job_name"])
 
 
 def place_of(record: Record) -> str:

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Found
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import ATTEMPT_FIELDS, Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import ATTEMPT_FIELDS, Record, merged, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 
 # What ended later than this is not old, unless the user says how old it has to be: a playbook may be about to ask for it.
@@ -66,11 +66,11 @@ def _shortened(one: Found, count: int) -> Doomed:
     """Return the record with its latest attempts only, the current one among them."""
     past = _past(one.record)
     gone = past[: max(len(past) + 1 - max(count, 1), 0)]
-    after = {**one.record, "attempts": one.record.get("attempts", [])[len(gone) :]}
+    after: Record = {**one.record, "attempts": one.record.get("attempts", [])[len(gone) :]}
     return Doomed(one, gone, after)
 
 
 def _past(record: Record) -> list[Record]:
     """Return the past attempts, each with the fields that it would have as the current one."""
-    own = {field: value for field, value in record.items() if field not in (*ATTEMPT_FIELDS, "attempts", "ansible_job_id")}
-    return [{**own, "ansible_job_id": "", **past} for past in record.get("attempts", ())]
+    own = without(record, (*ATTEMPT_FIELDS, "attempts", "ansible_job_id"))
+    return [merged(own, {"ansible_job_id": "", **past}) for past in record.get("attempts", ())]

@@ -23,7 +23,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 
 # What stands for a status where there is no room for its name. In the order of the summary: what needs somebody comes first.
@@ -135,11 +135,11 @@ def _bars(record: Record, now: int) -> list[list[t.Any]]:
     return bars[::-1]
 
 
-def _attempts(record: Record) -> list[Record]:
+def _attempts(record: Record) -> list[Fields]:
     """Return all attempts that the record remembers, the current one last."""
     result = record.get("result")
     past = record.get("attempts")
-    current = {**record, "rc": result.get("rc") if isinstance(result, dict) else None}
+    current: Fields = {**record, "rc": result.get("rc") if isinstance(result, dict) else None}
     return [*(attempt for attempt in (past if isinstance(past, list) else ()) if isinstance(attempt, dict)), current]
 
 
@@ -152,6 +152,7 @@ def _detail(record: Record) -> dict[str, t.Any]:
     texts = {name: _text(result.get(name)) for name in ("stdout", "stderr")}
     rest = {name: value for name, value in result.items() if name not in _OF_RESULT}
     texts.update(returned=_pretty(rest), metadata=_pretty(record.get("metadata")))
+    fields: t.Mapping[str, object] = record
     return {
         "attempts": [
             [_number(attempt.get("attempt", 1)), _status(attempt), *(_time(attempt.get(name)) for name in ("start", "end"))]
@@ -161,11 +162,11 @@ def _detail(record: Record) -> dict[str, t.Any]:
         "result": [[name, _text(value)] for name, value in ended.items()],
         "secret": secret,
         "texts": [[name, *_tail(text)] for name, text in texts.items() if text and (name == "metadata" or not secret)],
-        "fields": [[name, _text(record[name])] for name in sorted(record) if name not in (*_SHOWN, *_INTERNAL)],
+        "fields": [[name, _text(fields[name])] for name in sorted(fields) if name not in (*_SHOWN, *_INTERNAL)],
     }
 
 
-def _status(record: Record) -> str:
+def _status(record: t.Mapping[str, object]) -> str:
     return _text(record.get("status", "running"))
 
 

@@ -17,7 +17,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import boot_id, find_process
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import begin_attempt, whoami
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, merged, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 
 # How often to look whether a record has moved on, in seconds: at first, at most, and how fast that grows.
@@ -37,15 +37,13 @@ def claimed_record(before: Record | None, key: JobKey, about: Record, *, no_log:
     :arg before: the record that there is
     :arg about: fields that the user gave
     """
-    record: Record = {"metadata": {}} if before is None else dict(before)
+    record: Record = {"metadata": {}} if before is None else before
     fenced = 0
     if before is not None and before.get("status") in CLAIMED:
         fenced = before.get("claim", {}).get("fenced", 0) + (before["status"] == "prepared")
-        for field in _OF_THE_PLACE:
-            record.pop(field, None)
-        record.update(start=_times.now(), who=whoami())
+        record = merged(without(before, _OF_THE_PLACE), {"start": _times.now(), "who": whoami()})
     else:
-        begin_attempt(record, before)
+        record = begin_attempt(record, before)
     process = find_process(os.getpid())
     claim = {
         "id": uuid.uuid4().hex,
@@ -57,7 +55,7 @@ def claimed_record(before: Record | None, key: JobKey, about: Record, *, no_log:
         "pid": os.getpid(),
         "pid_start": process.start if process else 0,
     }
-    record.update(about, **key._asdict(), status="starting", ansible_job_id="", claim=claim)
+    record = merged(record, {**about, **key._asdict(), "status": "starting", "ansible_job_id": "", "claim": claim})
     if no_log:
         record["no_log"] = True
     return record

@@ -39,9 +39,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
-
-Record = t.Dict[str, t.Any]
 
 # What a conditional write answers if the record was changed by somebody else.
 CONFLICT = None
@@ -186,7 +185,7 @@ def _resolve(record: Record, version: str, claim: Claim, *, before: Record | Non
     while True:
         seen: Seen = yield Inspect(record)
         if seen.job_id:
-            running = {**record, "status": "running", "ansible_job_id": seen.job_id}
+            running: Record = {**record, "status": "running", "ansible_job_id": seen.job_id}
             version = yield Write(running, version)
             return None if version is CONFLICT else Outcome(running, version)
         if (yield Fence(record)):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import abc
 import json
 import typing as t
+from collections.abc import Mapping
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 
@@ -37,7 +38,7 @@ def nobody(line: str) -> None:
     """Tell nobody."""
 
 
-def write_json(content: Content) -> bytes:
+def write_json(content: Mapping[str, object]) -> bytes:
     """Return the document of a JSON object: sorted, indented, UTF-8, with a newline at its end."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
     # What UTF-8 cannot hold is a lone surrogate inside a string, and its backslash form is its JSON escape.
