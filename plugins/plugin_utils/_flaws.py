@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name, picked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id, is_user_name
 
@@ -26,10 +26,10 @@ def flaw_of(attempt: Record) -> str:
     """
     if attempt.get("status") == "prepared" and not attempt.get("attempt_dir"):
         return "its status is 'prepared', and attempt_dir is missing"
-    for field, check in _CHECKS.items():
-        why = check(attempt[field], attempt) if field in attempt else ""
+    for field, value in picked(attempt, _CHECKS).items():
+        why = _CHECKS[field](value, attempt)
         if why:
-            return f"the field {field!r} holds {attempt[field]!r}, which {why}"
+            return f"the field {field!r} holds {value!r}, which {why}"
     return ""
 
 
