@@ -118,7 +118,7 @@ class Asked:
         return {**UNSEEN, "status": self.record["status"], "reason": reason}
 
     def remember(self, look: Seen) -> None:
-        """Note in which boot and in which process the job was seen, for the next look of this task."""
+        """Remember in which boot and in which process the job was seen, for the next look of this task."""
         before = self.looked_for
         self.looked_for = before._replace(boot_id=look["boot_id"] or before.boot_id, runner=look["runner"] or before.runner)
 

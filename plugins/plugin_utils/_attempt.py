@@ -121,7 +121,7 @@ class AttemptAction(WatchingAction):
     """An action that starts attempts of jobs, each in a directory of its own."""
 
     def prepare(self, key: JobKey, timeout: float) -> Fields:
-        """Return the fields of the record that say where and as whom a new attempt lives, and in which boot."""
+        """Choose a place for a new attempt. Return the fields of the record that say where and as whom it lives, and in which boot."""
         self.users.become("")
         said = self._shell(_PREPARE, timeout, directory=_quoted(self.async_dir))
         if "directory" not in said and re.search("tty|terminal", said["error"][0]):
@@ -158,7 +158,7 @@ class AttemptAction(WatchingAction):
             task.launch(record["attempt_dir"])
 
     def inspect(self, record: Record, timeout: float) -> exactly_once.Seen:
-        """Return what there is in the directory of an attempt."""
+        """Look into the directory of an attempt. Return what is there."""
         attempt_dir = record["attempt_dir"]
         self._work_as_user_of(record)
         said = self._in_attempt(_INSPECT, record, timeout + _PATIENCE / 10)
@@ -183,7 +183,7 @@ class AttemptAction(WatchingAction):
         return exactly_once.Seen(jobs[0] if jobs else "", rebooted)
 
     def fence(self, record: Record, timeout: float) -> bool:
-        """Make sure that an attempt cannot start any more. False if it may just have."""
+        """Make sure that an attempt cannot start any more. Return False if it may just have started."""
         self._fences += 1
         self._work_as_user_of(record)
         said = self._in_attempt(_FENCE, record, timeout)
@@ -248,7 +248,7 @@ class AttemptAction(WatchingAction):
         self.users.become(self.users.needed_for(record))
 
     def _shell(self, script: str, timeout: float, **words: str) -> dict[str, list[str]]:
-        """Return what lines for the shell of the host say, by their names, and under C(error) what else there was to read.
+        """Run lines in the shell of the host. Return what they say, by name, and under C(error) what else there was to read.
 
         :arg words: what stands in the script for values, quoted
         :raises AnsibleConnectionFailure: if the host cannot be reached
@@ -263,7 +263,7 @@ class AttemptAction(WatchingAction):
 
 
 def _quoted(directory: str) -> str:
-    """Return a directory as a word for the shell, with the tilde at its beginning left to it."""
+    """Return a directory as a word for the shell, which still expands a tilde at its beginning."""
     home, slash, rest = directory.partition("/")
     if re.fullmatch(r"~[\w.-]*", home):
         return home + slash + (shlex.quote(rest) if rest else "")

@@ -75,7 +75,7 @@ class Request:
         return record
 
     def is_ours(self, record: Record) -> bool:
-        """Tell whether this task has claimed the current attempt itself, in this run of the playbook."""
+        """Return whether this task has claimed the current attempt itself, in this run of the playbook."""
         return record.get("attempt_dir") in self.kept.claimed
 
     def decide(self, record: Record) -> policies.Decision:

@@ -70,7 +70,7 @@ class Starter:
         """Whether the record was read for the diff only. The protocol begins with it."""
 
     def run(self) -> dict[str, t.Any]:
-        """Start or attach until there is something to tell. Returns what the module returns."""
+        """Start or attach until there is something to tell. Return what the module returns."""
         before, self._document = read_document(self._store, self._key)
         self._just_read, self._is_fresh = before, True
         try:
@@ -130,7 +130,7 @@ class Starter:
         return self._action.look_and_note(params, self._store, [asked], output)[0]
 
     def _remove_output(self, record: Record, version: Version, warnings: list[str]) -> Record:
-        """Remove the directory of an attempt that has ended, once. Returns the record, which says so then."""
+        """Remove the directory of an attempt that has ended, once. Return the record, which says so then."""
         if record.get("output_removed") or not record.get("attempt_dir"):
             return record
         try:
@@ -156,7 +156,7 @@ class Starter:
     # --- The protocol
 
     def _start_or_attach(self) -> tuple[Record, Version, bool]:
-        """Drive the protocol to its end. Returns the record of a job that was started, and whether it was started just now."""
+        """Drive the protocol to its end. Return the record of a job that was started, and whether it was started just now."""
         steps = exactly_once.start_or_attach(self._request.claim, lambda record: self._request.decide(record).start)
         begun = set(self._claimed)
         answer: t.Any = None
@@ -179,7 +179,7 @@ class Starter:
             ) from None
 
     def _do(self, step: exactly_once.Step) -> t.Any:
-        """Do one step. Returns the answer that the protocol waits for."""
+        """Do one step. Return the answer that the protocol waits for."""
         seconds = self._params["look_timeout"]
         match step:
             case exactly_once.Read():

@@ -46,7 +46,7 @@ class WatchingAction(HostAction):
         return [self.note(store, job, look, output) for job, look in zip(asked, looks, strict=True)]
 
     def note(self, store: Store | None, job: Asked, look: Seen, output: str, *, last_line: bool = False) -> Seen:
-        """Write what a look has taught to the record. Returns the look, in the light of the record.
+        """Write what a look has taught to the record. Return the look, in the light of the record.
 
         :arg last_line: whether that includes the last line of its output, if C(async_job) has started it: a write for each look
         :raises AsyncJobError: if the record was removed meanwhile
