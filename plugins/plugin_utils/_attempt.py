@@ -228,7 +228,7 @@ class AttemptAction(WatchingAction):
     """Whether the host insists on a terminal, as sudo does with C(requiretty)."""
 
     def _as_terminal(self) -> t.ContextManager[None]:
-        """Without a terminal, as far as the host puts up with that.
+        """Work without a terminal, if the host allows that.
 
         When a controller dies, the host hangs up on what has a terminal. Ansible's wrapper would then leave behind a results file that
         says that the job was started, and not start it: it tells its launcher, which is gone, in between.
