@@ -135,7 +135,7 @@ def save(store: Store, key: JobKey, changes: Fields, *, check_mode: bool) -> tup
         if after == before:
             return before, after
         if check_mode:
-            return before, _as_of_now(after, key)
+            return before, {**_as_of_now(after, key), "write_id": new_write_id()}
         return before, write_record(store, key, after, expect=version)[0]
 
     return contended(attempt)
