@@ -7,7 +7,7 @@ They stand in :data:`INSIDE`, each with its reason, the releases that it was see
 error, the functions here raise it: a user reads which release of ansible-core to take, never an AttributeError. An integration
 test runs each of them on every release of the matrix, and on the newest pre-release.
 
-What the host side knows of Ansible's background jobs is in C(module_utils/_host/async_wrapper.py).
+What the host side knows of Ansible's background jobs is in C(module_utils/_host/job.py).
 
 Private to the collection: no promise is made to other code.
 """

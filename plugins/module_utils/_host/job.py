@@ -3,7 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A job to look for on a host, as the action on the controller describes it.
 
-The action has it from a record, which anybody may have written who may write to the store. So it is checked here, where it enters.
+What is known of Ansible's own background jobs stands here, and nowhere in Ansible's documentation. It is the same in
+C(ansible/modules/async_wrapper.py) of ansible-core 2.16 to 2.22, and an integration test holds it against a real job on each release.
+
+- The job id is C(j<digits>.<pid>). The number is the process number of a launcher that has ended by the time the task returns.
+- The results file is C(<async_dir>/<job id>), written as C(<job id>.tmp) and renamed. (C(results_file.py))
+- At the start it holds C(started), C(finished) and C(ansible_job_id) and no more; in the end, what the module has returned.
+- If the module ends without a result, it holds C(data), C(stderr) and a C(msg) with "No start of json char found".
+- If the time is over, its C(msg) is "Timeout exceeded", and C(child_pid) is there. The watcher looks every 5 seconds, at most.
+- Two processes stay, a watcher and its child, the runner. Somewhere in their arguments stand a path that ends with
+  C(async_wrapper.py), the job id without its last number, and the time limit, in this order. (C(belonging.py))
+- Both are in a session whose leader has ended, numbered soon after the launcher. The runner leads a process group of its own; the
+  watcher kills that group. The module is the runner's child.
+- All of them, and what they start, have C(ANSIBLE_ASYNC_DIR) in their environment, as the task gave it: with its C(~).
+- A module of ours is C(AnsiballZ_<name>.py) among the first arguments of its process. (C(look.py))
+
+Where one of these does not hold, a job counts as C(lost), C(killed) or C(unknown) although it runs: nothing here fails loudly, so the
+test has to.
 
 Private to the collection: no promise is made to other code.
 """

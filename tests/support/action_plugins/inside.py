@@ -19,16 +19,28 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Answers what came of each use: a text that a test knows, or an error."""
+    """Answers what came of each use, or what a user reads where something is missing."""
+
+    class _Asked:
+        """Notes that Ansible has asked the class for BYPASS_HOST_LOOP, and in which process. Workers inherit the note."""
+
+        def __get__(self, action: object | None, owner: type) -> bool:
+            if action is None:
+                os.environ["INSIDE_ASKED_IN"] = str(os.getpid())
+            return False
+
+    BYPASS_HOST_LOOP = _Asked()
+    _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        limit, self._task.async_val = self._task.async_val, 0
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         if self._task.args.get("without"):
             result["errors"] = {place: self._without(place) for place in self._task.args["without"]}
         else:
             uses = [name for name in dir(self) if name.startswith("use_")]
-            result["found"] = {name[4:]: getattr(self, name)() for name in uses}
+            result["found"] = {"limit": limit, **{name[4:]: getattr(self, name)() for name in uses}}
         return result
 
     # --- Each use, with what it has to come to
@@ -73,7 +85,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def use_become(self) -> t.Any:
         before = self._connection.become
-        plugin = _ansible.new_become_plugin(self._task, "ansible.builtin.sudo", {"ansible_become_exe": "{{ 'a' ~ 'b' }}"}, self._templar)
+        plugin = _ansible.new_become_plugin(self._task, "ansible.builtin.sudo", {"ansible_become_exe": "exe"}, self._templar)
         plugin.set_option("become_user", "somebody")
         _ansible.set_become_plugin(self._connection, plugin)
         command = plugin.build_become_command("id", self._connection._shell)
@@ -97,9 +109,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def use_role(self) -> t.Any:
         return self._task_vars.get("ansible_role_name", "")
 
+    def use_text_of_option(self) -> t.Any:
+        return _ansible.text_of_option(self._task, self._templar, "odd")
+
+    def use_requires_connection(self) -> t.Any:
+        return [ActionBase._requires_connection, type(self)._requires_connection]
+
     def use_bypass_host_loop(self) -> t.Any:
-        # Only a descriptor of the class sees it; the process that forks is our parent.
-        return os.environ.get("INSIDE_ASKED_BY") == str(os.getppid())
+        return os.environ.get("INSIDE_ASKED_IN") == str(os.getppid())
 
     # --- Each, where it is gone
 
@@ -121,11 +138,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
 
 def _error_without(where: t.Any, attribute: str, use: t.Callable[[], t.Any]) -> str:
-    holder = next((one for one in (where, *getattr(where, "__mro__", type(where).__mro__)) if attribute in vars(one)), None)
-    if holder is None:
-        return "it is not there"
-    value = vars(holder)[attribute]
-    delattr(holder, attribute)
+    # What a class inherits is there as well, as long as one of its bases has it.
+    holders = [one for one in getattr(where, "__mro__", (where, *type(where).__mro__)) if attribute in vars(one)]
+    values = {number: vars(holder)[attribute] for number, holder in enumerate(holders)}
+    for holder in holders:
+        delattr(holder, attribute)
     try:
         use()
     except AsyncJobError as error:
@@ -133,5 +150,6 @@ def _error_without(where: t.Any, attribute: str, use: t.Callable[[], t.Any]) -> 
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     finally:
-        setattr(holder, attribute, value)
+        for number, holder in enumerate(holders):
+            setattr(holder, attribute, values[number])
     return "no error"
