@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pythons import pythons
@@ -70,10 +71,49 @@ ON_BOTH_ENDS = (
     "test_users_in_records.py",
 )
 # Between two releases that run more, what each release does in its own way: it acts on keywords of results, and prints what has failed.
-ON_ALL = ("test_secrets.py", "test_stored_results.py")
+ON_ALL = ("test_ansible_inside.py", "test_secrets.py", "test_stored_results.py")
 ONLY_THOSE = ("2.20",)
+# On the newest pre-release: what is taken from the inside of ansible-core, and the task that needs most of it.
+ON_THE_PRE_RELEASE = ("test_ansible_inside.py", "test_async_job.py")
+PRE_RELEASE = "pre-release"
 # More than there are cores: many tests mostly wait.
 WORKERS = "4"
+
+
+def environment(release: str, interpreter: Path, *requirements: str) -> Path:
+    """Make a virtual environment for a release, if there is none. Return its interpreter."""
+    directory = ROOT / ".build" / f"core-{release}"
+    python = directory / "bin" / "python"
+    if not (directory / "complete").exists():
+        subprocess.run([interpreter, "-m", "venv", "--clear", directory], check=True)
+        file = str(ROOT / "tests" / "requirements-matrix.txt")
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", file, *requirements], check=True)
+        (directory / "complete").touch()
+    return python
+
+
+def run(python: Path, names: Sequence[str], left_out: Sequence[str]) -> bool:
+    """Run tests with an interpreter: all, or those of these names, or those that the command line gives."""
+    command = [python, "-m", "pytest", "-n", WORKERS, "--dist", "worksteal", "--durations", "15"]
+    command += [f"--ignore=tests/integration/{name}" for name in left_out]
+    command += sys.argv[1:] or [f"tests/integration/{name}" for name in names] or ["tests/integration"]
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False).returncode == 0
+
+
+def try_pre_release(version: str, interpreter: Path) -> str:
+    """Run what matters most on the newest pre-release for this Python, the newest one here. Return the verdict."""
+    try:
+        python = environment(PRE_RELEASE, interpreter, "ansible-core")
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--upgrade", "--pre", "ansible-core"], check=True)
+    except subprocess.CalledProcessError:
+        return f"LEFT OUT: pip could not install one for Python {version}"
+    ask = "import ansible.release; print(ansible.release.__version__)"
+    core = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    if core.replace(".", "").isdigit():
+        return f"LEFT OUT: there is none for Python {version}, the newest one here, beyond the release {core}"
+    print(f"\n=== ansible-core {core}, a pre-release, on Python {version}", flush=True)
+    return f"{'passed' if run(python, ON_THE_PRE_RELEASE, ()) else 'FAILED'} with {core} on Python {version}"
 
 
 def main() -> int:
@@ -87,31 +127,11 @@ def main() -> int:
             verdicts[release] = f"LEFT OUT: install one of Python {', '.join(fitting)}"
             continue
         print(f"\n=== ansible-core {release} on Python {version}", flush=True)
-        environment = ROOT / ".build" / f"core-{release}"
-        python = environment / "bin" / "python"
-        if not (environment / "complete").exists():
-            subprocess.run([available[version], "-m", "venv", "--clear", environment], check=True)
-            requirements = ["--requirement", ROOT / "tests" / "requirements-matrix.txt", f"ansible-core~={release}.0"]
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
-            (environment / "complete").touch()
-        path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+        python = environment(release, available[version], f"ansible-core~={release}.0")
         left_out = () if release == newest else ON_THE_NEWEST if release == min(MATRIX) else (*ON_THE_NEWEST, *ON_BOTH_ENDS)
-        ignored = [f"--ignore=tests/integration/{name}" for name in left_out]
-        command = [
-            python,
-            "-m",
-            "pytest",
-            "-n",
-            WORKERS,
-            "--dist",
-            "worksteal",
-            "--durations",
-            "15",
-            *ignored,
-            *(sys.argv[1:] or ([f"tests/integration/{name}" for name in ON_ALL] if release in ONLY_THOSE else ["tests/integration"])),
-        ]
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False)
-        verdicts[release] = f"{'passed' if done.returncode == 0 else 'FAILED'} on Python {version}"
+        passed = run(python, ON_ALL if release in ONLY_THOSE else (), left_out)
+        verdicts[release] = f"{'passed' if passed else 'FAILED'} on Python {version}"
+    verdicts[PRE_RELEASE] = try_pre_release(*max(available.items(), key=lambda one: [*map(int, one[0].split("."))]))
     print()
     for release, verdict in verdicts.items():
         print(f"ansible-core {release}: {verdict}")
