@@ -37,6 +37,6 @@ class ActionModule(AttemptAction):
         warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
         store = open_store(params, self.notify)
         inner = InnerTask(self, self._task.args["task"], kept.limit)
-        request = Request(params, store, kept, fingerprint=inner.fingerprint, secret=self._task.no_log)
+        request = Request(params, store, kept, fingerprint=inner.fingerprint, secret=self._task.no_log, with_facts=not inner.is_command)
         answer = predicted(request) if self._task.check_mode else Starter(request, inner, self).run()
         return {**answer, "warnings": [*warnings, *answer.get("warnings", ())]}

@@ -7,6 +7,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_info
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 
 
 class ActionModule(StoreAction):
@@ -16,4 +17,8 @@ class ActionModule(StoreAction):
     mutually_exclusive = async_job_info.MUTUALLY_EXCLUSIVE
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        return async_job_info.run(params, async_dir=self.async_dir, notify=self.notify)
+        result = async_job_info.run(params, async_dir=self.async_dir, notify=self.notify)
+        flaw = flaw_of(result["record"]) if result["record"] else ""
+        if flaw:  # what is asked for by its name, is asked for in order to act upon it
+            result.update(failed=True, msg=f"The record {result['state_file']} cannot be used: {flaw}. Put back a good copy.")
+        return result

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import duration
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
@@ -21,6 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policie
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
 
 
@@ -52,7 +54,7 @@ def _missed(fields: list[str]) -> str:
 
 def answer_to(request: Request, record: Record, look: Seen) -> dict[str, t.Any]:
     """Return what the module returns about a job that was started."""
-    answer = async_job_status.returned(record["ansible_job_id"], look, secret=record.get("no_log", False))
+    answer = async_job_status.returned(record["ansible_job_id"], look, secret=record.get("no_log", False), with_facts=request.with_facts)
     answer.update(
         job_name=request.key.job_name,
         attempt=record.get("attempt", 1),
@@ -94,6 +96,9 @@ def predicted(request: Request) -> dict[str, t.Any]:
     record, _version = read_record(request.store, request.key)
     if record is None:
         return _would_start(request, None, Decision(start=True))
+    flaw = flaw_of(record)
+    if flaw:
+        raise AsyncJobError(f"The record {request.state_file} cannot be used: {flaw}. Nothing would be started. Put back a good copy.")
     decision = request.decide(record)
     if decision.refusal:
         return refusal_of(request, record, recorded(request, record), decision)

@@ -23,7 +23,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED, kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name, plain_result
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 
 UNSEEN: Seen = {
@@ -231,6 +231,8 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
         job = Job(job_id=record["ansible_job_id"], label=label, directory="", secret=record.get("no_log", False))
         return Asked(job, key, record, version, flaw)
     directory, user = record.get("async_dir", async_dir), record.get("become_user", "")
+    if not is_user_name(user):  # a number, which former releases noted
+        user = ""
     job = Job(
         job_id=record["ansible_job_id"],
         label=label,

@@ -18,7 +18,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_user_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id, is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
@@ -79,6 +79,8 @@ if [ "$whose" = another ]; then echo {_MARK}foreign=yes; exit 0; fi
 # A wrapper that was told the directory, and has not written its results file yet, may be about to.
 _INSPECT = f"""
 {_CHECK}
+set -- $(ls -nd ${{{{here:+"$a"}}}} 2>/dev/null)
+[ -n "$here" ] && [ -n "$3" ] && o=$3 || o=$(id -u)
 n=0
 while :; do
   jobs=
@@ -90,7 +92,8 @@ while :; do
     esac
   done
   [ -z "$jobs" ] || break
-  grep -qsF -- "ANSIBLE_ASYNC_DIR=$d" /proc/[0-9]*/environ || break
+  # Anybody may tell their own processes the same: those of the user who has the directory, or would have it, count.
+  [ -n "$(find /proc/[0-9]*/environ -prune -user "$o" -exec grep -lsF -- "ANSIBLE_ASYNC_DIR=$d" {{{{}}}} + 2>/dev/null)" ] || break
   if [ $n -ge {_PATIENCE} ]; then echo {_MARK}stuck=yes; break; fi
   n=$((n + 1))
   sleep 0.1 2>/dev/null || sleep 1
@@ -103,7 +106,11 @@ _FENCE = f"""
 {_CHECK}
 [ -z "$whose" ] || (cd "$a" && [ "$(pwd -P)" = "$d" ] && rm -f ./*.tmp ./{MARK})
 [ -n "$here" ] || cd / # so that nothing is found by that name
-rmdir "$a" 2>/dev/null || [ ! -d "$a" ] || (cd "$a" && [ "$(pwd -P)" = "$d" ] && umask 077 && set -C && printf '%s\\n' "$m" >{MARK})
+rmdir "$a" 2>/dev/null || [ ! -d "$a" ] || {{{{
+  # Whose directory it is, may put a link there meanwhile: a file is moved in its place, and nothing is written through it.
+  t=$(mktemp) && printf '%s\\n' "$m" >"$t" && chmod 0644 "$t"
+  (cd "$a" && [ "$(pwd -P)" = "$d" ] && mv -n "$t" ./{MARK}); rm -f "$t"
+}}}}
 e=$( ([ -n "$here" ] || cd "$p" || exit; set -C; : >"$a") 2>&1) && {{{{ sync . 2>/dev/null || sync; }}}}
 if [ -f "$a" ] && [ ! -L "$a" ]; then echo {_MARK}fenced=yes; else printf '{_MARK}problem=%s\\n' "$e"; fi
 """
@@ -111,8 +118,14 @@ if [ -f "$a" ] && [ ! -L "$a" ]; then echo {_MARK}fenced=yes; else printf '{_MAR
 # The wrapper of a job that has just ended may still be writing there.
 _REMOVE = f"""
 {_CHECK}
-[ "$whose" != unsaid ] || [ -O "$a" ] || {{{{ echo {_MARK}foreign=yes; exit 0; }}}}
 [ -n "$whose" ] || {{{{ echo {_MARK}removed=yes; exit 0; }}}}
+# Of what does not say that it is ours, only what we would have put there.
+if [ "$whose" = unsaid ]; then
+  [ -O "$a" ] || {{{{ echo {_MARK}foreign=yes; exit 0; }}}}
+  (cd "$a" && [ "$(pwd -P)" = "$d" ] && rm -f ./j[0-9]* ./stdout ./stderr ./result ./result.tmp ./{MARK})
+  rmdir "$a" && echo {_MARK}removed=yes
+  exit 0
+fi
 rm -rf "./$a" 2>/dev/null || {{{{ sleep 1; rm -rf "./$a"; }}}} && echo {_MARK}removed=yes
 """
 
@@ -162,7 +175,7 @@ class AttemptAction(WatchingAction):
         attempt_dir = record["attempt_dir"]
         self._work_as_user_of(record)
         said = self._in_attempt(_INSPECT, record, timeout + _PATIENCE / 10)
-        jobs = said.get("job", [])
+        jobs = [name for name in said.get("job", []) if is_job_id(name)]
         if "boot" not in said:
             raise AsyncJobError(f"Cannot look into {attempt_dir} on {self.host}, to see whether the job was started: {said['error'][0]}")
         if len(jobs) > 1:

@@ -41,15 +41,19 @@ class Request:
     :arg params: validated options of the module
     :arg fingerprint: of the task to start, unless the options give another one
     :arg secret: whether nothing of that task may be stored
+    :arg with_facts: whether that task may return facts of its host
     :raises AsyncJobError: if the metadata cannot be stored
     """
 
-    def __init__(self, params: dict[str, t.Any], store: Store, kept: KeptOnTask, *, fingerprint: str, secret: bool) -> None:
+    def __init__(
+        self, params: dict[str, t.Any], store: Store, kept: KeptOnTask, *, fingerprint: str, secret: bool, with_facts: bool
+    ) -> None:
         self.key = JobKey(params["host"], params["playbook_name"], params["job_name"])
         self.params = params
         self.store = store
         self.kept = kept
         self.secret = secret
+        self.with_facts = with_facts
         self._fingerprint = "" if secret else params["fingerprint"] or fingerprint
         """What is asked for now. What users say themselves may be read by all; what was made of the options may not."""
         self._about: Record = {"timeout": kept.limit, "tail_size": params["tail_size"], "store_result": params["store_result"]}

@@ -13,14 +13,12 @@ from collections.abc import Mapping
 
 from ansible.parsing import vault
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-
 # ansible-core 2.19 and newer. Before, a template makes plain text of a vaulted value, and nobody can tell.
 _HELPER = getattr(vault, "VaultHelper", None)
 
 
 def check_metadata(metadata: t.Any, *, no_log: bool) -> list[str]:
-    """Raise if metadata holds a vaulted value. Returns warnings for the user.
+    """Return warnings for the user if metadata holds a vaulted value, or comes from a task that says that what it is given is secret.
 
     :arg no_log: whether the task says that what it is given is secret
     """
@@ -28,10 +26,7 @@ def check_metadata(metadata: t.Any, *, no_log: bool) -> list[str]:
         return []
     place = _vaulted(metadata, "metadata")
     if place:
-        raise AsyncJobError(
-            f"{place} is a vaulted value, and records are plain text. Nothing was saved and nothing was started. Leave it out, or store the"
-            " name of the variable instead of its value."
-        )
+        return [f"{place} is a vaulted value, and is stored as plain text in the record. Leave it out, or store the name of the variable."]
     return ["metadata is stored as plain text in the record, although the task says no_log."] if no_log else []
 
 

@@ -55,7 +55,7 @@ def test_a_field_of_that_name_does_not_cancel_a_job(controller: Controller) -> N
     assert answer["status"] == "succeeded"
 
 
-def test_metadata_from_a_vault_is_refused(controller: Controller) -> None:
+def test_metadata_from_a_vault_is_marked(controller: Controller) -> None:
     """Records are plain text. Before ansible-core 2.19, nobody can tell: a template makes plain text of it."""
     password = controller.write("password", "x")
     secret = controller.project / "vars.yml"
@@ -64,14 +64,9 @@ def test_metadata_from_a_vault_is_refused(controller: Controller) -> None:
     save = {"rstyczynski.ansible.async_job_state": {"job_name": "saved", "ansible_job_id": "j1.1", "metadata": metadata}}
     start = job(shell("true"), options={"metadata": metadata})
     ran = run_tasks(controller, start, save, options=["--vault-password-file", str(password), "-e", "@vars.yml"])
-    if not hasattr(ansible.parsing.vault, "VaultHelper"):
-        assert [answer["failed"] for answer in told(ran)] == [False, False]
-        return
+    known = hasattr(ansible.parsing.vault, "VaultHelper")
     for answer in told(ran):
-        assert answer["failed"]
-        assert "metadata.deep[0] is a vaulted value" in answer["msg"]
-    assert not controller.state_dir.exists()
-    assert "hunter2" not in ran.output
+        assert any("metadata.deep[0] is a vaulted value" in warning for warning in answer.get("warnings", ())) is known
 
 
 def test_metadata_under_no_log_is_marked(controller: Controller) -> None:

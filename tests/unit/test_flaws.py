@@ -74,7 +74,7 @@ def test_records_of_ours_have_none(record: dict[str, t.Any]) -> None:
 )
 def test_what_is_none_of_ours_is_named(field: str, value: t.Any) -> None:
     both = {"async_dir": value} if field == "attempt_dir" else {}
-    assert f"the field {field!r} holds {value!r}" in flaw_of({**ATTEMPT, field: value, **both})
+    assert f" holds {value!r}, which" in flaw_of({**ATTEMPT, field: value, **both})
 
 
 def test_an_attempt_has_one_directory() -> None:

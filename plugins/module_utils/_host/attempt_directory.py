@@ -41,6 +41,15 @@ def check_mark(directory: Directory, job: Job) -> bool:
     return True
 
 
+def has_mark(directory: Directory) -> bool:
+    """Return whether a directory says that it is that of an attempt."""
+    try:
+        directory.status(MARK)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def recorded(directory: Directory) -> tuple[dict[str, t.Any], float] | None:
     """Return what is recorded of a command that has ended, and when that was written, in seconds since the epoch.
 

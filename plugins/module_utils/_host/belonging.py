@@ -84,9 +84,21 @@ class Host:
     def members(self, wrapper: Process) -> set[int]:
         """Return what provably belongs to a job that has a wrapper: its descendants, and all of the session made for it."""
         pids = self.table.family([wrapper.pid])
-        if self.table.is_leaderless(wrapper.sid):  # a launcher is still in the session of whoever has called it
+        if self._is_session_of(wrapper):
             pids |= self.table.session(wrapper.sid)
         return pids
+
+    def _is_session_of(self, wrapper: Process) -> bool:
+        """Return whether the session of a wrapper was made for it. Nothing but its fellow wrapper is older in such a session.
+
+        A launcher is still in the session of whoever has called it; and anybody may take the name of a wrapper in a session where
+        others are.
+        """
+        session = [self.table.processes[pid] for pid in self.table.session(wrapper.sid)]
+        older = [process for process in session if process.start < wrapper.start]
+        return self.table.is_leaderless(wrapper.sid) and all(
+            _wrapped(process) == _wrapped(wrapper) and process.uid == wrapper.uid for process in older
+        )
 
     def orphans(self, job: Job, file: ResultsFile) -> tuple[list[Process], list[Process]]:
         """Return what is left of a job without a runner: what is its own by all that can be seen, and what may be its own or another's.

@@ -101,7 +101,7 @@ def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
     everything = dict(targets)
     # The session made for the job has no leader; whoever is in it is the job's, whatever becomes of the runner.
     before = scan()
-    sessions = {process.sid for process in targets.values() if before.is_leaderless(process.sid)}
+    sessions = {process.sid for process in targets.values() if _is_theirs(before, process.sid, targets)}
     asked: set[int] = set()
     helpers: set[int] = set()
     held = _shells(job, targets)
@@ -140,6 +140,12 @@ def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
                     asked.add(pid)
                     _send(process, signal.SIGTERM)
         time.sleep(0.05)
+
+
+def _is_theirs(table: Table, sid: int, targets: dict[int, Process]) -> bool:
+    """Return whether a session was made for the job: it has no leader, and nobody in it is older than the oldest that is the job's."""
+    begin = min((process.start for process in targets.values() if process.sid == sid), default=0.0)
+    return table.is_leaderless(sid) and all(table.processes[pid].start >= begin for pid in table.session(sid))
 
 
 def _shells(job: Job, processes: dict[int, Process]) -> set[int]:

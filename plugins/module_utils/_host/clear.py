@@ -51,9 +51,9 @@ def clear(jobs: t.Sequence[dict[str, t.Any]], *, check_mode: bool = False) -> li
                 else:
                     _remove_file(attempt, answer)
         answers.append(readable(answer))
-    for parent in {os.path.dirname(path) for job in jobs for path in job["directories"] if is_attempt_directory(path)}:
-        if not check_mode:
-            _remove_fences(parent)
+    # Fences are empty files, and say nothing of themselves: they are looked for only beside what was an attempt of ours.
+    for parent in {os.path.dirname(path) for answer in answers for path in answer["removed"] if is_attempt_directory(path)}:
+        _remove_fences(parent)
     return answers
 
 

@@ -17,7 +17,7 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import check_mark, recorded
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import check_mark, has_mark, recorded
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw, less_number
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, directory_of, parsed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id
@@ -71,6 +71,8 @@ def directory_of_job(job: Job) -> t.Iterator[Directory]:
         if job.exclusive:
             check_mark(directory, job)
             check_user(job, directory.owner)
+        elif has_mark(directory):
+            raise Refused("is the directory of an attempt of another job")
         yield directory
 
 

@@ -239,7 +239,7 @@ def parsed(content: bytes) -> t.Any:
     :raises Refused: if it is made to break whoever reads it
     """
     try:
-        data = json.loads(content.decode("utf-8", "surrogateescape"), parse_int=_number)
+        data = json.loads(content.decode("utf-8", "surrogateescape"), parse_int=_number, object_hook=_without_tags)
     except (MemoryError, RecursionError) as error:
         raise Refused("is nested too deeply, or too large to be read") from error
     level = [data]
@@ -250,6 +250,11 @@ def parsed(content: bytes) -> t.Any:
         if not level:
             return data
     raise Refused("is nested too deeply")
+
+
+def _without_tags(data: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Drop the keys with which Ansible marks objects of its own. A result that has some cannot be read on the controller."""
+    return {name: value for name, value in data.items() if not name.startswith("__ansible")}
 
 
 def _number(text: str) -> int:

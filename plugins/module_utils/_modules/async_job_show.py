@@ -86,7 +86,7 @@ def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) 
     lines = [Line(f"Store: {store.locate()}")]
     if params["job_name"] is not None and len(found) == 1:
         [one] = found
-        result.update(record=one.record, state_file=store.locate(one.path), place=place_of(one.record))
+        result.update(record=one.record, state_file=store.locate(one.path), place=harmless(place_of(one.record)))
         if params["look"]:
             lines = seen(one.record, params["look"])
         else:
@@ -111,7 +111,7 @@ def _delegated(records: t.Iterable[Record]) -> dict[str, list[str]]:
     places: dict[str, set[str]] = collections.defaultdict(set)
     for record in records:
         if place_of(record) != record["host"]:
-            places[place_of(record)].add(record["host"])
+            places[harmless(place_of(record))].add(harmless(record["host"]))
     return {place: sorted(hosts) for place, hosts in places.items()}
 
 
@@ -119,7 +119,7 @@ def _not_asked(records: t.Iterable[Record], verified_hosts: list[str] | None) ->
     """The hosts on which jobs go on, as far as anybody knows, and that were not asked."""
     if verified_hosts is None:
         return []
-    return sorted({place_of(record) for record in records if _status(record) in ALIVE} - {*verified_hosts})
+    return sorted({harmless(place_of(record)) for record in records if _status(record) in ALIVE} - {*verified_hosts})
 
 
 def _problem(params: dict[str, t.Any], store: Store, listing: Listing) -> str:

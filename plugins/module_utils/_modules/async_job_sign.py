@@ -55,6 +55,8 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
                     paths["signed"].append(found.path)
                 except Conflict:
                     paths["changed_meanwhile"].append(found.path)
+                except (ValueError, RecursionError) as error:  # JSON that cannot be written again, or a name that is no text
+                    failures.append({"state_file": store.locate(found.path), "msg": f"It cannot be signed: {type(error).__name__}."})
     except StoreUnavailable as error:
         stopped = f"{error} Signing has ended there. Run it again, and it goes on."
     result: dict[str, t.Any] = {

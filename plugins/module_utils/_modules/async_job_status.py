@@ -42,13 +42,13 @@ MUTUALLY_EXCLUSIVE = [("jid", "job_name", "job_names")]
 REQUIRED_ONE_OF = [("jid", "job_name", "job_names")]
 
 
-def returned(job_id: str, look: Seen, *, secret: bool = False) -> dict[str, t.Any]:
+def returned(job_id: str, look: Seen, *, secret: bool = False, with_facts: bool = False) -> dict[str, t.Any]:
     """Return what the module returns for one job: everything that C(async_status) does, and what it does not know.
 
     :arg secret: whether the job says no_log. From 2.19 on, Ansible prints the message of what has failed all the same
+    :arg with_facts: whether the job runs a module that may know facts of its host. Whose results file it is, can write others into it
     """
-    # The facts of a host are its own, as with all modules. Those of a record have not come this far.
-    result = plain_result(look["result"] or {}, with_facts=True)
+    result = plain_result(look["result"] or {}, with_facts=with_facts)
     if "rc" in result:
         result["rc"] = return_code(result)
     if secret:

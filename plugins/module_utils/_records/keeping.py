@@ -36,7 +36,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Content, Document, Store, Version
 
 # What the history keeps of a past attempt, beside its number and its return code.
-_PAST_FIELDS = (
+PAST_FIELDS = (
     "ansible_job_id",
     "status",
     "reason",
@@ -210,7 +210,7 @@ def begin_attempt(record: Record, before: Record | None) -> Record:
     """
     changes: Fields = {"attempt": 1}
     if before is not None:
-        past = picked(before, _PAST_FIELDS)
+        past = picked(before, PAST_FIELDS)
         past["attempt"] = before.get("attempt", 1)
         past.setdefault("start", before.get("save_time", ""))
         past["rc"] = before.get("result", {}).get("rc")

@@ -53,7 +53,7 @@ def kept_result(result: t.Mapping[str, t.Any], *, wanted: t.Sequence[str] = (), 
     if "msg" in plain:
         kept["msg"] = mask_secrets(str(plain["msg"])[:_MESSAGE_LENGTH])
     for name in wanted:
-        if name in plain and name not in _UNMISSED:
+        if name in plain and name not in kept:
             try:
                 value = storable(plain[name], name=f"result.{name}")
             except AsyncJobError:

@@ -13,8 +13,9 @@ import datetime
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import PAST_FIELDS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Found
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import ATTEMPT_FIELDS, Record, merged, without
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import ATTEMPT_FIELDS, Record, merged, picked, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 
 # What ended later than this is not old, unless the user says how old it has to be: a playbook may be about to ask for it.
@@ -73,4 +74,4 @@ def _shortened(one: Found, count: int) -> Doomed:
 def _past(record: Record) -> list[Record]:
     """Return the past attempts, each with the fields that it would have as the current one."""
     own = without(record, (*ATTEMPT_FIELDS, "attempts", "ansible_job_id"))
-    return [merged(own, {"ansible_job_id": "", **past}) for past in record.get("attempts", ())]
+    return [merged(own, {"ansible_job_id": "", **picked(past, (*PAST_FIELDS, "attempt"))}) for past in record.get("attempts", ())]

@@ -24,6 +24,9 @@ ABSENT = Version("")
 # How the path of a document ends.
 SUFFIX = ".json"
 
+# No record or approval comes near this, in bytes. What is larger is not read: it would take the memory of all others.
+MOST = 16 << 20
+
 Content = t.Dict[str, t.Any]
 """The JSON object that a document is."""
 

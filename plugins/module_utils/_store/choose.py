@@ -56,7 +56,7 @@ def make_absolute(params: dict[str, t.Any], directory: str) -> None:
     keys = ["record_key_file"] if params["record_key_file"] is not None else []
     for option in (*BACKENDS[params["backend"]].paths, *keys):
         if not params[option]:
-            raise AsyncJobError(f"{option} is empty. Give a path, or leave the option out. Nothing was read or written.")
+            raise AsyncJobError(f"{option} is empty. Give a directory, or leave the option out. Nothing was read or written.")
         params[option] = os.path.normpath(os.path.join(directory, params[option]))
 
 

@@ -21,7 +21,16 @@ import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX, Document, Entry, Notify, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import (
+    ABSENT,
+    MOST,
+    SUFFIX,
+    Document,
+    Entry,
+    Notify,
+    Store,
+    Version,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directories import check, writable
 
 # Neither can be the name of a record or of its directories: the job key escapes a leading dot.
@@ -95,11 +104,13 @@ class FilesystemStore(Store):
         try:
             _check_regular(fd)
             with open(fd, "rb", closefd=False) as stream:
-                content = stream.read()
+                content = stream.read(MOST + 1)
         except OSError as error:
             raise _failed("read", file, error) from error
         finally:
             os.close(fd)
+        if len(content) > MOST:
+            raise AsyncJobError(f"{file} is larger than {MOST >> 20} MiB, so it is no record. Nothing was changed. Move it away.")
         return Document(content, _version(content))
 
     def write(self, path: str, content: bytes, *, expect: Version | None = None) -> Version:

@@ -20,7 +20,16 @@ import typing as t
 from urllib.parse import urlsplit
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX, Document, Entry, Notify, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import (
+    ABSENT,
+    MOST,
+    SUFFIX,
+    Document,
+    Entry,
+    Notify,
+    Store,
+    Version,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.document_cache import DocumentCache
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_answers import (
     SIGNS,
@@ -225,6 +234,10 @@ class OciStore(Store):
             if error.code == "ObjectNotFound":
                 return None
             raise
+        if int(response.headers.get("content-length") or 0) > MOST:
+            raise AsyncJobError(
+                f"{self.locate(path)} is larger than {MOST >> 20} MiB, so it is no record. Nothing was changed. Move it away."
+            )
         content: bytes = response.data.content
         # The SDK notices a body that was cut short, not one that was changed on its way.
         if "content-md5" in response.headers and response.headers["content-md5"] != _md5(content):
