@@ -12,12 +12,25 @@ import datetime
 import re
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._clock import clock as clock
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._clock import now as now
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._clock import text_of as text_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._clock import utc as utc
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._clock import clock, now, text_of, utc
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
+
+# What writes times is sent to hosts too, and so stands in a file of its own. Here, both are to be had.
+__all__ = (
+    "NEVER",
+    "age",
+    "clock",
+    "ended_at",
+    "moment",
+    "now",
+    "run_time",
+    "saved_at",
+    "since",
+    "started_at",
+    "text_of",
+    "utc",
+)
 
 NEVER = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
 """Before all times of records."""

@@ -35,8 +35,7 @@ def source_options(given: dict[str, t.Any]) -> dict[str, t.Any]:
         return given
     if len(meant) > 1:
         raise AsyncJobError(f"The source has {' and '.join(meant.values())}. Nothing was copied. Say its backend: {' or '.join(meant)}.")
-    [backend] = meant
-    return {**given, "backend": backend}
+    return {**given, "backend": next(iter(meant))}
 
 
 def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool, notify: Notify = nobody) -> dict[str, t.Any]:
