@@ -69,8 +69,8 @@ options:
     type: str
   request:
     description:
-      - The id of a request, which C(request_id) of RV(approval) tells, and the command that is printed. For the other modes than V(request), it
-        has to be what is asked for, if it is given.
+      - The id of a request, which C(request_id) of RV(approval) tells, and the command that is printed. For the other modes than
+        V(request), it has to be what is asked for, if it is given.
     type: str
   by:
     description:
