@@ -170,8 +170,8 @@ class Starter:
                 except Exception as problem:
                     error = problem
         except StopIteration as stop:
-            record, version = stop.value
-            return record, version, record.get("attempt_dir") in self._claimed - begun
+            outcome: exactly_once.Outcome = stop.value
+            return outcome.record, Version(outcome.version), outcome.record.get("attempt_dir") in self._claimed - begun
         except exactly_once.NotStarted:
             raise AsyncJobError(
                 f"Ansible said that the {self._key} was started, but nothing of it was found on {self._action.host}. It was not started,"

@@ -262,7 +262,7 @@ def test_nothing_is_left(scene: Scene) -> None:
         *(cancel(job_name=name, grace_period=grace) for name in commands if name != "stubborn"),
         native(jobs["stubborn"]),
     )
-    assert grace <= float(middle["msg"]) - float(begin["msg"]) < grace + 3
+    assert grace <= float(middle["msg"]) - float(begin["msg"]) < grace + 6
     for answer in [first, *answers[:-1]]:
         assert (answer["changed"], answer.get("status")) == (True, "cancelled"), answer
     assert (answers[-1]["finished"], answers[-1]["failed"]) == (1, True)

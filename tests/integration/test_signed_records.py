@@ -93,9 +93,9 @@ def key_file(controller: Controller, *keys: str) -> None:
     file.chmod(0o600)
 
 
-def module(name: str, /, **options: t.Any) -> Yaml:
+def module(suffix: str, **options: t.Any) -> Yaml:
     """A task."""
-    return {f"{COLLECTION}.async_job_{name}": options}
+    return {f"{COLLECTION}.async_job_{suffix}": options}
 
 
 def planted(mark: Path, **fields: t.Any) -> bytes:
