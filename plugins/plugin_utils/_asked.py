@@ -131,7 +131,7 @@ class Asked:
         :arg new: whether only new output is wanted, and so none that was shown before
         """
         record = self.record
-        if record is None or self.key is None:
+        if record is None or self.key is None or self.flaw:
             return look
         known = record.get("status", "running")
         if known == "cancelled" and look["status"] not in ALIVE:
