@@ -24,7 +24,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import parsed
 
 # How long a killed process may take to go away, in seconds. One that waits for a disk that does not answer may take longer.
-_DYING = 5.0
+_DYING = 10.0
 
 
 class Cancelled(t.NamedTuple):
