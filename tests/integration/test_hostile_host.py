@@ -145,6 +145,9 @@ def test_record_leads_elsewhere(scene: Scene) -> None:
     rewrite(scene, "job", **{name: other[name] for name in ("ansible_job_id", "attempt_dir", "async_dir", "results_file", "stdout_file")})
     looked, cancelled = ask(scene, status(job_name="job"), cancel("job"))
     assert looked["status"] == "unknown"
+    assert "'stderr_file' holds" in looked["reason"]
+    rewrite(scene, "job", stderr_file=other["stderr_file"])
+    [looked] = ask(scene, status(job_name="job"))
     assert "directory of another job" in looked["reason"]
     assert cancelled["failed"]
     assert "Nothing was stopped" in cancelled["msg"]

@@ -197,9 +197,9 @@ def test_jobs_of_many_hosts_in_a_loop_and_with_delegate_to(controller: Controlle
     controller.hosts("host1", "host2", "host3 ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1")
     saved = perform(
         controller,
-        {**state(ansible_job_id="j.{{ inventory_hostname }}"), "delegate_to": "localhost", "become": True},
+        {**state(ansible_job_id="j1.{{ inventory_hostname[4:] }}"), "delegate_to": "localhost", "become": True},
         {
-            **state("looped", ansible_job_id="j.{{ item }}", host="{{ item }}"),
+            **state("looped", ansible_job_id="j1.{{ item[4:] }}", host="{{ item }}"),
             "loop": "{{ groups.all }}",
             "run_once": True,
             "delegate_to": "host3",
@@ -211,11 +211,11 @@ def test_jobs_of_many_hosts_in_a_loop_and_with_delegate_to(controller: Controlle
     hosts = ("host1", "host2", "host3")
     assert [result["record"]["host"] for result in saved[:3]] == list(hosts)
     assert [item["record"]["host"] for item in saved[3]["results"]] == list(hosts)
-    assert [result["record"]["ansible_job_id"] for result in saved[6:9]] == [f"j.{host}" for host in hosts]
+    assert [result["record"]["ansible_job_id"] for result in saved[6:9]] == [f"j1.{host[4:]}" for host in hosts]
     assert [item["found"] for item in saved[9]["results"]] == [True, True, False]
     for host in hosts:
         for job in ("backup", "looped"):
-            assert controller.record(job, host=host)["ansible_job_id"] == f"j.{host}"
+            assert controller.record(job, host=host)["ansible_job_id"] == f"j1.{host[4:]}"
     assert not (controller.state_dir / "localhost").exists()
 
 

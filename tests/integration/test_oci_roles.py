@@ -203,13 +203,13 @@ def test_many_hosts_at_once(controller: Controller, bucket: Bucket) -> None:
 def test_controllers_that_save_the_same_job_at_once(controller: Controller, bucket: Bucket) -> None:
     """None of them fails, and no attempt is lost: each of the others has seen the one before."""
     controller.hosts(*(f"host{number}" for number in range(1, 7)))
-    save = role("async_job_save", job_name="job", ansible_job_id="j.{{ inventory_hostname }}", host="host1")
+    save = role("async_job_save", job_name="job", ansible_job_id="j1.{{ inventory_hostname[4:] }}", host="host1")
     run(controller, play(save), options=["--forks", "6"]).ok()
     [content] = bucket.objects().values()
     record = json.loads(content)
     assert record["attempt"] == 6
     ids = [past["ansible_job_id"] for past in record["attempts"]] + [record["ansible_job_id"]]
-    assert sorted(ids) == [f"j.host{number}" for number in range(1, 7)]
+    assert sorted(ids) == [f"j1.{number}" for number in range(1, 7)]
 
 
 def test_check_mode_writes_nothing(controller: Controller, bucket: Bucket) -> None:

@@ -71,7 +71,7 @@ def test_changed_options(controller: Controller, ledger: Path) -> None:
     )
     for answer in failed, predicted:
         assert answer["failed"]
-        assert "succeeded with other options" in answer["msg"]
+        assert "succeeded, but its options have changed" in answer["msg"]
         assert "Nothing was started" in answer["msg"]
     assert (attached["status"], attached["attempt"]) == ("succeeded", 1)
     [restarted] = ask(controller, job(other, poll=1, options={"on_change": "restart"}))

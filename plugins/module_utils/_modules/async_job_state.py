@@ -19,7 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id, is_user_name
 
 ARGUMENT_SPEC: Spec = {
     **JOB_OPTIONS,
@@ -69,11 +69,11 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
 
 
 def check_job_id(job_id: str, option: str) -> None:
-    """Raise if a job id cannot be a file name on the host, where it is one.
+    """Raise unless a job id is one as Ansible makes them: on the host it is the name of a file that is read and removed.
 
     :arg option: where it comes from, for the error
     """
-    if job_id.strip() in ("", ".", "..") or "/" in job_id or not job_id.isprintable():
+    if not is_job_id(job_id):
         raise AsyncJobError(
             f"{option} is {job_id!r}, which is not a job id. Give the 'ansible_job_id' of the registered result of a"
             " task with 'async: <seconds>' and 'poll: 0'; a task that was skipped or that ran in check mode has none."
