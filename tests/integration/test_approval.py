@@ -11,7 +11,6 @@ import json
 import typing as t
 from pathlib import Path
 
-import pytest
 from controller import Controller, Live, Ran
 from plays import Yaml, ask, run_tasks
 from waiting import until
@@ -24,8 +23,8 @@ def gate(mode: str, **options: t.Any) -> Yaml:
     return {"rstyczynski.ansible.async_job_approval": {"name": "go_live", "mode": mode, **subject, **allow_self, **options}}
 
 
-def file(controller: Controller) -> Path:
-    return controller.state_dir / ".approvals" / "test" / "go_live.json"
+def file(controller: Controller, name: str = "go_live") -> Path:
+    return controller.state_dir / ".approvals" / "test" / f"{name}.json"
 
 
 def stored(controller: Controller) -> t.Any:
@@ -170,39 +169,57 @@ def test_waiting(controller: Controller) -> None:
     assert waiting.ran().rc == 0
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"{",
-        b"[1]",
-        b"{}",
-        b"\xff",
-        {"status": "approved"},
-        {"status": "maybe"},
-        {"status": "approved", "decided_by": None},
-        {"subject": 1},
-        {"expires": "soon"},
-        {"approval_name": "another"},
-        {"history": None},
-        {"request_id": 7},
-        {"requester": "ci"},
-        {"requester": {"by": 7}},
-        {"status": "approved", "decided_by": "alice"},
-        {"schema_version": 99},
-    ],
-    ids=str,
-)
-def test_corrupt(controller: Controller, content: bytes | Yaml) -> None:
+CORRUPT: list[bytes | Yaml] = [
+    b"",
+    b"{",
+    b"[1]",
+    b"{}",
+    b"\xff",
+    {"status": "approved"},
+    {"status": "maybe"},
+    {"status": "approved", "decided_by": None},
+    {"subject": 1},
+    {"expires": "soon"},
+    {"approval_name": "another"},
+    {"history": None},
+    {"request_id": 7},
+    {"requester": "ci"},
+    {"requester": {"by": 7}},
+    {"status": "approved", "decided_by": "alice"},
+    {"schema_version": 99},
+]
+
+
+def test_corrupt(controller: Controller) -> None:
     """What cannot be read opens no gate, and is not overwritten."""
-    ask(controller, gate("request", by="ci"))
-    file(controller).write_bytes(content if isinstance(content, bytes) else json.dumps({**stored(controller), **content}).encode())
-    before = file(controller).read_bytes()
-    for answer in ask(controller, gate("wait"), gate("approve", by="alice"), gate("request", by="ci", subject="other")):
-        assert answer["failed"]
-        assert not answer.get("approved")
-        assert str(file(controller)) in answer["msg"]
-    assert file(controller).read_bytes() == before
+    contents = {f"gate{number}": content for number, content in enumerate(CORRUPT)}
+    ask(controller, *(gate("request", by="ci", name=name) for name in contents))
+    before = {}
+    for name, content in contents.items():
+        document = json.loads(file(controller, name).read_text("utf-8"))
+        before[name] = content if isinstance(content, bytes) else json.dumps({**document, **content}).encode()
+        file(controller, name).write_bytes(before[name])
+    answers = iter(
+        ask(
+            controller,
+            *(
+                task
+                for name in contents
+                for task in (
+                    gate("wait", name=name),
+                    gate("approve", by="alice", name=name),
+                    gate("request", by="ci", subject="other", name=name),
+                )
+            ),
+        )
+    )
+    for name, content in contents.items():
+        for mode in ("wait", "approve", "request"):
+            answer = next(answers)
+            assert answer["failed"], (content, mode)
+            assert not answer.get("approved"), (content, mode)
+            assert str(file(controller, name)) in answer["msg"], (content, mode)
+        assert file(controller, name).read_bytes() == before[name], content
 
 
 def test_two_at_the_same_moment(controller: Controller) -> None:

@@ -10,7 +10,6 @@ import os
 import re
 from pathlib import Path
 
-import pytest
 from controller import Controller
 from plays import Yaml, ask, job, lines, run_tasks, shell, told
 
@@ -107,28 +106,28 @@ def test_keywords(controller: Controller, ledger: Path) -> None:
     assert (record["delegated_host"], record["metadata"]) == ("elsewhere", {"ticket": 7})
 
 
-@pytest.mark.parametrize(
-    ("task", "words"),
-    [
-        ({}, "has no action"),
-        ({"ansible.builtin.command": "true", "become": True}, "Move 'become' to the async_job task itself"),
-        ({"ansible.builtin.command": "true", "ansible.builtin.shell": "true"}, "has 2 actions"),
-        ({"ansible.builtin.raw": "true"}, "does not support 'async'"),
-        ({"ansible.builtin.script": "true"}, "does not support 'async'"),
-        ({"rstyczynski.ansible.async_job": {"job_name": "x"}}, "does not support 'async'"),
-        ({"no.such.module": {}}, "'no.such.module' was not found"),
-        ({"ansible.builtin.file": "path=/tmp/x state=touch"}, "have to be a mapping"),
-        ({"action": "ansible.builtin.command true"}, "'action' is a keyword of tasks"),
-        ({"ansible.builtin.command": "true", "args": "chdir=/"}, "args is not a mapping"),
-        ({"ansible.builtin.copy": {"content": "x", "dest": "/nowhere/x"}}, "async"),
-    ],
-)
-def test_what_is_no_job(controller: Controller, task: Yaml, words: str) -> None:
+NO_JOBS: list[tuple[Yaml, str]] = [
+    ({}, "has no action"),
+    ({"ansible.builtin.command": "true", "become": True}, "Move 'become' to the async_job task itself"),
+    ({"ansible.builtin.command": "true", "ansible.builtin.shell": "true"}, "has 2 actions"),
+    ({"ansible.builtin.raw": "true"}, "does not support 'async'"),
+    ({"ansible.builtin.script": "true"}, "does not support 'async'"),
+    ({"rstyczynski.ansible.async_job": {"job_name": "x"}}, "does not support 'async'"),
+    ({"no.such.module": {}}, "'no.such.module' was not found"),
+    ({"ansible.builtin.file": "path=/tmp/x state=touch"}, "have to be a mapping"),
+    ({"action": "ansible.builtin.command true"}, "'action' is a keyword of tasks"),
+    ({"ansible.builtin.command": "true", "args": "chdir=/"}, "args is not a mapping"),
+    ({"ansible.builtin.copy": {"content": "x", "dest": "/nowhere/x"}}, "async"),
+]
+
+
+def test_what_is_no_job(controller: Controller) -> None:
     """It is refused, and leaves nothing behind."""
-    [answer] = ask(controller, job(task))
-    assert answer["failed"]
-    assert words in answer["msg"]
-    assert not list(controller.state_dir.rglob("*.json"))
+    answers = ask(controller, *(job(task, name=f"job{number}") for number, (task, _words) in enumerate(NO_JOBS)))
+    for (task, words), answer in zip(NO_JOBS, answers, strict=True):
+        assert answer["failed"], task
+        assert words in answer["msg"], (task, answer["msg"])
+    assert list(controller.state_dir.rglob("*.json")) == []
 
 
 def test_without_a_time_limit(controller: Controller) -> None:

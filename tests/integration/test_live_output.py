@@ -76,38 +76,38 @@ def test_commands_are_those_of_ansible(controller: Controller) -> None:
             assert mine[field] == theirs[field], (name, field)
 
 
-@pytest.mark.parametrize(
-    ("task", "message"),
-    [
-        ({"ansible.builtin.command": {"cmd": "true", "chdri": "/"}}, "chdri"),
-        ({"ansible.builtin.shell": {"cmd": "true", "expand_argument_vars": False}}, "expand_argument_vars"),
-        ({"ansible.builtin.command": {"cmd": "true", "argv": ["true"]}}, "mutually exclusive"),
-        ({"ansible.builtin.command": {"chdir": "/"}}, "one of the following is required"),
-        ({"ansible.builtin.command": {"argv": []}}, "no command"),
-    ],
-)
-def test_wrong_options_start_nothing(controller: Controller, task: Yaml, message: str) -> None:
-    [answer] = ask(controller, job(task))
-    assert answer["failed"]
-    assert message in answer["msg"]
-    assert "Nothing was started" in answer["msg"]
+WRONG: list[tuple[Yaml, str]] = [
+    ({"ansible.builtin.command": {"cmd": "true", "chdri": "/"}}, "chdri"),
+    ({"ansible.builtin.shell": {"cmd": "true", "expand_argument_vars": False}}, "expand_argument_vars"),
+    ({"ansible.builtin.command": {"cmd": "true", "argv": ["true"]}}, "mutually exclusive"),
+    ({"ansible.builtin.command": {"chdir": "/"}}, "one of the following is required"),
+    ({"ansible.builtin.command": {"argv": []}}, "no command"),
+]
+
+
+def test_wrong_options_start_nothing(controller: Controller) -> None:
+    answers = ask(controller, *(job(task, name=f"job{number}") for number, (task, _message) in enumerate(WRONG)))
+    for (task, message), answer in zip(WRONG, answers, strict=True):
+        assert answer["failed"], task
+        assert message in answer["msg"], (task, answer["msg"])
+        assert "Nothing was started" in answer["msg"], (task, answer["msg"])
     assert not controller.state_dir.exists()
 
 
-@pytest.mark.parametrize(
-    ("task", "code", "message"),
-    [
-        ({"ansible.builtin.command": "/nowhere/at/all"}, 2, "No such file"),
-        ({"ansible.builtin.command": {"cmd": "true", "chdir": "/nowhere"}}, None, "change directory"),
-        ({"ansible.builtin.command": "echo 'half"}, None, "quotation"),
-        ({"ansible.builtin.command": "/usr"}, 13, "Permission denied"),
-    ],
-)
-def test_commands_that_cannot_be_run(controller: Controller, task: Yaml, code: int, message: str) -> None:
-    [answer] = ask(controller, job(task, poll=1))
-    assert (answer["status"], answer["failed"], answer.get("rc")) == ("failed", True, code)
-    assert "return code 256" not in answer["reason"]
-    assert message in answer["msg"]
+CANNOT_BE_RUN: list[tuple[Yaml, int | None, str]] = [
+    ({"ansible.builtin.command": "/nowhere/at/all"}, 2, "No such file"),
+    ({"ansible.builtin.command": {"cmd": "true", "chdir": "/nowhere"}}, None, "change directory"),
+    ({"ansible.builtin.command": "echo 'half"}, None, "quotation"),
+    ({"ansible.builtin.command": "/usr"}, 13, "Permission denied"),
+]
+
+
+def test_commands_that_cannot_be_run(controller: Controller) -> None:
+    answers = ask(controller, *(job(task, name=f"job{number}", poll=1) for number, (task, *_expected) in enumerate(CANNOT_BE_RUN)))
+    for (task, code, message), answer in zip(CANNOT_BE_RUN, answers, strict=True):
+        assert (answer["status"], answer["failed"], answer.get("rc")) == ("failed", True, code), task
+        assert "return code 256" not in answer["reason"], task
+        assert message in answer["msg"], (task, answer["msg"])
 
 
 # --- Output ---------------------------------------------------------------------------------------------------------------
