@@ -487,13 +487,16 @@ def test_a_document_is_on_the_disk_before_its_name_is(store: FilesystemStore, ro
         events.append(("sync", name_of(fd)))
         _fsync(fd)
 
-    def rename(source: str, destination: str, _rename: Callable[[str, str], None] = os.rename) -> None:
-        events.append(("rename", source))
-        _rename(source, destination)
+    def path_of(name: str, directory: int) -> str:
+        return os.path.join(name_of(directory), name)
 
-    def unlink(file: str, _unlink: Callable[[str], None] = os.unlink) -> None:
-        _unlink(file)
-        events.append(("unlink", file))
+    def rename(source: str, destination: str, *, src_dir_fd: int, dst_dir_fd: int, _rename: Callable[..., None] = os.rename) -> None:
+        events.append(("rename", path_of(source, src_dir_fd)))
+        _rename(source, destination, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    def unlink(file: str, *, dir_fd: int, _unlink: Callable[..., None] = os.unlink) -> None:
+        _unlink(file, dir_fd=dir_fd)
+        events.append(("unlink", path_of(file, dir_fd)))
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "rename", rename)

@@ -49,14 +49,30 @@ def writable(directory: str, status: os.stat_result) -> list[str]:
     ]
 
 
+def is_shared(status: os.stat_result) -> bool:
+    """Return whether somebody else but root can put something into a directory."""
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+        return True
+    # With its bit for the group, somebody has shared it on purpose, whoever is in that group today.
+    return bool(status.st_mode & stat.S_IWGRP) and (bool(status.st_mode & stat.S_ISGID) or not _is_private(status))
+
+
+def name_of(uid: int) -> str:
+    """Return the name of a user, or the number of one who has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def _of_owner(state_dir: str, status: os.stat_result, *, signed: bool) -> list[str]:
     if status.st_uid in (0, os.geteuid()):
         return []
-    owner = _name(status.st_uid)
+    owner = name_of(status.st_uid)
     if os.geteuid() == 0 or signed:  # root is let in everywhere, and containers are root with directories of those outside
         return [
             f"The state directory {state_dir} belongs to the user {owner}, who can {'remove' if signed else 'write, replace and remove'}"
-            f" the records that {_name(os.geteuid())} acts on. Run: chown -R {_name(os.geteuid())} {shlex.quote(state_dir)}"
+            f" the records that {name_of(os.geteuid())} acts on. Run: chown -R {name_of(os.geteuid())} {shlex.quote(state_dir)}"
             f"{'' if signed else '; or sign the records, with record_key_file'}"
         ]
     if status.st_mode & stat.S_ISGID and status.st_mode & stat.S_IWGRP and status.st_gid in (os.getegid(), *os.getgroups()):
@@ -64,8 +80,8 @@ def _of_owner(state_dir: str, status: os.stat_result, *, signed: bool) -> list[s
     raise StoreUnavailable(
         f"The state directory {state_dir} belongs to the user {owner}, who decides what the records in it say; it should be yours, or"
         " root's. Nothing was read or written. Choose another state_dir, or have its owner run:"
-        f" chown -R {_name(os.geteuid())} {shlex.quote(state_dir)}. If you share it on purpose, have it belong to a group that you are in,"
-        " with mode 2770, or sign the records, with record_key_file."
+        f" chown -R {name_of(os.geteuid())} {shlex.quote(state_dir)}. If you share it on purpose, have it belong to a group that you are"
+        " in, with mode 2770, or sign the records, with record_key_file."
     )
 
 
@@ -79,7 +95,7 @@ def _of_parent(directory: str, status: os.stat_result, state_dir: str) -> list[s
         ]
     if status.st_uid not in (0, os.geteuid(), _UNKNOWN_USER):
         return [
-            f"The directory {directory} belongs to the user {_name(status.st_uid)}, who can replace the state directory {state_dir} with"
+            f"The directory {directory} belongs to the user {name_of(status.st_uid)}, who can replace the state directory {state_dir} with"
             " all its records. Choose a state_dir below directories of your own or of root."
         ]
     return []
@@ -110,10 +126,3 @@ def _is_private(status: os.stat_result) -> bool:
     except KeyError:
         return False
     return owner.pw_gid == group.gr_gid and owner.pw_name == group.gr_name and set(group.gr_mem) <= {owner.pw_name}
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

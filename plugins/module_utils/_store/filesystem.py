@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import os
 import random
@@ -31,6 +32,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
     Store,
     Version,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.below import Directory, make_directories
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directories import check, writable
 
 # Neither can be the name of a record or of its directories: the job key escapes a leading dot.
@@ -88,107 +90,162 @@ class FilesystemStore(Store):
             )
 
     def read(self, path: str) -> Document | None:
-        self._check_private(path)
-        return self._read(path)
-
-    def _read(self, path: str) -> Document | None:
-        file = self.locate(path)
         try:
-            # O_NONBLOCK: a named pipe in place of the file must not hang us
-            fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with self._opened(path) as opened:
+                return self._read(opened[-1], path)
         except FileNotFoundError:
             self._check_mounted(path)
             return None
         except OSError as error:
-            raise _failed("read", file, error) from error
-        try:
-            _check_regular(fd)
-            with open(fd, "rb", closefd=False) as stream:
-                content = stream.read(MOST + 1)
-        except OSError as error:
-            raise _failed("read", file, error) from error
-        finally:
-            os.close(fd)
-        if len(content) > MOST:
-            raise AsyncJobError(f"{file} is larger than {MOST >> 20} MiB, so it is no record. Nothing was changed. Move it away.")
-        return Document(content, _version(content))
+            raise _failed("read", self.locate(path), error) from error
 
     def write(self, path: str, content: bytes, *, expect: Version | None = None) -> Version:
-        self._check_mounted(path)
         file = self.locate(path)
-        directory = os.path.dirname(file)
+        name = os.path.basename(file)
         # One name for all writers of this record, in turn: what a killed one leaves behind is overwritten by the next.
-        temporary = os.path.join(directory, _TEMPORARY + hashlib.sha256(path.encode("utf-8")).hexdigest()[:32])
+        temporary = _TEMPORARY + hashlib.sha256(path.encode("utf-8")).hexdigest()[:32]
         try:
-            for made in self._directories(path):
-                _make_directory(made)
-            with self._locked(path):
-                self._expect(path, self.read(path), expect)
-                _sweep(directory)
-                try:
-                    _write_through(temporary, content)
-                    os.rename(temporary, file)
-                except OSError:
-                    with contextlib.suppress(OSError):
-                        os.unlink(temporary)
-                    raise
+            with self._opened(path, make=True) as opened:
+                directory = opened[-1]
+                with self._locked(opened[0], path):
+                    self._expect(path, self._find(directory, path), expect)
+                    _sweep(directory)
+                    try:
+                        _write_through(directory, temporary, content)
+                        directory.rename(temporary, name)
+                    except OSError:
+                        with contextlib.suppress(OSError):
+                            directory.remove(temporary)
+                        raise
+                _sync_change(directory, file)
         except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                self._check_mounted(path)
             raise _failed("write", file, error) from error
-        _sync_change(file)
         return _version(content)
 
     def delete(self, path: str, *, expect: Version | None = None) -> bool:
         file = self.locate(path)
-        if self.read(path) is None:
-            self._expect(path, None, expect)
-            return False
         try:
-            with self._locked(path):
-                document = self._read(path)
-                self._expect(path, document, expect)
-                if document is None:
-                    return False
-                os.unlink(file)
+            with self._opened(path) as opened:
+                directory = opened[-1]
+                if self._find(directory, path) is not None:  # else not even a lock is made
+                    with self._locked(opened[0], path):
+                        document = self._find(directory, path)
+                        self._expect(path, document, expect)
+                        if document is None:
+                            return False
+                        directory.remove(os.path.basename(file))
+                    _sync_change(directory, file)
+                    return True
+        except FileNotFoundError:
+            self._check_mounted(path)
         except OSError as error:
             raise _failed("remove", file, error) from error
-        _sync_change(file)
-        return True
+        self._expect(path, None, expect)
+        return False
 
     def entries(self, prefix: str = "", wanted: t.Callable[[str], bool] = lambda path: True) -> t.Iterator[Entry]:
-        directory = self.locate(prefix)
+        yield from self._entries_of(lambda: self._directory(prefix), prefix, wanted)
+
+    def _entries_of(
+        self, enter: t.Callable[[], t.ContextManager[Directory]], prefix: str, wanted: t.Callable[[str], bool]
+    ) -> t.Iterator[Entry]:
+        """Yield what there is in a directory that has yet to be opened, or why it cannot be listed."""
         try:
-            with os.scandir(directory) as scan:
-                # A link may lead to a directory, or to a disk that is not mounted.
-                found = sorted((entry.name, entry.is_dir(follow_symlinks=False) or entry.is_symlink()) for entry in scan)
+            with enter() as directory:
+                yield from self._entries(directory, prefix, wanted)
         except FileNotFoundError:
             try:
                 self._check_mounted(prefix)
             except AsyncJobError as error:
                 yield Entry(prefix, None, error)
-            return
+        except AsyncJobError as error:
+            yield Entry(prefix, None, error)
         except OSError as error:
-            yield Entry(prefix, None, _failed("list", directory, error))
-            return
+            yield Entry(prefix, None, _failed("list", self.locate(prefix), error))
+
+    def _entries(self, directory: Directory, prefix: str, wanted: t.Callable[[str], bool]) -> t.Iterator[Entry]:
         self._warn_of(directory)
+        with directory.scan() as scan:
+            # A link may lead to a directory, or to a disk that is not mounted.
+            found = sorted((entry.name, entry.is_dir(follow_symlinks=False) or entry.is_symlink()) for entry in scan)
         in_playbook = prefix.count("/") == 2
         for name, is_directory in found:
             if name.startswith("."):
                 continue
             if not in_playbook and is_directory:
-                yield from self.entries(f"{prefix}{name}/", wanted)
+                yield from self._entries_of(functools.partial(directory.enter, name), f"{prefix}{name}/", wanted)
             elif in_playbook and name.endswith(SUFFIX) and wanted(prefix + name):
+                path = prefix + name
                 try:
-                    document = self._read(prefix + name)
+                    yield Entry(path, self._read(directory, path), None)
+                except FileNotFoundError:
+                    pass  # removed meanwhile
                 except AsyncJobError as error:
-                    yield Entry(prefix + name, None, error)
-                else:
-                    if document is not None:
-                        yield Entry(prefix + name, document, None)
+                    yield Entry(path, None, error)
+                except OSError as error:
+                    yield Entry(path, None, _failed("read", self.locate(path), error))
 
-    def _directories(self, path: str) -> list[str]:
-        """The state directory, the host's and the playbook's, outermost first."""
-        segments = path.split("/")[:-1]
-        return [self.locate("/".join(segments[:depth])) for depth in range(len(segments) + 1)]
+    def _read(self, directory: Directory, path: str) -> Document:
+        """Return a document in an open directory.
+
+        :raises FileNotFoundError: if there is none
+        """
+        name = os.path.basename(path)
+        fd = directory.open_file(name, os.O_RDONLY)
+        try:
+            directory.check_file(name, os.fstat(fd))
+            with open(fd, "rb", closefd=False) as stream:
+                content = stream.read(MOST + 1)
+        finally:
+            os.close(fd)
+        if len(content) > MOST:
+            raise AsyncJobError(
+                f"{self.locate(path)} is larger than {MOST >> 20} MiB, so it is no record. Nothing was changed. Move it away."
+            )
+        return Document(content, _version(content))
+
+    def _find(self, directory: Directory, path: str) -> Document | None:
+        try:
+            return self._read(directory, path)
+        except FileNotFoundError:
+            return None
+
+    @contextlib.contextmanager
+    def _directory(self, prefix: str) -> t.Iterator[Directory]:
+        with self._opened(prefix) as opened:
+            yield opened[-1]
+
+    @contextlib.contextmanager
+    def _opened(self, path: str, *, make: bool = False) -> t.Iterator[list[Directory]]:
+        """Yield the state directory, the host's and the playbook's, as far as the path goes through them, outermost first.
+
+        :arg make: make those that are missing
+        :raises FileNotFoundError: if one is missing
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                directory = Directory.open(self._root)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                self._check_mounted("")
+                make_directories(self._root)
+                directory = Directory.open(self._root)
+            opened = [stack.enter_context(directory)]
+            self._warn_of(directory)
+            for name in path.split("/")[:-1]:
+                try:
+                    directory = opened[-1].enter(name)
+                except FileNotFoundError:
+                    if not make:
+                        raise
+                    opened[-1].make(name)
+                    directory = opened[-1].enter(name)
+                opened.append(stack.enter_context(directory))
+                self._warn_of(directory)
+            yield opened
 
     @staticmethod
     def _expect(path: str, document: Document | None, expect: Version | None) -> None:
@@ -206,17 +263,12 @@ class FilesystemStore(Store):
                 )
             directory = os.path.dirname(directory)
 
-    def _check_private(self, path: str) -> None:
-        """Warn of directories in which others could replace a record, and so make us look at a job of theirs."""
-        for directory in self._directories(path):
-            self._warn_of(directory)
-
-    def _warn_of(self, directory: str) -> None:
-        with contextlib.suppress(OSError):
-            self.warnings += [warning for warning in writable(directory, os.stat(directory)) if warning not in self.warnings]
+    def _warn_of(self, directory: Directory) -> None:
+        """Warn of a directory in which others could replace a record, and so make us look at a job of theirs."""
+        self.warnings += [warning for warning in writable(directory.path, directory.status) if warning not in self.warnings]
 
     @contextlib.contextmanager
-    def _locked(self, path: str) -> t.Iterator[None]:
+    def _locked(self, root: Directory, path: str) -> t.Iterator[None]:
         """Keep other writers of this record away, on this machine or on another one that mounts the directory.
 
         A POSIX record lock works on NFS and ends with its process, however that ends. Each record has its own byte of
@@ -227,11 +279,15 @@ class FilesystemStore(Store):
         lock_file = self.locate(_LOCK_FILE)
         deadline = time.monotonic() + _LOCK_SECONDS
         with _THREADS:
-            # O_NONBLOCK: a named pipe in place of the file must not hang us
-            fd = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
             try:
-                self._check_lock(lock_file, os.fstat(fd))
-                if os.fstat(fd).st_uid == os.geteuid():
+                # Some kernels refuse to create what another user has in a directory for all, and so do not let us say whose it is.
+                fd = root.open_file(_LOCK_FILE, os.O_RDWR)
+            except FileNotFoundError:
+                fd = root.open_file(_LOCK_FILE, os.O_RDWR | os.O_CREAT)
+            try:
+                status = os.fstat(fd)
+                self._check_lock(lock_file, status, root.status.st_uid)
+                if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != 0o600:
                     os.fchmod(fd, 0o600)  # whatever the umask
                 while True:
                     try:
@@ -251,13 +307,13 @@ class FilesystemStore(Store):
             finally:
                 os.close(fd)
 
-    def _check_lock(self, lock_file: str, status: os.stat_result) -> None:
+    def _check_lock(self, lock_file: str, status: os.stat_result, owner: int) -> None:
         """Refuse what is not the lock file that one of us has made: its mode is about to be changed, and others could hold its lock."""
         if not stat.S_ISREG(status.st_mode):
             why = "is not a regular file"
         elif status.st_nlink > 1:
             why = "has another name somewhere else (a hard link)"
-        elif status.st_uid not in (0, os.geteuid(), os.stat(self._root).st_uid):
+        elif status.st_uid not in (0, os.geteuid(), owner):
             why = f"belongs to another user (uid {status.st_uid})"
         else:
             return
@@ -272,46 +328,21 @@ def _version(content: bytes) -> Version:
     return Version(hashlib.sha256(content).hexdigest())
 
 
-def _check_regular(fd: int) -> None:
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.ENXIO, "Not a regular file")
-
-
-def _make_directory(directory: str) -> None:
-    """Make a directory that only we can enter, and its parents, whatever the umask."""
-    try:
-        os.mkdir(directory, 0o700)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        _make_directory(os.path.dirname(directory))
-        _make_directory(directory)
-        return
-    made = os.lstat(directory)
-    # An unusual umask takes bits away. What is no directory has been put in its place since.
-    if stat.S_ISDIR(made.st_mode) and stat.S_IMODE(made.st_mode) != 0o700:
-        os.chmod(directory, 0o700)
-    _sync_directory(os.path.dirname(directory))
-
-
-def _sweep(directory: str) -> None:
+def _sweep(directory: Directory) -> None:
     """Remove what writers of other records left when they were killed. A living one needs its file for an instant."""
-    with contextlib.suppress(OSError), os.scandir(directory) as scan:
+    with contextlib.suppress(OSError), directory.scan() as scan:
         for entry in scan:
             if entry.name.startswith(_TEMPORARY) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_SECONDS:
                 with contextlib.suppress(OSError):  # a directory, say: no reason to leave the others
-                    os.unlink(entry.path)
+                    directory.remove(entry.name)
 
 
-def _write_through(file: str, content: bytes) -> None:
+def _write_through(directory: Directory, name: str, content: bytes) -> None:
     """Write a file that only we can read, and return when it is on the disk."""
     # What a killed writer left, or somebody planted, is removed rather than opened.
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(file)
-    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        directory.remove(name)
+    fd = directory.open_file(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with open(fd, "wb") as stream:
         os.fchmod(fd, 0o600)
         stream.write(content)
@@ -319,27 +350,15 @@ def _write_through(file: str, content: bytes) -> None:
         os.fsync(fd)
 
 
-def _sync_change(file: str) -> None:
+def _sync_change(directory: Directory, file: str) -> None:
     """Return when a change of this file's directory entry is on the disk."""
     try:
-        _sync_directory(os.path.dirname(file))
+        directory.sync()
     except OSError as error:
         raise AsyncJobError(
             f"{file} was changed, but its directory could not be written to the disk: {error.strerror}. The change may not"
             " survive a power loss. Look after that disk, then run again."
         ) from error
-
-
-def _sync_directory(directory: str) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        # Some network file systems cannot sync a directory, and write it through by themselves.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(fd)
 
 
 def _failed(verb: str, file: str, error: OSError) -> AsyncJobError:
