@@ -54,7 +54,7 @@ def running(scene: Scene, text: str, host: str = "h1") -> list[str]:
 
 def gone(scene: Scene, *jobs: Job) -> bool:
     """Whether nothing is left of held jobs."""
-    return not any([*scene.wrappers(job), *scene.commands(job)] for job in jobs)
+    return not scene.there(*jobs)
 
 
 def orphan(scene: Scene, *jobs: Job) -> None:
@@ -356,7 +356,7 @@ def test_started_at_the_same_time(scene: Scene) -> None:
     scene.controller.playbook(start % json.dumps(held("{{ inventory_hostname }}") + "; true"), "--forks", str(len(names))).ok()
     scene.user("root")
     jobs = {name: Job("h1", name, scene.controller.record(name, host="h1")["ansible_job_id"]) for name in names}
-    until(lambda: all(len(scene.commands(job)) == 2 for job in jobs.values()))
+    until(lambda: (seen := scene.processes("h1")) and all(len(scene.commands(job, seen)) == 2 for job in jobs.values()))
     for job in jobs.values():
         orphan(scene, job)
     looks, cancelled = scene.ask(
@@ -444,7 +444,7 @@ def test_nothing_to_stop(scene: Scene) -> None:
     jobs = scene.start("h1", {"done": "echo done", "failed": "exit 3", "cleaned": "true"})
     jobs |= scene.hold("h1", "removed", "killed")
     scene.signal_all("KILL", *(jobs[name] for name in ("removed", "killed")))
-    until(lambda: not any(scene.wrappers(job) for job in jobs.values()))
+    scene.ended(*jobs.values())
     for name in ("removed", "cleaned"):
         scene.shell("h1", 'rm "$1"', scene.results_file(jobs[name]))
     for name, state in (("starting", "starting"), ("prepared", "prepared")):

@@ -149,7 +149,7 @@ def test_started_together(scene: Scene) -> None:
     )
     scene.user("root")
     jobs = {alias: Job("h1", alias, scene.controller.record(alias, host="h1")["ansible_job_id"]) for alias in aliases}
-    until(lambda: all(scene.commands(job) for job in jobs.values()))
+    until(lambda: (seen := scene.processes("h1")) and all(scene.commands(job, seen) for job in jobs.values()))
     orphans, others = aliases[::2], aliases[1::2]
     scene.kill("h1", "KILL", *(process.pid for alias in orphans for process in scene.wrappers(jobs[alias])))
     scene.release(*(jobs[alias] for alias in others))
@@ -498,7 +498,7 @@ def test_output(scene: Scene) -> None:
     scene.expect("one byte of output is not UTF-8", looks["byte"], "succeeded")
     assert looks["byte"].by_job_id["stdout"] == "before \ufffd after"
     scene.expect("the command fails", looks["fails"], "failed", "return code 3")
-    until(lambda: len(scene.wrappers(jobs["much"])) < 2, 120)
+    until(lambda: len(scene.wrappers(jobs["much"])) < 2, seconds=120)
     looks = scene.look(jobs["much"], native=False, output="tail")
     for answer in looks["much"][1:]:
         assert answer["stdout"].endswith("the end"), answer["stdout"]

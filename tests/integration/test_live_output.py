@@ -12,7 +12,6 @@ import signal
 import typing as t
 from pathlib import Path
 
-import pytest
 from controller import Controller, Live
 from plays import Yaml, ask, job, run_tasks, shell, told
 from waiting import until
@@ -25,9 +24,9 @@ def status(name: str = "job", **options: t.Any) -> Yaml:
     return {STATUS: {"job_name": name, **options}}
 
 
-def printed(controller: Controller, text: str) -> bool:
+def printed(controller: Controller, text: str, name: str = "job") -> bool:
     """Whether the job has printed this by now."""
-    file = directory(controller) / "stdout"
+    file = directory(controller, name) / "stdout"
     return file.exists() and text in file.read_text("utf-8", "replace")
 
 
@@ -219,53 +218,62 @@ def test_no_log(controller: Controller) -> None:
 # --- Killed one by one ------------------------------------------------------------------------------------------------------
 
 
-def processes(controller: Controller, name: str = "job") -> dict[str, int]:
-    """The processes of a job, by what they are."""
-    [seen] = ask(controller, status(name))
+def processes(seen: Yaml) -> dict[str, int]:
+    """The processes that a look has seen of a job, by what they are."""
     found = {process["role"]: process["pid"] for process in seen["processes"] if process["role"] != "descendant"}
     for role, parent in (("module", "runner"), ("shell", "module"), ("command", "shell")):
         [found[role]] = [process["pid"] for process in seen["processes"] if process["ppid"] == found[parent]]
     return found
 
 
-@pytest.mark.parametrize(
-    ("killed", "meanwhile", "at_last", "code"),
-    [
-        (["watcher"], "running", "succeeded", 0),
-        (["runner"], "running", "succeeded", 0),
-        (["watcher", "runner"], "running", "succeeded", 0),
-        (["module"], "orphaned", "killed", None),
-        (["runner", "module"], "orphaned", "killed", None),
-        (["watcher", "runner", "module"], "orphaned", "killed", None),
-        (["shell"], "killed", "killed", -9),
-        (["runner", "shell"], "killed", "killed", -9),
-        (["watcher", "runner", "module", "shell", "command"], "killed", "killed", None),
-    ],
-    ids=lambda value: "+".join(value) if isinstance(value, list) else None,
-)
-def test_killed(controller: Controller, killed: list[str], meanwhile: str, at_last: str, code: int | None) -> None:
-    """The return code is right wherever a process was left to see it, and said to be unknown where none was."""
+class Killed(t.NamedTuple):
+    """Processes of a job that are killed, and what becomes of the job."""
+
+    roles: tuple[str, ...]
+    meanwhile: str
+    at_last: str
+    code: int | None
+
+
+KILLED = [
+    Killed(("watcher",), "running", "succeeded", 0),
+    Killed(("runner",), "running", "succeeded", 0),
+    Killed(("watcher", "runner"), "running", "succeeded", 0),
+    Killed(("module",), "orphaned", "killed", None),
+    Killed(("runner", "module"), "orphaned", "killed", None),
+    Killed(("watcher", "runner", "module"), "orphaned", "killed", None),
+    Killed(("shell",), "killed", "killed", -9),
+    Killed(("runner", "shell"), "killed", "killed", -9),
+    Killed(("watcher", "runner", "module", "shell", "command"), "killed", "killed", None),
+]
+
+
+def test_killed(controller: Controller) -> None:
+    """The return code is right wherever a process was left to see it, and said to be unknown where none was; with others beside it."""
+    cases = {f"job{number}": case for number, case in enumerate(KILLED)}
     command = "echo begun; sh -c 'until [ -e go ]; do sleep 0.1; done'; echo done"
     task = {"ansible.builtin.shell": {"cmd": command, "chdir": str(controller.project)}}
-    ask(controller, job(task))
-    until(lambda: printed(controller, "begun"))
-    pids = processes(controller)
-    for role in killed:
-        os.kill(pids[role], signal.SIGKILL)
-    [seen] = ask(controller, status(wait_timeout=0))
-    assert seen["status"] == meanwhile, seen["reason"]
-    assert "begun" in seen["stdout"]
-    if meanwhile == "running" and "runner" in killed:
-        assert "wrapper was killed" in seen["reason"]
-        assert "will be recorded" in seen["reason"]
+    jobs = [{**job(task, name=name), "async": 600} for name in cases]
+    ask(controller, *jobs)
+    until(lambda: all(printed(controller, "begun", name) for name in cases))
+    pids = [processes(seen) for seen in ask(controller, *map(status, cases))]
+    for case, found in zip(cases.values(), pids, strict=True):
+        for role in case.roles:
+            os.kill(found[role], signal.SIGKILL)
+    for case, seen in zip(cases.values(), ask(controller, *(status(name, wait_timeout=0) for name in cases)), strict=True):
+        assert seen["status"] == case.meanwhile, (case, seen["reason"])
+        assert "begun" in seen["stdout"], case
+        if case.meanwhile == "running" and "runner" in case.roles:
+            assert "wrapper was killed" in seen["reason"], case
+            assert "will be recorded" in seen["reason"], case
     (controller.project / "go").touch()
-    [seen] = ask(controller, status(wait_timeout=30, wait_interval=1))
-    assert (seen["status"], seen.get("rc"), seen["finished"]) == (at_last, code, True), seen["reason"]
-    if code is None:
-        assert "its return code is unknown" in seen["reason"]
-    assert seen["stdout"].rstrip() == ("begun\ndone" if "shell" not in killed else "begun")
-    [stored] = ask(controller, job(task))
-    assert (stored["status"], stored.get("rc")) == (at_last, code)
+    ended = ask(controller, *(status(name, wait_timeout=30, wait_interval=1) for name in cases))
+    for case, seen, stored in zip(cases.values(), ended, ask(controller, *jobs), strict=True):
+        assert (seen["status"], seen.get("rc"), seen["finished"]) == (case.at_last, case.code, True), (case, seen["reason"])
+        if case.code is None:
+            assert "its return code is unknown" in seen["reason"], case
+        assert seen["stdout"].rstrip() == ("begun\ndone" if "shell" not in case.roles else "begun"), case
+        assert (stored["status"], stored.get("rc")) == (case.at_last, case.code), case
 
 
 def test_time_limit(controller: Controller) -> None:

@@ -95,7 +95,7 @@ def test_only_what_has_failed(scene: Scene) -> None:
     scene.kill("h1", "KILL", *(process.pid for process in scene.wrappers(jobs["orphaned"])))
     scene.task("h1", "rstyczynski.ansible.async_job_cancel", {"job_name": "cancelled"})
     scene.shell("h1", 'rm "$1"', scene.results_file(jobs["lost"]))
-    until(lambda: {name for name in jobs if scene.wrappers(jobs[name])} == {"running"})
+    until(lambda: (seen := scene.processes("h1")) and {name for name in jobs if scene.wrappers(jobs[name], seen)} == {"running"})
 
     [unverified] = returned(run(scene, "killed").ok()).values()
     assert (unverified["status"], unverified["finished"], unverified["result"]) == ("running", False, {})

@@ -72,7 +72,7 @@ def test_crash_detection(scene: Scene) -> None:
     scene.task("cancelled", "rstyczynski.ansible.async_job_cancel", {**record_of, "reason": "lunch"})
     scene.hosts.reboot("h2")
     scene.hosts.disconnect()
-    until(lambda: {name for name in names if scene.wrappers(job(name))} == {"running"})
+    until(lambda: (seen := scene.processes("h1")) and {name for name in names if scene.wrappers(job(name), seen)} == {"running"})
     ids = {name: record(name)["ansible_job_id"] for name in names}
 
     expected = {

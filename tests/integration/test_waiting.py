@@ -283,7 +283,7 @@ def test_output_at_the_end(scene: Scene) -> None:
     assert (first["status"], first["stdout_size"]) == ("running", 13893)
     scene.release(jobs["file"])
     jobs |= scene.start("h1", {"plain": "seq 3000; printf 'h\\303\\266\\n' >&2; exit 1"})
-    until(lambda: not any(scene.wrappers(job) for job in jobs.values()))
+    scene.ended(*jobs.values())
     before = {name: scene.record_file(job).read_bytes() for name, job in jobs.items()}
     [new, new_plain] = scene.ask(
         "h1", status(job_name="file", output="new"), status(job_name="plain", output="new", store_output=True), options=("--check",)

@@ -20,6 +20,8 @@ from plays import Yaml, run, telling, told
 from waiting import until
 
 _SECONDS = 30
+# Between two looks at a host. Each of them starts half a dozen of processes.
+_PAUSE = 0.2
 _ROW = "fault"
 
 Answer = dict[str, t.Any]
@@ -180,22 +182,28 @@ class Scene:
     def hold(self, host: str, *names: str, before: str = "", **kwargs: t.Any) -> dict[str, Job]:
         """Start jobs that run until they are released."""
         jobs = self.start(host, {name: f"{before} {held(name)}; echo {name} is done" for name in names}, **kwargs)
-        until(lambda: self.test(host, " && ".join(f"test -p '/tmp/go {name}'" for name in names)))
+        until(lambda: self.test(host, " && ".join(f"test -p '/tmp/go {name}'" for name in names)), pause=_PAUSE)
         return jobs
 
     def release(self, *jobs: Job) -> None:
         """Let the commands of these jobs end, and await that."""
-        for job in jobs:
-            self.shell(job.host, f"timeout 5 sh -c 'echo > \"/tmp/go {job.name}\"'")
-        until(lambda: not any(self.commands(job) for job in jobs))
+        for host in {job.host for job in jobs}:
+            names = [job.name for job in jobs if job.host == host]
+            self.shell(host, 'for name; do timeout 5 sh -c \'echo >"/tmp/go $1"\' sh "$name" || exit; done', *names)
+        until(lambda: not self.there(*jobs, wrappers=False), pause=_PAUSE)
 
     def ended(self, *jobs: Job) -> None:
         """Await that all wrapper processes of these jobs are gone, within the time that Ansible takes for that."""
-        until(lambda: not any(self.wrappers(job) for job in jobs))
+        until(lambda: not self.there(*jobs, commands=False), pause=_PAUSE)
 
     def without_runner(self, *jobs: Job) -> None:
         """Await that the runners of these jobs are gone. Their watchers need some more seconds to see that."""
-        until(lambda: not any(wrapper.pid == wrapper.pgid for job in jobs for wrapper in self.wrappers(job)))
+
+        def runners() -> list[Process]:
+            seen = {host: self.processes(host) for host in {job.host for job in jobs}}
+            return [wrapper for job in jobs for wrapper in self.wrappers(job, seen[job.host]) if wrapper.pid == wrapper.pgid]
+
+        until(lambda: not runners(), pause=_PAUSE)
 
     def look(
         self, *jobs: Job, options: Iterable[str] = (), native: bool = True, output: str = "full", become_recorded_user: bool = False
@@ -245,11 +253,13 @@ class Scene:
                 found[int(pid)] = Process(int(pid), int(ppid), int(pgid), int(sid), args[0] if args else "")
         return found
 
-    def wrappers(self, job: Job) -> list[Process]:
-        """The runner and the watcher of a job, as far as they are there."""
-        there = [
-            process for process in self.processes(job.host).values() if f"/async_wrapper.py {job.id.rpartition('.')[0]} " in process.line
-        ]
+    def wrappers(self, job: Job, seen: Mapping[int, Process] | None = None) -> list[Process]:
+        """The runner and the watcher of a job, as far as they are there.
+
+        :arg seen: the processes of its host; by default these are asked for
+        """
+        processes = self.processes(job.host) if seen is None else seen
+        there = [process for process in processes.values() if f"/async_wrapper.py {job.id.rpartition('.')[0]} " in process.line]
         return sorted(there, key=lambda process: process.pid != process.pgid)
 
     def watcher(self, job: Job) -> Process:
@@ -269,9 +279,18 @@ class Scene:
         [module] = [process for process in processes.values() if process.ppid == runner.pid]
         return module
 
-    def commands(self, job: Job) -> list[Process]:
-        """What the module of a held job runs: its shell, and what that waits for."""
-        return [process for process in self.processes(job.host).values() if f"/go {job.name}" in process.line]
+    def commands(self, job: Job, seen: Mapping[int, Process] | None = None) -> list[Process]:
+        """What the module of a held job runs: its shell, and what that waits for.
+
+        :arg seen: the processes of its host; by default these are asked for
+        """
+        processes = self.processes(job.host) if seen is None else seen
+        return [process for process in processes.values() if f"/go {job.name}" in process.line]
+
+    def there(self, *jobs: Job, wrappers: bool = True, commands: bool = True) -> bool:
+        """Whether anything of these jobs is there, by one look at each of their hosts."""
+        seen = {host: self.processes(host) for host in {job.host for job in jobs}}
+        return any((wrappers and self.wrappers(job, seen[job.host])) or (commands and self.commands(job, seen[job.host])) for job in jobs)
 
     def signal_all(self, name: str, *jobs: Job) -> None:
         """Send a signal to all processes of jobs: a module that starts early is not in the process group of its runner."""

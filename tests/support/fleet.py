@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import typing as t
+from collections.abc import Iterable
 from pathlib import Path
 
-from controller import Ran
+from controller import Controller, Ran
 from records import ago, put
 
 JOBS = "rstyczynski.ansible.jobs"
@@ -56,6 +59,17 @@ def a_few_jobs(directory: Path) -> None:
         end=ago(weeks=5),
         reason="the host was rebooted",
     )
+
+
+def each(controller: Controller, playbook: str, cases: Iterable[dict[str, t.Any]]) -> list[Ran]:
+    """Run a playbook with each of these sets of variables, one after the other in one run of Ansible, and return what each has said."""
+    plays = []
+    for variables in cases:
+        plays.append({"name": "next case", "hosts": "localhost", "gather_facts": False, "tasks": []})
+        plays.append({"import_playbook": playbook, "vars": variables})
+    ran = controller.playbook(json.dumps(plays, indent=1) + "\n").ok()
+    _head, *outputs = ran.output.split("PLAY [next case]")
+    return [Ran(0, output) for output in outputs]
 
 
 def rows(ran: Ran) -> list[list[str]]:
