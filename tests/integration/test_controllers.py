@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One job, and controllers that come all at once, die, freeze and lose the network: it is started exactly once.
 
-Each execution of a job adds a line to a ledger on the managed host. With C(TORTURE=1) in the environment, chance is tried ten times
+Each execution of a job adds a line to a ledger on the managed host. With C(TORTURE=1) in the environment, chance is tried many times
 as often. Each test prints what it has counted.
 """
 
@@ -28,9 +28,9 @@ from hosts import Hosts
 from object_storage_server import ObjectStorageServer
 from torture import TORTURE
 
-RACES, RACERS = (20, 32) if TORTURE else (3, 16)
-KILLS = 200 if TORTURE else 20
-FREEZES = 50 if TORTURE else 5
+RACES, RACERS = (20, 32) if TORTURE else (1, 16)
+KILLS = 200 if TORTURE else 6
+FREEZES = 50 if TORTURE else 2
 CUTS = 60 if TORTURE else 2
 SEQUENCES = 50 if TORTURE else 1
 
@@ -392,7 +392,7 @@ def test_unreachable_while_it_is_resolved(trials: Trials) -> None:
 
 def test_reboot_during_the_start(trials: Trials) -> None:
     """What was executed is never executed once more as the same attempt. What cannot be proven is said to be lost."""
-    for number in range(4 if TORTURE else 2):
+    for number in range(4 if TORTURE else 1):
         job = f"reboot{number}"
         process = frozen_while_prepared(trials, job, command="sleep 1000")
         trials.hosts.reboot("h1")
