@@ -17,20 +17,30 @@ from pathlib import Path
 
 import pytest
 from controller import Controller
-from fleet import CANCEL, JOBS, PRUNE, rows, tree
+from fleet import CANCEL, JOBS, PRUNE, a_few_jobs, each, rows, tree
 from hosts import Hosts
-from plays import job, run_tasks, shell
+from plays import ask, job, run_tasks, shell
 from records import ago, put
 from waiting import until
 
 Yaml = dict[str, t.Any]
 
 
-@pytest.mark.parametrize(("word", "applied"), [("yes", True), ("True", True), ("1", True), ("no", False), ("y", False), ("false", False)])
-def test_what_is_said_to_be_a_dry_run_is_one(controller: Controller, state_dir: Path, word: str, applied: bool) -> None:
-    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", f"apply={word}").ok()
-    assert ("Nothing was removed: this is a dry run" in ran.text) is not applied
-    assert len(tree(state_dir)) == (2 if applied else 4)
+def stores(controller: Controller, count: int) -> list[Path]:
+    """Make some stores with a few jobs each."""
+    made = [controller.project / f"store{number}" for number in range(count)]
+    for store in made:
+        a_few_jobs(store)
+    return made
+
+
+def test_what_is_said_to_be_a_dry_run_is_one(controller: Controller) -> None:
+    words = {"yes": True, "True": True, "1": True, "no": False, "y": False, "false": False}
+    made = stores(controller, len(words))
+    cases = [{"older_than": "1d", "apply": word, "async_job_state_dir": str(store)} for word, store in zip(words, made, strict=True)]
+    for (word, applied), store, ran in zip(words.items(), made, each(controller, PRUNE, cases), strict=True):
+        assert ("Nothing was removed: this is a dry run" in ran.text) is not applied, word
+        assert len(tree(store)) == (2 if applied else 4), word
 
 
 def test_prune_is_a_dry_run_unless_told_otherwise(controller: Controller, state_dir: Path) -> None:
@@ -49,41 +59,49 @@ def test_prune_is_a_dry_run_unless_told_otherwise(controller: Controller, state_
     assert tree(state_dir) == before
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ("older_than=1d", {"backup", "gone"}),
-        ("older_than=30m", {"backup", "copy", "gone"}),
-        ("older_than=0s", {"backup", "copy", "gone"}),
-        ("status=failed,lost", {"gone"}),  # the other one ended less than an hour ago
-        ("status=failed,lost older_than=0s", {"copy", "gone"}),
-        ("status=lost older_than=6w", set()),
-        ("older_than=999999d", set()),
-        ("job=*o* older_than=0s", {"copy", "gone"}),
-        ("job=*o*", {"gone"}),
-        ("job_name=*o* playbook_name=Nightly older_than=0s", {"copy"}),
-        ("playbook=Weekly older_than=0s", {"gone"}),
-        ("host=web1 older_than=0s", {"backup", "copy"}),
-        ("keep=1 job=*", {"backup"}),
-        ("keep=0 job=* older_than=0s", {"backup", "copy", "gone"}),
-        ("keep=2 job=*", set()),
-    ],
-)
-def test_prune_by_all_conditions_at_once(controller: Controller, state_dir: Path, options: str, expected: set[str]) -> None:
+CONDITIONS: list[tuple[str, set[str]]] = [
+    ("older_than=1d", {"backup", "gone"}),
+    ("older_than=30m", {"backup", "copy", "gone"}),
+    ("older_than=0s", {"backup", "copy", "gone"}),
+    ("status=failed,lost", {"gone"}),  # the other one ended less than an hour ago
+    ("status=failed,lost older_than=0s", {"copy", "gone"}),
+    ("status=lost older_than=6w", set()),
+    ("older_than=999999d", set()),
+    ("job=*o* older_than=0s", {"copy", "gone"}),
+    ("job=*o*", {"gone"}),
+    ("job_name=*o* playbook_name=Nightly older_than=0s", {"copy"}),
+    ("playbook=Weekly older_than=0s", {"gone"}),
+    ("host=web1 older_than=0s", {"backup", "copy"}),
+    ("keep=1 job=*", {"backup"}),
+    ("keep=0 job=* older_than=0s", {"backup", "copy", "gone"}),
+    ("keep=2 job=*", set()),
+]
+
+
+def test_prune_by_all_conditions_at_once(controller: Controller) -> None:
     """What runs is never removed."""
-    arguments = [word for option in options.split() for word in ("-e", option)]
-    ran = controller.playbook(PRUNE, *arguments, "-e", "apply=true").ok()
-    assert {"backup", "copy", "long", "gone"} - {file.stem for file in state_dir.rglob("*.json")} == expected
-    assert f"Removed: {len(expected)} records" in ran.text
+    made = stores(controller, len(CONDITIONS))
+    cases = [
+        {**dict(option.split("=") for option in options.split()), "apply": "true", "async_job_state_dir": str(store)}
+        for (options, _expected), store in zip(CONDITIONS, made, strict=True)
+    ]
+    for (options, expected), store, ran in zip(CONDITIONS, made, each(controller, PRUNE, cases), strict=True):
+        assert {"backup", "copy", "long", "gone"} - {file.stem for file in store.rglob("*.json")} == expected, options
+        assert f"Removed: {len(expected)} records" in ran.text, options
 
 
-@pytest.mark.parametrize("status", ["starting", "prepared", "running", "orphaned", None])
-def test_prune_leaves_what_has_not_ended(controller: Controller, status: str | None) -> None:
-    file = put(controller.state_dir, "job", save_time="2020-01-01T00:00:00Z", **({"status": status} if status else {}))
-    before = file.read_bytes()
-    for option in ("older_than=0s", "keep=0 job=*", "keep_attempts=1", "job=*"):
-        controller.playbook(PRUNE, "-e", option, "-e", "apply=true").ok()
-    assert file.read_bytes() == before
+def test_prune_leaves_what_has_not_ended(controller: Controller) -> None:
+    cases: list[Yaml] = [{"older_than": "0s"}, {"keep": "0", "job": "*"}, {"keep_attempts": "1"}, {"job": "*"}]
+    for number, case in enumerate(cases):
+        case.update(apply="true", async_job_state_dir=str(controller.project / f"store{number}"))
+        for status in ("starting", "prepared", "running", "orphaned", None):
+            fields = {"status": status} if status else {}
+            put(Path(case["async_job_state_dir"]), f"job {status}", save_time="2020-01-01T00:00:00Z", **fields)
+    before = [tree(Path(case["async_job_state_dir"])) for case in cases]
+    for case, records, ran in zip(cases, before, each(controller, PRUNE, cases), strict=True):
+        assert tree(Path(case["async_job_state_dir"])) == records, case
+        assert len(records) == 5
+        assert "Removed: 0 records" in ran.text, case
 
 
 def test_keep_attempts(controller: Controller, state_dir: Path) -> None:
@@ -100,29 +118,25 @@ def test_keep_attempts(controller: Controller, state_dir: Path) -> None:
     assert len(tree(state_dir)) == 4
 
 
-def wait_for_end(controller: Controller, *names: str) -> None:
-    until(lambda: controller.playbook(JOBS, "-e", "verify=true").ok() and all(controller.record(name).get("end") for name in names))
-
-
 def test_prune_clears_up_on_the_host(controller: Controller) -> None:
     """Directories of all attempts, results files, and old fences, but nothing that is somebody else's."""
     async_dir = controller.home / ".ansible_async"
-    again = {"restart_on": ["failed"]}
-    for number in (1, 2):
-        run_tasks(controller, job(shell("echo out; exit 3"), name="fails", options=again), job(shell("exec sleep 60"), name="runs"))
-        wait_for_end(controller, "fails")
-        assert controller.record("fails")["attempt"] == number
-    run_tasks(controller, job(shell("true"), name="foreign"))
-    wait_for_end(controller, "foreign")
+    fails = job(shell("echo out; exit 3"), name="fails", poll=1, options={"restart_on": ["failed"]})
+    native: Yaml = {"ansible.builtin.command": "true", "async": 60, "poll": 0}
+    saved: Yaml = {"job_name": "native", "ansible_job_id": "{{ answer4.ansible_job_id }}", "results_file": "{{ answer4.results_file }}"}
+    first, _runs, second, _foreign, _native, _saved, ended = ask(
+        controller,
+        fails,
+        job(shell("exec sleep 600"), name="runs"),
+        fails,
+        job(shell("true"), name="foreign", poll=1),
+        native,
+        {"rstyczynski.ansible.async_job_state": saved},
+        {"rstyczynski.ansible.async_job_status": {"job_name": "native", "wait_timeout": 60, "wait_interval": 1}},
+    )
+    assert (first["attempt"], second["attempt"], ended["status"]) == (1, 2, "succeeded")
     foreign = Path(controller.record("foreign")["attempt_dir"]) / "notes"
     foreign.write_text("mine")
-    save = "rstyczynski.ansible.async_job_state"
-    native: Yaml = {"ansible.builtin.command": "true", "async": 60, "poll": 0}
-    saved: Yaml = {
-        save: {"job_name": "native", "ansible_job_id": "{{ answer0.ansible_job_id }}", "results_file": "{{ answer0.results_file }}"}
-    }
-    run_tasks(controller, native, saved)
-    wait_for_end(controller, "native")
     fences = [async_dir / f"{number:032x}" for number in (1, 2, 3)]
     for fence in fences:
         fence.touch()
