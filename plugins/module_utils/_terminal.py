@@ -37,6 +37,12 @@ def harmless_lines(text: str) -> str:
     return "\n".join(map(harmless, text.split("\n")))
 
 
+def printable(text: str) -> str:
+    """Return a text that holds names of files as any output can take it: bytes that are no UTF-8 as C(\\xe9)."""
+    text = re.sub("[\udc80-\udcff]", lambda found: f"\\x{ord(found.group()) - 0xDC00:02x}", text)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _mark(found: re.Match[str]) -> str:
     """Return what stands for an invisible character: that itself where it only makes a symbol before it colourful, and a mark otherwise."""
     before = found.string[: found.start()][-1:]

@@ -15,6 +15,7 @@ description:
     before the other modules of this collection are given that file for the first time, and after a new key was put before the others.
   - What is signed counts as genuine from then on, whoever has written it. Look at what there is in check mode first.
   - What carries a wrong signature, or one of a key that the file does not hold, is named, and left alone.
+  - So is what cannot be read as a record or approval of the place where it is, and what cannot be written. The others are signed.
   - So are jobs that are just being started. Run it again when they have started.
 seealso:
   - module: rstyczynski.ansible.async_job_info
@@ -72,17 +73,23 @@ changed_meanwhile:
   type: list
   elements: str
 failures:
-  description: What cannot be read, or carries a wrong signature. If there is any, the task fails.
+  description:
+    - What cannot be read as a record or approval, cannot be written, or carries a wrong signature. If there is any, the task fails.
   returned: always
   type: list
   elements: dict
   contains:
     state_file:
-      description: The place of the record or approval.
+      description: The place of the record or approval. What is no UTF-8 in its name is written as in C(\xe9), here and in the other lists.
       type: str
     msg:
       description: What is wrong, and what to do.
       type: str
+summary:
+  description: How many were signed, were signed already, and were left alone, and why.
+  returned: always
+  type: str
+  sample: 12 documents were signed, 0 were signed already, and 1 were left alone (1 being started)
 store:
   description: The place of the store.
   returned: always

@@ -281,7 +281,7 @@ def test_sign_what_is_there(place: Place, controller: Controller) -> None:
     dry = controller.playbook(SIGN).failed().text
     assert f"2 would be signed: ['{RECORD}', '{APPROVAL}']" in dry
     assert "1 left alone, being started: ['host1/test/starting.json']" in dry
-    assert "2 left alone, not to be trusted" in dry
+    assert "2 left alone, not to be trusted, read or written" in dry
     assert place.held() == before
     assert "2 signed" in controller.playbook(SIGN, "-e", "apply=true").failed().text
     after = place.held()

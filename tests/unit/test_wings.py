@@ -30,7 +30,16 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "_start": ("_host.processes", "_records"),
     "_report_page": ("_records.record",),
     # One file per module. What a status looks like is the host's to say.
-    "_modules": ("_host.look_and_output", "_host.results_file", "_records", "_report_page", "_store.base", "_store.choose"),
+    "_modules": (
+        "_host.look_and_output",
+        "_host.results_file",
+        "_records",
+        "_report_page",
+        "_store.base",
+        "_store.choose",
+        # Whoever signs has to see what is not signed.
+        "_store.signed",
+    ),
     "plugin_utils": (
         "_host.attempt_files",
         "_host.command",

@@ -23,17 +23,20 @@ import uuid
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import (
+    PERSON,
+    Approval,
+    parse_approval,
+    path_of_approval,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import contended, shown, whoami, write
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import encode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import (
     ABSENT,
-    SUFFIX,
     Notify,
     Store,
     Version,
     nobody,
-    without_signature,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
@@ -57,23 +60,6 @@ REQUIRED_IF = [("mode", "request", ("subject",))]
 
 TEXTS = ("name", "playbook_name", "subject", "request", "by", "reason")
 """Options that are texts, whatever they look like."""
-
-DIRECTORY = ".approvals"
-
-Approval = t.Dict[str, t.Any]
-
-_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "approval_name": str,
-    "playbook_name": str,
-    "status": str,
-    "subject": str,
-    "requested_by": str,
-    "requested_at": str,
-    "expires": str,
-    "allow_self": bool,
-    "history": list,
-}
-_STATUSES = ("requested", "approved", "rejected")
 
 # What makes a template of a text that is given to C(ansible-playbook -e)
 _TEMPLATE = re.compile(r"\{[{%#]|^\s*#jinja2:")
@@ -177,7 +163,7 @@ class _Gate:
         self._settings = settings
         self.playbook_name = playbook_name
         self.name = name
-        self._path = f"{DIRECTORY}/{encode(playbook_name)}/{encode(name, suffix=SUFFIX)}"
+        self._path = path_of_approval(playbook_name, name)
         self.where = store.locate(self._path)
 
     def __str__(self) -> str:
@@ -204,7 +190,7 @@ class _Gate:
         document = self.store.read(self._path)
         if document is None:
             return None, ABSENT
-        return self._parse(document.content), document.version
+        return parse_approval(document.content, self.playbook_name, self.name, where=self.where), document.version
 
     def write(self, approval: Approval, expect: Version) -> Approval:
         return write(self.store, self._path, approval, expect=expect)[0]
@@ -235,48 +221,6 @@ class _Gate:
             },
             "warnings": self.store.warnings,
         }
-
-    def _parse(self, document: bytes) -> Approval:
-        def corrupt(why: str) -> AsyncJobError:
-            return AsyncJobError(
-                f"The approval {self.where} cannot be used: {why}. Nothing was changed, and nothing counts as approved. Look at it, then"
-                " put back a good copy; or remove it, and ask for the approval anew."
-            )
-
-        try:
-            approval = json.loads(document.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise corrupt(f"it is not valid JSON ({error})") from error
-        if not isinstance(approval, dict):
-            raise corrupt("it is not a JSON object")
-        version = approval.get("schema_version", SCHEMA_VERSION)
-        if version != SCHEMA_VERSION:
-            raise AsyncJobError(
-                f"The approval {self.where} was written by another release of the collection rstyczynski.ansible (schema version {version};"
-                f" this release knows {SCHEMA_VERSION}). Nothing was changed. Upgrade the collection on this controller."
-            )
-        for field, kind in _FIELDS.items():
-            if not isinstance(approval.get(field), kind):
-                raise corrupt(f"the field {field!r} is missing, or not what it should be")
-        if approval["status"] not in _STATUSES:
-            raise corrupt(f"its status {approval['status']!r} is none of {', '.join(_STATUSES)}")
-        if approval["status"] != "requested" and not isinstance(approval.get("decided_by"), str):
-            raise corrupt("it does not tell who has decided")
-        if not isinstance(approval.get("request_id", ""), str):
-            raise corrupt("the id of the request is no text")
-        for role in ("requester", "decider"):
-            person = approval.get(role, {})
-            if not isinstance(person, dict) or not all(isinstance(person.get(field, ""), str) for field in Person._fields):
-                raise corrupt(f"the field {role!r} is not what it should be")
-        if approval["expires"] and _times.moment(approval["expires"]) is None:
-            raise corrupt(f"the time when it expires, {approval['expires']!r}, is none")
-        if (approval["playbook_name"], approval["approval_name"]) != (self.playbook_name, self.name):
-            raise corrupt(f"it is of the approval {approval['approval_name']!r} of playbook {approval['playbook_name']!r}")
-        last = approval["history"][-1] if approval["history"] else None
-        decider = approval["requested_by"] if approval["status"] == "requested" else approval["decided_by"]
-        if not isinstance(last, dict) or (last.get("event"), last.get("by")) != (approval["status"], decider):
-            raise corrupt("its status is not what its history ends with")
-        return without_signature(approval)
 
 
 def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who: Person) -> Approval:
@@ -403,7 +347,7 @@ def _person(approval: Approval, role: str, name: str) -> Person:
     """Return somebody whom an approval names. Older releases have noted nothing but the name."""
     if role not in approval:
         return Person("", approval[name], "")
-    return Person(*(approval[role].get(field, "") for field in Person._fields))
+    return Person(*(approval[role].get(field, "") for field in PERSON))
 
 
 def _status(approval: Approval) -> str:
