@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 from controller import Controller, until
@@ -19,6 +20,7 @@ Yaml = dict[str, t.Any]
 # What a shell would do with it, when sudo is told to become this user
 INJECTION = "root id >/tmp/done; #"
 
+ATTACH: Yaml = {"on_change": "attach"}
 LOAD: Yaml = {
     "ansible.builtin.include_role": {"name": "rstyczynski.ansible.async_job_load"},
     "vars": {"async_job_load_job_name": "job", "async_job_load_verify": True},
@@ -57,67 +59,98 @@ def test_a_name_that_does_things(op: Hosts, controller: Controller) -> None:
     """It does nothing, in the current attempt and in a past one, whoever reads it and whatever they may become."""
     common: Yaml = {"host": "h1", "playbook": "test", "start": ago(days=3)}
     past = {"attempt": 1, "ansible_job_id": "j2.2", "become_user": INJECTION, "async_dir": "/tmp"}
-    for fields in (
-        {"become_user": INJECTION, "status": "running"},
-        {"remote_user": INJECTION, "status": "failed", "end": ago(days=2)},
-        {"status": "failed", "end": ago(days=2), "attempts": [past]},
+    jobs: dict[str, Yaml] = {
+        "current": {"become_user": INJECTION, "status": "running"},
+        "remote": {"remote_user": INJECTION, "status": "failed", "end": ago(days=2)},
+        "past": {"status": "failed", "end": ago(days=2), "attempts": [past]},
+    }
+
+    def put_all() -> None:
+        for name, fields in jobs.items():
+            put(controller.state_dir, name, **common, **fields)
+
+    for playbook, *options in (
+        (JOBS, "-e", "verify=true"),
+        *((SHOW, "-e", f"job={name}", "-e", "verify=true") for name in jobs),
+        *((CANCEL, "-e", f"job={name}") for name in jobs),
+        (PRUNE, "-e", "older_than=1d", "-e", "apply=true"),
     ):
-        for playbook, options in (
-            (JOBS, ["-e", "verify=true"]),
-            (SHOW, ["-e", "job=job", "-e", "verify=true"]),
-            (CANCEL, ["-e", "job=job"]),
-            (PRUNE, ["-e", "older_than=1d", "-e", "apply=true"]),
-        ):
-            put(controller.state_dir, "job", **common, **fields)
-            controller.playbook(playbook, *options, "-e", "become_recorded_user=true")
-        put(controller.state_dir, "job", **common, **fields)
-        answers = ask(
-            controller,
-            *(_task(module, become_recorded_user=True) for module in ("status", "cancel")),
-            job(shell("echo started >/tmp/started"), options={"become_recorded_user": True, "restart_on": ["lost"], "on_change": "attach"}),
-        )
-        load = {**LOAD, "vars": {**LOAD["vars"], "async_job_load_become_recorded_user": True}}
-        loaded = run_tasks(controller, load)
-        if "attempts" not in fields:
-            for answer in answers:
-                assert "not the name of a user" in answer["msg"]
-            assert "not the name of a user" in loaded.failed().text
+        put_all()
+        controller.playbook(playbook, *options, "-e", "become_recorded_user=true")
+    put_all()
+    recorded: Yaml = {"become_recorded_user": True}
+    start: Yaml = {**recorded, "restart_on": ["lost"], "on_change": "attach"}
+    answers = ask(
+        controller,
+        *(
+            task
+            for name in jobs
+            for task in (
+                _task("status", job_name=name, **recorded),
+                _task("cancel", job_name=name, **recorded),
+                job(shell("echo started >/tmp/started"), name=name, options=start),
+            )
+        ),
+    )
+    for number, name in enumerate(jobs):
+        variables = {"async_job_load_job_name": name, "async_job_load_become_recorded_user": True}
+        loaded = run_tasks(controller, {**LOAD, "vars": {**LOAD["vars"], **variables}})
+        if name != "past":
+            for answer in answers[3 * number : 3 * number + 3]:
+                assert "not the name of a user" in answer["msg"], name
+            assert "not the name of a user" in loaded.failed().text, name
     assert [line for line in _became(op) if "id >" in line] == []
     assert op.execute("h1", "sh", "-c", "ls /tmp/done /tmp/started 2>/dev/null || true") == ""
 
 
-@pytest.mark.parametrize("user", ["root", "app"])
-def test_a_record_makes_nobody_become_anybody(op: Hosts, controller: Controller, user: str) -> None:
+def test_a_record_makes_nobody_become_anybody(op: Hosts, controller: Controller) -> None:
     """Whoever can write to the store chooses no user: not for a look, and not to cancel, to clear, to resolve or to start."""
-    directory = "/home/op/.ansible_async/" + 32 * "a"
-    place: Yaml = {"host": "h1", "playbook": "test", "attempt_dir": directory, "async_dir": directory, "become_user": user}
-    file = put(controller.state_dir, "job", **place, status="running", start=ago(minutes=5))
-    before = file.read_bytes()
-    hint = (
-        "Say 'become: true' (with a playbook of this collection: -e become=true) to look as root,"
+    directories = {user: f"/home/op/.ansible_async/{32 * letter}" for user, letter in (("root", "a"), ("app", "b"))}
+    hints = {
+        user: "Say 'become: true' (with a playbook of this collection: -e become=true) to look as root,"
         f" or 'become_recorded_user: true' to look as '{user}'"
-    )
+        for user in directories
+    }
+
+    def put_all(**fields: t.Any) -> list[Path]:
+        """Write a job for each user, with their name, and return the files."""
+        place = {user: {"attempt_dir": directory, "async_dir": directory} for user, directory in directories.items()}
+        return [put(controller.state_dir, user, host="h1", playbook="test", **place[user], become_user=user, **fields) for user in place]
+
+    files = put_all(status="running", start=ago(minutes=5))
+    before = [file.read_bytes() for file in files]
     ran = controller.playbook(JOBS, "-e", "verify=true").failed()
-    assert [row[3] for row in rows(ran)] == ["running"]
-    assert f"and this task works as 'op'. {hint}" in ran.text
+    assert [row[3] for row in rows(ran)] == ["running", "running"]
     assert "say -e become=true" in ran.text
-    assert hint in controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true").text
-    assert hint in controller.playbook(CANCEL, "-e", "job=job").failed().text
-    status, cancel, again = ask(controller, _task("status"), _task("cancel"), job(shell("true"), options={"on_change": "attach"}))
-    assert hint in run_tasks(controller, LOAD).failed().text
-    assert (status["status"], again["status"]) == ("unknown", "unknown")
-    for answer in (status, cancel, again):
-        assert hint in answer["msg"], answer
-    put(controller.state_dir, "job", **place, status="prepared", ansible_job_id="", claim={"id": "x", "who": "eve@there"})
-    [resolved] = ask(controller, job(shell("true"), options={"claim_timeout": 0}))
-    assert resolved["failed"]
-    assert f"Cannot see whether the job was started, in {directory} on h1. The job belongs to the user '{user}'" in resolved["msg"]
-    put(controller.state_dir, "job", **place, status="failed", start=ago(days=3), end=ago(days=2))
+    for user, hint in hints.items():
+        assert f"and this task works as 'op'. {hint}" in ran.text
+        assert hint in controller.playbook(SHOW, "-e", f"job={user}", "-e", "verify=true").text
+        assert hint in controller.playbook(CANCEL, "-e", f"job={user}").failed().text
+        load = {**LOAD, "vars": {**LOAD["vars"], "async_job_load_job_name": user}}
+        assert hint in run_tasks(controller, load).failed().text
+    looks: tuple[Yaml, ...] = tuple(
+        task
+        for user in hints
+        for task in (_task("status", job_name=user), _task("cancel", job_name=user), job(shell("true"), name=user, options=ATTACH))
+    )
+    answers = iter(ask(controller, *looks))
+    for hint in hints.values():
+        status, cancel, again = next(answers), next(answers), next(answers)
+        assert (status["status"], again["status"]) == ("unknown", "unknown")
+        for answer in (status, cancel, again):
+            assert hint in answer["msg"], answer
+    put_all(status="prepared", ansible_job_id="", claim={"id": "x", "who": "eve@there"})
+    resolved = ask(controller, *(job(shell("true"), name=user, options={"claim_timeout": 0}) for user in directories))
+    for (user, directory), answer in zip(directories.items(), resolved, strict=True):
+        assert answer["failed"]
+        assert f"Cannot see whether the job was started, in {directory} on h1. The job belongs to the user '{user}'" in answer["msg"]
+    put_all(status="failed", start=ago(days=3), end=ago(days=2))
     ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true").ok()
-    assert hint in ran.text
-    assert file.exists()
+    for hint, file, content in zip(hints.values(), files, before, strict=True):
+        assert hint in ran.text
+        assert file.exists()
+        assert content != file.read_bytes()  # by us alone
     assert _became(op) == []
-    assert before != file.read_bytes()  # by us alone
 
 
 def test_looks_with_rights(op: Hosts, controller: Controller) -> None:
