@@ -4,7 +4,7 @@
 """Records as objects: the contract of every store, and what can go wrong between us and the service.
 
 All of it through the real SDK, over real sockets, against a local service. With C(TORTURE=1) in the environment, chance is
-given ten times as many rounds; C(SEED) repeats a run of it.
+given twenty times as many rounds; C(SEED) repeats a run of it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci imp
 Params = dict[str, t.Any]
 Operation = Callable[[OciStore], t.Any]
 
-ROUNDS = 500 if TORTURE else 50
+ROUNDS = 500 if TORTURE else 25
 WRITERS = 8
 ROUNDS_SECONDS = 1800
 OTHER = JobKey("host1", "play", "another").path
