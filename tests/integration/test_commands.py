@@ -10,18 +10,13 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from controller import Controller
-from fleet import CANCEL, JOBS, NEWER, PRUNE, REPORT, SHOW, rows, tree
+from fleet import CANCEL, JOBS, PRUNE, SHOW, rows, tree
 from plays import job, run_tasks, shell
-from records import ago, put
+from records import put
 from waiting import until
-
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 
 
 def test_commands_of_the_readme(controller: Controller) -> None:
@@ -69,37 +64,6 @@ def test_a_store_that_is_not_there(controller: Controller) -> None:
         ran = controller.playbook(playbook, *options).failed()
         assert f"{controller.state_dir} is not a directory" in ran.text
     assert not controller.state_dir.exists()
-
-
-def test_ten_thousand_records_on_the_worst_day(controller: Controller) -> None:
-    """Each command shows what it can, names what it cannot read, and fails at its end. Listing takes less than two seconds."""
-    directory = controller.state_dir
-    for number in range(10_000):
-        put(directory, f"job {number}", host=f"web{number % 100}", status="succeeded", end=ago(days=40), result={"stdout": "line\n" * 100})
-    broken = put(directory, "broken", host="web7")
-    broken.write_text("{")
-    newer = put(directory, "newer", host="web7", **NEWER)
-    begin = time.process_time()
-    store = FilesystemStore(str(directory))
-    listing = find_records(store, {**dict.fromkeys(FILTERS), "host": None, "playbook_name": None})
-    assert time.process_time() - begin < 2
-    assert (len(listing.found), len(listing.unreadable)) == (10_000, 2)
-
-    ran = controller.playbook(JOBS).failed()
-    assert len(rows(ran)) == 10_000
-    for file in (broken, newer):
-        assert f"Not readable: {file}" in ran.output
-    assert "was written by a newer release" in ran.text
-    ran = controller.playbook(REPORT, "-e", "dest=jobs.html").failed()
-    assert "is about 10000 jobs" in ran.text
-    assert str(broken) in ran.text
-    ran = controller.playbook(PRUNE, "-e", "older_than=30d", "-e", "job=*99*", "-e", "apply=true").ok()  # others can be read
-    assert "Removed: 280 records and 280 attempts" in ran.text
-    ran = controller.playbook(PRUNE, "-e", "older_than=30d", "-e", "host=web7").failed()
-    assert "Would be removed: 99 records" in ran.text
-    assert str(newer) in ran.text
-    assert broken.exists()
-    assert newer.exists()
 
 
 def test_what_a_record_holds_is_shown_and_not_obeyed(controller: Controller) -> None:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Crashes, crowds, broken disks and hostile names, through real Ansible commands.
 
-With C(TORTURE=1) in the environment, the tests that need chance try ten times as often.
+With C(TORTURE=1) in the environment, the tests that need chance try many times as often.
 """
 
 from __future__ import annotations
@@ -24,12 +24,18 @@ from pathlib import Path
 
 import pytest
 from controller import Controller, Ran
-from records import put
+from fleet import JOBS, NEWER, PRUNE, REPORT, rows
+from records import ago, put
 from store_contract import FULL_DISKS, FullDisk, unprivileged
 from torture import TORTURE
 from waiting import until
 
-KILLS = 200 if TORTURE else 20
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+
+KILLS = 200 if TORTURE else 8
+PLAYBOOKS = 12 if TORTURE else 6
 SIDE_BY_SIDE = 2
 
 # What older releases wrote.
@@ -119,7 +125,7 @@ _EVER_CHANGING = """
         metadata:
           number: "{{ item }}"
           filler: "{{ (item ~ ' ') * 100000 }}"
-      loop: "{{ range(first | int, first | int + 100) | list }}"
+      loop: "{{ range(first | int, first | int + count | int) | list }}"
 """
 
 
@@ -171,7 +177,7 @@ def _kill_saves(controller: Controller, kills: int) -> int:
     number = torn = 0
     for kill in range(1, kills + 1):
         before = file.stat().st_ino, file.stat().st_mtime_ns
-        process = controller.popen("playbook", "-i", controller.inventory, playbook, "-e", f"first={kill * 1000}")
+        process = controller.popen("playbook", "-i", controller.inventory, playbook, "-e", f"first={kill * 1000} count=100")
         try:
             while (file.stat().st_ino, file.stat().st_mtime_ns) == before:
                 assert process.poll() is None, process.communicate()
@@ -189,8 +195,8 @@ def _kill_saves(controller: Controller, kills: int) -> int:
         number = _check_document(file, max(number, kill * 1000))
         torn += len(_leftovers(controller, file))
         assert len(_leftovers(controller, file)) <= 1
-    controller.playbook(playbook, "-e", f"first={kills * 1000 + 1000}").ok()
-    _check_document(file, kills * 1000 + 1099)
+    controller.playbook(playbook, "-e", f"first={kills * 1000 + 1000} count=2").ok()
+    _check_document(file, kills * 1000 + 1001)
     assert not _leftovers(controller, file)
     return torn
 
@@ -275,10 +281,12 @@ def test_two_hundred_saves_at_once_are_two_hundred_attempts(controller: Controll
     assert files(controller.state_dir).keys() == {".lock", "host1", "host1/test", "host1/test/job.json"}
 
 
-def test_a_dozen_playbooks_at_once_are_a_dozen_attempts(controller: Controller) -> None:
+def test_playbooks_at_once_are_as_many_attempts(controller: Controller) -> None:
     """Each saves another job id under the same name."""
     playbook = controller.write("save.yml", SAVE)
-    commands = [controller.popen("playbook", "-i", controller.inventory, playbook, "-e", f"job_id=j{number}.1") for number in range(12)]
+    commands = [
+        controller.popen("playbook", "-i", controller.inventory, playbook, "-e", f"job_id=j{number}.1") for number in range(PLAYBOOKS)
+    ]
     try:
         for command in commands:
             output, _stderr = command.communicate(timeout=120)
@@ -289,9 +297,9 @@ def test_a_dozen_playbooks_at_once_are_a_dozen_attempts(controller: Controller) 
                 os.killpg(command.pid, signal.SIGKILL)
             command.communicate()
     record = controller.record("job")
-    assert record["attempt"] == 12
+    assert record["attempt"] == PLAYBOOKS
     job_ids = [record["ansible_job_id"], *(past["ansible_job_id"] for past in record["attempts"])]
-    assert sorted(job_ids) == sorted(f"j{number}.1" for number in range(12))
+    assert sorted(job_ids) == sorted(f"j{number}.1" for number in range(PLAYBOOKS))
     assert files(controller.state_dir).keys() == {".lock", "host1", "host1/test", "host1/test/job.json"}
 
 
@@ -466,6 +474,42 @@ def test_a_record_survives_a_full_disk(controller: Controller, condition: FullDi
         assert controller.record("job")["attempt"] == 2
 
 
+# --- Many records -----------------------------------------------------------------------------------------------------
+
+
+def test_ten_thousand_records(controller: Controller) -> None:
+    """Each command shows what it can, names what it cannot read, and fails at its end. Listing takes less than two seconds."""
+    directory = controller.state_dir
+    for number in range(10_000):
+        put(directory, f"job {number}", host=f"web{number % 100}", status="succeeded", end=ago(days=40), result={"stdout": "line\n" * 100})
+    broken = put(directory, "broken", host="web7")
+    broken.write_text("{")
+    newer = put(directory, "newer", host="web7", **NEWER)
+    took = []
+    for _turn in range(3):  # whatever else this machine does only adds to it
+        begin = time.process_time()
+        listing = find_records(FilesystemStore(str(directory)), {**dict.fromkeys(FILTERS), "host": None, "playbook_name": None})
+        took.append(time.process_time() - begin)
+    assert min(took) < 2
+    assert (len(listing.found), len(listing.unreadable)) == (10_000, 2)
+
+    ran = controller.playbook(JOBS).failed()
+    assert len(rows(ran)) == 10_000
+    for file in (broken, newer):
+        assert f"Not readable: {file}" in ran.output
+    assert "was written by a newer release" in ran.text
+    ran = controller.playbook(REPORT, "-e", "dest=jobs.html").failed()
+    assert "is about 10000 jobs" in ran.text
+    assert str(broken) in ran.text
+    ran = controller.playbook(PRUNE, "-e", "older_than=30d", "-e", "job=*99*", "-e", "apply=true").ok()  # others can be read
+    assert "Removed: 280 records and 280 attempts" in ran.text
+    ran = controller.playbook(PRUNE, "-e", "older_than=30d", "-e", "host=web7").failed()
+    assert "Would be removed: 99 records" in ran.text
+    assert str(newer) in ran.text
+    assert broken.exists()
+    assert newer.exists()
+
+
 # --- Hostile names ----------------------------------------------------------------------------------------------------
 
 HOSTILE = [
@@ -589,10 +633,8 @@ def test_a_name_from_the_command_line_is_found_again(controller: Controller, arg
 @pytest.mark.parametrize("bits", [0, 0o077, *([0o777] if os.geteuid() == 0 else [])], ids=oct)
 def test_only_the_owner_can_read_records(controller: Controller, bits: int) -> None:
     """Whatever the umask of the user is."""
-    playbook = controller.write("save.yml", SAVE)
     with umask(bits):
-        controller.playbook(playbook, "-e", "job_id=j1.1").ok()
-        controller.playbook(playbook, "-e", "job_id=j2.2").ok()
+        controller.playbook(SAVE + SAVE.replace("{{ job_id }}", "{{ next_job_id }}"), "-e", "job_id=j1.1 next_job_id=j2.2").ok()
     modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in (controller.state_dir, *controller.state_dir.rglob("*"))}
     directory, file = oct(0o700), oct(0o600)
     assert modes == {".ansible_async_state": directory, "host1": directory, "test": directory, "job.json": file, ".lock": file}
