@@ -12,6 +12,7 @@ from ansible.utils.display import Display
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_show
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import explain
 
 _COLORS = {"running": constants.COLOR_CHANGED, "succeeded": constants.COLOR_OK, "orphaned": constants.COLOR_WARN}
 
@@ -24,7 +25,7 @@ class ActionModule(StoreAction):
     completes_names = False
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        result = async_job_show.run(params, width=Display().columns, notify=self.notify)
+        result = async_job_show.run(params, width=Display().columns, notify=self.notify, explain=explain)
         lines = result.pop("lines")
         if lines and not self._task.no_log:
             Display().display("\n".join(_coloured(line) for line in lines))

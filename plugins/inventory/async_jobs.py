@@ -25,7 +25,8 @@ description:
     there are no variables and no C(module_defaults) yet when an inventory is read.
 notes:
   - Where records cannot be read, the others are used, and a warning names them. Their hosts are in the group
-    C(async_job_unreadable). With O(strict=true), they are an error.
+    C(async_job_unreadable). With O(strict=true), they are an error. So are records that can be read, and hold what no job can have, such
+    as a job id that is none.
   - Records whose host has a name that no host of an inventory can have, or that is the name of a group, are left out, with a warning.
   - A store that cannot be read or does not exist is an error. Ansible then goes on without this inventory, unless it is told to
     stop, with C(any_unparsed_is_failed) in the section C(inventory) of its configuration.
@@ -90,21 +91,25 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleParserError
 from ansible.inventory.group import to_safe_group_name
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.cache import BaseFileCacheModule
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.display import Display
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import decode
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import is_host_name
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute, open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, harmless_lines
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import explain
 
 # What Ansible does not validate by itself, and what it does not know the environment variables of.
 _SPEC = {
@@ -175,13 +180,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def update_cache_if_changed(self) -> None:
         """Called by Ansible, after it has read a file: write the cache. Its plugins make files for everybody, which records are not."""
-        super().update_cache_if_changed()
+        # Since ansible-core 2.19, what is written is wrapped above this method, and so no object's own can take its place.
+        theirs, BaseFileCacheModule.set = BaseFileCacheModule.set, _set_private
+        try:
+            super().update_cache_if_changed()
+        finally:
+            BaseFileCacheModule.set = theirs
         directory = os.path.expanduser(os.path.expandvars(self.get_option("cache_connection") or ""))
         if not directory or not os.path.isdir(directory):
             return  # there is no cache, or it is a service
         with os.scandir(directory) as scan:
             for entry in scan:
-                # How a file is called depends on the plugin and on the release of ansible-core, but for its end.
+                # What an earlier release has left. How it is called depends on the plugin and on ansible-core, but for its end.
                 if entry.name.endswith(tuple(self._cache)) and entry.is_file(follow_symlinks=False):
                     with contextlib.suppress(OSError):
                         os.chmod(entry.path, 0o600)
@@ -228,9 +238,25 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def _report(self, unreadable: list[dict[str, str]], path: str) -> None:
         if unreadable and self.get_option("strict"):
-            raise AnsibleParserError(harmless_lines(f"{path}: {len(unreadable)} records cannot be read. {unreadable[0]['msg']}"))
+            raise AnsibleParserError(harmless_lines(f"{path}: {len(unreadable)} records cannot be read or used. {unreadable[0]['msg']}"))
         for problem in unreadable:
             self.display.warning(harmless_lines(problem["msg"]))
+
+
+def _set_private(plugin: t.Any, key: str, value: t.Any) -> None:
+    """Do what a plugin that caches in files does with a value, but for a file that nobody else can read at any time."""
+    plugin._cache[key] = value
+    file = plugin._get_cache_file_name(key)
+    temporary = ""
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(file))  # 0600 from its first moment on
+        os.close(descriptor)
+        plugin._dump(value, temporary)
+        os.rename(temporary, file)
+    except OSError as error:
+        Display().warning(harmless_lines(f"The inventory cannot be cached in {file}: {error.strerror}."))
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
 
 
 def _untrusted(records: list[t.Any]) -> t.Any:
@@ -267,4 +293,12 @@ def _read(params: dict[str, t.Any], notify: t.Callable[[str], None]) -> dict[str
         if params["record_key_file"]:  # whoever has put it there must not choose a host
             host = ""
         unreadable.append({**problem, "host": host or ""})
-    return {"records": listing.records, "unreadable": unreadable}
+    bad = {problem["state_file"]: problem for problem in flawed(store, listing.found, explain)}
+    records = []
+    for found in listing.found:
+        problem = bad.get(store.locate(found.path), {})
+        if problem:  # what it says would choose where playbooks go
+            unreadable.append({**problem, "host": found.record["host"]})
+        else:
+            records.append(found.record)
+    return {"records": records, "unreadable": unreadable}

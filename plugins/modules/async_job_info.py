@@ -118,6 +118,20 @@ store:
   returned: always
   type: str
   sample: /srv/playbooks/.ansible_async_state
+flawed:
+  description:
+    - The records that hold what no job can have, such as a job id that is none, each with the field. They are listed, and nobody acts
+      upon them.
+  returned: without O(job_name)
+  type: list
+  elements: dict
+  contains:
+    state_file:
+      description: The place of the record.
+      type: str
+    msg:
+      description: What is wrong with it, and what to do.
+      type: str
 unreadable:
   description:
     - The records that could not be read, each with the reason. If there are any, the task fails, and RV(records) holds the

@@ -132,6 +132,20 @@ store:
   returned: always
   type: str
   sample: /srv/playbooks/.ansible_async_state
+flawed:
+  description:
+    - The records that hold what no job can have, such as a job id that is none, each with the field. They are listed, and nobody acts
+      upon them.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    state_file:
+      description: The place of the record.
+      type: str
+    msg:
+      description: What is wrong with it, and what to do.
+      type: str
 unreadable:
   description: The records that cannot be read, each with C(state_file) and C(msg).
   returned: always

@@ -36,6 +36,20 @@ def flaw_of(attempt: Record) -> str:
     return ""
 
 
+def explain(record: Record, where: str) -> str:
+    """Return what a list says of a record that nobody may act upon. Empty if somebody may.
+
+    :arg where: its place
+    """
+    flaw = flaw_of(record)
+    if not flaw:
+        return ""
+    return (
+        f"The record {where} cannot be used: {flaw}. Nobody acts upon it. Put back a good copy; or, once you are sure that the job does not"
+        " run, remove it."
+    )
+
+
 Check = t.Callable[[t.Any, Record], str]
 
 

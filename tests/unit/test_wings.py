@@ -64,7 +64,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     # What runs on hosts is here, and so must not need a store.
     "modules": ("_host", "_modules"),
-    "inventory": ("_records", "_store.choose"),
+    "inventory": ("_records", "_store.choose", "plugin_utils._flaws"),
     "doc_fragments": (),
 }
 

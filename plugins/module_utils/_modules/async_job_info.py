@@ -19,7 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
@@ -34,17 +34,23 @@ ARGUMENT_SPEC: Spec = {
 MUTUALLY_EXCLUSIVE = [("job_name", filter_) for filter_ in FILTERS]
 
 
-def run(params: dict[str, t.Any], *, async_dir: str = DEFAULT_ASYNC_DIR, notify: Notify = nobody) -> dict[str, t.Any]:
+Explain = t.Callable[[t.Any, str], str]
+
+
+def run(
+    params: dict[str, t.Any], *, async_dir: str = DEFAULT_ASYNC_DIR, notify: Notify = nobody, explain: Explain = lambda record, where: ""
+) -> dict[str, t.Any]:
     """Do what the module's options ask for, and return what the module returns.
 
     :arg params: values of ARGUMENT_SPEC; with job_name, host and playbook_name are given
     :arg async_dir: the directory of results files, where the record does not tell
+    :arg explain: tells of a record, and its place, why nobody may act upon it
     """
     store = open_store(params, notify)
     if params["job_name"] is not None:
         found = _one(store, JobKey(params["host"], params["playbook_name"], params["job_name"]), async_dir)
     else:
-        found = _many(store, params)
+        found = _many(store, params, explain)
     return {"changed": False, "store": store.locate(), "warnings": store.warnings, **found}
 
 
@@ -60,10 +66,12 @@ def _one(store: Store, key: JobKey, async_dir: str) -> dict[str, t.Any]:
     }
 
 
-def _many(store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
+def _many(store: Store, params: dict[str, t.Any], explain: Explain) -> dict[str, t.Any]:
     listing = find_records(store, params)
     records = listing.records
     found: dict[str, t.Any] = {"found": bool(records), "record": {}, "records": records, "unreadable": listing.unreadable}
+    found["flawed"] = flawed(store, listing.found, explain)
+    store.warnings += [problem["msg"] for problem in found["flawed"]]
     if listing.unreadable:
         found.update(failed=True, msg=f"{listing.problem(store)} Those that can be read are in 'records'.")
     return found

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS, Spec
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, BY_ITSELF, STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
@@ -59,11 +59,18 @@ class Line(t.NamedTuple):
     """Of the job that it is about, for its colour."""
 
 
-def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) -> dict[str, t.Any]:
+def run(
+    params: dict[str, t.Any],
+    *,
+    width: int = 160,
+    notify: Notify = nobody,
+    explain: t.Callable[[Record, str], str] = lambda record, where: "",
+) -> dict[str, t.Any]:
     """Do what the module's options ask for, and return what the module returns, and under C(lines) what to show.
 
     :arg params: values of ARGUMENT_SPEC
     :arg width: of the terminal, in characters
+    :arg explain: tells of a record, and its place, why nobody may act upon it
     """
     store = open_store(params, notify)
     store.must_exist()
@@ -80,6 +87,7 @@ def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) 
         "delegated": _delegated(records),
         "not_asked": _not_asked(records, params["verified_hosts"]),
         "unreadable": listing.unreadable,
+        "flawed": flawed(store, listing.found, explain),
         "warnings": store.warnings,
         "lines": [],
     }
@@ -98,6 +106,8 @@ def run(params: dict[str, t.Any], *, width: int = 160, notify: Notify = nobody) 
         if result["not_asked"]:
             lines.append(Line(f"Not asked, and shown as last recorded: {', '.join(map(harmless, result['not_asked']))}", "orphaned"))
         lines += [Line(f"Not readable: {harmless(problem['state_file'])}", "failed") for problem in listing.unreadable]
+    if not params["look"]:  # whoever has looked has been told
+        lines += [Line(harmless(problem["msg"]), "failed") for problem in result["flawed"]]
     problem = _problem(params, store, listing)
     if problem:
         result.update(failed=True, msg=problem)

@@ -48,6 +48,15 @@ class Listing(t.NamedTuple):
         return f"{len(self.unreadable)} records in {store.locate()} cannot be read. {why}{more}"
 
 
+def flawed(store: Store, found: t.Iterable[Found], explain: t.Callable[[Record, str], str]) -> list[dict[str, str]]:
+    """Return, for each record that nobody may act upon, C(state_file) and C(msg).
+
+    :arg explain: tells of a record, and its place, why nobody may; empty if somebody may
+    """
+    problems = ((store.locate(one.path), explain(one.record, store.locate(one.path))) for one in found)
+    return [{"state_file": where, "msg": why} for where, why in problems if why]
+
+
 def find_records(store: Store, params: dict[str, t.Any]) -> Listing:
     """Return all records that fit, in the order of their paths.
 
