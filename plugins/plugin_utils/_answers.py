@@ -54,7 +54,9 @@ def _missed(fields: list[str]) -> str:
 
 def answer_to(request: Request, record: Record, look: Seen) -> dict[str, t.Any]:
     """Return what the module returns about a job that was started."""
-    answer = async_job_status.returned(record["ansible_job_id"], look, secret=record.get("no_log", False), with_facts=request.with_facts)
+    # The record may have been changed; what this task says of itself, nobody else can take away.
+    secret = bool(record.get("no_log") or request.secret)
+    answer = async_job_status.returned(record["ansible_job_id"], look, secret=secret, with_facts=request.with_facts)
     answer.update(
         job_name=request.key.job_name,
         attempt=record.get("attempt", 1),

@@ -156,6 +156,10 @@ class Asked:
             return {**look, "status": "unknown", "reason": reason}
         return look
 
+    def hide(self, *, secret: bool) -> None:
+        """Take the job for a secret one if a task says so, whatever its record says. What the record says stays true, too."""
+        self.looked_for = self.looked_for._replace(secret=self.secret or secret)
+
     def keep(self, size: int) -> None:
         """Set how much of its output the record is to keep, in bytes. For a job of C(async_job), its start has set that already."""
         if self.is_attempt:

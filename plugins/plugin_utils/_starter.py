@@ -84,7 +84,7 @@ class Starter:
             changed=self._request.is_ours(after),
             diff={"before_header": where, "after_header": where, "before": shown(before), "after": shown(after)},
         )
-        if after.get("no_log"):
+        if after.get("no_log") or self._request.secret:
             answer["_ansible_no_log"] = True
         return answer
 
@@ -99,6 +99,7 @@ class Starter:
                 look = recorded(self._request, record)
             else:
                 asked = of_record(self._key, record, version, self._params, self._action.async_dir)
+                asked.hide(secret=bool(self._request.secret))
                 self._check_place(record)
                 if ours and not self._poll:  # seen a moment ago
                     return answer_to(self._request, record, {**UNSEEN, "status": "running", "reason": f"{asked.label} has been started"})
