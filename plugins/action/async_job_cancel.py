@@ -18,6 +18,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import H
 class ActionModule(HostAction):
     """The module C(async_job_cancel): it finds the record, stops the job on the host, and notes who did that."""
 
+    programs = ("_host.cancel",)
     spec = async_job_cancel.ARGUMENT_SPEC
     mutually_exclusive = async_job_cancel.MUTUALLY_EXCLUSIVE
     required_one_of = async_job_cancel.REQUIRED_ONE_OF
@@ -38,11 +39,13 @@ class ActionModule(HostAction):
             _ansible.hide_from_log(self)
         self.users.become(self.user_for(asked))
         done = self.on_host(
-            "rstyczynski.ansible.async_job_cancel",
+            "_host.cancel",
             {
-                "jid": asked.job_id,
+                "job": self.described(asked),
                 "grace_period": params["grace_period"],
-                "_action": {"job": self.described(asked), "text": text, "by": by},
+                "text": text,
+                "by": by,
+                "check_mode": self._task.check_mode,
             },
             timeout=params["look_timeout"] + params["grace_period"],
         )

@@ -28,6 +28,7 @@ _AT_A_TIME = 500
 class ActionModule(HostAction):
     """The module C(async_job_prune): what is on the host goes first, so that there is a record for as long as there is anything else."""
 
+    programs = ("_host.clear",)
     spec = async_job_prune.ARGUMENT_SPEC
     mutually_exclusive = async_job_prune.MUTUALLY_EXCLUSIVE
     required_one_of = async_job_prune.REQUIRED_ONE_OF
@@ -123,9 +124,8 @@ class ActionModule(HostAction):
         refused: dict[int, str] = {}
         for user, jobs in self._on_this_host(some).items():
             self.users.become(user)
-            args = {"apply": True, "older_than": "0s", "_action": {"jobs": list(jobs.values())}}
             try:
-                done = self.on_host("rstyczynski.ansible.async_job_prune", args, timeout=params["look_timeout"])
+                done = self.on_host("_host.clear", {"jobs": list(jobs.values())}, timeout=params["look_timeout"])
             except (AsyncJobError, AnsibleError) as error:
                 if isinstance(error, AnsibleConnectionFailure) and not user:
                     raise
@@ -154,10 +154,8 @@ class ActionModule(HostAction):
                 if asked.flaw or not self.is_here(attempt) or self.is_windows:
                     self._left.append(f"{place}: {directory}" + (f" ({asked.flaw})" if asked.flaw else ""))
                     continue
-                job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": [], "directories": []})
+                job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": []})
                 job["looks"].append(self.described(asked))
-                if asked.looked_for.exclusive:
-                    job["directories"].append(directory)
         return users
 
     @staticmethod

@@ -17,6 +17,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching impo
 class ActionModule(WatchingAction):
     """The module C(async_job_status): it finds the records, asks the host once, and writes back what was learned."""
 
+    programs = (*WatchingAction.programs, "_host.erase")
     spec = async_job_status.ARGUMENT_SPEC
     mutually_exclusive = async_job_status.MUTUALLY_EXCLUSIVE
     required_one_of = async_job_status.REQUIRED_ONE_OF
@@ -46,8 +47,8 @@ class ActionModule(WatchingAction):
         if job.problem:
             raise AsyncJobError(f"{job.label}: {job.problem}. Nothing was removed.")
         self.users.become(self.user_for(job))
-        args = {"mode": "cleanup", "jid": job.job_id, "_action": {"jobs": [self.described(job)]}}
-        return self.on_host("rstyczynski.ansible.async_job_status", args, timeout=params["look_timeout"])
+        arguments = {"job": self.described(job), "check_mode": self._task.check_mode}
+        return {"changed": False, **self.on_host("_host.erase", arguments, timeout=params["look_timeout"])}
 
     def _answer(self, store: Store | None, job: Asked, look: Seen, *, waited: int) -> dict[str, t.Any]:
         answer = async_job_status.returned(job.job_id, look, secret=bool(job.secret or self._task.no_log))

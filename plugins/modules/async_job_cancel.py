@@ -42,10 +42,6 @@ attributes:
     platforms: posix
     details: Jobs on Windows are not stopped.
 options:
-  _action:
-    description:
-      - What the action plugin hands to the module on the host. It is not for playbooks, where it is refused.
-    type: dict
   jid:
     description:
       - The job id, as the background task returned it in C(ansible_job_id).
@@ -155,54 +151,20 @@ state_file:
   sample: /srv/playbooks/.ansible_async_state/db01/Migrate the database/migrate.json
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.cancel import cancel
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import on_the_wire, readable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Reader
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR
 
 
 def main() -> None:
-    """Stop the job that the action names; without the action, the one with the given job id."""
+    """Say that this is no module for a host. Its action plugin, which Ansible runs in its place, sends programs of the wing _host."""
     module = AnsibleModule(
-        argument_spec=async_job_cancel.MODULE_SPEC,
+        argument_spec=async_job_cancel.ARGUMENT_SPEC,
         mutually_exclusive=async_job_cancel.MUTUALLY_EXCLUSIVE,
         required_one_of=async_job_cancel.REQUIRED_ONE_OF,
         supports_check_mode=True,
     )
-    params = module.params
-    if params["jid"] is None:
-        module.fail_json(msg="jid is needed where this module does not run through its action plugin.")
-    by_action = params["_action"] or {}
-    job = Job(**by_action.get("job") or _plain(params["jid"]))
-    try:
-        cancelled = cancel(
-            job,
-            grace=params["grace_period"],
-            reason=by_action.get("text") or f"{job.label} was cancelled",
-            by=by_action.get("by") or {},
-            check_mode=module.check_mode,
-        )
-    except AsyncJobError as error:
-        module.fail_json(msg=readable(str(error)))
-    seen = cancelled.look
-    kept = Reader(job, seen.result, seen.user).kept()
-    look = readable({**on_the_wire(seen), "result": _without_output(seen.result), "kept": kept})
-    module.exit_json(changed=bool(cancelled.stopped), look=look, stopped=readable(cancelled.stopped))
-
-
-def _plain(job_id: str) -> dict[str, str]:
-    return {"job_id": job_id, "label": f"job {job_id}", "directory": os.environ.get("ANSIBLE_ASYNC_DIR", DEFAULT_ASYNC_DIR)}
-
-
-def _without_output(result: dict[str, object] | None) -> dict[str, object] | None:
-    return result and {name: value for name, value in result.items() if name in ("rc", "msg", "start", "end", "cancelled", "failed")}
+    module.fail_json(msg="async_job_cancel needs its action plugin: run it as a task of a playbook.")
 
 
 if __name__ == "__main__":

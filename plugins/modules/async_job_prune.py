@@ -107,10 +107,6 @@ options:
       - How long the host may take to answer, in seconds. Then it counts as unreachable.
     type: int
     default: 60
-  _action:
-    description:
-      - For the action plugin only.
-    type: dict
 """
 
 EXAMPLES = r"""
@@ -182,27 +178,18 @@ unreadable:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.clear import clear
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_prune
 
 
 def main() -> None:
-    """Remove what is on the host. All else happens on the controller."""
+    """Say that this is no module for a host. Its action plugin, which Ansible runs in its place, sends programs of the wing _host."""
     module = AnsibleModule(
-        argument_spec=async_job_prune.MODULE_SPEC,
+        argument_spec=async_job_prune.ARGUMENT_SPEC,
         mutually_exclusive=async_job_prune.MUTUALLY_EXCLUSIVE,
         required_one_of=async_job_prune.REQUIRED_ONE_OF,
         supports_check_mode=True,
     )
-    by_action = module.params["_action"]
-    if not by_action:
-        module.fail_json(msg="async_job_prune removes records, which only its action plugin can do. Run it as a task of a playbook.")
-    try:
-        jobs = clear(by_action["jobs"], check_mode=module.check_mode)
-    except AsyncJobError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=any(job["removed"] for job in jobs), jobs=jobs)
+    module.fail_json(msg="async_job_prune needs its action plugin: run it as a task of a playbook.")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ description:
   - It also takes the name of a job, or a list of names. Then it finds the records, looks where the jobs really are, and
     writes what it has learned back to the records.
   - It can wait until jobs have ended, and shows meanwhile how it is going.
-  - A look is one module run on the host, however many jobs there are to look at.
+  - A look is one exchange with the host, however many jobs there are to look at.
 notes:
   - If it cannot tell what became of a job, RV(status) is V(unknown), and the task fails. The record keeps what was known
     before. The same is true of a host that cannot be reached.
@@ -48,10 +48,6 @@ attributes:
       - Without C(/proc), as on macOS and BSD, only processes of jobs whose wrapper lives can be told.
       - On Windows the answer is that of M(ansible.builtin.async_status), unverified.
 options:
-  _action:
-    description:
-      - What the action plugin hands to the module on the host. It is not for playbooks, where it is refused.
-    type: dict
   jid:
     description:
       - The job id, as the background task returned it in C(ansible_job_id).
@@ -298,53 +294,20 @@ jobs:
     - {job_name: dump, status: running, finished: false}
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import look_with_output
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import remove_results_file, results_file
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR
 
 
 def main() -> None:
-    """Look at the jobs that the action names; without the action, at the one with the given job id."""
+    """Say that this is no module for a host. Its action plugin, which Ansible runs in its place, sends programs of the wing _host."""
     module = AnsibleModule(
-        argument_spec=async_job_status.MODULE_SPEC,
+        argument_spec=async_job_status.ARGUMENT_SPEC,
         mutually_exclusive=async_job_status.MUTUALLY_EXCLUSIVE,
         required_one_of=async_job_status.REQUIRED_ONE_OF,
         supports_check_mode=True,
     )
-    job_id = module.params["jid"]
-    if job_id is None:
-        module.fail_json(msg="jid is needed where this module does not run through its action plugin.")
-    by_action = module.params["_action"]
-    if by_action:
-        jobs = [Job(**job) for job in by_action["jobs"]]
-    else:
-        jobs = [Job(job_id, f"job {job_id}", os.environ.get("ANSIBLE_ASYNC_DIR", DEFAULT_ASYNC_DIR))]
-    if module.params["mode"] == "cleanup":
-        _clean_up(module, jobs[0])
-    looks = look_with_output(jobs, output=module.params["output"] or "full", tail_size=module.params["tail_size"])
-    if by_action:
-        module.exit_json(changed=False, looks=looks)
-    answer = async_job_status.returned(job_id, looks[0])
-    module.fail_json(**answer) if answer["failed"] else module.exit_json(**answer)
-
-
-def _clean_up(module: AnsibleModule, job: Job) -> None:
-    about = {"ansible_job_id": job.job_id, "started": True, "finished": True}
-    path = ""
-    try:
-        path = results_file(job)
-        found = remove_results_file(job, check_mode=module.check_mode)
-    except OSError as error:
-        module.fail_json(msg=f"Nothing was removed. {path or 'Its directory'}: {error.strerror}", **about)
-    if not found:
-        module.fail_json(msg=f"could not find job: there is no results file {path}", **about)
-    module.exit_json(ansible_job_id=job.job_id, erased=path)
+    module.fail_json(msg="async_job_status needs its action plugin: run it as a task of a playbook.")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ short_description: Ask a host what became of its named jobs
 version_added: 0.1.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
-  - Looks at all jobs of the host that are V(running) or V(orphaned) by their records, with one module run, and notes what became
+  - Looks at all jobs of the host that are V(running) or V(orphaned) by their records, in one exchange, and notes what became
     of them in the records; of those that M(rstyczynski.ansible.async_job) has started, also the last line of their output.
   - It is for lists and reports of many jobs, which show what the records say. What a job that has failed means to the play is
     not judged here; for that, there is M(rstyczynski.ansible.async_job_status).

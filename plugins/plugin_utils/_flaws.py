@@ -18,7 +18,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name, picked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id, is_user_name
 
 
@@ -56,6 +56,8 @@ Check = t.Callable[[t.Any, Record], str]
 def _job_id(value: str, attempt: Record) -> str:
     if attempt.get("status") in CLAIMED or is_job_id(value):
         return ""
+    if not value and attempt.get("status") in ENDED:
+        return ""  # the host rebooted while it was being started
     return "is not a job id as Ansible makes them"
 
 

@@ -30,9 +30,10 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, by_job_id, by_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._become import Users
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
-# How much of what a module said before it died is shown.
+# How much of what a program said before it died is shown.
 _LAST_WORDS = 1000
 
 
@@ -55,6 +56,9 @@ class HostAction(StoreAction):
         "max_backoff": 0,
         "rerun_after": 0,
     }
+
+    programs: t.ClassVar[tuple[str, ...]] = ("_host.look_and_output",)
+    """What it runs on the host."""
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
@@ -99,7 +103,7 @@ class HostAction(StoreAction):
         return store, [by_name(store, key, params, self.async_dir) for key in keys]
 
     def look(self, asked: list[Asked], *, output: str, tail_size: int, timeout: float) -> list[Seen]:
-        """Look at jobs, with one module run; with one for each user if the task may become those that the records name.
+        """Look at jobs, with one program; with one for each user if the task may become those that the records name.
 
         :arg timeout: in seconds, for each run
         """
@@ -110,12 +114,11 @@ class HostAction(StoreAction):
         for user, numbers in self._by_user(asked, looks).items():
             self.users.become(user)
             jobs = [self.described(asked[number]) for number in numbers]
-            # One of jid and job_name has to be given. What counts are the jobs.
-            args = {"jid": jobs[0]["job_id"], "output": output, "tail_size": tail_size, "_action": {"jobs": jobs}}
+            arguments = {"jobs": jobs, "output": output, "tail_size": tail_size}
             if self.is_windows:
                 looks.update({number: self._ask_windows(asked[number].looked_for, timeout) for number in numbers})
             else:
-                done = self.on_host("rstyczynski.ansible.async_job_status", args, timeout=timeout)
+                done = self.on_host("_host.look_and_output", arguments, timeout=timeout)
                 looks.update(zip(numbers, done["looks"], strict=True))
         return [looks[number] for number in range(len(asked))]
 
@@ -158,25 +161,27 @@ class HostAction(StoreAction):
             "kept": {stream: done.get(stream, "")[-job.keep :] for stream in ("stdout", "stderr")} if job.keep else None,
         }
 
-    def on_host(self, module: str, args: dict[str, t.Any], *, timeout: float) -> dict[str, t.Any]:
-        """Run a module on the host.
+    def on_host(self, entry: str, arguments: dict[str, t.Any], *, timeout: float) -> dict[str, t.Any]:
+        """Run a program on the host. Return what it answers.
 
+        :arg entry: the file that has its function C(main)
+        :arg arguments: of that function
         :arg timeout: in seconds; after it the host counts as unreachable. A connection that was open when the network broke would
             otherwise say nothing for a quarter of an hour
         :raises AnsibleConnectionFailure: if the host cannot be reached
-        :raises AsyncJobError: if the module did not run
+        :raises AsyncJobError: if the program did not run, or could not do what it was asked for
         """
         if self._connection.become is None and self._connection.transport != "local":
             # One exchange with the host instead of five. Without a network, these cost less than a Python that reads a program from a pipe.
             _ansible.use_pipelining(self._connection)
         with time_limit(timeout):
             try:
-                done = self._run(module, args)
+                done = self._run(entry, arguments)
             except AnsibleError as error:
-                # On a full disk there is no room for the module itself.
+                # On a full disk there is no room for the program itself.
                 if not _needs_room(error) or not _ansible.use_pipelining(self._connection):
                     raise
-                done = self._run(module, args)
+                done = self._run(entry, arguments)
         return done
 
     def reset_connection(self) -> None:
@@ -189,11 +194,11 @@ class HostAction(StoreAction):
         with contextlib.suppress(AnsibleError):
             self._connection.reset()
 
-    def _run(self, module: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
-        done: dict[str, t.Any] = self._execute_module(module_name=module, module_args=args, task_vars=self._task_vars)
+    def _run(self, entry: str, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        done = _ansible.run_program(self, program(entry, arguments), self._task_vars)
         if done.get("failed"):
             words = " ".join(str(done[name]).strip() for name in ("module_stderr", "module_stdout") if done.get(name))
-            raise AsyncJobError(f"{done.get('msg', 'The module has failed.')} {words[-_LAST_WORDS:]}".strip())
+            raise AsyncJobError(f"{done.get('msg', 'The program has failed.')} {words[-_LAST_WORDS:]}".strip())
         return done
 
 

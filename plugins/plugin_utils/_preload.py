@@ -1,7 +1,9 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Import what a store needs, such as the SDK of a cloud, once, in the process that forks Ansible's workers.
+"""Do once, in the process that forks Ansible's workers, what each of them would do again.
+
+A store may need a package, such as the SDK of a cloud; and what runs on hosts is put together from several files.
 
 Private to the collection: no promise is made to other code.
 """
@@ -14,6 +16,7 @@ import os
 import sys
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import without_arguments
 
 # Bytes that the process of ansible-playbook shares with the workers that it forks: a worker has needed this kind of store.
 _needed = mmap.mmap(-1, len(BACKENDS))
@@ -25,7 +28,7 @@ def note_need(backend: str) -> None:
 
 
 class Preloading:
-    """Imports the package of a store in the process that forks the workers: if the environment chooses it, or a worker has needed it.
+    """Imports the package of a store if the environment chooses that store, or a worker has needed it; and builds an action's programs.
 
     Each task of each host has a worker process of its own, and each would spend half a second on the SDK of OCI. Ansible asks an
     action's class for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have there.
@@ -33,6 +36,8 @@ class Preloading:
 
     def __get__(self, action: object | None, owner: type) -> bool:
         if action is None:
+            for entry in getattr(owner, "programs", ()):
+                without_arguments(entry)
             for number, (name, backend) in enumerate(BACKENDS.items()):
                 needed = _needed[number] or os.environ.get("ASYNC_JOB_BACKEND") == name
                 if needed and backend.package and backend.package not in sys.modules:

@@ -46,6 +46,7 @@ FOUND: dict[str, tuple[t.Any, tuple[str, ...]]] = {
         ("PluginLoader.find_plugin_with_context, PluginLoadContext.action_plugin",),
     ),
     "shell": ([3, "out", "err"], ("ActionBase._low_level_execute_command",)),
+    "program": (["ours", False], ("ActionBase._configure_module",)),
     "paths": ([True, "/a/b"], ("ActionBase._remote_expand_user",)),
     "windows": (False, ("Connection._shell._IS_WINDOWS",)),
     "become": (
@@ -70,6 +71,7 @@ WITHOUT = {
     "Task.copy": "Task.copy",
     "PluginLoader.find_plugin_with_context": "PluginLoader.find_plugin_with_context",
     "ActionBase._low_level_execute_command": "ActionBase._low_level_execute_command",
+    "ActionBase._configure_module": "ActionBase._configure_module",
     "ActionBase._remote_expand_user": "ActionBase._remote_expand_user",
     "Connection.set_become_plugin": "Connection.set_become_plugin",
     "PlayContext.no_log": "PlayContext.no_log",

@@ -664,8 +664,7 @@ def test_no_log(scene: Scene) -> None:
     ran = scene.controller.playbook(json.dumps(play, indent=1), "-vvv").ok()
     assert gone(scene, *jobs.values())
     assert "hunter2" not in ran.output
-    assert "'role': 'runner'" in ran.output or '"role": "runner"' in ran.output
-    assert "censored" in ran.output
+    assert ran.output.count('"censored"') + ran.output.count("'censored'") == 2
     for name, job in jobs.items():
         assert "hunter2" not in scene.record_file(job).read_text()
         assert scene.controller.record(name, host="h1")["status"] == "cancelled"

@@ -127,7 +127,7 @@ def test_prune_clears_up_on_the_host(controller: Controller) -> None:
     first, _runs, second, _foreign, _native, _saved, ended = ask(
         controller,
         fails,
-        job(shell("exec sleep 600"), name="runs"),
+        job(shell("exec sleep 600"), name="runs", limit=600),
         fails,
         job(shell("true"), name="foreign", poll=1),
         native,
@@ -348,7 +348,7 @@ def test_a_playbook_that_waits_while_its_job_is_pruned(controller: Controller, l
 
 
 def test_a_playbook_that_waits_for_the_next_attempt_of_a_pruned_job(controller: Controller, ledger: Path) -> None:
-    task = job(shell(f"echo ran >>{ledger}; exit 3"), poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 8})
+    task = job(shell(f"echo ran >>{ledger}; exit 3"), poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 20})
     whole = [{"name": "test", "hosts": "all", "gather_facts": False, "tasks": [task]}]
     process = controller.popen("playbook", "-i", controller.inventory, controller.write("wait.yml", json.dumps(whole)))
     file = controller.state_dir / "host1/test/job.json"

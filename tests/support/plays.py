@@ -14,9 +14,9 @@ from controller import Controller, Ran
 Yaml = dict[str, t.Any]
 
 
-def job(task: Yaml, *, name: str = "job", poll: int = 0, options: Yaml | None = None, **keywords: t.Any) -> Yaml:
+def job(task: Yaml, *, name: str = "job", poll: int = 0, limit: int = 60, options: Yaml | None = None, **keywords: t.Any) -> Yaml:
     """Return a task that starts a job."""
-    return {"rstyczynski.ansible.async_job": {"job_name": name, "task": task, **(options or {})}, "async": 60, "poll": poll, **keywords}
+    return {"rstyczynski.ansible.async_job": {"job_name": name, "task": task, **(options or {})}, "async": limit, "poll": poll, **keywords}
 
 
 def shell(command: str) -> Yaml:

@@ -1,74 +1,93 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Ansible sends to a host for each module that runs there: what belongs on hosts, and nothing of stores, records or pages."""
+"""What is sent to a host: the code that is needed there, not much of it, and nothing of stores, records or pages."""
 
 from __future__ import annotations
 
 import ast
-import functools
 import json
 import subprocess
 import sys
-import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import PACKAGE, program, sources
+
 _BUILD = Path(__file__).parents[1] / "support" / "payload.py"
+_HOST = Path(__file__).parents[2] / "plugins" / "module_utils" / "_host"
 _OURS = "ansible_collections/rstyczynski/ansible/plugins/"
-# How much code a host gets, in bytes, without what the interpreter passes over: documentation and comments.
-_MOST = 72_000
+# In bytes: of source, and of what travels for that
+_MOST = 60_000
+_MOST_SENT = 40_000
 
-_SPEC = {"module_utils/_backends.py", "module_utils/_options.py", "module_utils/_statuses.py"}
 _JOB = {
-    "module_utils/_clock.py",
-    "module_utils/_trust.py",
-    "module_utils/_host/attempt_directory.py",
-    "module_utils/_host/attempt_files.py",
-    "module_utils/_host/belonging.py",
-    "module_utils/_host/job.py",
-    "module_utils/_host/look.py",
-    "module_utils/_host/processes.py",
-    "module_utils/_host/results_file.py",
-    "module_utils/_host/safely.py",
+    "_clock",
+    "_errors",
+    "_trust",
+    "_host.attempt_directory",
+    "_host.attempt_files",
+    "_host.job",
+    "_host.results_file",
+    "_host.safely",
 }
-PAYLOADS = {
-    "async_job": {*_SPEC, "module_utils/_errors.py", "module_utils/_host/attempt_files.py", "module_utils/_host/command.py"},
-    "async_job_status": {*_SPEC, *_JOB, "module_utils/_host/look_and_output.py", "module_utils/_host/output.py"},
-    "async_job_cancel": {*_SPEC, *_JOB, "module_utils/_errors.py", "module_utils/_host/cancel.py", "module_utils/_host/output.py"},
-    "async_job_prune": {*_SPEC, *_JOB, "module_utils/_errors.py", "module_utils/_host/clear.py"},
+_LOOK = {*_JOB, "_host.belonging", "_host.look", "_host.processes"}
+PROGRAMS = {
+    "_host.look_and_output": {*_LOOK, "_host.output"},
+    "_host.cancel": {*_LOOK, "_host.output"},
+    "_host.clear": {*_LOOK, "_statuses"},
+    "_host.erase": _JOB - {"_clock"},
 }
 
 
-@functools.cache
-def built(collections: Path) -> dict[str, list[str]]:
-    """The files that are sent for each module, as Ansible itself makes that up."""
-    command = [sys.executable, str(_BUILD), str(collections), *PAYLOADS]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return t.cast("dict[str, list[str]]", json.loads(done.stdout.splitlines()[-1]))
+@pytest.mark.parametrize("entry", PROGRAMS)
+def test_program(entry: str) -> None:
+    """These files, and no others; and not too much of them."""
+    assert sources(entry).keys() == {*PROGRAMS[entry], entry}
+    lines = [line for source in sources(entry).values() for line in source.splitlines(keepends=True) if line.strip()]
+    assert len("".join(lines).encode()) <= _MOST
+    assert len(program(entry, {})) <= _MOST_SENT
 
 
-def code(source: str) -> str:
-    """What the interpreter makes use of."""
+def test_no_program_is_forgotten() -> None:
+    """Every file with a function main is one, and has the words in its name that the controller uses."""
+    assert {f"_host.{file.stem}" for file in _HOST.glob("*.py") if "\ndef main(" in file.read_text("utf-8")} == PROGRAMS.keys()
+
+
+@pytest.mark.parametrize("entry", PROGRAMS)
+def test_what_the_interpreter_makes_of_it(entry: str) -> None:
+    """The same as of the files that it is made from, on the same lines."""
+    for name, source in sources(entry).items():
+        original = _HOST.parent.joinpath(*name.split(".")).with_suffix(".py").read_text("utf-8")
+        assert _statements(source) == _statements(original), name
+
+
+def _statements(source: str) -> tuple[str, list[int]]:
+    """What a source says and on which lines, less texts that stand alone, and what stands for them."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [line for line in body if not _is_documentation(line)] or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.unparse(tree)
+            said = [line for line in body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
+            node.body = [line for line in said if not isinstance(line, ast.Pass)]  # type: ignore[attr-defined]
+    return ast.dump(tree), [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)]
 
 
-def _is_documentation(line: ast.stmt) -> bool:
-    if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
-        return line.targets[0].id in ("DOCUMENTATION", "EXAMPLES", "RETURN")
-    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
-
-
-@pytest.mark.parametrize("module", PAYLOADS)
-def test_payload(module: str, collections: Path) -> None:
-    """These files of ours, and no others; and not too much of them."""
-    files = {name[len(_OURS) :] for name in built(collections)[module] if name.startswith(_OURS) and not name.endswith("__init__.py")}
-    assert files == {*PAYLOADS[module], f"modules/{module}.py", f"module_utils/_modules/{module}.py"}
-    sizes = {name: len(code((collections / _OURS / name).read_text("utf-8"))) for name in files}
-    assert sum(sizes.values()) <= _MOST, sizes
+def test_module_of_commands(collections: Path) -> None:
+    """The one module of ours that runs on hosts is sent by Ansible, with all that belongs to a module."""
+    done = subprocess.run([sys.executable, str(_BUILD), str(collections), "async_job"], capture_output=True, text=True, check=True)
+    names: list[str] = json.loads(done.stdout.splitlines()[-1])["async_job"]
+    files = {name[len(_OURS) :] for name in names if name.startswith(_OURS) and not name.endswith("__init__.py")}
+    assert files == {
+        "modules/async_job.py",
+        "module_utils/_backends.py",
+        "module_utils/_errors.py",
+        "module_utils/_options.py",
+        "module_utils/_statuses.py",
+        "module_utils/_host/attempt_files.py",
+        "module_utils/_host/command.py",
+        "module_utils/_modules/async_job.py",
+    }
+    assert sum((collections / _OURS / name).stat().st_size for name in files) <= _MOST
+    assert PACKAGE.replace(".", "/") + "/" == f"{_OURS}module_utils/"

@@ -18,10 +18,14 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import members, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, described, look_at_jobs
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, described, look_at_jobs, on_the_wire, readable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Reader
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, Table, ended_by, find_process, scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import directory_of_job, namesake, user_name, user_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import parsed
+
+# What the controller needs of a result.
+_RETURNED = ("rc", "msg", "start", "end", "cancelled", "failed")
 
 # How long a killed process may take to go away, in seconds. One that waits for a disk that does not answer may take longer.
 _DYING = 10.0
@@ -33,6 +37,23 @@ class Cancelled(t.NamedTuple):
     look: Look
     stopped: list[dict[str, t.Any]]
     """The processes that were stopped; in check mode, that would be."""
+
+
+def main(job: dict[str, t.Any], grace_period: float, text: str, by: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """Answer the controller: C(look), what was seen of the job at last, and C(stopped), the processes that were stopped.
+
+    :arg job: the fields of a :class:`Job`
+    :arg grace_period: in seconds
+    :arg text: what to say of the job from now on
+    :arg by: what the results file says of who cancelled
+    """
+    described_job = Job(**job)
+    cancelled = cancel(described_job, grace=grace_period, reason=text, by=by, check_mode=check_mode)
+    seen = cancelled.look
+    kept = Reader(described_job, seen.result, seen.user).kept()
+    result = seen.result and {name: value for name, value in seen.result.items() if name in _RETURNED}
+    answer: dict[str, t.Any] = readable({"look": {**on_the_wire(seen), "result": result, "kept": kept}, "stopped": cancelled.stopped})
+    return answer
 
 
 def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_mode: bool) -> Cancelled:

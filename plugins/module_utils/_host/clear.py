@@ -30,10 +30,15 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import 
 _FENCE_AGE = 7 * 86400.0
 
 
-def clear(jobs: t.Sequence[dict[str, t.Any]], *, check_mode: bool = False) -> list[dict[str, t.Any]]:
+def main(jobs: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """Answer the controller: C(jobs), what :func:`clear` returns."""
+    return {"jobs": clear(jobs)}
+
+
+def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Remove what attempts that have ended have left on this host.
 
-    :arg jobs: see MODULE_SPEC
+    :arg jobs: each has C(looks), its attempts: the fields of each :class:`Job`
     :returns: for each job, C(refused), why nothing was removed, or else C(removed), paths, and C(left), why others were not
     """
     looks = iter(look_at_jobs([Job(**attempt) for job in jobs for attempt in job["looks"]]))
@@ -42,7 +47,7 @@ def clear(jobs: t.Sequence[dict[str, t.Any]], *, check_mode: bool = False) -> li
         seen = [next(looks) for _attempt in job["looks"]]
         going_on = [look.reason for look, attempt in zip(seen, job["looks"]) if _may_go_on(look.status, exclusive=attempt["exclusive"])]
         answer: dict[str, t.Any] = {"refused": going_on[0] if going_on else "", "removed": [], "left": []}
-        if not going_on and not check_mode:
+        if not going_on:
             for look, attempt in zip(seen, (Job(**attempt) for attempt in job["looks"])):
                 if look.status == "unknown":
                     answer["left"].append(look.reason)

@@ -45,6 +45,16 @@ else:
     Seen = dict  # Python 3.7 has no TypedDict
 
 
+def main(jobs: list[dict[str, t.Any]], output: str, tail_size: int) -> dict[str, t.Any]:
+    """Answer the controller: C(looks), a :class:`Seen` for each job.
+
+    :arg jobs: the fields of each :class:`Job`
+    :arg output: C(full), C(tail) or C(new)
+    :arg tail_size: in bytes
+    """
+    return {"looks": look_with_output([Job(**job) for job in jobs], output=output, tail_size=tail_size)}
+
+
 def look_with_output(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> list[Seen]:
     """Look at jobs on this host, and at their output.
 

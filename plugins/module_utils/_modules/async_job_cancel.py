@@ -20,10 +20,6 @@ ARGUMENT_SPEC: Spec = {
     **STORE_OPTIONS,
 }
 
-# On the host, the module takes from the action what playbooks cannot give: C(job), a :class:`Job`; C(text), what to say of
-# it from now on; C(by), who cancels it.
-MODULE_SPEC: Spec = {**ARGUMENT_SPEC, "_action": {"type": "dict"}}
-
 MUTUALLY_EXCLUSIVE = [("jid", "job_name")]
 
 REQUIRED_ONE_OF = [("jid", "job_name")]

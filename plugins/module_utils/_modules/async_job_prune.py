@@ -28,11 +28,5 @@ ARGUMENT_SPEC: Spec = {
     **USER_OPTIONS,
     **STORE_OPTIONS,
 }
-# On the host, the module takes from the action what playbooks cannot give: C(jobs), each with C(looks), the attempts as
-# :class:`Job`, and C(directories), those of attempts.
-MODULE_SPEC: Spec = {**ARGUMENT_SPEC, "_action": {"type": "dict"}}
 MUTUALLY_EXCLUSIVE = [("keep", "keep_attempts")]
 REQUIRED_ONE_OF = [("older_than", "keep", "keep_attempts", "status", "job_name_pattern")]
-
-
-# What follows runs on the host

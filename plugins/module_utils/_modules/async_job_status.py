@@ -34,9 +34,6 @@ ARGUMENT_SPEC: Spec = {
     **STORE_OPTIONS,
 }
 
-# On the host, the module takes from the action what playbooks cannot give: C(jobs), each a :class:`Job`.
-MODULE_SPEC: Spec = {**ARGUMENT_SPEC, "_action": {"type": "dict"}}
-
 MUTUALLY_EXCLUSIVE = [("jid", "job_name", "job_names")]
 
 REQUIRED_ONE_OF = [("jid", "job_name", "job_names")]

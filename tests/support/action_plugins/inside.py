@@ -77,6 +77,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         done = _ansible.run_in_shell(self, "echo out; echo err >&2; exit 3")
         return [done["rc"], done["stdout"].strip(), done["stderr"].strip()]
 
+    def use_program(self) -> t.Any:
+        done = _ansible.run_program(self, b"import json; print(json.dumps({'said': 'ours'}))", self._task_vars)
+        return [done["said"], "ping" in done]
+
     def use_paths(self) -> t.Any:
         return [_ansible.expanded(self, "~/x").endswith("/x"), _ansible.joined(self._connection, "/a", "b")]
 
@@ -123,12 +127,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _without(self, place: str) -> str:
         """Return what a user reads where something is missing."""
         owner, _dot, attribute = place.rpartition(".")
+        of_actions = {"_low_level_execute_command": self.use_shell, "_configure_module": self.use_program}
         uses: dict[str, tuple[t.Any, t.Callable[[], t.Any]]] = {
             "module_common": (_ansible.module("ansible.executor.module_common"), self.use_module_defaults),
             "mod_args": (_ansible.module("ansible.parsing.mod_args"), self.use_options_in_playbook),
             "Task": (type(self._task), self.use_inner_task),
             "PluginLoader": (type(self._shared_loader_obj.module_loader), self.use_choose_action),
-            "ActionBase": (ActionBase, self.use_shell if attribute.startswith("_low") else self.use_paths),
+            "ActionBase": (ActionBase, of_actions.get(attribute, self.use_paths)),
             "Connection": (self._connection, self.use_become),
             "Shell": (self._connection._shell, self.use_become),
             "PlayContext": (self._play_context, self.use_hide_from_log),

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs that hosts run for us: a file of the wing C(_host) with a function C(main), and the files that it imports.
+
+Ansible would send a module instead, with its documentation, the options of playbooks, and C(ansible.module_utils.basic): several times
+as much to build, to send and to read. A program is sent and run as modules are, see :meth:`HostAction.on_host`.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import functools
+import json
+import typing as t
+import zlib
+from pathlib import Path
+
+PACKAGE = "ansible_collections.rstyczynski.ansible.plugins.module_utils"
+
+# What it is called on the host. Whatever is installed there as ansible_collections is something else.
+_SHORT = "rstyczynski_ansible"
+
+_PLACE = Path(__file__).parents[1] / "module_utils"
+
+# It has to be understood by any Python: an old one is to say what is wrong with it.
+_BOOT = r"""import sys
+if sys.path and not sys.path[0]:
+    del sys.path[0]  # the current directory, where a library could be anybody's
+import base64, json, zlib
+if sys.version_info < (3, 7):
+    print(json.dumps({"failed": True, "msg": "Python 3.7 or newer is needed on the host, and %s is %s."
+                      " Set ansible_python_interpreter." % (sys.executable, sys.version.split()[0])}))
+    sys.exit(1)
+import importlib
+from importlib.machinery import ModuleSpec
+
+def unpacked(text):
+    return json.loads(zlib.decompress(base64.b64decode(text)).decode("utf-8"))
+
+class Importer:
+    sources = unpacked("@SOURCES@")
+
+    def find_spec(self, name, path=None, target=None):
+        if name in self.sources or any(other.startswith(name + ".") for other in self.sources):
+            return ModuleSpec(name, self, is_package=name not in self.sources)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        exec(compile(self.sources.get(module.__name__, ""), module.__name__, "exec", dont_inherit=True), module.__dict__)
+
+sys.meta_path.insert(0, Importer())
+from @SHORT@._errors import AsyncJobError
+try:
+    result = importlib.import_module("@SHORT@.@ENTRY@").main(**unpacked("@ARGUMENTS@"))
+except AsyncJobError as error:
+    result = {"failed": True, "msg": str(error)}
+print(json.dumps(result))
+"""
+
+
+def program(entry: str, arguments: dict[str, t.Any]) -> bytes:
+    """Return the text of a program, for any Python of the host.
+
+    :arg entry: the file that has the function C(main), such as C(_host.cancel)
+    :arg arguments: of that function, as JSON can hold them
+    """
+    return without_arguments(entry).replace("@ARGUMENTS@", _packed(arguments)).encode("ascii")
+
+
+@functools.cache
+def without_arguments(entry: str) -> str:
+    """Return the text of a program that lacks only its arguments. It takes a while to make."""
+    packed = _packed({f"{_SHORT}.{name}": source.replace(PACKAGE, _SHORT) for name, source in sources(entry).items()})
+    return _BOOT.replace("@SHORT@", _SHORT).replace("@ENTRY@", entry).replace("@SOURCES@", packed)
+
+
+@functools.cache
+def sources(entry: str) -> dict[str, str]:
+    """Return the files of a program, by their names as modules, without what the interpreter passes over."""
+    found: dict[str, str] = {}
+    wanted = ["_errors", entry]
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            source = _file(name).read_text("utf-8")
+            tree = ast.parse(source)
+            found[name] = _bare(source, tree)
+            wanted += _imported(tree)
+    return dict(sorted(found.items()))
+
+
+def _file(name: str) -> Path:
+    return _PLACE.joinpath(*name.split(".")).with_suffix(".py")
+
+
+def _imported(tree: ast.Module) -> t.Iterator[str]:
+    """Yield the files of ours that a file imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and f"{node.module}.".startswith(f"{PACKAGE}."):
+            name = node.module[len(PACKAGE) + 1 :]
+            if name and _file(name).exists():
+                yield name
+            else:
+                yield from (f"{name}.{alias.name}".lstrip(".") for alias in node.names)
+
+
+def _bare(source: str, tree: ast.Module) -> str:
+    """Return a source without docstrings and comments, one blank for four. What is left stays on its line, for tracebacks."""
+    lines = source.splitlines()
+    within: set[int] = set()  # the lines that belong to a text which began on an earlier one
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno and node.end_lineno > node.lineno:
+            within.update(range(node.lineno, node.end_lineno))
+        body = getattr(node, "body", None)
+        for statement in body if isinstance(body, list) else ():
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                lines[statement.lineno - 1 : statement.end_lineno] = [""] * ((statement.end_lineno or 0) - statement.lineno + 1)
+                if len(body or ()) == 1:
+                    lines[statement.lineno - 1] = " " * statement.col_offset + "pass"
+    return "".join(f"{line if number in within else _narrow(line)}\n" for number, line in enumerate(lines))
+
+
+def _narrow(line: str) -> str:
+    code = line.lstrip(" ")
+    return "" if code.startswith("#") else " " * ((len(line) - len(code)) // 4) + code
+
+
+def _packed(value: t.Any) -> str:
+    return base64.b64encode(zlib.compress(json.dumps(value).encode("ascii"), 9)).decode("ascii")
