@@ -325,8 +325,8 @@ def test_never_started(scene: Scene) -> None:
 
 def test_time_limit(scene: Scene) -> None:
     """Ansible enforces it on the process group of the job, 5 to 10 seconds late."""
-    jobs = scene.start("h1", {"plain": "sleep 1000", "session": "setsid sleep 1001; sleep 1000"}, limit=4)
-    jobs |= scene.hold("h1", "watcher", limit=4)
+    jobs = scene.start("h1", {"plain": "sleep 1000", "session": "setsid sleep 1001; sleep 1000"}, limit=15)
+    jobs |= scene.hold("h1", "watcher", limit=15)
     scene.kill("h1", "KILL", scene.watcher(jobs["watcher"]).pid)
     scene.without_runner(jobs["plain"], jobs["session"])
     looks = scene.look(*jobs.values())
@@ -360,7 +360,7 @@ def test_kept_open(scene: Scene) -> None:
       tasks:
         - name: Start it
           leaves:
-          async: 8
+          async: 20
           poll: 0
           register: started
         - name: Save it
@@ -420,7 +420,8 @@ def test_wrong_user(scene: Scene) -> None:
     jobs |= scene.hold("h1", "not noted", options=app)
     looks = scene.look(*jobs.values())
     for name in jobs:
-        scene.expect(f"wrong user, the right one is {name}", looks[name], "running")
+        scene.check(f"wrong user, the right one is {name}, by job id", looks[name].by_job_id, "unknown", "may be its wrapper")
+        scene.check(f"wrong user, the right one is {name}, by name", looks[name].by_name, "running")
     scene.kill_all(*jobs.values())
     looks = scene.look(jobs["noted"]) | scene.look(jobs["not noted"])
     scene.check(

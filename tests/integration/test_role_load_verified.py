@@ -86,7 +86,7 @@ def ledger(scene: Scene) -> list[str]:
 
 def test_only_what_has_failed(scene: Scene) -> None:
     """Each outcome is told, and kept in the record. Only the ones that were asked for are started once more, with their history kept."""
-    jobs = scene.hold("h1", "timed_out", limit=2)
+    jobs = scene.hold("h1", "timed_out", limit=10)
     jobs |= scene.hold("h1", "running", "killed", "lost", "orphaned", "cancelled")
     jobs |= scene.start("h1", {"succeeded": "echo fine", "failed": "echo broken >&2; exit 3"})
     # Beside an orphan, a look before the fault is what tells whose processes are left.

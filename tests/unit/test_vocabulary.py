@@ -30,7 +30,6 @@ OF_THEIR_OWN = {
     "plugins/module_utils/_statuses.py": "the vocabulary",
     "plugins/module_utils/_report_page/page.py": "the letters, which are held against it below",
     "plugins/module_utils/_host/cancel.py": "failed and cancelled are fields of a result",
-    "plugins/modules/async_job_cancel.py": "failed and cancelled are fields of a result",
     "plugins/action/async_job_show.py": "colours of some, and one for all others",
 }
 
