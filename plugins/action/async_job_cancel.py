@@ -50,6 +50,7 @@ class ActionModule(HostAction):
             timeout=params["look_timeout"] + params["grace_period"],
         )
         look: Seen = {**UNSEEN, **done["look"]}
+        secret = secret or look["secret"]
         changed = bool(done["stopped"])
         if not changed:
             look = asked.settled(look, contacted=self.host)

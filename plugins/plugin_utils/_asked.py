@@ -45,6 +45,7 @@ UNSEEN: Seen = {
     "progress": None,
     "kept": None,
     "warnings": [],
+    "secret": False,
 }
 """The answer about a job that was not looked at."""
 
@@ -157,7 +158,7 @@ class Asked:
         return look
 
     def hide(self, *, secret: bool) -> None:
-        """Take the job for a secret one if a task says so, whatever its record says. What the record says stays true, too."""
+        """Take the job for a secret one if a task or its host says so, whatever its record says. What the record says stays true, too."""
         self.looked_for = self.looked_for._replace(secret=self.secret or secret)
 
     def keep(self, size: int) -> None:
@@ -181,6 +182,8 @@ class Asked:
         if status == "unknown" or status in CLAIMED:
             return {}
         fields: Fields = {"status": status, "reason": None if status == "running" else look["reason"]}
+        if look["secret"]:
+            fields["no_log"] = True  # as its start has noted; somebody may have taken it away
         if look["boot_id"]:
             fields["boot_id"] = look["boot_id"]
         if look["runner"]:

@@ -47,6 +47,7 @@ case $1 in ????????w[!tT]*) echo {_MARK}writable=Everybody ;; esac
 _ENTER = """
 d={attempt}
 m={mark}
+s={same_mark}
 a=${{d##*/}}
 p=${{d%/*}}
 here=
@@ -68,7 +69,7 @@ if [ "$here" = elsewhere ] || [ -L "$a" ]; then whose=another
 elif [ -n "$here" ] && [ -d "$a" ]; then
   f=$a/{MARK}
   if [ -L "$f" ] || {{{{ [ -e "$f" ] && [ ! -f "$f" ]; }}}}; then whose=another
-  elif [ -s "$f" ]; then [ "$(dd bs=65536 count=1 <"$f" 2>/dev/null)" = "$m" ] && whose=ours || whose=another
+  elif [ -s "$f" ]; then case $(dd bs=65536 count=1 <"$f" 2>/dev/null) in "$m" | "$s") whose=ours ;; *) whose=another ;; esac
   else case $(ls -ld "$a") in drwx------*) whose=unsaid ;; *) whose=another ;; esac
   fi
 fi
@@ -226,8 +227,11 @@ class AttemptAction(WatchingAction):
         if not is_attempt_directory(attempt_dir) or not attempt_dir.isprintable():
             raise AsyncJobError(f"{attempt_dir} is not the directory of an attempt. Nothing was started or removed there.")
         key = JobKey(record["host"], record["playbook_name"], record["job_name"])
+        secret = bool(record.get("no_log"))
+        # Whether a job is secret, its record may say wrongly.
+        marks = (mark(key.path, attempt_dir.rpartition("/")[2], secret=it_is) for it_is in (secret, not secret))
         said = self._shell(
-            script, timeout, attempt=shlex.quote(attempt_dir), mark=shlex.quote(mark(key.path, attempt_dir.rpartition("/")[2]))
+            script, timeout, **dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (attempt_dir, *marks)), strict=True))
         )
         if "foreign" in said:
             raise AsyncJobError(

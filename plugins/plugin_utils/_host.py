@@ -120,6 +120,8 @@ class HostAction(StoreAction):
             else:
                 done = self.on_host("_host.look_and_output", arguments, timeout=timeout)
                 looks.update(zip(numbers, done["looks"], strict=True))
+        for number, job in enumerate(asked):
+            job.hide(secret=looks[number]["secret"])
         return [looks[number] for number in range(len(asked))]
 
     def _by_user(self, asked: list[Asked], looks: dict[int, Seen]) -> dict[str, list[int]]:

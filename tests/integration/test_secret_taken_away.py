@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import json
+import typing as t
+from pathlib import Path
 
+import pytest
 from controller import Controller
+from waiting import until
 
 START = """
 - name: test
@@ -30,13 +34,47 @@ def test_the_task_that_starts_it_still_says_so(controller: Controller) -> None:
     first = controller.playbook(START, "-vvv").failed()
     assert "s3cret" not in first.output
     file = controller.state_dir / "host1/test/job.json"
-    record = json.loads(file.read_text())
-    assert record["no_log"] is True
-    assert record["status"] == "failed"
-    for field in ("result", "end", "reason"):
-        record.pop(field, None)
-    file.write_text(json.dumps({**record, "no_log": False, "status": "running"}))
+    assert json.loads(file.read_text())["status"] == "failed"
+    _take_away(file, status="running")
     again = controller.playbook(START, "-vvv").failed()
     assert "s3cret" not in again.output
     assert json.loads(file.read_text())["status"] == "failed"
+    assert "s3cret" not in file.read_text()
+
+
+LOOK = """
+- name: test
+  hosts: host1
+  gather_facts: false
+  tasks:
+    - name: Act
+      rstyczynski.ansible.MODULE:
+        job_name: job
+      ignore_errors: true
+"""
+
+
+def _take_away(file: Path, **fields: t.Any) -> None:
+    record = json.loads(file.read_text())
+    assert record["no_log"] is True
+    for field in ("result", "end", "reason"):
+        record.pop(field, None)
+    file.write_text(json.dumps({**record, "no_log": False, **fields}))
+
+
+@pytest.mark.parametrize("module", ["async_job_status", "async_job_cancel"])
+def test_its_host_still_says_so(controller: Controller, module: str) -> None:
+    """Tasks that know nothing of the secret neither show nor store what the job says, and the record says again that it is secret."""
+    command = "'echo s3cret; echo PROGRESS 1/2 s3cret; exec sleep 600'" if module == "async_job_cancel" else "'echo s3cret; exit 3'"
+    start = START.replace("ansible.builtin.command: /nonexistent/s3cret", f"ansible.builtin.shell: {command}").replace("poll: 1", "poll: 0")
+    controller.playbook(start.replace("async: 60", "async: 600")).ok()
+    file = controller.state_dir / "host1/test/job.json"
+    place = Path(json.loads(file.read_text())["attempt_dir"])
+    until(lambda: (place / ("stdout" if module == "async_job_cancel" else "result")).exists())
+    until(lambda: "s3cret" in (place / "stdout").read_text())
+    _take_away(file)
+    ran = controller.playbook(LOOK.replace("MODULE", module), "-vvvv").ok()
+    assert "s3cret" not in ran.output
+    record = json.loads(file.read_text())
+    assert (record["no_log"], record["status"]) == (True, "cancelled" if module == "async_job_cancel" else "failed")
     assert "s3cret" not in file.read_text()

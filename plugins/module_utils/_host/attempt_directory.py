@@ -18,7 +18,7 @@ _MARK_LENGTH = 1 << 16
 
 
 def check_mark(directory: Directory, job: Job) -> bool:
-    """Make sure that a directory is that of an attempt of a job. Return whether it says so itself.
+    """Make sure that a directory is that of an attempt of a job. Return whether it says that the job is secret.
 
     Former releases made no mark, and a power cut may leave an empty one. Then it has to be a directory that only its owner can enter.
 
@@ -36,9 +36,9 @@ def check_mark(directory: Directory, job: Job) -> bool:
         said = parsed(content)
     except ValueError:
         said = None
-    if said != parsed(mark(job.key, job.attempt).encode()):
+    if said not in [parsed(mark(job.key, job.attempt, secret=secret).encode()) for secret in (False, True)]:
         raise Refused("is the directory of another job, or of another attempt")
-    return True
+    return "secret" in said
 
 
 def has_mark(directory: Directory) -> bool:

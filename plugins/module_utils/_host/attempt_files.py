@@ -16,15 +16,16 @@ STDOUT = "stdout"
 STDERR = "stderr"
 RESULT = "result"
 MARK = "attempt.json"
-"""Says whose directory it is. It is made with the directory."""
+"""Says whose directory it is, and whether the job is secret. It is made with the directory."""
 
 OURS = re.compile(r"(j?\d+\.\d+|stdout|stderr|result)(\.tmp|\.\d+\.cancel)?|attempt\.json")
 """The names of all that Ansible and we put there."""
 
 
-def mark(key: str, attempt: str) -> str:
+def mark(key: str, attempt: str, *, secret: bool = False) -> str:
     """Return what the mark of an attempt says: one line of ASCII.
 
     :arg key: the path of the job's record in its store
+    :arg secret: whether the task that started it said no_log. Whoever can write records cannot take that away here
     """
-    return json.dumps({"attempt": attempt, "job": key}, sort_keys=True)
+    return json.dumps({"attempt": attempt, "job": key, **({"secret": True} if secret else {})}, sort_keys=True)

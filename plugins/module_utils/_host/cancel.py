@@ -21,7 +21,14 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, described, look_at_jobs, on_the_wire, readable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Reader
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, Table, ended_by, find_process, scan
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import directory_of_job, namesake, user_name, user_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
+    OF_A_SECRET_JOB,
+    as_marked,
+    directory_of_job,
+    namesake,
+    user_name,
+    user_of,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import parsed
 
 # What the controller needs of a result.
@@ -47,12 +54,14 @@ def main(job: dict[str, t.Any], grace_period: float, text: str, by: dict[str, t.
     :arg text: what to say of the job from now on
     :arg by: what the results file says of who cancelled
     """
-    described_job = Job(**job)
-    cancelled = cancel(described_job, grace=grace_period, reason=text, by=by, check_mode=check_mode)
+    marked = as_marked(Job(**job))
+    bare = marked.secret and not job["secret"]
+    cancelled = cancel(marked, grace=grace_period, reason=text, by=by, check_mode=check_mode)
     seen = cancelled.look
-    kept = Reader(described_job, seen.result, seen.user).kept()
-    result = seen.result and {name: value for name, value in seen.result.items() if name in _RETURNED}
-    answer: dict[str, t.Any] = readable({"look": {**on_the_wire(seen), "result": result, "kept": kept}, "stopped": cancelled.stopped})
+    kept = None if bare else Reader(marked, seen.result, seen.user).kept()
+    result = seen.result and {name: value for name, value in seen.result.items() if name in (OF_A_SECRET_JOB if bare else _RETURNED)}
+    look = {**on_the_wire(seen), "result": result, "kept": kept, "secret": marked.secret}
+    answer: dict[str, t.Any] = readable({"look": look, "stopped": cancelled.stopped})
     return answer
 
 

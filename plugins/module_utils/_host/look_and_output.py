@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, look_at_jobs, on_the_wire, readable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Reader
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import OF_A_SECRET_JOB, as_marked
 
 # What a result may hold that is said elsewhere, or that only concerns the task that has started the job.
 _NOT_RETURNED = ("started", "finished", "stdout", "stderr", "stdout_lines", "stderr_lines", "invocation", "strip_empty_ends")
@@ -40,6 +41,7 @@ if t.TYPE_CHECKING:
         progress: dict[str, t.Any] | None
         kept: dict[str, t.Any] | None
         warnings: list[str]
+        secret: bool
 
 else:
     Seen = dict  # Python 3.7 has no TypedDict
@@ -61,11 +63,16 @@ def look_with_output(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> l
     :arg output: C(full), C(tail) or C(new)
     """
     looks: list[Seen] = []
-    for job, look in zip(jobs, look_at_jobs(jobs)):
-        answer = {**on_the_wire(look), **_output(job, look, output, tail_size)}
+    marked = [as_marked(job) for job in jobs]
+    for job, true_job, look in zip(jobs, marked, look_at_jobs(marked)):
+        # Ansible logs an answer before the controller can know that a job is secret whose record does not say so.
+        bare = true_job.secret and not job.secret
+        answer = {**on_the_wire(look), **({**_NONE, **_offsets(job)} if bare else _output(job, look, output, tail_size))}
         if look.result is not None:
-            answer["result"] = {name: value for name, value in look.result.items() if name not in _NOT_RETURNED}
-        looks.append(readable(answer))
+            answer["result"] = {
+                name: value for name, value in look.result.items() if (name in OF_A_SECRET_JOB if bare else name not in _NOT_RETURNED)
+            }
+        looks.append(readable({**answer, "secret": true_job.secret}))
     return looks
 
 
@@ -88,7 +95,11 @@ def _output(job: Job, look: Look, which: str, tail_size: int) -> dict[str, t.Any
         }
     except (MemoryError, TypeError, ValueError) as error:
         problem = f"The output of {job.label} cannot be read ({type(error).__name__})."
-        return {**_NONE, "stdout_offset": job.stdout_offset, "stderr_offset": job.stderr_offset, "warnings": [problem]}
+        return {**_NONE, **_offsets(job), "warnings": [problem]}
+
+
+def _offsets(job: Job) -> dict[str, t.Any]:
+    return {"stdout_offset": job.stdout_offset, "stderr_offset": job.stderr_offset}
 
 
 _NONE: dict[str, t.Any] = {

@@ -76,6 +76,21 @@ def directory_of_job(job: Job) -> t.Iterator[Directory]:
         yield directory
 
 
+OF_A_SECRET_JOB = ("rc", "start", "end", "failed")
+"""What the host says of the result of a job that is secret, where whoever asks does not know that."""
+
+
+def as_marked(job: Job) -> Job:
+    """Return a job, which is secret if the directory of its attempt says so, whatever its record says."""
+    if job.secret or flaw(job) or not job.exclusive:
+        return job
+    try:
+        with directory_of(job.directory) as directory:
+            return job._replace(secret=check_mark(directory, job))
+    except OSError:  # whoever looks will say what is wrong
+        return job
+
+
 def check_user(job: Job, uid: int) -> None:
     """Make sure that something belongs to the user that was noted with the job, if this host knows that one.
 
