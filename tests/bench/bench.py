@@ -319,7 +319,7 @@ def record_time() -> str:
 
 def bench_oci(controller: Controller, hosts: int, rounds: int, oci_cli: Path) -> None:
     """Print the row for a number of hosts."""
-    controller.write("record.json", '{"ansible_job_id": "j1"}')
+    controller.write("record.json", '{"ansible_job_id": "j1.1"}')
     sdk, cli = controller.write("sdk.yml", SDK), controller.write("cli.yml", CLI)
     times: dict[str, list[float]] = {"sdk": [], "cli": []}
     with ObjectStorageServer() as service:

@@ -203,27 +203,27 @@ def test_a_load_is_one_request(part: Part) -> None:
     with part.requests() as made:
         assert load(part)["found"] is False
     assert made == {"GET": 1}
-    save(part, "j1")
+    save(part, "j1.1")
     with part.requests() as made:
-        assert load(part)["record"]["ansible_job_id"] == "j1"
+        assert load(part)["record"]["ansible_job_id"] == "j1.1"
     assert made == {"GET": 1}
 
 
 def test_a_save_is_one_read_and_one_write(part: Part) -> None:
     """The first one as well as the next one. A save that changes nothing writes nothing."""
-    for job_id in ("j1", "j2"):
+    for job_id in ("j1.1", "j2.2"):
         with part.requests() as made:
             assert save(part, job_id)["changed"] is True
         assert made == {"GET": 1, WRITE: 1}
     with part.requests() as made:
-        assert save(part, "j2")["changed"] is False
+        assert save(part, "j2.2")["changed"] is False
     assert made == {"GET": 1}
 
 
 def test_without_a_namespace_the_service_is_asked_for_it_once(part: Part) -> None:
     """One more request for a store, whatever it is used for, and not one for each use."""
     with part.requests() as made:
-        assert save(part, "j1", oci_namespace=None)["changed"] is True
+        assert save(part, "j1.1", oci_namespace=None)["changed"] is True
     assert made == {"NAMESPACE": 1, "GET": 1, WRITE: 1}
     assert part.objects().keys() == {PATH}
 
