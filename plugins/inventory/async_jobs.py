@@ -150,7 +150,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         return bool(super().verify_file(path)) and path.endswith((".async_jobs.yml", ".async_jobs.yaml"))
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
-        """Called by Ansible, once per file."""
+        """Read the records, and make hosts, groups and variables of them: Ansible calls this once per file."""
         super().parse(inventory, loader, path, cache)
         params = _validated(self._read_config_data(path), path)
         # Of a file that says something else than before, nothing is known.
@@ -179,7 +179,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 self.inventory.add_host(host, group=self.inventory.add_group("async_job_unreadable"))
 
     def update_cache_if_changed(self) -> None:
-        """Called by Ansible, after it has read a file: write the cache. Its plugins make files for everybody, which records are not."""
+        """Write the cache: Ansible calls this after it has read a file. Its plugins make files for everybody, which records are not."""
         # Since ansible-core 2.19, what is written is wrapped above this method, and so no object's own can take its place.
         theirs, BaseFileCacheModule.set = BaseFileCacheModule.set, _set_private
         try:

@@ -71,7 +71,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         Display().display(harmless_lines(line))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Called by Ansible, once per host and item."""
+        """Do the task: Ansible calls this once per host and item."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         try:

@@ -334,7 +334,7 @@ def hide_from_log(action: ActionBase) -> None:
 
 
 def use_pipelining(connection: t.Any) -> bool:
-    """Send modules through the connection rather than as files. Returns whether that is new."""
+    """Send modules through the connection rather than as files. Return whether that is new."""
     try:
         if not connection.has_pipelining or connection.get_option("pipelining"):
             return False

@@ -59,7 +59,7 @@ class Users:
         )
 
     def become(self, user: str) -> None:
-        """From now on, run modules and commands as this user; with an empty name, as the user that the task says.
+        """Run modules and commands as this user from now on; with an empty name, as the user that the task says.
 
         :raises AsyncJobError: if that is no name of a user
         """

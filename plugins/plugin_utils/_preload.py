@@ -46,7 +46,7 @@ class Preloading:
 
 
 def import_early(package: str) -> None:
-    """Import a package, if there is one. What is wrong with it says the store, where somebody listens."""
+    """Import a package, if there is one. What is wrong with it is for the store to report, where somebody listens."""
     try:
         importlib.import_module(package)
     except KeyboardInterrupt:

@@ -35,12 +35,12 @@ class Ran:
     """what the action C(tell) was given, in the order in which hosts and plays did that"""
 
     def ok(self) -> Ran:
-        """This, after making sure that the command succeeded."""
+        """Return this, after making sure that the command succeeded."""
         assert self.rc == 0, self.output
         return self
 
     def failed(self) -> Ran:
-        """This, after making sure that the command failed, and not by an unhandled exception."""
+        """Return this, after making sure that the command failed, and not by an unhandled exception."""
         assert self.rc != 0, self.output
         assert "Traceback" not in self.output, self.output
         assert "Unexpected failure" not in self.output, self.output
@@ -52,7 +52,7 @@ class Ran:
         return " ".join(self.output.split())
 
     def messages(self) -> dict[str, str]:
-        """What each host failed with, after making sure that it is one paragraph, and that nothing else is said of the host."""
+        """Return what each host failed with, after making sure that it is one paragraph, and that nothing else is said of the host."""
         found = re.findall(r"^fatal: \[(.*?)\]: FAILED! => (\{.*\})$", self.output, re.MULTILINE)
         said = {(host, json.loads(result)["msg"]) for host, result in found}
         texts = dict(said)
@@ -61,7 +61,7 @@ class Ran:
         return texts
 
     def recap(self, host: str) -> dict[str, int]:
-        """The counters of a host in the PLAY RECAP."""
+        """Return the counters of a host in the PLAY RECAP."""
         line = next(line for line in reversed(self.output.splitlines()) if line.startswith(f"{host} ") and "ok=" in line)
         return {name: int(count) for name, count in (pair.split("=") for pair in line.split(":", 1)[1].split())}
 
@@ -72,7 +72,7 @@ class Process(subprocess.Popen[str]):
     tells_to: Path
 
     def told(self) -> tuple[t.Any, ...]:
-        """What the action C(tell) was given so far."""
+        """Return what the action C(tell) was given so far."""
         return tuple(json.loads(line) for line in self.tells_to.read_text("utf-8").splitlines())
 
 
@@ -96,11 +96,11 @@ class Live:
         return "".join(self._lines)
 
     def has(self, pattern: str, count: int = 1) -> bool:
-        """Whether it has printed so many lines like this by now."""
+        """Tell whether it has printed so many lines like this by now."""
         return len(self.lines(pattern)) >= count
 
     def lines(self, pattern: str) -> list[str]:
-        """The lines like this that it has printed by now."""
+        """Return the lines like this that it has printed by now."""
         return re.findall(rf"^{pattern}$", self.output, flags=re.M)
 
     def wait(self, pattern: str, count: int = 1) -> None:
@@ -192,7 +192,7 @@ class Controller:
         return self.run("playbook", "-i", self.inventory, playbook, *args, env=env, cwd=cwd)
 
     def record(self, job_name: str, *, host: str = "host1", playbook_name: str = "test") -> dict[str, t.Any]:
-        """A record, read from the default state directory by the path that users know."""
+        """Return a record, read from the default state directory by the path that users know."""
         record: dict[str, t.Any] = json.loads((self.state_dir / host / playbook_name / f"{job_name}.json").read_text("utf-8"))
         return record
 

@@ -154,7 +154,7 @@ class Scene:
         self._rows = rows
 
     def user(self, user: str, *more: str, python: str | None = None) -> None:
-        """Whom the controller logs in as from now on, and more variables of the hosts."""
+        """Set whom the controller logs in as from now on, and more variables of the hosts."""
         self.controller.hosts(*(" ".join([line, *more]) for line in self.hosts.inventory_lines(user, python)))
 
     # --- Jobs
@@ -215,7 +215,7 @@ class Scene:
         return {job.name: Looks(*answers) for job, *answers in zip(jobs, *told_by, strict=True)}
 
     def task(self, host: str, module: str, args: Mapping[str, object], *options: str, before: str = "") -> tuple[Answer, float]:
-        """What one task returns, and how long it took.
+        """Run one task. Return what it returns, and how long it took.
 
         :arg before: more of the task, in YAML
         """
@@ -237,15 +237,15 @@ class Scene:
     # --- What is on a host
 
     def shell(self, host: str, script: str, *arguments: str) -> str:
-        """What a script of root says that runs without ssh."""
+        """Run a script as root, without ssh. Return what it says."""
         return self.hosts.execute(host, "sh", "-c", script, "sh", *arguments)
 
     def test(self, host: str, script: str) -> bool:
-        """Whether such a script succeeds."""
+        """Tell whether such a script succeeds."""
         return self.shell(host, f"if {script}; then echo true; fi") != ""
 
     def processes(self, host: str) -> dict[int, Process]:
-        """All processes of a host."""
+        """Return all processes of a host."""
         found = {}
         for line in self.hosts.execute(host, "ps", "-e", "-ww", "-o", "pid=,ppid=,pgid=,sid=,stat=,args=").splitlines():
             pid, ppid, pgid, sid, state, *args = line.split(None, 5)
@@ -254,7 +254,7 @@ class Scene:
         return found
 
     def wrappers(self, job: Job, seen: Mapping[int, Process] | None = None) -> list[Process]:
-        """The runner and the watcher of a job, as far as they are there.
+        """Return the runner and the watcher of a job, as far as they are there.
 
         :arg seen: the processes of its host; by default these are asked for
         """
@@ -263,24 +263,24 @@ class Scene:
         return sorted(there, key=lambda process: process.pid != process.pgid)
 
     def watcher(self, job: Job) -> Process:
-        """The process that enforces the time limit of a job."""
+        """Return the process that enforces the time limit of a job."""
         _runner, watcher = self.wrappers(job)
         return watcher
 
     def runner(self, job: Job) -> Process:
-        """The leader of the process group of a job."""
+        """Return the leader of the process group of a job."""
         runner, _watcher = self.wrappers(job)
         return runner
 
     def module(self, job: Job) -> Process:
-        """What the runner runs."""
+        """Return what the runner runs."""
         processes = self.processes(job.host)
         runner = self.runner(job)
         [module] = [process for process in processes.values() if process.ppid == runner.pid]
         return module
 
     def commands(self, job: Job, seen: Mapping[int, Process] | None = None) -> list[Process]:
-        """What the module of a held job runs: its shell, and what that waits for.
+        """Return what the module of a held job runs: its shell, and what that waits for.
 
         :arg seen: the processes of its host; by default these are asked for
         """
@@ -288,7 +288,7 @@ class Scene:
         return [process for process in processes.values() if f"/go {job.name}" in process.line]
 
     def there(self, *jobs: Job, wrappers: bool = True, commands: bool = True) -> bool:
-        """Whether anything of these jobs is there, by one look at each of their hosts."""
+        """Tell whether anything of these jobs is there, by one look at each of their hosts."""
         seen = {host: self.processes(host) for host in {job.host for job in jobs}}
         return any((wrappers and self.wrappers(job, seen[job.host])) or (commands and self.commands(job, seen[job.host])) for job in jobs)
 
@@ -308,11 +308,11 @@ class Scene:
         self.shell(host, f"kill -{name} {' '.join(map(str, pids))}")
 
     def record_file(self, job: Job) -> Path:
-        """The record of a job."""
+        """Return the path of the record of a job."""
         return self.controller.state_dir / job.host / "test" / f"{job.name}.json"
 
     def results_file(self, job: Job) -> str:
-        """As the record has it."""
+        """Return the path of the results file of a job, as the record has it."""
         return str(self.controller.record(job.name, host=job.host)["results_file"])
 
     # --- What is said
@@ -349,17 +349,17 @@ class Scene:
 
 
 def held(name: str) -> str:
-    """A command that runs until it is released."""
+    """Return a command that runs until it is released."""
     return f"mkfifo '/tmp/go {name}' && cat '/tmp/go {name}'"
 
 
 def yes(value: object) -> str:
-    """A truth value in YAML."""
+    """Return a truth value in YAML."""
     return "true" if value else "false"
 
 
 def native_verdict(answer: Answer) -> str:
-    """What Ansible itself says of a job."""
+    """Return what Ansible itself says of a job."""
     if answer.get("unreachable"):
         return "unreachable"
     if "finished" not in answer:

@@ -73,7 +73,7 @@ def each(controller: Controller, playbook: str, cases: Iterable[dict[str, t.Any]
 
 
 def rows(ran: Ran) -> list[list[str]]:
-    """The lines of the table that a playbook has printed, below its head."""
+    """Return the lines of the table that a playbook has printed, below its head."""
     lines = ran.output.splitlines()
     begin = next((number for number, line in enumerate(lines) if line.startswith("HOST  ")), None)
     if begin is None:
@@ -83,10 +83,10 @@ def rows(ran: Ran) -> list[list[str]]:
 
 
 def names(ran: Ran) -> list[str]:
-    """The jobs of such a table."""
+    """Return the jobs of such a table."""
     return [row[2] for row in rows(ran)]
 
 
 def tree(directory: Path) -> dict[str, bytes]:
-    """All records of a store, by their paths."""
+    """Return all records of a store, by their paths."""
     return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*.json")}

@@ -22,7 +22,7 @@ _SYSTEM = (Path("/"), Path("/usr"), Path("/usr/local"))
 
 @functools.cache
 def obstacle() -> str:
-    """Why this machine cannot have hosts, and what to do about it. Empty if it can."""
+    """Say why this machine cannot have hosts, and what to do about it. Empty if it can."""
     return subprocess.run([_SCRIPT, "check"], capture_output=True, text=True, check=False).stdout.strip()
 
 
@@ -77,11 +77,11 @@ class Hosts:
             self._run("down")
 
     def execute(self, name: str, *command: str) -> str:
-        """The output of a command that root runs in a host, without ssh: it works also when the host cannot be reached."""
+        """Run a command as root in a host, without ssh, and return its output: that works also when the host cannot be reached."""
         return self._run("exec", name, *command)
 
     def inventory_lines(self, user: str = "root", python: str | None = None) -> list[str]:
-        """A line of an inventory for each host, for C(Controller.hosts).
+        """Return a line of an inventory for each host, for C(Controller.hosts).
 
         The interpreter in the hosts is of the version that runs the tests, unless another one is given: every ansible-core
         that runs on it can manage hosts with it.
@@ -105,11 +105,11 @@ class Hosts:
         self._run("reboot", *names)
 
     def wipe(self, *names: str) -> None:
-        """The same, but the home directories are lost."""
+        """Reboot, and lose the home directories, too."""
         self._run("wipe", *names)
 
     def renew(self, *names: str) -> None:
-        """The same, but everything is as it was at first: the disk, the cable, C(/proc). No connections are left."""
+        """Reboot, with everything as it was at first: the disk, the cable, C(/proc). No connections are left."""
         self._run("renew", *names)
 
     def partition(self, name: str, how: t.Literal["link", "drop"] = "link") -> None:
@@ -125,7 +125,7 @@ class Hosts:
         self._run("fill", name, str(free))
 
     def unfill(self, name: str) -> None:
-        """There is room again."""
+        """Make room again."""
         self._run("unfill", name)
 
     def hidepid(self, name: str, level: int = 2) -> None:

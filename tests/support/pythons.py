@@ -14,7 +14,7 @@ VERSIONS = tuple(f"3.{minor}" for minor in range(15, 6, -1))
 
 
 def directories() -> list[Path]:
-    """Where to look for interpreters. The shims of pyenv answer only for some of its versions, so they are left out."""
+    """Say where to look for interpreters. The shims of pyenv answer only for some of its versions, so they are left out."""
     on_path = [Path(directory) for directory in os.environ["PATH"].split(os.pathsep)]
     if not shutil.which("pyenv"):
         return on_path
@@ -23,7 +23,7 @@ def directories() -> list[Path]:
 
 
 def pythons() -> dict[str, Path]:
-    """The interpreter of each version that is here."""
+    """Return the interpreter of each version that is here."""
     found: dict[str, Path] = {}
     for directory in directories():
         for version in VERSIONS:

@@ -56,18 +56,18 @@ HARD_KEYS = {
 
 
 def document(**fields: t.Any) -> bytes:
-    """A document the way records are: JSON, with an id that no other write has."""
+    """Return a document the way records are: JSON, with an id that no other write has."""
     return json.dumps({**fields, "write_id": uuid.uuid4().hex}, ensure_ascii=False, sort_keys=True).encode("utf-8") + b"\n"
 
 
 def content(store: Store, path: str = PATH) -> bytes | None:
-    """What the store holds there."""
+    """Return what the store holds there."""
     found = store.read(path)
     return None if found is None else found.content
 
 
 def listing(entries: Iterable[Entry]) -> dict[str, bytes]:
-    """The documents of a listing, after making sure that each could be read and is there once."""
+    """Return the documents of a listing, after making sure that each could be read and is there once."""
     found: dict[str, bytes] = {}
     for entry in entries:
         assert entry.error is None
@@ -89,7 +89,7 @@ def increment(store: Store, path: str, times: int) -> None:
 
 
 def claim(store: Store, path: str, who: str) -> bool:
-    """Whether we were the ones who made the document."""
+    """Tell whether we were the ones who made the document."""
     try:
         store.write(path, document(who=who), expect=ABSENT)
     except Conflict:
@@ -120,7 +120,7 @@ class StoreContract:
 
     @pytest.fixture
     def store(self, reopen: Reopen) -> Store:
-        """The store, which nobody has written to yet."""
+        """Return the store, which nobody has written to yet."""
         return reopen()
 
     # --- Reading and writing ----------------------------------------------------------------------------------------
@@ -478,7 +478,7 @@ def _check(result: int) -> int:
 
 @contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
-    """Without root's right to pass by the modes of files, for this thread and for the programs it starts meanwhile.
+    """Work without root's right to pass by the modes of files, for this thread and for the programs it starts meanwhile.
 
     Nothing else changes, the user id neither, and for an ordinary user nothing at all.
     """
@@ -502,14 +502,14 @@ def unprivileged() -> Iterator[None]:
 
 
 def can_mount() -> bool:
-    """Whether we may mount a file system."""
+    """Tell whether we may mount a file system."""
     _header, data = _capabilities()
     return bool(data[_CAP_SYS_ADMIN // 32].effective >> _CAP_SYS_ADMIN % 32 & 1)
 
 
 @contextlib.contextmanager
 def small_disk(directory: Path, *, size: str = "1m") -> Iterator[None]:
-    """A small file system in a directory that is made for it. Needs :func:`can_mount`."""
+    """Mount a small file system in a directory that is made for it. Needs :func:`can_mount`."""
     directory.mkdir(mode=0o700)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", directory], check=True)
     try:
@@ -520,7 +520,7 @@ def small_disk(directory: Path, *, size: str = "1m") -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_room(disk: Path) -> Iterator[None]:
-    """The disk is full."""
+    """Fill the disk."""
     filler = disk / ".filler"
     try:
         with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as stream:
@@ -533,7 +533,7 @@ def no_room(disk: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def file_size_limit(limit: int) -> Iterator[None]:
-    """No file can grow beyond this many bytes, for this process and for those that it starts meanwhile."""
+    """Let no file grow beyond this many bytes, for this process and for those that it starts meanwhile."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:

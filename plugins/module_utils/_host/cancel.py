@@ -126,7 +126,7 @@ def _check_permitted(job: Job, processes: t.Iterable[Process]) -> None:
 
 
 def _stop(job: Job, targets: dict[int, Process], grace: float) -> list[Process]:
-    """Stop processes and what they start meanwhile. Returns all of them."""
+    """Stop processes and what they start meanwhile, and return all of them."""
     begin = time.monotonic()
     everything = dict(targets)
     # The session made for the job has no leader; whoever is in it is the job's, whatever becomes of the runner.

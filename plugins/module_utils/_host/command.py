@@ -41,7 +41,7 @@ _SPEC_OF_COMMAND: Spec = {**_SPEC, "expand_argument_vars": {"type": "bool", "def
 
 
 def checked_options(options: dict[str, t.Any], *, uses_shell: bool) -> dict[str, t.Any]:
-    """The options of a command, with their defaults.
+    """Return the options of a command, with their defaults.
 
     :raises AsyncJobError: if they are not right
     """
@@ -110,7 +110,7 @@ def _change_directory(path: str) -> None:
 
 
 def _skipped(given: dict[str, t.Any]) -> str:
-    """Why there is nothing to do. Empty if there is."""
+    """Return why there is nothing to do. Empty if there is."""
     if given["creates"] and glob.glob(given["creates"]):
         return f"{given['creates']} exists"
     if given["removes"] and not glob.glob(given["removes"]):
@@ -152,7 +152,7 @@ def _execute(
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without the way to Ansible's modules."""
+    """Return the environment of this process, without the path to Ansible's modules."""
     environment = dict(os.environ)
     path = environment.pop("PYTHONPATH", "")
     kept = [place for place in path.split(":") if place and not place.endswith(("/ansible_modlib.zip", "/debug_dir"))]

@@ -88,11 +88,11 @@ def flaw(job: Job) -> str:
 
 
 def less_number(job_id: str) -> str:
-    """The job id without its last number, which is that of a launcher that has already ended."""
+    """Return the job id without its last number, which is that of a launcher that has already ended."""
     return job_id.rpartition(".")[0] or job_id
 
 
 def launcher_of(job_id: str) -> int | None:
-    """The process number of the launcher of a job."""
+    """Return the process number of the launcher of a job. None if its id has none."""
     number = job_id.rpartition(".")[2]
     return int(number) if number.isdigit() else None

@@ -85,7 +85,7 @@ def look_at_jobs(jobs: t.Sequence[Job], *, settling: float = _SETTLING) -> list[
 
 
 def described(process: Process, role: str, *, secret: bool = False) -> dict[str, t.Any]:
-    """A process for people."""
+    """Describe a process to people."""
     line = {"pid": process.pid, "ppid": process.ppid, "uid": process.uid, "role": role}
     if not secret:
         line["command"] = readable(" ".join(process.argv)[:_COMMAND_LENGTH])
@@ -93,7 +93,7 @@ def described(process: Process, role: str, *, secret: bool = False) -> dict[str,
 
 
 def readable(value: t.Any) -> t.Any:
-    """The value with whatever is not UTF-8 in its texts replaced: that cannot be printed, and breaks Ansible's own transport."""
+    """Replace whatever is not UTF-8 in the texts of a value: that cannot be printed, and breaks Ansible's own transport."""
     if isinstance(value, str):
         try:
             value.encode("utf-8")
@@ -217,7 +217,7 @@ def _code_unknown(job: Job) -> str:
 
 
 def _waits_for_command(process: Process) -> bool:
-    """Whether this is our own module, which is going to record how the command of a job has ended."""
+    """Tell whether this is our own module, which is going to record how the command of a job has ended."""
     return any(os.path.basename(argument).startswith("AnsiballZ_async_job.") for argument in process.argv[:3])
 
 
@@ -235,7 +235,7 @@ def _running(job: Job, runner: Process, others: list[Process], file: ResultsFile
 
 
 def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: list[Process]) -> tuple[str, str]:
-    """What to call a job that has neither a result nor a runner."""
+    """Judge a job that has neither a result nor a runner."""
     if job.boot_id and host.boot_id and job.boot_id != host.boot_id:
         return "lost", _rebooted(job, file, host)
     me = os.geteuid()

@@ -130,7 +130,7 @@ def namesake(job: Job) -> str:
 
 
 def local_time(text: t.Any) -> float | None:
-    """The time that a command module notes, which is that of the host's time zone. None if it is none."""
+    """Read the time that a command module notes, which is that of the host's time zone. None if it is none."""
     try:
         return datetime.datetime.strptime(text, _TIME_FORMAT).timestamp()
     except (OverflowError, TypeError, ValueError):
@@ -237,17 +237,17 @@ def return_code(result: t.Mapping[str, t.Any]) -> int | None:
 
 
 def crashed(result: dict[str, t.Any]) -> bool:
-    """Whether the result is only what the runner says of a module that has ended without one."""
+    """Tell whether the result is only what the runner says of a module that has ended without one."""
     return "data" in result and "No start of json char found" in str(result.get("msg"))
 
 
 def timed_out(result: dict[str, t.Any]) -> bool:
-    """Whether the result is only what the watcher says of a job that it has ended."""
+    """Tell whether the result is only what the watcher says of a job that it has ended."""
     return result.get("msg") == "Timeout exceeded" and "child_pid" in result
 
 
 def duration(result: dict[str, t.Any]) -> float | None:
-    """How long a command ran, which only command modules say."""
+    """Return for how many seconds a command ran. None if the result does not say it: only command modules do."""
     try:
         start, end = (datetime.datetime.strptime(result[name], _TIME_FORMAT) for name in ("start", "end"))
     except (KeyError, TypeError, ValueError):

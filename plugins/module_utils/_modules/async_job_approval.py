@@ -158,7 +158,10 @@ class _Gate:
     """One approval in its store."""
 
     def __init__(self, store: Store, playbook_name: str, name: str, settings: dict[str, str]) -> None:
-        """:arg settings: what whoever decides has to say of the store"""
+        """Find the place of the approval. Nothing is read yet.
+
+        :arg settings: what whoever decides has to say of the store
+        """
         self.store = store
         self._settings = settings
         self.playbook_name = playbook_name

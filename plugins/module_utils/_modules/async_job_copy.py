@@ -24,7 +24,7 @@ ARGUMENT_SPEC: Spec = {"source": {"type": "dict", "required": True}, **STORE_OPT
 
 
 def source_options(given: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The options of the source, with the backend that they speak of.
+    """Return the options of the source, with the backend that they speak of.
 
     Without that, the environment would choose it, which speaks of the destination as often as not.
 

@@ -117,7 +117,7 @@ def run(
 
 
 def _delegated(records: t.Iterable[Record]) -> dict[str, list[str]]:
-    """The hosts whose jobs run on another one, by the name of that."""
+    """Return the hosts whose jobs run on another host, by the name of that other host."""
     places: dict[str, set[str]] = collections.defaultdict(set)
     for record in records:
         if place_of(record) != record["host"]:
@@ -126,14 +126,14 @@ def _delegated(records: t.Iterable[Record]) -> dict[str, list[str]]:
 
 
 def _not_asked(records: t.Iterable[Record], verified_hosts: list[str] | None) -> list[str]:
-    """The hosts on which jobs go on, as far as anybody knows, and that were not asked."""
+    """Return the hosts on which jobs go on, as far as anybody knows, and that were not asked."""
     if verified_hosts is None:
         return []
     return sorted({harmless(place_of(record)) for record in records if _status(record) in ALIVE} - {*verified_hosts})
 
 
 def _problem(params: dict[str, t.Any], store: Store, listing: Listing) -> str:
-    """Why what was found is not what was asked for. Empty if it is."""
+    """Say why what was found is not what was asked for. Empty if it is."""
     if listing.unreadable:
         return listing.problem(store)
     if params["job_name"] is None or len(listing.found) == 1:
@@ -152,7 +152,7 @@ def _problem(params: dict[str, t.Any], store: Store, listing: Listing) -> str:
 
 
 def table(records: t.Sequence[Record], now: datetime.datetime, width: int) -> list[Line]:
-    """A line for each job, below a line of headings."""
+    """Return a line for each job, below a line of headings."""
     if not records:
         return []
     rows = [_HEADS, *(_row(record, now) for record in records)]
@@ -173,7 +173,7 @@ def _row(record: Record, now: datetime.datetime) -> tuple[str, ...]:
 
 
 def last_line(record: Record) -> str:
-    """The last that a job has said, as far as the record knows; of one that did not end by itself, what became of it."""
+    """Return the last line that a job has said, as far as the record knows; of one that did not end by itself, what became of it."""
     status, result = _status(record), record.get("result", {})
     said = ""
     if status == "running":
@@ -185,7 +185,7 @@ def last_line(record: Record) -> str:
 
 
 def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[Line]:
-    """All that the record knows of a job."""
+    """Return all that the record knows of a job."""
     status = _status(record)
     begin = _times.started_at(record)
     said = _said(record, record.get("result", {}))
@@ -214,7 +214,7 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
 
 
 def seen(record: Record, look: dict[str, t.Any]) -> list[Line]:
-    """What a host says of a job.
+    """Return what a host says of a job.
 
     :arg look: what C(async_job_status) has returned
     """
@@ -230,7 +230,7 @@ def _facts(facts: list[tuple[str, t.Any]], status: str) -> list[Line]:
 
 
 def _said(record: Record, said: dict[str, t.Any]) -> dict[str, t.Any]:
-    """What may be shown of what a job has said."""
+    """Return what may be shown of what a job has said."""
     return {"rc": said.get("rc")} if record.get("no_log") else said
 
 
@@ -277,7 +277,7 @@ def _cancelled(by: t.Mapping[str, object]) -> str:
 
 
 def _text(value: t.Any) -> str:
-    """A value of a record in one line."""
+    """Return a value of a record as one line."""
     if value is None:
         return ""
     return harmless(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -40,7 +40,7 @@ class Listing(t.NamedTuple):
         return [found.record for found in self.found]
 
     def problem(self, store: Store) -> str:
-        """What is missing from this listing, and why. Empty if nothing is."""
+        """Say what is missing from this listing, and why. Empty if nothing is."""
         if not self.unreadable:
             return ""
         why = " ".join(line["msg"] for line in self.unreadable[:3])

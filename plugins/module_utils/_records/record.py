@@ -221,17 +221,17 @@ def picked(record: Mapping[str, t.Any], wanted: t.Iterable[str]) -> Fields:
 
 
 def dump(record: Mapping[str, object]) -> bytes:
-    """The document for the store: sorted, indented, UTF-8, with a newline at its end."""
+    """Return the document for the store: sorted, indented, UTF-8, with a newline at its end."""
     return write_json(record)
 
 
 def new_write_id() -> str:
-    """A fresh value for the field C(write_id)."""
+    """Return a fresh value for the field C(write_id)."""
     return uuid.uuid4().hex
 
 
 def storable(value: t.Any, *, name: str) -> t.Any:
-    """What JSON makes of a value that a user gave. Dates and times become ISO 8601 strings.
+    """Return what JSON makes of a value that a user gave. Dates and times become ISO 8601 strings.
 
     :arg name: what the value is called, for the error
     :raises AsyncJobError: if JSON cannot hold it; the error tells the place and the type, never the value
@@ -247,7 +247,7 @@ def storable(value: t.Any, *, name: str) -> t.Any:
 
 
 def _plain(value: t.Any, *, name: str) -> t.Any:
-    """A copy in types that JSON has. Subclasses of theirs, which Ansible uses to mark values, become the types themselves."""
+    """Return a copy in types that JSON has. Subclasses of theirs, which Ansible uses to mark values, become the types themselves."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -276,7 +276,7 @@ def _plain(value: t.Any, *, name: str) -> t.Any:
 
 
 def _plain_key(key: t.Any, *, name: str) -> str:
-    """A key as JSON writes it: C(1) becomes C("1"), and C(true) becomes C("true")."""
+    """Return a key as JSON writes it: C(1) becomes C("1"), and C(true) becomes C("true")."""
     plain = _plain(key, name=f"a key of {name}")
     if isinstance(plain, (dict, list)):
         raise AsyncJobError(f"{name} cannot be stored: one of its keys is a {type(key).__name__}. Nothing was saved. Give a string.")
@@ -317,10 +317,10 @@ def key_of(record: Record) -> JobKey:
 
 
 def place_of(record: Record) -> str:
-    """The host where a job runs: its own, unless its task was delegated to another one."""
+    """Return the host where a job runs: its own, unless its task was delegated to another one."""
     return str(record.get("delegated_host") or record["host"])
 
 
 def is_host_name(text: str) -> bool:
-    """Whether a name of a record may be handed to Ansible as that of a host. Others could be taken for options or templates."""
+    """Tell whether a name of a record may be handed to Ansible as that of a host. Others could be taken for options or templates."""
     return text.isprintable() and text == text.strip() and not re.match("-|$", text) and not re.search("{[{%#]", text)

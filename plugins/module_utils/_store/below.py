@@ -28,7 +28,10 @@ class Directory:
     """An open directory. Errors of its methods name whole paths."""
 
     def __init__(self, path: str, fd: int) -> None:
-        """:arg fd: its descriptor, which is closed with it"""
+        """Take over an open directory.
+
+        :arg fd: its descriptor, which is closed with it
+        """
         self.path = path
         self._fd = fd
         self.status = os.fstat(fd)

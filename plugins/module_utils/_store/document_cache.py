@@ -30,7 +30,7 @@ class DocumentCache:
     """The cache of one bucket."""
 
     def __init__(self, directory: str, bucket: tuple[str, ...]) -> None:
-        """Nothing is read or made yet.
+        """Note where the copies are. Nothing is read or made yet.
 
         :arg directory: empty for no cache at all
         :arg bucket: whatever tells this bucket from others
@@ -39,7 +39,7 @@ class DocumentCache:
         self._file = os.path.join(directory, f"{name}.sqlite") if directory else ""
 
     def documents(self, prefix: str) -> dict[str, Document]:
-        """What is known of the objects whose names begin with the prefix, by name."""
+        """Return what is known of the objects whose names begin with the prefix, by name."""
         with self._connection() as connection:
             if connection is not None:
                 rows = connection.execute("SELECT * FROM documents WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
@@ -60,7 +60,7 @@ class DocumentCache:
 
     @contextlib.contextmanager
     def _connection(self) -> t.Iterator[sqlite3.Connection | None]:
-        """The database, in a transaction. None if it cannot be used; one that is damaged is removed."""
+        """Open the database, in a transaction. None if it cannot be used; one that is damaged is removed."""
         try:
             import sqlite3
         except ImportError:  # some distributions of Python leave it out
@@ -96,7 +96,7 @@ class DocumentCache:
 
 
 def _digest(content: bytes) -> str:
-    """What tells a copy from a damaged one."""
+    """Return a checksum, which tells a copy from a damaged one."""
     return hashlib.sha256(content).hexdigest()
 
 

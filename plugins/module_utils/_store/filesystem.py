@@ -63,7 +63,10 @@ class FilesystemStore(Store):
     """One file a document, C(<state_dir>/<path>)."""
 
     def __init__(self, state_dir: str) -> None:
-        """:arg state_dir: an absolute path; the directory is made with the first write"""
+        """Note where the records are.
+
+        :arg state_dir: an absolute path; the directory is made with the first write
+        """
         try:
             os.stat(state_dir)
         except ValueError as error:  # NUL, or what the encoding of file names cannot hold
@@ -253,7 +256,7 @@ class FilesystemStore(Store):
             raise Conflict(f"The record {path} was changed by somebody else meanwhile. Run again.")
 
     def _check_mounted(self, path: str) -> None:
-        """ENOENT through a dangling link says nothing about the record: the disk it leads to may not be mounted."""
+        """Refuse a path below a dangling link. ENOENT says nothing about the record then: the disk may not be mounted."""
         directory = os.path.dirname(os.path.join(self._root, path))
         while not os.path.exists(directory):
             if os.path.islink(directory):

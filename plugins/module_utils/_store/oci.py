@@ -76,7 +76,7 @@ class OciStore(Store):
     """One object a document, C(oci://<bucket>/<prefix><path>). The version of a document is its ETag."""
 
     def __init__(self, params: dict[str, t.Any], notify: Notify) -> None:
-        """Nothing is contacted before the first read or write.
+        """Check the options. Nothing is contacted before the first read or write.
 
         :arg params: validated values of the options in C(_options.STORE_OPTIONS)
         """
@@ -186,7 +186,7 @@ class OciStore(Store):
             cache.update(read, [self._prefix + path for path in known.keys() - etags.keys()])
 
     def _etags(self, prefix: str) -> dict[str, str]:
-        """The paths of all documents that begin with the prefix, in order, with their ETags."""
+        """Return the paths of all documents that begin with the prefix, in order, with their ETags."""
         etags: dict[str, str] = {}
         start = None
         while True:
@@ -255,7 +255,7 @@ class OciStore(Store):
         return self._request(operation, name, *content, **options)
 
     def _request(self, operation: str, *args: t.Any, **options: t.Any) -> t.Any:
-        """One request on the bucket, after one for the namespace if that is not known yet."""
+        """Send one request on the bucket, after one for the namespace if that is not known yet."""
         if not self._namespace:
             self._namespace = self._answer("get_namespace").data
         try:
@@ -266,7 +266,7 @@ class OciStore(Store):
             raise
 
     def _answer(self, operation: str, *args: t.Any, **options: t.Any) -> t.Any:
-        """What the service says to one request, which may take no longer than until the deadline."""
+        """Return the answer of the service to one request, which may take no longer than until the deadline."""
         left = self._deadline - time.monotonic()
         # A float for each of connect and read. What begins a moment too late is not refused for that.
         timeouts = (self._params["oci_connect_timeout"], self._params["oci_read_timeout"])
@@ -322,7 +322,7 @@ class OciStore(Store):
             time.sleep(min(left, random.uniform(0.5, 1) * min(_FIRST_DELAY * 2 ** (tries - 1), _LONGEST_DELAY)))
 
     def _unknown_region(self, error: t.Any) -> bool:
-        """Whether the endpoint was made from a region that nobody has heard of, and now cannot be found."""
+        """Tell whether the endpoint was made from a region that nobody has heard of, and now cannot be found."""
         from oci.regions import is_region
 
         return (
@@ -386,7 +386,7 @@ def _is_document(path: str, prefix: str) -> bool:
 
 
 def _seldom(notify: Notify) -> Notify:
-    """The same, for many who wait for the same thing."""
+    """Return a C(notify) for many who wait for the same thing: it speaks for all of them."""
     last = -math.inf
 
     def say(line: str) -> None:

@@ -31,7 +31,7 @@ def worth_another_try(error: t.Any) -> bool:
 
 
 def is_ours(operation: str, response: t.Any) -> bool:
-    """Whether an answer is that of the service, rather than the page of a proxy or of a portal that wants a login."""
+    """Tell whether an answer is that of the service, rather than the page of a proxy or of a portal that wants a login."""
     if "opc-request-id" not in response.headers:
         return False
     if operation == "list_objects":
@@ -40,14 +40,14 @@ def is_ours(operation: str, response: t.Any) -> bool:
 
 
 def may_have_arrived(error: t.Any) -> bool:
-    """Whether a change may have been made although its request has failed like this."""
+    """Tell whether a change may have been made although its request has failed like this."""
     if isinstance(error, OSError):
         return what_happened(error) not in NEVER_SENT
     return isinstance(error, ForeignError) or error.status >= 500
 
 
 def concerns_all(error: t.Any) -> bool:
-    """Whether requests for other documents would fare no better."""
+    """Tell whether requests for other documents would fare no better."""
     if isinstance(error, OSError):
         return what_happened(error) != SIGNS["incompleteread"]
     if isinstance(error, (DamagedError, ForeignError)):
@@ -56,12 +56,12 @@ def concerns_all(error: t.Any) -> bool:
 
 
 def request_id(error: t.Any) -> str:
-    """The id that the service gave to a request. The SDK has one of its own where it gave none."""
+    """Return the id that the service gave to a request. The SDK has one of its own where it gave none."""
     return str(error.headers.get("opc-request-id") or "")
 
 
 def what_happened(error: t.Any) -> str:
-    """What happened, without the addresses of help pages that the SDK adds."""
+    """Say what happened, without the addresses of help pages that the SDK adds."""
     if isinstance(error, DamagedError):
         return "the document arrived damaged"
     if isinstance(error, ForeignError):

@@ -65,13 +65,13 @@ def _sdk() -> t.Any:
 
 
 def brief(text: t.Any) -> str:
-    """A text of somebody else in one line of tolerable length, such as the page that a proxy answers with."""
+    """Return a text of somebody else in one line of tolerable length, such as the page that a proxy answers with."""
     line = " ".join(str(text).split()).rstrip(".")
     return line if len(line) <= 200 else line[:200] + "..."
 
 
 def make_client(params: dict[str, t.Any]) -> ObjectStorageClient:
-    """A client that neither retries nor waits by itself.
+    """Make a client that neither retries nor waits by itself.
 
     :arg params: validated values of the options in C(_options.STORE_OPTIONS)
     :raises AsyncJobError: if the configuration or the credentials are not right
@@ -101,7 +101,7 @@ def make_client(params: dict[str, t.Any]) -> ObjectStorageClient:
 
 
 def auth_type_of(params: dict[str, t.Any]) -> str:
-    """How to authenticate: as the user says, or as the profile says by its shape.
+    """Return how to authenticate: as the user says, or as the profile says by its shape.
 
     C(oci session authenticate) writes a token file and no user, and Cloud Shell a delegation token.
     """
@@ -122,7 +122,7 @@ def auth_type_of(params: dict[str, t.Any]) -> str:
 
 
 def _config(oci: t.Any, params: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The profile of the configuration file, under what the environment sets."""
+    """Return the profile of the configuration file, under what the environment sets."""
     _path(params["oci_config_file"], "oci_config_file, or OCI_CONFIG_FILE,")
     environment = {setting: os.environ[name] for setting, name in _ENVIRONMENT.items() if os.environ.get(name)}
     # Variables made from files and by commands end with a line break. A pass phrase is taken as it is.
@@ -158,7 +158,7 @@ def _misconfigured(params: dict[str, t.Any], why: str, what_to_do: str) -> Async
 
 
 def _path(value: str, name: str) -> str:
-    """The path that a setting holds, safe to be shown. A C(~) at its beginning is replaced.
+    """Return the path that a setting holds, safe to be shown. A C(~) at its beginning is replaced.
 
     Pipelines put the text of a file, a private key for example, where its path belongs. Nobody else may see it.
 
@@ -174,7 +174,7 @@ def _path(value: str, name: str) -> str:
 
 
 def _source(params: dict[str, t.Any], setting: str) -> str:
-    """What the user has to correct if a setting of the configuration is wrong."""
+    """Say what the user has to correct if a setting of the configuration is wrong."""
     variable = _ENVIRONMENT.get(setting, "")
     if os.environ.get(variable):
         return variable
@@ -182,7 +182,7 @@ def _source(params: dict[str, t.Any], setting: str) -> str:
 
 
 def _file_of(params: dict[str, t.Any], config: dict[str, t.Any], setting: str) -> str:
-    """The path of the file that a setting of the configuration names."""
+    """Return the path of the file that a setting of the configuration names."""
     if not config.get(setting):
         raise _misconfigured(params, f"it has no {setting}", f"Name that file in the profile, as {setting}")
     source = _source(params, setting)
@@ -190,7 +190,7 @@ def _file_of(params: dict[str, t.Any], config: dict[str, t.Any], setting: str) -
 
 
 def _private_key(oci: t.Any, params: dict[str, t.Any], config: dict[str, t.Any], load: t.Callable[[str], t.Any]) -> t.Any:
-    """What C(load) makes of the key file, or what is wrong with that."""
+    """Return what C(load) makes of the key file, or raise what is wrong with that."""
     if config.get("key_content") and not config.get("key_file"):
         raise _misconfigured(
             params,
@@ -216,7 +216,7 @@ def _private_key(oci: t.Any, params: dict[str, t.Any], config: dict[str, t.Any],
 
 
 def _rsa(key: t.Any) -> t.Any:
-    """The private key, if it is of the only kind that can sign requests."""
+    """Return the private key, if it is of the only kind that can sign requests."""
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     if not isinstance(key, RSAPrivateKey):
@@ -294,7 +294,7 @@ def _principal_signer(oci: t.Any, auth_type: str, params: dict[str, t.Any], conf
 
 
 def _token(auth_type: str, params: dict[str, t.Any], config: dict[str, t.Any], setting: str) -> str:
-    """The token in the file that this setting of the profile names."""
+    """Return the token in the file that this setting of the profile names."""
     if not config.get(setting):
         raise _no_principal(auth_type, params, f"the profile has no {setting}")
     path = _file_of(params, config, setting)

@@ -35,7 +35,10 @@ class Keys:
     """The keys of a file. The first one signs, all of them verify."""
 
     def __init__(self, file: str) -> None:
-        """:arg file: the path of a text file with a key in each line; empty lines, and those that begin with C(#), say nothing"""
+        """Read the keys.
+
+        :arg file: the path of a text file with a key in each line; empty lines, and those that begin with C(#), say nothing
+        """
         self.file = file
         self._keys = [key.encode("utf-8") for key in _lines(file)]
 

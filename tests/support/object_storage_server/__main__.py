@@ -25,7 +25,7 @@ from object_storage_server.wire import LoopbackServer
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
 
     def pair(text: str) -> tuple[Path, str]:
         path, _separator, value = text.partition("=")
@@ -66,7 +66,7 @@ def register_keys(arguments: argparse.Namespace, keys: KeyRing) -> None:
 
 
 def tls_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
-    """TLS as the command line asks for it."""
+    """Make TLS as the command line asks for it."""
     certificate, key = arguments.tls_cert, arguments.tls_key
     if arguments.tls:
         certificate, key = ClientFiles(arguments.generate).write_certificate()
@@ -78,7 +78,7 @@ def tls_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
 
 
 def process_exists(pid: int) -> bool:
-    """Whether the process is there."""
+    """Tell whether the process is there."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, 0)
         return True

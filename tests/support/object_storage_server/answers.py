@@ -23,7 +23,7 @@ class ServiceError(Exception):
         self.code = code
 
     def reply(self) -> Reply:
-        """The answer as the service sends it."""
+        """Return the answer as the service sends it."""
         return Reply.of_json({"code": self.code, "message": str(self)}, status=self.status)
 
 
@@ -37,7 +37,7 @@ class Reply:
 
     @classmethod
     def of_json(cls, value: object, status: int = 200, **headers: str) -> Reply:
-        """An answer whose body is JSON."""
+        """Return an answer whose body is JSON."""
         return cls(status, {"content-type": "application/json", **headers}, json.dumps(value).encode())
 
 
@@ -54,6 +54,6 @@ class Tally:
             self._counts[kind] += 1
 
     def counts(self) -> dict[str, int]:
-        """How many there were of each kind."""
+        """Return how many there were of each kind."""
         with self._lock:
             return dict(self._counts)

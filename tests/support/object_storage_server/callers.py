@@ -27,7 +27,7 @@ CLOCK_SKEW_SECONDS = 300
 
 
 def session_token(subject: str, public_key: rsa.RSAPublicKey, expires_at: float) -> str:
-    """A security token with the claims that the identity service puts in one; its own signature is made up."""
+    """Make a security token with the claims that the identity service puts in one; its own signature is made up."""
 
     def encode(content: bytes) -> str:
         return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
@@ -45,7 +45,7 @@ def session_token(subject: str, public_key: rsa.RSAPublicKey, expires_at: float)
 
 
 def token_expiry(key_id: str) -> float:
-    """When the key id stops being valid: the ``exp`` claim of a security token, never for an API key."""
+    """Return when the key id stops being valid: the ``exp`` claim of a security token, never for an API key."""
     parts = key_id.split(".")
     if not key_id.startswith(TOKEN_PREFIX) or len(parts) != 3:
         return math.inf
@@ -54,7 +54,7 @@ def token_expiry(key_id: str) -> float:
 
 
 def load_public_key(pem: bytes) -> rsa.RSAPublicKey:
-    """The RSA public key in a PEM document."""
+    """Read the RSA public key in a PEM document."""
     key = serialization.load_pem_public_key(pem)
     if not isinstance(key, rsa.RSAPublicKey):
         raise TypeError("the public key is not an RSA key")
@@ -85,7 +85,7 @@ class KeyRing:
         self._credentials.pop(key_id, None)
 
     def find(self, key_id: str) -> Credential | None:
-        """The valid credential of the key id, if any."""
+        """Return the valid credential of the key id, if any."""
         credential = self._credentials.get(key_id)
         return credential if credential and time.time() < credential.expires_at else None
 
@@ -99,7 +99,7 @@ class SignatureVerifier:
         self._keys = keys
 
     def verify(self, method: str, target: str, headers: Message) -> Credential:
-        """The credential that signed the request, or NotAuthenticated."""
+        """Return the credential that signed the request, or NotAuthenticated."""
         scheme, _separator, rest = (headers["authorization"] or "").partition(" ")
         parameters = dict(self._PARAMETER.findall(rest))
         signed = parameters.get("headers", "").split()

@@ -80,7 +80,7 @@ class ObjectStorageService:
         }
 
     def answer(self, call: Call, method: str, target: str, headers: Message, body: bytes) -> Reply:
-        """The reply to an authenticated, authorised call; a ServiceError otherwise."""
+        """Return the reply to an authenticated, authorised call; a ServiceError otherwise."""
         credential = self._verifier.verify(method, target, headers)
         if call.kind == "NAMESPACE":
             return Reply.of_json(self._store.namespace)

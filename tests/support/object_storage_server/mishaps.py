@@ -39,7 +39,7 @@ class Fault:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Fault:
-        """A fault as the control port and the command line describe it; null means the default."""
+        """Read a fault as the control port and the command line describe it; null means the default."""
         fault = cls(**{key: value for key, value in document.items() if value is not None})
         if fault.kind not in FAULT_KINDS or not set(CALL_KINDS).issuperset(fault.methods):
             raise ValueError(f"a fault is one of {FAULT_KINDS} on requests among {CALL_KINDS}")
@@ -53,7 +53,7 @@ class Fault:
         return None if self.ms is None else self.ms / 1000
 
     def concerns(self, call: Call) -> bool:
-        """Whether the filters let it strike the call."""
+        """Tell whether the filters let it strike the call."""
         return self.count != 0 and call.kind in self.methods and call.topic.startswith(self.prefix)
 
 
@@ -77,7 +77,7 @@ class FaultPlan:
             self._faults.clear()
 
     def strike(self, call: Call, *kinds: str) -> Fault | None:
-        """The first fault, among those of the given kinds, that strikes the call."""
+        """Return the first fault, among those of the given kinds, that strikes the call."""
         with self._lock:
             for fault in self._faults:
                 if fault.kind in kinds and fault.concerns(call) and self._random.random() < fault.probability:

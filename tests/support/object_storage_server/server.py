@@ -90,15 +90,15 @@ class ObjectStorageServer:
         self._tell("DELETE", "/faults")
 
     def faults_struck(self) -> dict[str, int]:
-        """How often each kind of fault struck."""
+        """Return how often each kind of fault struck."""
         return dict(self._tell("GET", "/faults"))
 
     def requests(self) -> dict[str, int]:
-        """How many requests arrived, by kind."""
+        """Return how many requests arrived, by kind."""
         return dict(self._tell("GET", "/requests"))
 
     def objects(self) -> dict[str, bytes]:
-        """The content of the bucket, in the order of a listing."""
+        """Return the content of the bucket, in the order of a listing."""
         return {name: base64.b64decode(found["content"]) for name, found in self._tell("GET", "/objects").items()}
 
     def put(self, name: str, content: bytes) -> str:

@@ -34,11 +34,11 @@ class StoredObject:
         return content_md5(self.content)
 
     def validators(self) -> dict[str, str]:
-        """The headers that name this version."""
+        """Return the headers that name this version."""
         return {"etag": self.etag, "last-modified": email.utils.format_datetime(self.written, usegmt=True)}
 
     def summary(self, fields: Iterable[str]) -> dict[str, object]:
-        """The chosen fields as a listing shows them."""
+        """Return the chosen fields as a listing shows them."""
         written = self.written.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         known = {
             "size": len(self.content),
@@ -52,7 +52,7 @@ class StoredObject:
 
 
 def content_md5(content: bytes) -> str:
-    """Base64 MD5, as the service writes it."""
+    """Return the Base64 MD5, as the service writes it."""
     return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
 
 
@@ -87,7 +87,7 @@ class Bucket:
         self._objects: dict[str, StoredObject] = {}
 
     def get(self, name: str) -> StoredObject:
-        """The object, or ObjectNotFound."""
+        """Return the object, or ObjectNotFound."""
         found = self._objects.get(name)
         if found is None:
             message = f"The object '{name}' was not found in the bucket '{self.name}'"
@@ -109,7 +109,7 @@ class Bucket:
             del self._objects[name]
 
     def snapshot(self) -> list[tuple[str, StoredObject]]:
-        """Every object as of now, in the order of a listing."""
+        """Return every object as of now, in the order of a listing."""
         with self._lock:
             # Strings sort by code point, which is the byte order of their UTF-8.
             return sorted(self._objects.items())
@@ -127,7 +127,7 @@ class ObjectStore:
         self._buckets.setdefault(namespace, {}).setdefault(name, Bucket(namespace, name))
 
     def bucket(self, namespace: str, name: str) -> Bucket:
-        """The bucket, or NamespaceNotFound, or BucketNotFound."""
+        """Return the bucket, or NamespaceNotFound, or BucketNotFound."""
         if namespace not in self._buckets:
             raise ServiceError(404, "NamespaceNotFound", f"The namespace '{namespace}' was not found")
         if name not in self._buckets[namespace]:
@@ -167,7 +167,7 @@ class Listing:
         return cls(query.get("prefix", ""), start, after, query.get("end"), delimiter, int(limit), fields)
 
     def page(self, objects: Iterable[tuple[str, StoredObject]]) -> dict[str, object]:
-        """One page of the sorted objects."""
+        """Return one page of the sorted objects."""
         page: dict[str, object] = {}
         shown: list[dict[str, object]] = []
         prefixes: list[str] = []

@@ -119,7 +119,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Keep quiet."""
 
     def read_body(self) -> bytes:
-        """The request's body; a request that does not say how long it is ends the connection."""
+        """Read the request's body; a request that does not say how long it is ends the connection."""
         length = self.headers["content-length"] or "0"
         if not length.isdecimal() or "transfer-encoding" in self.headers:
             self.close_connection = True
