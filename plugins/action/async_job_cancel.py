@@ -7,11 +7,11 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel, async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, whoami
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_look, heard_processes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 
 
@@ -49,9 +49,10 @@ class ActionModule(HostAction):
             },
             timeout=params["look_timeout"] + params["grace_period"],
         )
-        look: Seen = {**UNSEEN, **done["look"]}
+        look = heard_look({**UNSEEN, **done["look"]} if isinstance(done.get("look"), dict) else None)
+        stopped = heard_processes(done.get("stopped"))
         secret = secret or look["secret"]
-        changed = bool(done["stopped"])
+        changed = bool(stopped)
         if not changed:
             look = asked.settled(look, contacted=self.host)
             if look["status"] == "unknown" or (look["status"] == "lost" and asked.key is None):
@@ -66,7 +67,7 @@ class ActionModule(HostAction):
             for name, value in async_job_status.returned(asked.job_id, look, secret=secret).items()
             if name in ("ansible_job_id", "finished", "results_file", "status", "reason", "processes", "warnings")
         }
-        answer.update(changed=changed, stopped=done["stopped"])
+        answer.update(changed=changed, stopped=stopped)
         if secret:
             answer["_ansible_no_log"] = True
         if store is not None and asked.key is not None:

@@ -19,6 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import of_record
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_text, heard_texts
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 
 # With how many jobs a host is asked to deal at a time.
@@ -126,6 +127,7 @@ class ActionModule(HostAction):
             self.users.become(user)
             try:
                 done = self.on_host("_host.clear", {"jobs": list(jobs.values())}, timeout=params["look_timeout"])
+                answers = heard_list(done, "jobs", len(jobs))
             except (AsyncJobError, AnsibleError) as error:
                 if isinstance(error, AnsibleConnectionFailure) and not user:
                     raise
@@ -134,9 +136,9 @@ class ActionModule(HostAction):
                 problems.append(problem)
                 refused.update(dict.fromkeys(jobs, problem))
                 continue
-            for number, answer in zip(jobs, done["jobs"], strict=True):
-                self._left += [f"{self.host}: {problem}" for problem in answer["left"]]
-                if answer["refused"]:
+            for number, answer in zip(jobs, answers, strict=True):
+                self._left += [f"{self.host}: {problem}" for problem in heard_texts(answer.get("left"))]
+                if heard_text(answer.get("refused")):
                     refused[number] = answer["refused"]
         return refused
 

@@ -11,6 +11,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_text
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 
@@ -48,7 +49,8 @@ class ActionModule(WatchingAction):
             raise AsyncJobError(f"{job.label}: {job.problem}. Nothing was removed.")
         self.users.become(self.user_for(job))
         arguments = {"job": self.described(job), "check_mode": self._task.check_mode}
-        return {"changed": False, **self.on_host("_host.erase", arguments, timeout=params["look_timeout"])}
+        done = self.on_host("_host.erase", arguments, timeout=params["look_timeout"])
+        return {"changed": False, "ansible_job_id": job.job_id, "erased": heard_text(done.get("erased"))}
 
     def _answer(self, store: Store | None, job: Asked, look: Seen, *, waited: int) -> dict[str, t.Any]:
         answer = async_job_status.returned(job.job_id, look, secret=bool(job.secret or self._task.no_log))

@@ -23,13 +23,14 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processe
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import BY_ITSELF
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import BY_ITSELF, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, by_job_id, by_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._become import Users
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_look
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
@@ -119,7 +120,7 @@ class HostAction(StoreAction):
                 looks.update({number: self._ask_windows(asked[number].looked_for, timeout) for number in numbers})
             else:
                 done = self.on_host("_host.look_and_output", arguments, timeout=timeout)
-                looks.update(zip(numbers, done["looks"], strict=True))
+                looks.update(zip(numbers, map(heard_look, heard_list(done, "looks", len(numbers))), strict=True))
         for number, job in enumerate(asked):
             job.hide(secret=looks[number]["secret"])
         return [looks[number] for number in range(len(asked))]
@@ -147,20 +148,22 @@ class HostAction(StoreAction):
         with time_limit(timeout):
             done = self._execute_module(module_name="ansible.legacy.async_status", module_args=args, task_vars=self._task_vars)
         if not done.get("finished"):
-            status = "running"
+            status = UNKNOWN if done.get("failed") else "running"
         elif "could not find job" in str(done.get("msg")):
             status = "lost"
         else:
             status = "failed" if done.get("failed") or done.get("rc") else "succeeded"
+        # A module may return anything under these names.
+        output = {stream: done[stream] if isinstance(done.get(stream), str) else "" for stream in ("stdout", "stderr")}
         return {
             **UNSEEN,
             "status": status,
             "reason": f"{job.label}: {status}, as Ansible says; on Windows this is not verified",
             "result": done if status in BY_ITSELF else None,
             "results_file": _ansible.joined(self._connection, directory, job.job_id),
-            "stdout": done.get("stdout", ""),
-            "stderr": done.get("stderr", ""),
-            "kept": {stream: done.get(stream, "")[-job.keep :] for stream in ("stdout", "stderr")} if job.keep else None,
+            "stdout": output["stdout"],
+            "stderr": output["stderr"],
+            "kept": {stream: output[stream][-job.keep :] for stream in output} if job.keep else None,
         }
 
     def on_host(self, entry: str, arguments: dict[str, t.Any], *, timeout: float) -> dict[str, t.Any]:

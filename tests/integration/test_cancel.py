@@ -474,10 +474,12 @@ def test_nothing_to_stop(scene: Scene) -> None:
         record = scene.controller.record(name, host="h1")
         assert record["status"] == state
         assert "cancelled" not in record
-    for answer in (never, hostile):  # a slip of the pen must not look like a success
-        assert answer["failed"]
-        assert "does not run" in answer["msg"]
-        assert "Nothing was stopped" in answer["msg"]
+    # A slip of the pen must not look like a success.
+    assert never["failed"]
+    assert "does not run" in never["msg"]
+    assert "Nothing was stopped" in never["msg"]
+    assert hostile["failed"]
+    assert "which is not a job id" in hostile["msg"]
     for answer in (starting, prepared):
         assert answer["failed"]
         assert "is being started by somebody@elsewhere" in answer["msg"]

@@ -30,4 +30,4 @@ def main(job: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         raise AsyncJobError(f"Nothing was removed. {path or 'Its directory'}: {error.strerror}") from error
     if not found:
         raise AsyncJobError(f"could not find job: there is no results file {path}")
-    return {"ansible_job_id": looked_for.job_id, "erased": path}
+    return {"erased": path}
