@@ -456,6 +456,8 @@ def test_nothing_to_stop(scene: Scene) -> None:
             "status": state,
             "claim": {"who": "somebody@elsewhere", "since": "2026-01-01T00:00:00Z"},
         }
+        if state == "prepared":
+            record["async_dir"] = record["attempt_dir"] = f"/root/.ansible_async/{'0' * 32}"
         scene.record_file(Job("h1", name, "")).write_text(json.dumps(record))
     claimed = {name: scene.record_file(Job("h1", name, "")).read_bytes() for name in ("starting", "prepared")}
     statuses = {"done": "succeeded", "failed": "failed", "cleaned": "lost", "removed": "lost", "killed": "killed"}
