@@ -37,7 +37,7 @@ class Users:
         """While the task works as another user: the become plugin that it says, and its user."""
 
     def of_task(self) -> tuple[str, str]:
-        """Return whom the task logs in as, and whom it becomes. Empty where that is not known, or not so."""
+        """Return the user that the task logs in as, and the user that it becomes. Each is empty if it is not known, or there is none."""
         connection = self._action._connection
         plugin, user = self._before or (connection.become, connection.become and connection.become.get_option("become_user"))
         return self._login(), "" if plugin is None else str(user or "root")
@@ -79,7 +79,7 @@ class Users:
         _ansible.set_become_plugin(connection, plugin)
 
     def _others_job(self, record: Record) -> str:
-        """Return the user whom the job of a record belongs to, if the task works neither as that one nor as root."""
+        """Return the user that the job of a record belongs to, if the task works neither as that one nor as root."""
         login, become = self.of_task()
         theirs = str(record.get("become_user") or record.get("remote_user") or "")
         return "" if (become or login) in ("root", theirs) else theirs

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look what became of background jobs, on the host that they were started on.
+"""See what happened to background jobs, on the host that they were started on.
 
 A job runs below two wrapper processes. When its module has ended, the runner renames the result into place; until then the results
 file says only that the job was started. If the runner dies, nobody ever writes a result: that is why a look at the file alone is
@@ -110,7 +110,7 @@ def readable(value: t.Any) -> t.Any:
 
 
 def _safe_look(job: Job, host: Host, *, last: bool) -> Look | None:
-    """Judge one job, whatever somebody has made of its files: nobody else's job has to suffer for that."""
+    """Judge one job, whatever somebody has done to its files: that must not affect other jobs."""
     problem = flaw(job)
     if problem:
         return _unknown(job, "", problem)

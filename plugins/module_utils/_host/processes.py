@@ -21,7 +21,7 @@ _PRECISION = 0.001 if os.path.exists("/proc/self/stat") else 2.0
 
 
 class Process(t.NamedTuple):
-    """A process that has not ended. Its start is in seconds since the boot: clocks are set anew, that is not."""
+    """A process that has not ended. Its start is in seconds since the boot: clocks can be changed, that cannot."""
 
     pid: int
     ppid: int

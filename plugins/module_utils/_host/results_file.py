@@ -118,7 +118,7 @@ def user_name(uid: int) -> str:
 
 
 def namesake(job: Job) -> str:
-    """Return the job for which this job id may be a slip of the pen: it has a results file, and differs in its last number only."""
+    """Return the job that may be meant if this job id was mistyped: it has a results file, and differs in its last number only."""
     try:
         with directory_of_job(job) as directory:
             names = directory.names()

@@ -173,7 +173,7 @@ def _row(record: Record, now: datetime.datetime) -> tuple[str, ...]:
 
 
 def last_line(record: Record) -> str:
-    """Return the last line that a job has said, as far as the record knows; of one that did not end by itself, what became of it."""
+    """Return the last line that a job has said, as far as the record knows; of one that did not end by itself, what happened to it."""
     status, result = _status(record), record.get("result", {})
     said = ""
     if status == "running":
