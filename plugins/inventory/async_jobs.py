@@ -91,16 +91,13 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleParserError
 from ansible.inventory.group import to_safe_group_name
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.cache import BaseFileCacheModule
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible.utils.display import Display
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS
@@ -109,6 +106,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import is_host_name
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute, open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, harmless_lines
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import explain
 
 # What Ansible does not validate by itself, and what it does not know the environment variables of.
@@ -155,14 +153,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         params = _validated(self._read_config_data(path), path)
         # Of a file that says something else than before, nothing is known.
         key = f"{self.get_cache_key(path)}_{hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:16]}"
-        found = self._cache.get(key) if cache and self.get_option("cache") else None
-        if found is None:
+        cached = self._cache.get(key) if cache and self.get_option("cache") else None
+        if cached is not None:
+            found = json.loads(cached["json"])
+        else:
             try:
                 found = _read(params, lambda line: self.display.warning(harmless_lines(line)))
             except AsyncJobError as error:
                 raise AnsibleParserError(harmless_lines(f"{path}: {error}")) from error
             if self.get_option("cache"):
-                self._cache[key] = found
+                # A text, of which no cache makes anything else: some keys of dictionaries are templates to those of Ansible.
+                self._cache[key] = {"json": json.dumps(found)}
         self._report(found["unreadable"], path)
         hosts: dict[str, list[t.Any]] = {}
         for record in found["records"]:
@@ -180,12 +181,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def update_cache_if_changed(self) -> None:
         """Write the cache: Ansible calls this after it has read a file. Its plugins make files for everybody, which records are not."""
-        # Since ansible-core 2.19, what is written is wrapped above this method, and so no object's own can take its place.
-        theirs, BaseFileCacheModule.set = BaseFileCacheModule.set, _set_private
-        try:
+        with _ansible.private_cache_files():
             super().update_cache_if_changed()
-        finally:
-            BaseFileCacheModule.set = theirs
         directory = os.path.expanduser(os.path.expandvars(self.get_option("cache_connection") or ""))
         if not directory or not os.path.isdir(directory):
             return  # there is no cache, or it is a service
@@ -241,22 +238,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             raise AnsibleParserError(harmless_lines(f"{path}: {len(unreadable)} records cannot be read or used. {unreadable[0]['msg']}"))
         for problem in unreadable:
             self.display.warning(harmless_lines(problem["msg"]))
-
-
-def _set_private(plugin: t.Any, key: str, value: t.Any) -> None:
-    """Do what a plugin that caches in files does with a value, but for a file that nobody else can read at any time."""
-    plugin._cache[key] = value
-    file = plugin._get_cache_file_name(key)
-    temporary = ""
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(file))  # 0600 from its first moment on
-        os.close(descriptor)
-        plugin._dump(value, temporary)
-        os.rename(temporary, file)
-    except OSError as error:
-        Display().warning(harmless_lines(f"The inventory cannot be cached in {file}: {error.strerror}."))
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
 
 
 def _untrusted(records: list[t.Any]) -> t.Any:

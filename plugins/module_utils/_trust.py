@@ -15,7 +15,7 @@ import typing as t
 # What useradd(8) of shadow 4.13 takes: letters, digits, underscores, dots and dashes, no dash in front, not only digits, perhaps a
 # dollar at the end. Directory services add a domain, as DOMAIN\user, DOMAIN+user or user@domain (sssd.conf(5), smb.conf(5)).
 _NAME = r"(?![0-9]+\$?\Z)(?!\.{1,2}\Z)[\w.][\w.-]{0,63}"
-_USER = re.compile(rf"(?:{_NAME}\$?|{_NAME}(?:\\{{1,2}}|\+){_NAME}\$?|{_NAME}@{_NAME})\Z")
+_USER = re.compile(rf"(?:{_NAME}\$?|{_NAME}(?:\\{{1,2}}|\+){_NAME}\$?|{_NAME}@{_NAME})\Z", re.ASCII)
 
 # As Ansible's async actions make them: a random number, and that of a process.
 _JOB_ID = re.compile(r"j[0-9]{1,30}\.[0-9]{1,10}\Z")

@@ -170,7 +170,20 @@ class StoreAction(ActionBase):  # type: ignore[misc]
 def _make_harmless(result: dict[str, t.Any]) -> None:
     """Change what Ansible shows of a result as it is: warnings, why a task has failed, and what could not be read."""
     result["warnings"] = [*map(harmless_lines, result.get("warnings", ()))]
+    for name in ("reason", "exception"):
+        if isinstance(result.get(name), str):
+            result[name] = harmless_lines(result[name])
+    if "diff" in result:
+        result["diff"] = _shown_diff(result["diff"])
     if result.get("failed") and isinstance(result.get("msg"), str):
         result["msg"] = harmless_lines(result["msg"])
     if "unreadable" in result:
         result["unreadable"] = [{name: harmless_lines(text) for name, text in problem.items()} for problem in result["unreadable"]]
+
+
+def _shown_diff(diff: t.Any) -> t.Any:
+    """Return differences as callbacks may print them: nothing but texts, and these harmless."""
+    if isinstance(diff, list):
+        return [*map(_shown_diff, diff)]
+    texts = diff.items() if isinstance(diff, dict) else ()
+    return {name: harmless_lines(text) for name, text in texts if isinstance(name, str) and isinstance(text, str)}

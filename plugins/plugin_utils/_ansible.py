@@ -18,13 +18,17 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
+import os
+import tempfile
 import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__
+from ansible.utils.display import Display
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
 
 TESTED = "2.16 to 2.21"
 """The releases of ansible-core that all tests run on."""
@@ -97,6 +101,9 @@ INSIDE: dict[str, Inside] = {
     "BYPASS_HOST_LOOP": Inside(
         "Ansible reads it from the class of an action before it forks a worker: the moment to import the OCI SDK once (_preload.py).",
         "Each worker imports the SDK: half a second per task and host.",
+    ),
+    "BaseFileCacheModule.set, _dump, _get_cache_file_name": Inside(
+        "The cache of an inventory, whose files hold records, and which Ansible makes for everybody to read.", _ERROR
     ),
     "ActionBase._requires_connection": Inside(
         "False where only the store is touched: such a task runs on hosts that cannot be reached, and Ansible starts no helper for them.",
@@ -343,6 +350,37 @@ def use_pipelining(connection: t.Any) -> bool:
         return False
     forget_directory(connection)
     return True
+
+
+@contextlib.contextmanager
+def private_cache_files() -> t.Iterator[None]:
+    """Let plugins that cache in files make these so that nobody else can read them at any time, for a while."""
+    base = taken(module("ansible.plugins.cache"), "BaseFileCacheModule", "ansible.plugins.cache.BaseFileCacheModule")
+    for name in ("_dump", "_get_cache_file_name"):
+        taken(base, name)
+    # Since ansible-core 2.19, what is written is wrapped above this method, and so no object's own can take its place.
+    theirs = taken(base, "set")
+    base.set = _set_private
+    try:
+        yield
+    finally:
+        base.set = theirs
+
+
+def _set_private(plugin: t.Any, key: str, value: t.Any) -> None:
+    """Do what a plugin that caches in files does with a value, but for a file that is private from its first moment on."""
+    plugin._cache[key] = value
+    file = plugin._get_cache_file_name(key)
+    temporary = ""
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(file))
+        os.close(descriptor)
+        plugin._dump(value, temporary)
+        os.rename(temporary, file)
+    except OSError as error:
+        Display().warning(harmless_lines(f"The inventory cannot be cached in {file}: {error.strerror}."))
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
 
 
 @contextlib.contextmanager

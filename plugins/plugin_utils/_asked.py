@@ -237,7 +237,7 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
         # Nothing of it goes any further.
         job = Job(job_id=record["ansible_job_id"], label=label, directory="", secret=record.get("no_log", False))
         return Asked(job, key, record, version, flaw)
-    directory, user = record.get("async_dir", async_dir), record.get("become_user", "")
+    directory, user = record.get("async_dir", async_dir), record.get("become_user") or record.get("remote_user", "")
     if not is_user_name(user):  # a number, which former releases noted
         user = ""
     job = Job(
@@ -260,8 +260,8 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
 
 def _runner(record: Record) -> dict[str, t.Any] | None:
     """Return the runner that an earlier look has seen, if the record has all of it."""
-    runner = record.get("runner", {})
-    return runner if all(isinstance(runner.get(name), (int, float)) for name in ("pid", "start", "session")) else None
+    runner = {name: record.get("runner", {}).get(name) for name in ("pid", "start", "session")}
+    return runner if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in runner.values()) else None
 
 
 def _with_files(job: Job, params: dict[str, t.Any], record: t.Mapping[str, t.Any]) -> Job:

@@ -33,13 +33,23 @@ _LOOKS = 5
 
 _BOOT = f'echo "{_MARK}boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"'
 
-# Where others may put and replace files, nobody can tell whose an attempt is.
+# Where others may put and replace files, in that directory or in one above it, nobody can tell whose an attempt is.
 _PREPARE = f"""
 d={{directory}}
 mkdir -p "$d" && cd "$d" && printf '{_MARK}directory=%s\\n' "$(pwd -P)"
-set -- $(ls -nd . 2>/dev/null)
-case $1 in ????????w[!tT]*) echo {_MARK}writable=Everybody ;; esac
-[ "$3" = 0 ] || [ "$3" = "$(id -u)" ] || echo "{_MARK}writable=Another user, with the id $3,"
+p=$(pwd -P)
+while :; do
+  set -- $(ls -nd "$p" 2>/dev/null)
+  who=
+  # A group that has the number of a user is that user's own.
+  case $1 in ?????w???[!tT]*) [ "$3" = "$4" ] || [ "$4" = 0 ] || who="Whoever is in the group with the id $4" ;; esac
+  case $1 in ????????w[!tT]*) who=Everybody ;; esac
+  [ "$3" = 0 ] || [ "$3" = "$(id -u)" ] || who="Another user, with the id $3,"
+  [ -z "$who" ] || printf '{_MARK}writable=%s may write to %s\\n' "$who" "$p"
+  [ "$p" != / ] || break
+  p=${{{{p%/*}}}}
+  p=${{{{p:-/}}}}
+done
 {_BOOT}
 """
 
@@ -146,7 +156,7 @@ class AttemptAction(WatchingAction):
             raise AsyncJobError(f"The directory {self.async_dir} (async_dir) cannot be used on {self.host}: {said['error'][0]}")
         if "writable" in said:
             raise AsyncJobError(
-                f"{said['writable'][0]} may write to {directory} (async_dir) on {self.host}, and so replace what is there."
+                f"{said['writable'][0]} on {self.host}, and so replace what is in {directory} (async_dir)."
                 " Nothing was started. Take that right away, or give another async_dir."
             )
         attempt_dir = f"{directory.rstrip('/')}/{uuid.uuid4().hex}"

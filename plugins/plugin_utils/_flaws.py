@@ -93,12 +93,16 @@ def _user(value: str, attempt: Record) -> str:
     return "" if not value or is_user_name(value) or re.fullmatch("#[0-9]{1,10}", value) else "is not the name of a user"
 
 
+# More bytes than any file has
+_TOO_MUCH = 1 << 60
+
+
 def _host(value: str, attempt: Record) -> str:
     return "" if not value or is_host_name(value) else "is not the name of a host"
 
 
 def _number(value: float, attempt: Record) -> str:
-    return "" if value >= 0 else "is less than nothing"
+    return "" if 0 <= value < _TOO_MUCH else "is no number of bytes"
 
 
 def _attempt_number(value: int, attempt: Record) -> str:

@@ -58,6 +58,7 @@ FOUND: dict[str, tuple[t.Any, tuple[str, ...]]] = {
         [True, True, True, True, False],
         ("option reconnection_retries of ssh", "option use_tty of ssh", "option pipelining of ssh"),
     ),
+    "private_cache": (["600", {"a": 1}], ("BaseFileCacheModule.set, _dump, _get_cache_file_name",)),
     "role": ("", ()),
     "text_of_option": ("[1,2]" if _OLD else None, ("Task.untemplated_args",)),
     "requires_connection": ([True, True], ("ActionBase._requires_connection",)),

@@ -676,4 +676,4 @@ def test_two_hundred_jobs(scene: Scene) -> None:
     rounds = [(look(names[0])[1], look(*names)[1]) for _round in range(3)]
     one, many = (min(seconds) for seconds in zip(*rounds, strict=True))  # whatever else this machine does only adds to it
     scene.row("200 jobs on one host", "200 tasks", f"in {many:.2f} s ({first_seconds:.2f} s at first); one in {one:.2f} s", "")
-    assert many <= 2 * one
+    assert many <= 2.5 * one

@@ -247,16 +247,87 @@ sed -i "s|\\$PYTHON|$1|" /root/python; chmod +x /root/python /usr/local/sbin/ps"
 
 
 @pytest.mark.parametrize(
-    ("mode", "owner", "who"), [("0777", "app", "Everybody"), ("0755", "op", "Another user"), ("1777", "op", "Another user")]
+    ("mode", "owner", "who"),
+    [
+        ("0777", "app", "Everybody"),
+        ("0755", "op", "Another user"),
+        ("1777", "op", "Another user"),
+        ("0775", "app:op", "Whoever is in the group"),
+        ("0775", "root:op", "Whoever is in the group"),
+    ],
 )
-def test_directory_of_others(scene: Scene, mode: str, owner: str, who: str) -> None:
-    """Others may replace what is there, so that nobody could tell whose it is."""
-    scene.shell("h1", f"mkdir -m {mode} /opt/jobs; chown {owner} /opt/jobs")
-    task = durable("job", "true", vars={"ansible_async_dir": "/opt/jobs"})
+@pytest.mark.parametrize("place", ["/opt/jobs", "/opt/jobs/of/app"])
+def test_directory_of_others(scene: Scene, mode: str, owner: str, who: str, place: str) -> None:
+    """Others may replace what is there, or what is below it, so that nobody could tell whose it is."""
+    scene.shell("h1", f"mkdir -m {mode} /opt/jobs; chown {owner} /opt/jobs; mkdir -p {place}; [ {place} = /opt/jobs ] || chown app {place}")
+    task = durable("job", "true", vars={"ansible_async_dir": place})
     [refused] = ask(scene, task)
     assert refused["failed"]
     assert who in refused["msg"]
-    assert "may write to /opt/jobs (async_dir) on h1" in refused["msg"]
-    scene.shell("h1", "chown root /opt/jobs; chmod 1777 /opt/jobs")
+    assert "may write to /opt/jobs on h1" in refused["msg"]
+    scene.shell("h1", "chown root:root /opt/jobs; chmod 1777 /opt/jobs")
     [started] = ask(scene, task)
     assert not started["failed"], started
+
+
+def test_file_of_root_in_a_directory_of_a_user(scene: Scene) -> None:
+    """Anybody may move a file of root's that lies in a directory of theirs. It lends its owner's rights to nothing."""
+    scene.shell("h1", "touch /home/app/left_by_root")
+    app(scene, f"mkdir {APP_DIR}; mv /home/app/left_by_root {APP_DIR}/j1.77; ln -s /root/secret /home/app/log")
+    ask(scene, save("job", "j1.77", stdout_file="/home/app/log"))
+    [looked] = ask(scene, status(job_name="job", output="tail", store_output=True))
+    assert looked["stdout"] == ""
+    assert SECRET not in json.dumps(scene.controller.record("job", host="h1"))
+
+
+def test_swapped_directory(scene: Scene) -> None:
+    """Whoever may rename the directory of an attempt does not get another one believed: it belongs to the user that was noted."""
+    ask(scene, {**durable("job", "exec sleep 1000"), "become": False, "vars": {"ansible_async_dir": "/opt/jobs"}})
+    record = scene.controller.record("job", host="h1")
+    place, job_id = record["attempt_dir"], record["ansible_job_id"]
+    scene.shell("h1", f"mv {place} {place}.x; mkdir -m 700 {place}; cp {place}.x/attempt.json {place}; chown -R app {place}")
+    app(scene, f'printf \'{{"rc": 0, "changed": true}}\' >{place}/{job_id}; echo LIES >{place}/stdout')
+    [looked] = ask(scene, status(job_name="job"))
+    assert looked["status"] == "unknown"
+    assert "belongs to the user 'app', and not to the user 'root'" in looked["reason"]
+    assert looked["stdout"] == ""
+
+
+def test_more_values_than_anybody_reads(scene: Scene) -> None:
+    """A few megabytes may stand for gigabytes. Texts may be as long as before."""
+    many = """python3 -c "print('{\\"rc\\": 0, \\"x\\": [' + '[],' * 3000000 + '1]}')" >FILE"""
+    long = """python3 -c "print('{\\"rc\\": 0, \\"stdout\\": \\"' + '[a, {' * 3000000 + '\\"}')" >FILE"""
+    files = {"many": many, "long": long, "sound": SOUND}
+    app(
+        scene,
+        f"mkdir {APP_DIR}; " + "; ".join(made.replace("FILE", f"{APP_DIR}/j{number}.77") for number, made in enumerate(files.values())),
+    )
+    ask(scene, *(save(name, f"j{number}.77") for number, name in enumerate(files)))
+    [looked] = ask(scene, status(job_names=list(files), output="tail", look_timeout=30))
+    assert [answer["status"] for answer in looked["jobs"]] == ["unknown", "succeeded", "succeeded"], looked
+    assert "holds more than 1000000 values" in looked["jobs"][0]["reason"]
+
+
+def test_attempts_that_nothing_marks(scene: Scene) -> None:
+    """Of a directory without a mark, and of fences, only those are removed that the job's own user has."""
+    scene.shell("h1", "mkdir -m 1777 /opt/jobs")
+    ask(scene, durable("job", "true", vars={"ansible_async_dir": "/opt/jobs"}))
+    own = scene.controller.record("job", host="h1")
+    until(lambda: scene.test("h1", f"test -e {own['attempt_dir']}/result"))
+    place = f"/opt/jobs/{'d' * 32}"
+    scene.shell(
+        "h1", f"mkdir -m 700 {place}; touch {place}/result {place}/12.5 /opt/jobs/{'e' * 32}; chown -R op {place} /opt/jobs/{'e' * 32}"
+    )
+    scene.shell("h1", f"touch -d '30 days ago' /opt/jobs/{'e' * 32}")
+    fields = {"async_dir": place, "attempt_dir": place, "results_file": f"{place}/{own['ansible_job_id']}"}
+    output = {stream: f"{place}/{stream[:6]}" for stream in ("stdout_file", "stderr_file")}
+    [looked] = ask(scene, status(job_name="job"))
+    assert looked["status"] == "succeeded", looked["reason"]
+    ask(scene, prune("job"))
+    assert not scene.test("h1", f"test -e {own['attempt_dir']}")
+    assert scene.test("h1", f"test -e /opt/jobs/{'e' * 32}")
+    file = scene.controller.state_dir / "h1" / "test" / "job.json"
+    record = {**own, **fields, **output, "status": "failed", "end": "2026-01-01T00:00:00Z", "become_user": ""}
+    file.write_text(json.dumps(record))
+    [pruned] = ask(scene, prune("job"))
+    assert scene.test("h1", f"test -e {place}/result && test -e {place}/12.5"), pruned

@@ -44,6 +44,7 @@ def test_records_of_ours_have_none(record: dict[str, t.Any]) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("tail_size", 10**30),
         ("ansible_job_id", "../j1.2"),
         ("ansible_job_id", "passwd"),
         ("ansible_job_id", "j1.2\n"),

@@ -564,3 +564,10 @@ def test_keys_that_are_the_same_in_json_are_an_error(one: t.Any, other: str, bot
 def test_keys_that_json_cannot_hold_are_an_error(key: t.Any) -> None:
     """It names the place."""
     refused(lambda: store({"a": [{key: 1}]}), "metadata.a[0]", "key", type(key).__name__, "Nothing was saved.")
+
+
+@pytest.mark.parametrize("key", ["__ansible_type", "__ansible_vault", "__ansible_unsafe", "__ansible"])
+def test_keys_of_ansible_are_none_of_ours(key: str) -> None:
+    """To its caches, a dictionary with such a key is a template or a vaulted value. No depth hides it, and nobody can store one."""
+    assert "belongs to Ansible" in refused(lambda: parse(as_bytes(record(metadata={"a": [{"b": {key: "x"}}]}))), WHERE)
+    refused(lambda: storable({"a": [{key: 1}]}, name="metadata"), "metadata.a[0]", key, "Nothing was saved.")

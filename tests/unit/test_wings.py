@@ -64,7 +64,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     # Ansible sends what they import: async_job runs on hosts, and the others need no host.
     "modules": ("_host.command", "_modules"),
-    "inventory": ("_records", "_store.choose", "plugin_utils._flaws"),
+    "inventory": ("_records", "_store.choose", "plugin_utils._ansible", "plugin_utils._flaws"),
     "doc_fragments": (),
 }
 

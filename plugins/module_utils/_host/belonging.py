@@ -111,6 +111,7 @@ class Host:
         strays = self._stray_processes()
         # Children of other users, such as those of sudo, are in a session where the user of the job is, too.
         marked = [process for process, marker in strays if marker != ""]
+        theirs_or_roots = {process.sid for process, _marker in strays if file.user is None or user_of_process(process) in (file.user, 0)}
         of_user = {process.pid for process in marked if file.user is None or user_of_process(process) == file.user}
         theirs = {process.sid for process, marker in strays if marker == directory and process.pid in of_user}
         strays = [(process, marker if process.pid in of_user or process.sid in theirs else "") for process, marker in strays]
@@ -129,7 +130,7 @@ class Host:
             elif not leaderless:  # it has made a session of its own
                 if marker and self._adopted(process):
                     unclear.append(process)
-            elif noted is None:
+            elif noted is None and process.sid in theirs_or_roots:
                 whose = self._whose(process, job, file, marked=marker != "")
                 (own if whose == "its own" else unclear if whose == "unclear" else []).append(process)
         for watcher in self.wrappers_of(job, file)[1]:

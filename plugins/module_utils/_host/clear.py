@@ -13,6 +13,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import has_mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, OURS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import look_at_jobs, readable
@@ -20,6 +21,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_
     directory_of_job,
     remove_results_file,
     results_file,
+    user_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, directory_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, UNKNOWN
@@ -43,6 +45,7 @@ def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """
     looks = iter(look_at_jobs([Job(**attempt) for job in jobs for attempt in job["looks"]]))
     answers: list[dict[str, t.Any]] = []
+    removed: set[tuple[str, int]] = set()
     for job in jobs:
         seen = [next(looks) for _attempt in job["looks"]]
         going_on = [look.reason for look, attempt in zip(seen, job["looks"]) if _may_go_on(look.status, exclusive=attempt["exclusive"])]
@@ -52,13 +55,12 @@ def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
                 if look.status == "unknown":
                     answer["left"].append(look.reason)
                 elif attempt.exclusive:
-                    _remove_attempt(attempt, answer)
+                    _remove_attempt(attempt, answer, removed)
                 else:
                     _remove_file(attempt, answer)
         answers.append(readable(answer))
-    # Fences are empty files, and say nothing of themselves: they are looked for only beside what was an attempt of ours.
-    for parent in {os.path.dirname(path) for answer in answers for path in answer["removed"] if is_attempt_directory(path)}:
-        _remove_fences(parent)
+    for parent, owner in removed:
+        _remove_fences(parent, owner)
     return answers
 
 
@@ -70,18 +72,24 @@ def _may_go_on(status: str, *, exclusive: bool) -> bool:
     return status in ALIVE or (status == UNKNOWN and exclusive)
 
 
-def _remove_attempt(job: Job, answer: dict[str, t.Any]) -> None:
-    """Remove the directory of an attempt. What is not ours stays, and so does the directory then."""
+def _remove_attempt(job: Job, answer: dict[str, t.Any], removed: set[tuple[str, int]]) -> None:
+    """Remove the directory of an attempt. What is not ours stays, and so does the directory then.
+
+    :arg removed: gets the directory above one that was removed, and its owner
+    """
     path = job.directory
     try:
         with directory_of_job(job) as directory:
+            if not has_mark(directory) and (directory.owner != _noted_user(job) or job.job_id not in directory.names()):
+                answer["left"].append(f"{path}: has no mark of an attempt, and is not known to be one of this job")
+                return
             names = sorted(directory.names(), key=lambda name: name == MARK)  # the mark says whose the rest is
             ours = [name for name in names if OURS.fullmatch(name) and _is_plain(directory, name)]
             foreign = [name for name in names if name not in ours]
             for name in ours:
                 if name != MARK or not foreign:
                     directory.unlink(name)
-            inode = os.fstat(directory.descriptor).st_ino
+            inode, owner = os.fstat(directory.descriptor).st_ino, directory.owner
         if foreign:
             answer["left"].append(f"{path}: holds {', '.join(foreign[:3])}, which is not ours")
             return
@@ -90,10 +98,17 @@ def _remove_attempt(job: Job, answer: dict[str, t.Any]) -> None:
             if os.stat(name, dir_fd=parent.descriptor, follow_symlinks=False).st_ino == inode:
                 os.rmdir(name, dir_fd=parent.descriptor)
                 answer["removed"].append(path)
+                removed.add((os.path.dirname(path), owner))
     except (FileNotFoundError, NotADirectoryError):  # it was removed before, or is a fence
         return
     except OSError as error:
         answer["left"].append(f"{path}: {error.strerror}")
+
+
+def _noted_user(job: Job) -> int:
+    """Return the user that was noted with a job, or else ourselves."""
+    noted = user_of(job)
+    return os.geteuid() if noted is None else noted
 
 
 def _is_plain(directory: Directory, name: str) -> bool:
@@ -113,12 +128,18 @@ def _remove_file(job: Job, answer: dict[str, t.Any]) -> None:
         answer["left"].append(f"{path}: {error.strerror}")
 
 
-def _remove_fences(parent: str) -> None:
-    """Remove the empty files that stand in place of attempts which were given up long ago."""
+def _remove_fences(parent: str, owner: int) -> None:
+    """Remove the empty files that stand in place of attempts which were given up long ago.
+
+    They say nothing of themselves: so they are looked for only beside what was an attempt of ours, and are those of its owner, in a
+    directory where nobody else may put files.
+    """
     with contextlib.suppress(OSError), directory_of(parent) as directory:
+        if directory.mode & 0o022:
+            return
         for name in directory.names():
             if is_attempt_directory(f"/{name}"):
                 with contextlib.suppress(OSError):
                     status = directory.status(name)
-                    if status.st_size == 0 and time.time() - status.st_mtime > _FENCE_AGE:
+                    if status.st_size == 0 and status.st_uid == owner and time.time() - status.st_mtime > _FENCE_AGE:
                         directory.unlink(name)

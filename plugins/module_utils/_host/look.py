@@ -191,7 +191,7 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         end=end,
         boot_id=job.boot_id or (host.boot_id if runner is not None else ""),
         runner=noted,
-        user=file.owner if file.there and file.owner >= 0 else None if runner is None else user_of_process(runner),
+        user=file.reader if file.there else None if runner is None else user_of_process(runner),
     )
 
 

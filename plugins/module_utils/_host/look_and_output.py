@@ -93,7 +93,7 @@ def _output(job: Job, look: Look, which: str, tail_size: int) -> dict[str, t.Any
             "kept": reader.kept(),
             "warnings": [stream.problem for stream in (stdout, stderr) if stream.problem],
         }
-    except (MemoryError, TypeError, ValueError) as error:
+    except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
         problem = f"The output of {job.label} cannot be read ({type(error).__name__})."
         return {**_NONE, **_offsets(job), "warnings": [problem]}
 

@@ -36,6 +36,8 @@ class ResultsFile(t.NamedTuple):
     result: dict[str, t.Any] | None = None
     user: int | None = None
     """Who has started the job, by what the kernel says of the file, or else of its directory. None if nobody can tell."""
+    reader: int | None = None
+    """With whose rights files that somebody has named may be read for the job: those of the owner of the directory, unless that is root."""
     refused: bool = False
     """Whether this is not the place of the job, so that nothing there, and no process, may be taken for the job's."""
 
@@ -169,6 +171,7 @@ def _read(job: Job, directory: Directory, path: str) -> ResultsFile:
         return _refused(path, error, "the results file")._replace(user=_user_of(directory), refused=False)
     check_user(job, status.st_uid)
     about: dict[str, t.Any] = {"there": True, "owner": status.st_uid, "user": status.st_uid, "modified": status.st_mtime}
+    about["reader"] = directory.owner or status.st_uid  # anybody can move a file of root's there
     try:
         data = parsed(content)
     except Refused as error:

@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import pwd
+import re
 import stat
 import typing as t
 
@@ -26,6 +27,11 @@ MOST = 32 << 20
 _NAMES = 20_000
 # How deeply the values of a result may be nested. Whoever handles it later is recursive, too.
 _DEPTH = 64
+# How many values a result may hold.
+_VALUES = 1_000_000
+_LONG = 1 << 20
+# A text in JSON. One without its end goes on to the end of the file: else whoever looks for the end would begin again and again.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
 # From so many digits on, older Pythons take very long to read a number.
 _DIGITS = 4000
 _LINKS = 40
@@ -238,6 +244,11 @@ def parsed(content: bytes) -> t.Any:
     :raises ValueError: if it is none
     :raises Refused: if it is made to break whoever reads it
     """
+    # A short text can stand for a great many values, each of which takes far more room than what it is written with.
+    if len(content) > _LONG:
+        outside = _STRING.sub(b"", content)
+        if sum(map(outside.count, (b"[", b"{", b","))) > _VALUES:
+            raise Refused(f"holds more than {_VALUES} values")
     try:
         data = json.loads(content.decode("utf-8", "surrogateescape"), parse_int=_number, object_hook=_without_tags)
     except (MemoryError, RecursionError) as error:

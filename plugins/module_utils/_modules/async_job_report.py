@@ -92,12 +92,15 @@ def metrics(listing: Listing, now: datetime.datetime) -> str:
             labels = _labels(record, f" ({number})")
         given.add(labels)
         values["async_job_duration_seconds"].append(f"{{{labels}}} {_times.run_time(record, now):.0f}")
-        values["async_job_attempts"].append(f"{{{labels}}} {record.get('attempt', 1)}")
+        values["async_job_attempts"].append(f"{{{labels}}} {min(max(record.get('attempt', 1), 0), _MOST_ATTEMPTS)}")
     lines = []
     for name, about in _METRICS:
         lines += [f"# HELP {name} {about}", f"# TYPE {name} gauge", *(name + value for value in values[name])]
     return "\n".join(lines) + "\n"
 
+
+# A number that a record holds by mistake is none to Prometheus, which then takes nothing of the file.
+_MOST_ATTEMPTS = 10**9
 
 _LABELS = ("host", "playbook", "job")
 

@@ -8,13 +8,12 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import encode
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION, read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, without_signature
 
 # No host has a name that begins with a dot in a store.
@@ -58,7 +57,7 @@ def parse_approval(document: bytes, playbook_name: str, name: str, *, where: str
         )
 
     try:
-        approval = json.loads(document.decode("utf-8"))
+        approval = read_plain(document.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise corrupt(f"it is not valid JSON ({error})") from error
     if not isinstance(approval, dict):
@@ -110,7 +109,7 @@ def check_approval(document: bytes, path: str, *, where: str) -> None:
 def _names(document: bytes) -> tuple[str, str]:
     """Return of which playbook and approval a document is, as far as it says so."""
     try:
-        content = json.loads(document.decode("utf-8"))
+        content = read_plain(document.decode("utf-8"))
         return str(content["playbook_name"]), str(content["approval_name"])
     except (ValueError, RecursionError, TypeError, KeyError):
         return "", ""

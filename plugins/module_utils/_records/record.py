@@ -152,7 +152,7 @@ def parse(document: bytes, *, where: str) -> Record:
     if not document.strip():
         raise corrupt("it is empty")
     try:
-        record = json.loads(document.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+        record = read_plain(document.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise corrupt(f"it is not UTF-8 (byte {error.start})") from error
     except (ValueError, RecursionError) as error:
@@ -165,9 +165,6 @@ def parse(document: bytes, *, where: str) -> Record:
             f"The record {where} was written by a newer release of the collection rstyczynski.ansible (schema version"
             f" {version}; this release knows {SCHEMA_VERSION}). Nothing was changed. Upgrade the collection on this controller."
         )
-    # Each level takes a bracket. So few of them need no closer look.
-    if document.count(b"{") + document.count(b"[") > _DEEPEST and not _is_shallow(record, _DEEPEST):
-        raise corrupt(f"it is nested more than {_DEEPEST} levels deep")
     for field in _REQUIRED:
         if field not in record:
             raise corrupt(f"the field {field!r} is missing")
@@ -280,6 +277,8 @@ def _plain_key(key: t.Any, *, name: str) -> str:
     plain = _plain(key, name=f"a key of {name}")
     if isinstance(plain, (dict, list)):
         raise AsyncJobError(f"{name} cannot be stored: one of its keys is a {type(key).__name__}. Nothing was saved. Give a string.")
+    if isinstance(plain, str) and plain.startswith(_TAGS):
+        raise AsyncJobError(f"{name} cannot be stored: its key {plain!r} is one of Ansible's own. Nothing was saved. Give it another name.")
     return plain if isinstance(plain, str) else json.dumps(plain)
 
 
@@ -299,6 +298,29 @@ def _is_shallow(value: t.Any, levels: int) -> bool:
     if isinstance(value, (dict, list)):
         return levels > 0 and all(_is_shallow(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value))
     return True
+
+
+def read_plain(text: str) -> t.Any:
+    """Read JSON of a store, in which nothing is more than a text, a number, a list or a dictionary to whoever gets it.
+
+    :raises ValueError: if it is none, is nested too deep, or has a key with which Ansible marks objects of its own, such as templates:
+        its caches would make these of it
+    """
+    value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_tags)
+    # Each level takes a bracket. So few of them need no closer look.
+    if text.count("{") + text.count("[") > _DEEPEST and not _is_shallow(value, _DEEPEST):
+        raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
+    return value
+
+
+_TAGS = "__ansible"
+
+
+def _without_tags(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    for name, _value in pairs:
+        if name.startswith(_TAGS):
+            raise ValueError(f"the key {name!r} belongs to Ansible")
+    return dict(pairs)
 
 
 def _finite(text: str) -> float:

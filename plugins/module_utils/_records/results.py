@@ -85,6 +85,6 @@ def _is_short(value: t.Any) -> bool:
 
 
 _EXPECTED: dict[str, t.Callable[[t.Any], bool]] = {
-    "rc": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "rc": lambda value: isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 32,
     "changed": lambda value: isinstance(value, bool),
 }

@@ -12,7 +12,7 @@ import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import connection_loader
+from ansible.plugins.loader import cache_loader, connection_loader
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
@@ -109,6 +109,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             with _ansible.connection_option(ssh, name, value):
                 found.append(ssh.get_option(name) == value)
         return [*found, _ansible.use_pipelining(ssh), _ansible.use_pipelining(ssh)]
+
+    def use_private_cache(self) -> t.Any:
+        directory = f"{self._task.args['directory']}.cache"
+        plugin = cache_loader.get("ansible.builtin.jsonfile", _uri=directory, _timeout=0, _prefix="")
+        with _ansible.private_cache_files():
+            plugin.set("key", {"a": 1})
+        [file] = os.scandir(directory)
+        return [f"{file.stat().st_mode & 0o777:o}", plugin.get("key")]
 
     def use_role(self) -> t.Any:
         return self._task_vars.get("ansible_role_name", "")
