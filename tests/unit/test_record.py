@@ -47,7 +47,7 @@ OLD = b"""{
 }"""
 
 # Any text, lone surrogates included, but not two of them that are one character in JSON.
-text = st.text(st.characters()).filter(lambda value: json.loads(json.dumps(value)) == value)
+text = st.text(st.characters()).filter(lambda value: json.loads(json.dumps(value)) == value and not value.startswith("__ansible"))
 json_values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), text),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(text, inner, max_size=4)),
