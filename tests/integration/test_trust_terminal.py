@@ -53,6 +53,26 @@ def test_records_that_cannot_be_read(controller: Controller) -> None:
     seen(ran)
 
 
+def test_what_a_result_holds(controller: Controller) -> None:
+    """Callbacks print tracebacks and differences as they are, and break at differences that are no texts."""
+    directory = controller.home / ".ansible_async"
+    directory.mkdir()
+    diffs = [
+        [{"prepared": ODD}],
+        {"before_header": ODD, "after_header": ODD, "before": "a", "after": f"b{ODD}"},
+        {"before": 5, "after": [ODD]},
+    ]
+    results = [{"rc": 1, "exception": ODD}, *({"rc": 0, "changed": True, "diff": diff} for diff in diffs)]
+    tasks = []
+    for number, result in enumerate(results):
+        (directory / f"j{number}.4000000").write_text(json.dumps(result))
+        tasks.append({"rstyczynski.ansible.async_job_status": {"jid": f"j{number}.4000000"}})
+    ran = run_tasks(controller, *tasks, options=["--diff"])
+    assert [answer["status"] for answer in told(ran)] == ["failed", "succeeded", "succeeded", "succeeded"]
+    assert "Callback dispatch" not in ran.output
+    seen(ran)
+
+
 def test_people_and_subjects(controller: Controller) -> None:
     """Written by hand, into the store of somebody who reads it later."""
     ask(controller, {"rstyczynski.ansible.async_job_approval": {"name": "go_live", "mode": "request", "subject": "Release 7"}})
