@@ -70,7 +70,7 @@ def test_its_host_still_says_so(controller: Controller, module: str) -> None:
     controller.playbook(start.replace("async: 60", "async: 600")).ok()
     file = controller.state_dir / "host1/test/job.json"
     place = Path(json.loads(file.read_text())["attempt_dir"])
-    until(lambda: (place / ("stdout" if module == "async_job_cancel" else "result")).exists())
+    until((place / ("stdout" if module == "async_job_cancel" else "result")).exists)
     until(lambda: "s3cret" in (place / "stdout").read_text())
     _take_away(file)
     ran = controller.playbook(LOOK.replace("MODULE", module), "-vvvv").ok()
