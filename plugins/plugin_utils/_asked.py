@@ -237,7 +237,9 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
         # Nothing of it goes any further.
         job = Job(job_id=record["ansible_job_id"], label=label, directory="", secret=record.get("no_log", False))
         return Asked(job, key, record, version, flaw)
-    directory, user = record.get("async_dir", async_dir), record.get("become_user") or record.get("remote_user", "")
+    directory, user = record.get("async_dir", async_dir), record.get("become_user", "")
+    if not user and record.get("attempt_dir"):  # of other jobs, that is who has saved them
+        user = record.get("remote_user", "")
     if not is_user_name(user):  # a number, which former releases noted
         user = ""
     job = Job(

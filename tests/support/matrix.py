@@ -39,6 +39,7 @@ ON_THE_NEWEST = (
     "test_copy.py",
     "test_fault_table.py",
     "test_finished.py",
+    "test_flawed_records.py",
     "test_hostile_host.py",
     "test_hosts.py",
     "test_jobs.py",
@@ -51,18 +52,22 @@ ON_THE_NEWEST = (
     "test_prune.py",
     "test_report.py",
     "test_report_html.py",
+    "test_role_load_verified.py",
+    "test_scenarios.py",
+    "test_secret_taken_away.py",
     "test_show.py",
     "test_signed_records.py",
     "test_store_oci.py",
     "test_third_store.py",
+    "test_users_in_records.py",
     "test_waiting.py",
     "test_worst_day.py",
 )
 # Between both, what each release does in its own way: it acts on keywords of results, and prints what has failed. How jobs are started is
 # in what is taken from the inside of ansible-core.
 ON_ALL = ("test_ansible_inside.py", "test_secrets.py", "test_stored_results.py")
-# On the newest pre-release: what is taken from the inside of ansible-core, and the task that needs most of it.
-ON_THE_PRE_RELEASE = ("test_ansible_inside.py", "test_async_job.py")
+# On the newest pre-release: what is taken from the inside of ansible-core.
+ON_THE_PRE_RELEASE = ("test_ansible_inside.py",)
 PRE_RELEASE = "pre-release"
 # More than there are cores: many tests mostly wait.
 WORKERS = "4"
