@@ -25,6 +25,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name, plain_result
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import is_runner
 
 UNSEEN: Seen = {
     "status": UNKNOWN,
@@ -263,7 +264,7 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
 def _runner(record: Record) -> dict[str, t.Any] | None:
     """Return the runner that an earlier look has seen, if the record has all of it."""
     runner = {name: record.get("runner", {}).get(name) for name in ("pid", "start", "session")}
-    return runner if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in runner.values()) else None
+    return runner if is_runner(runner) else None
 
 
 def _with_files(job: Job, params: dict[str, t.Any], record: t.Mapping[str, t.Any]) -> Job:

@@ -43,6 +43,8 @@ while :; do
   who=
   # A group that has the number of a user is that user's own.
   case $1 in ?????w???[!tT]*) [ "$3" = "$4" ] || [ "$4" = 0 ] || who="Whoever is in the group with the id $4" ;; esac
+  # With an access control list, that is the most that any of its entries has.
+  case $1 in ?????w???[!tT]+*) who="Whoever its access control list names" ;; esac
   case $1 in ????????w[!tT]*) who=Everybody ;; esac
   [ "$3" = 0 ] || [ "$3" = "$(id -u)" ] || who="Another user, with the id $3,"
   [ -z "$who" ] || printf '{_MARK}writable=%s may write to %s\\n' "$who" "$p"

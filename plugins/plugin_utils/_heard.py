@@ -118,6 +118,7 @@ def _is_time(value: t.Any) -> bool:
 
 
 _is_process = _has(pid=_is_count, ppid=_is_count, uid=_is_count, role=_is_text)
+is_runner = _has(pid=_is_count, start=_is_number, session=_is_count)
 _progress = _has(current=_is_count, total=_is_count, text=_is_text)
 
 
@@ -143,7 +144,7 @@ _FITS: dict[str, Check] = {
     "elapsed": _or_none(_is_number),
     "end": _is_time,
     "boot_id": _is_text,
-    "runner": _or_none(_has(pid=_is_count, start=_is_number, session=_is_count)),
+    "runner": _or_none(is_runner),
     "stdout": _is_text,
     "stderr": _is_text,
     "stdout_size": _is_count,

@@ -270,11 +270,15 @@ def test_directory_of_others(scene: Scene, mode: str, owner: str, who: str, plac
     assert not started["failed"], started
 
 
-def test_file_of_root_in_a_directory_of_a_user(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    "place", [APP_DIR, "/opt/sticky", "/home/app/of_root"], ids=["of the user", "that all may write to", "of root, below one of the user"]
+)
+def test_file_of_root_in_a_directory_of_a_user(scene: Scene, place: str) -> None:
     """Anybody may move a file of root's that lies in a directory of theirs. It lends its owner's rights to nothing."""
-    scene.shell("h1", "touch /home/app/left_by_root")
-    app(scene, f"mkdir {APP_DIR}; mv /home/app/left_by_root {APP_DIR}/j1.77; ln -s /root/secret /home/app/log")
-    ask(scene, save("job", "j1.77", stdout_file="/home/app/log"))
+    app(scene, f"mkdir {APP_DIR}; ln -s /root/secret /home/app/log")
+    scene.shell("h1", "mkdir -m 1777 /opt/sticky; mkdir /home/app/of_root")
+    scene.shell("h1", f"touch {place}/j1.77")
+    ask(scene, save("job", "j1.77", stdout_file="/home/app/log", results_file=f"{place}/j1.77"))
     [looked] = ask(scene, status(job_name="job", output="tail", store_output=True))
     assert looked["stdout"] == ""
     assert SECRET not in json.dumps(scene.controller.record("job", host="h1"))
@@ -314,7 +318,7 @@ def test_attempts_that_nothing_marks(scene: Scene) -> None:
     ask(scene, durable("job", "true", vars={"ansible_async_dir": "/opt/jobs"}))
     own = scene.controller.record("job", host="h1")
     until(lambda: scene.test("h1", f"test -e {own['attempt_dir']}/result"))
-    place = f"/opt/jobs/{'d' * 32}"
+    place, fence = f"/opt/jobs/{'d' * 32}", f"/opt/jobs/{'e' * 32}"
     scene.shell(
         "h1", f"mkdir -m 700 {place}; touch {place}/result {place}/12.5 /opt/jobs/{'e' * 32}; chown -R op {place} /opt/jobs/{'e' * 32}"
     )
@@ -327,7 +331,9 @@ def test_attempts_that_nothing_marks(scene: Scene) -> None:
     assert not scene.test("h1", f"test -e {own['attempt_dir']}")
     assert scene.test("h1", f"test -e /opt/jobs/{'e' * 32}")
     file = scene.controller.state_dir / "h1" / "test" / "job.json"
-    record = {**own, **fields, **output, "status": "failed", "end": "2026-01-01T00:00:00Z", "become_user": ""}
-    file.write_text(json.dumps(record))
-    [pruned] = ask(scene, prune("job"))
-    assert scene.test("h1", f"test -e {place}/result && test -e {place}/12.5"), pruned
+    scene.shell("h1", f"touch {place}/{own['ansible_job_id']}; chown op {place}/{own['ansible_job_id']}")
+    for users in ({"become_user": ""}, {"become_user": "", "remote_user": ""}, {"become_user": "op"}):
+        record = {**own, **fields, **output, "status": "failed", "end": "2026-01-01T00:00:00Z", **users}
+        file.write_text(json.dumps(record))
+        [pruned] = ask(scene, prune("job"))
+        assert scene.test("h1", f"test -e {place}/result && test -e {place}/12.5 && test -e {fence}"), (users, pruned)

@@ -36,7 +36,7 @@ _LOOK = {*_JOB, "_host.belonging", "_host.look", "_host.processes"}
 PROGRAMS = {
     "_host.look_and_output": {*_LOOK, "_host.output"},
     "_host.cancel": {*_LOOK, "_host.output"},
-    "_host.clear": {*_LOOK, "_statuses"},
+    "_host.clear": {*_LOOK, "_host.erase", "_statuses"},
     "_host.erase": _JOB - {"_clock"},
 }
 

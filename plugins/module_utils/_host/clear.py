@@ -15,13 +15,13 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import has_mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, OURS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.erase import remove_results_file
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import look_at_jobs, readable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
     directory_of_job,
-    remove_results_file,
     results_file,
-    user_of,
+    user_name,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, directory_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, UNKNOWN
@@ -78,10 +78,12 @@ def _remove_attempt(job: Job, answer: dict[str, t.Any], removed: set[tuple[str, 
     :arg removed: gets the directory above one that was removed, and its owner
     """
     path = job.directory
+    ourselves = os.geteuid()  # before we have the rights of another user
     try:
         with directory_of_job(job) as directory:
-            if not has_mark(directory) and (directory.owner != _noted_user(job) or job.job_id not in directory.names()):
-                answer["left"].append(f"{path}: has no mark of an attempt, and is not known to be one of this job")
+            # Whose it is otherwise, only the record says.
+            if not has_mark(directory) and (directory.owner != ourselves or job.job_id not in directory.names()):
+                answer["left"].append(f"{path}: has no mark of an attempt, and belongs to {user_name(directory.owner)}")
                 return
             names = sorted(directory.names(), key=lambda name: name == MARK)  # the mark says whose the rest is
             ours = [name for name in names if OURS.fullmatch(name) and _is_plain(directory, name)]
@@ -103,12 +105,6 @@ def _remove_attempt(job: Job, answer: dict[str, t.Any], removed: set[tuple[str, 
         return
     except OSError as error:
         answer["left"].append(f"{path}: {error.strerror}")
-
-
-def _noted_user(job: Job) -> int:
-    """Return the user that was noted with a job, or else ourselves."""
-    noted = user_of(job)
-    return os.geteuid() if noted is None else noted
 
 
 def _is_plain(directory: Directory, name: str) -> bool:

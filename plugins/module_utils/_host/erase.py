@@ -12,7 +12,13 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import remove_results_file, results_file
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
+    check_user,
+    directory_of_job,
+    results_file,
+    user_of,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Refused
 
 
 def main(job: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -31,3 +37,21 @@ def main(job: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if not found:
         raise AsyncJobError(f"could not find job: there is no results file {path}")
     return {"erased": path}
+
+
+def remove_results_file(job: Job, *, check_mode: bool = False) -> bool:
+    """Remove the results file of a job. Return whether there was one.
+
+    :raises OSError: if what is there is none, or cannot be removed
+    """
+    try:
+        with directory_of_job(job) as directory:
+            status = directory.status(job.job_id)
+            if status.st_uid not in (directory.owner, 0, user_of(job)) and directory.owner != 0:
+                raise Refused("belongs to another user than its directory")
+            check_user(job, status.st_uid)
+            if not check_mode:
+                directory.unlink(job.job_id)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

@@ -171,7 +171,7 @@ def _read(job: Job, directory: Directory, path: str) -> ResultsFile:
         return _refused(path, error, "the results file")._replace(user=_user_of(directory), refused=False)
     check_user(job, status.st_uid)
     about: dict[str, t.Any] = {"there": True, "owner": status.st_uid, "user": status.st_uid, "modified": status.st_mtime}
-    about["reader"] = directory.owner or status.st_uid  # anybody can move a file of root's there
+    about["reader"] = directory.owner or _root_alone(directory)
     try:
         data = parsed(content)
     except Refused as error:
@@ -185,24 +185,6 @@ def _read(job: Job, directory: Directory, path: str) -> ResultsFile:
     return ResultsFile(path, result=data, **about)
 
 
-def remove_results_file(job: Job, *, check_mode: bool = False) -> bool:
-    """Remove the results file of a job. Return whether there was one.
-
-    :raises OSError: if what is there is none, or cannot be removed
-    """
-    try:
-        with directory_of_job(job) as directory:
-            status = directory.status(job.job_id)
-            if status.st_uid not in (directory.owner, 0, user_of(job)) and directory.owner != 0:
-                raise Refused("belongs to another user than its directory")
-            check_user(job, status.st_uid)
-            if not check_mode:
-                directory.unlink(job.job_id)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
-
-
 def _refused(path: str, error: OSError, what: str) -> ResultsFile:
     problem = f"{what} {error.strerror}" if isinstance(error, Refused) else f"{what} cannot be read ({error.strerror})"
     return ResultsFile(path, problem, hidden=True, refused=isinstance(error, Refused))
@@ -211,6 +193,18 @@ def _refused(path: str, error: OSError, what: str) -> ResultsFile:
 def _user_of(directory: Directory) -> int | None:
     """Return whose jobs a directory holds. None if several users may have some there."""
     return None if directory.owner == 0 and directory.mode & (stat.S_IWGRP | stat.S_IWOTH) else directory.owner
+
+
+def _root_alone(directory: Directory) -> int | None:
+    """Return 0 if nobody but root can put anything into a directory of root's, or exchange it. None if somebody may."""
+    path = os.path.realpath(directory.path)
+    while True:
+        status = os.stat(path)
+        if status.st_uid != 0 or status.st_mode & 0o022:
+            return None
+        if path == os.path.dirname(path):
+            return 0
+        path = os.path.dirname(path)
 
 
 def _owner_above(path: str) -> int | None:
