@@ -23,8 +23,8 @@ def test_hosts_are_asked(hosts: Hosts, controller: Controller) -> None:
     controller.hosts(*hosts.inventory_lines())
     first, second = hosts.names[:2]
     run_tasks(controller, job(shell("exec sleep 60"), name="sleeps"), job(shell("echo done"), name="ends"))
-    until(lambda: hosts.execute(first, "sh", "-c", "cat /root/.ansible_async/*/result 2>/dev/null || true"))
-    until(lambda: hosts.execute(second, "sh", "-c", "cat /root/.ansible_async/*/result 2>/dev/null || true"))
+    until(lambda: hosts.execute(first, "sh", "-c", "cat ~/.ansible_async/*/result 2>/dev/null || true"))
+    until(lambda: hosts.execute(second, "sh", "-c", "cat ~/.ansible_async/*/result 2>/dev/null || true"))
     hosts.disconnect()
     hosts.reboot(first)
     hosts.off(second)

@@ -119,11 +119,11 @@ def test_its_clean_up_may_take_helpers(scene: Scene) -> None:
     """What a command starts in order to clean up is not stopped, whether the shell of the task waits for it or not."""
     script = "trap 'sleep 2 | cat; echo cleaned up; exit 7' TERM; echo begun; touch \"/tmp/$1\"; while :; do sleep 0.2; done"
     commands = {
-        "exec": "exec sh /root/job.sh exec",
-        "plain": "sh /root/job.sh plain",
-        "list": "sh /root/job.sh list && echo next",
+        "exec": "exec sh /opt/job.sh exec",
+        "plain": "sh /opt/job.sh plain",
+        "list": "sh /opt/job.sh list && echo next",
     }
-    scene.shell("h1", 'printf %s "$1" >/root/job.sh', script)
+    scene.shell("h1", 'printf %s "$1" >/opt/job.sh', script)
     scene.start("h1", commands)
     until(lambda: scene.test("h1", " && ".join(f"test -e /tmp/{name}" for name in commands)))
     answers = scene.ask("h1", *(cancel(job_name=name, grace_period=30) for name in commands), *(status(job_name=name) for name in commands))
@@ -403,7 +403,7 @@ def test_reused_numbers(scene: Scene, marked: bool) -> None:
 
 def _occupy(scene: Scene, pid: int, marked: bool) -> bool:
     """Start a process with this number, in a session of its own, whose parent has gone."""
-    marker = f"env {ASYNC_DIR}=/root/.ansible_async HOME=/root" if marked else ""
+    marker = f"env {ASYNC_DIR}=$HOME/.ansible_async HOME=$HOME" if marked else ""
     scene.shell("h1", f"echo {pid - 1} >/proc/sys/kernel/ns_last_pid; exec {marker} setsid -f sleep 1016 >/dev/null 2>&1")
     return _occupied(scene, pid)
 
@@ -457,7 +457,7 @@ def test_nothing_to_stop(scene: Scene) -> None:
             "claim": {"who": "somebody@elsewhere", "since": "2026-01-01T00:00:00Z"},
         }
         if state == "prepared":
-            record["async_dir"] = record["attempt_dir"] = f"/root/.ansible_async/{'0' * 32}"
+            record["async_dir"] = record["attempt_dir"] = f"/opt/.ansible_async/{'0' * 32}"
         scene.record_file(Job("h1", name, "")).write_text(json.dumps(record))
     claimed = {name: scene.record_file(Job("h1", name, "")).read_bytes() for name in ("starting", "prepared")}
     statuses = {"done": "succeeded", "failed": "failed", "cleaned": "lost", "removed": "lost", "killed": "killed"}
@@ -626,12 +626,12 @@ def test_results_file_in_a_directory_of_a_user(scene: Scene) -> None:
     jobs = scene.hold("h1", "file", "attack", before=STUBBORN, options=app)
     paths = {name: scene.results_file(job) for name, job in jobs.items()}
     assert paths["file"].startswith("/home/app/")
-    scene.shell("h1", 'chmod 640 "$1"; echo precious >/root/victim; chmod 600 /root/victim', paths["file"])
+    scene.shell("h1", 'chmod 640 "$1"; echo precious >/etc/victim; chmod 600 /etc/victim', paths["file"])
     links = (
         "import os, sys; last = int(open('/proc/sys/kernel/ns_last_pid').read());"
-        "[os.symlink('/root/victim', f'{sys.argv[1]}{dot}{last + n}{end}')"
+        "[os.symlink('/etc/victim', f'{sys.argv[1]}{dot}{last + n}{end}')"
         " for n in range(3000) for dot in '.' for end in ('', '.tmp', '.cancel')];"
-        "os.symlink('/root/victim', sys.argv[1] + '.tmp'); os.symlink('/root/victim', sys.argv[1] + '.cancel')"
+        "os.symlink('/etc/victim', sys.argv[1] + '.tmp'); os.symlink('/etc/victim', sys.argv[1] + '.cancel')"
     )
     scene.hosts.execute("h1", scene.hosts.pythons[_version()], "-c", links, paths["attack"])
     file, attack, natives = scene.ask(
@@ -644,7 +644,7 @@ def test_results_file_in_a_directory_of_a_user(scene: Scene) -> None:
         assert (answer["changed"], answer["status"]) == (True, "cancelled")
     assert scene.shell("h1", 'stat -c "%U %G %a" "$1"', paths["file"]).split() == ["app", "app", "640"]
     assert (natives["finished"], natives["failed"], natives["msg"]) == (1, True, file["reason"])
-    assert scene.shell("h1", "cat /root/victim; stat -c '%U %a' /root/victim").split() == ["precious", "root", "600"]
+    assert scene.shell("h1", "cat /etc/victim; stat -c '%U %a' /etc/victim").split() == ["precious", "root", "600"]
     assert gone(scene, *jobs.values())
     assert scene.controller.record("attack", host="h1")["status"] == "cancelled"
 

@@ -94,7 +94,7 @@ class Trials:
 
     def executions(self, job: str) -> int:
         """How often the job was executed."""
-        script = 'cat "/root/$1.ledger" /home/*/"$1.ledger" 2>/dev/null || true'
+        script = 'cat ~/"$1.ledger" /home/*/"$1.ledger" 2>/dev/null || true'
         return self.hosts.execute("h1", "sh", "-c", script, "sh", job).count("executed")
 
     def until_done(self, job: str, **variables: object) -> None:
@@ -121,7 +121,7 @@ class Trials:
 
     def tidy(self, *, fences: int) -> None:
         """What is left of all that is a directory for each job, and a small file for each start that was given up."""
-        left = self.hosts.execute("h1", "sh", "-c", "cd /root/.ansible_async && find . -mindepth 1 -printf '%y %s %P\\n'").splitlines()
+        left = self.hosts.execute("h1", "sh", "-c", "cd ~/.ansible_async && find . -mindepth 1 -printf '%y %s %P\\n'").splitlines()
         directories = [line for line in left if line.startswith("d")]
         files = [line for line in left if line.startswith("f") and "/" not in line]
         results = [line for line in left if re.search("/j[0-9]", line)]
@@ -285,7 +285,7 @@ SEQUENCE = """
       async: 600
       poll: 1
   environment:
-    LEDGER: /root/{{ inventory_hostname }}.{{ trial }}.ledger
+    LEDGER: "/opt/{{ inventory_hostname }}.{{ trial }}.ledger"
 """
 
 
@@ -314,7 +314,7 @@ def test_killed_in_the_middle_of_a_sequence(trials: Trials) -> None:
             trials.counts["runs that failed"] += 1
         assert code == 0, output
         took = max(took, time.monotonic() - begin)
-        script = 'for host; do cat "/root/$host.ledger" 2>/dev/null || true; done'
+        script = 'for host; do cat "/opt/$host.ledger" 2>/dev/null || true; done'
         for name, (host, _rest) in zip(names, where, strict=True):
             ran = trials.hosts.execute(host, "sh", "-c", script, "sh", f"{name}.{trial}").splitlines()
             assert ran == ["first", "second one", "third two"], (trial, name, ran)

@@ -658,9 +658,10 @@ def test_two_hundred_jobs(scene: Scene) -> None:
     running = scene.hold("h1", *(f"running {number}" for number in range(50 if TORTURE else 10)))
     scene.ended(scene.start("h1", {"done": "echo done"})["done"])
     record = scene.controller.record("done", host="h1")
+    directory = record["results_file"].rpartition("/")[0]
     finished = range(200 - len(running))
     for number in finished:
-        copy = {"job_name": f"done {number}", "ansible_job_id": f"j{number}.1", "results_file": f"/root/.ansible_async/j{number}.1"}
+        copy = {"job_name": f"done {number}", "ansible_job_id": f"j{number}.1", "results_file": f"{directory}/j{number}.1"}
         (scene.controller.state_dir / "h1" / "test" / f"done {number}.json").write_text(json.dumps({**record, **copy}))
     copies = " ".join(f"j{number}.1" for number in finished)
     scene.shell("h1", f'cd "${{1%/*}}" && for copy in {copies}; do sed "s/${{1##*/}}/$copy/" "$1" >"$copy"; done', record["results_file"])

@@ -49,7 +49,7 @@ def test_each_is_a_machine_of_its_own(hosts: Hosts, controller: Controller, adho
     shown = adhoc("all", "shell", f"{show} > ~/shown; cat ~/shown").ok()
     for name in hosts.names:
         assert f"{name} = {name}, root = root, 0" in shown.output
-        assert hosts.execute(name, "cat", "/root/shown").startswith(name)
+        assert hosts.execute(name, "sh", "-c", "cat ~/shown").startswith(name)
         assert hosts.execute(name, "pgrep", "--full", "^sh -c .*sshd") == "1\n"
     boot_ids = [Path("/proc/sys/kernel/random/boot_id").read_text(), *(boot_id(hosts, name) for name in hosts.names)]
     assert len(set(boot_ids)) == 3
@@ -119,7 +119,7 @@ def test_wipe(hosts: Hosts, controller: Controller, adhoc: AdHoc) -> None:
     hosts.wipe("h1")
     assert boot_id(hosts, "h1") != before
     assert "No such file" in adhoc("h1", "command", "cat file chdir=~").failed().output
-    assert hosts.execute("h1", "find", "/root", "/home/app", "-mindepth", "1") == ""
+    assert hosts.execute("h1", "sh", "-c", "find ~ /home/app -mindepth 1") == ""
 
 
 def test_power_cut(hosts: Hosts, controller: Controller, adhoc: AdHoc) -> None:

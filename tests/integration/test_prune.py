@@ -366,7 +366,7 @@ def test_prune_with_a_host_that_is_away(hosts: Hosts, controller: Controller) ->
     first, second = hosts.names[:2]
     run_tasks(controller, job(shell("true")))
     for name in (first, second):
-        until(lambda name=name: hosts.execute(name, "sh", "-c", "cat /root/.ansible_async/*/result 2>/dev/null || true"))
+        until(lambda name=name: hosts.execute(name, "sh", "-c", "cat ~/.ansible_async/*/result 2>/dev/null || true"))
     controller.playbook(JOBS, "-e", "verify=true").ok()
     put(controller.state_dir, "other", host="not in the inventory", status="failed", end=ago(days=9), async_dir="/home/op/.ansible_async")
     hosts.disconnect()
@@ -376,8 +376,8 @@ def test_prune_with_a_host_that_is_away(hosts: Hosts, controller: Controller) ->
     assert "Removed: 2 records" in ran.text
     assert "Still on the hosts: ['not in the inventory: what 1 attempts have left there']" in ran.text
     assert [file.parts[-3] for file in controller.state_dir.rglob("*.json")] == [second]
-    assert hosts.execute(first, "sh", "-c", "ls /root/.ansible_async").strip() == ""
+    assert hosts.execute(first, "sh", "-c", "ls ~/.ansible_async").strip() == ""
     hosts.on(second)
     controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").ok()
-    assert hosts.execute(second, "sh", "-c", "ls /root/.ansible_async").strip() == ""
+    assert hosts.execute(second, "sh", "-c", "ls ~/.ansible_async").strip() == ""
     assert not list(controller.state_dir.rglob("*.json"))

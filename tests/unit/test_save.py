@@ -114,7 +114,7 @@ def refused(action: Callable[[], t.Any], *mentioned: str) -> str:
 
 def test_a_new_job_is_saved(jobs: Jobs) -> None:
     """With all that finds it again, in the place that users know."""
-    result = jobs.save("j1.1", results_file="/root/.ansible_async/j1.1", metadata={"ticket": "OPS-1234"})
+    result = jobs.save("j1.1", results_file="/home/deploy/.ansible_async/j1.1", metadata={"ticket": "OPS-1234"})
     assert result["changed"] is True
     assert result["state_file"] == str(jobs.file())
     assert result["warnings"] == []
@@ -133,8 +133,8 @@ def test_a_new_job_is_saved(jobs: Jobs) -> None:
         "schema_version": 1,
         "status": "running",
         "attempt": 1,
-        "results_file": "/root/.ansible_async/j1.1",
-        "async_dir": "/root/.ansible_async",
+        "results_file": "/home/deploy/.ansible_async/j1.1",
+        "async_dir": "/home/deploy/.ansible_async",
     }
 
 
@@ -217,7 +217,7 @@ def test_what_is_not_given_stays(jobs: Jobs) -> None:
 @pytest.mark.parametrize(
     ("results_file", "async_dir"),
     [
-        ("/root/.ansible_async/j1.1", "/root/.ansible_async"),
+        ("/home/deploy/.ansible_async/j1.1", "/home/deploy/.ansible_async"),
         ("C:\\Users\\me\\.ansible_async\\j1.1", "C:\\Users\\me\\.ansible_async"),
         ("C:\\a dir/j1.1", "C:\\a dir"),
         ("/j1.1", "/"),
