@@ -24,10 +24,10 @@ import json
 import os
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import Conflict
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Entry, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, ChosenStore, Document, Entry, Version
 
 
-class TinyStore(Store):
+class TinyStore(ChosenStore):
     def __init__(self, file):
         self._file = file
         self.warnings = ["this store is tiny"]

@@ -79,15 +79,6 @@ class Store(abc.ABC):
     warnings: list[str]
     """What the user should be told about this store, even though nothing failed. It is added to, never replaced."""
 
-    @classmethod
-    def open(cls, params: dict[str, t.Any], notify: Notify) -> Store:
-        """Return the store that the options of a task describe. Nothing is contacted or made yet. Each kind in the table has its own.
-
-        :arg params: validated values of the options in C(_options.STORE_OPTIONS)
-        :arg notify: called with a line for the user when the store keeps them waiting
-        """
-        raise NotImplementedError
-
     @abc.abstractmethod
     def locate(self, path: str = "") -> str:
         """Return the place of a document, or of the store, as the user would look it up. Always absolute."""
@@ -127,4 +118,17 @@ class Store(abc.ABC):
 
         :arg prefix: empty, or whole segments, with a C(/) at its end
         :arg wanted: whether to read the document with this path; others are left out
+        """
+
+
+class ChosenStore(Store):
+    """A store that the options of a task can choose: one that the table in C(_backends.py) names."""
+
+    @classmethod
+    @abc.abstractmethod
+    def open(cls, params: dict[str, t.Any], notify: Notify) -> Store:
+        """Return the store that the options of a task describe. Nothing is contacted or made yet.
+
+        :arg params: validated values of the options in C(_options.STORE_OPTIONS)
+        :arg notify: called with a line for the user when the store keeps them waiting
         """

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ChosenStore, Notify, Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signatures import Keys
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signed import SignedStore
 
@@ -42,7 +42,7 @@ def _open(params: dict[str, t.Any], notify: Notify) -> Store:
     backend = BACKENDS[params["backend"]]
     # By its name, which is all that the table holds: whoever knows the options only, on a host, must not take the stores along.
     module = importlib.import_module(f"{__package__}.{backend.module}")
-    implementation: type[Store] = getattr(module, backend.class_name)
+    implementation: type[ChosenStore] = getattr(module, backend.class_name)
     return implementation.open(params, notify)
 
 

@@ -26,10 +26,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
     ABSENT,
     MOST,
     SUFFIX,
+    ChosenStore,
     Document,
     Entry,
     Notify,
-    Store,
     Version,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.below import Directory, make_directories
@@ -59,7 +59,7 @@ _WHAT_TO_DO = {
 }
 
 
-class FilesystemStore(Store):
+class FilesystemStore(ChosenStore):
     """One file a document, C(<state_dir>/<path>)."""
 
     def __init__(self, state_dir: str) -> None:

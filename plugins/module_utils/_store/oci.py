@@ -24,10 +24,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
     ABSENT,
     MOST,
     SUFFIX,
+    ChosenStore,
     Document,
     Entry,
     Notify,
-    Store,
     Version,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.document_cache import DocumentCache
@@ -72,7 +72,7 @@ _READS_WORTH_A_READER = 8
 _NOTICE_SECONDS = 5.0
 
 
-class OciStore(Store):
+class OciStore(ChosenStore):
     """One object a document, C(oci://<bucket>/<prefix><path>). The version of a document is its ETag."""
 
     def __init__(self, params: dict[str, t.Any], notify: Notify) -> None:
