@@ -120,10 +120,18 @@ class HostAction(StoreAction):
                 looks.update({number: self._ask_windows(asked[number].looked_for, timeout) for number in numbers})
             else:
                 done = self.on_host("_host.look_and_output", arguments, timeout=timeout)
-                looks.update(zip(numbers, map(heard_look, heard_list(done, "looks", len(numbers))), strict=True))
+                for number, answer in zip(numbers, heard_list(done, "looks", len(numbers)), strict=True):
+                    looks[number] = self._heard(answer, asked[number])
         for number, job in enumerate(asked):
             job.hide(secret=looks[number]["secret"])
         return [looks[number] for number in range(len(asked))]
+
+    def _heard(self, answer: dict[str, t.Any], job: Asked) -> Seen:
+        """Return the answer of the host about one job. What is none is about that job alone: the others have theirs."""
+        try:
+            return heard_look(answer)
+        except AsyncJobError as error:
+            return {**UNSEEN, "reason": f"cannot tell what became of {job.label}: {error}"}
 
     def _by_user(self, asked: list[Asked], looks: dict[int, Seen]) -> dict[str, list[int]]:
         """Return the jobs to look at, by the user to become for that."""

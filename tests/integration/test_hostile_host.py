@@ -20,7 +20,7 @@ AS_APP: Yaml = {"become": True, "become_user": "app"}
 # What a user may put in the place of a results file, and what is said of it then.
 TRAPS = {
     "mkfifo FILE": "not a regular file",
-    "ln -s /root/secret FILE": "is a link",
+    "ln -s /etc/secret FILE": "is a link",
     "ln -s FILE FILE": "is a link",
     "mkdir FILE": "not a regular file",
     "truncate -s 1G FILE": "larger than",
@@ -34,7 +34,7 @@ SOUND = """printf '{"rc": 0, "changed": true, "stdout": "fine"}' >FILE"""
 @pytest.fixture
 def scene(scene: Scene) -> Scene:
     """The same, with a file of root's on h1 that looks like a result."""
-    scene.shell("h1", f'printf \'%s\' \'{{"rc": 0, "stdout": "{SECRET}"}}\' >/root/secret; chmod 600 /root/secret')
+    scene.shell("h1", f'printf \'%s\' \'{{"rc": 0, "stdout": "{SECRET}"}}\' >/etc/secret; chmod 600 /etc/secret')
     return scene
 
 
@@ -106,9 +106,9 @@ def test_results_files(scene: Scene) -> None:
 def test_files_of_an_attempt(scene: Scene) -> None:
     """The command of a job may change the files of its attempt: that shows nobody another file, and stops no look."""
     traps = {
-        "link": "ln -sf /root/secret $d/stdout",
+        "link": "ln -sf /etc/secret $d/stdout",
         "pipe": "rm $d/stderr; mkfifo $d/stderr",
-        "result": "ln -s /root/secret $d/result",
+        "result": "ln -s /etc/secret $d/result",
         "blanks": "printf 'PROGRESS 1/2 a%64000s' b",
     }
     ask(scene, *(durable(name, f"d=$ANSIBLE_ASYNC_DIR; {trap}; touch /tmp/{name}; sleep 1000") for name, trap in traps.items()))
@@ -163,12 +163,12 @@ def test_record_leads_elsewhere(scene: Scene) -> None:
 def test_output_file_in_a_record(scene: Scene, owner: str) -> None:
     """A file that somebody has named is read as the user of the job, whom the kernel tells, and not at all if nobody knows that one."""
     app(scene, f"mkdir {APP_DIR}; {SOUND.replace('FILE', f'{APP_DIR}/j1.77')}; echo mine >/home/app/log")
-    fields = {"become_user": owner, "stdout_file": "/root/secret", "stderr_file": "/home/app/log"}
+    fields = {"become_user": owner, "stdout_file": "/etc/secret", "stderr_file": "/home/app/log"}
     ask(scene, save("job", "j1.77", **fields), save("gone", "j2.77", **fields))
     found, gone = ask(scene, status(job_name="job", output="full"), status(job_name="gone", output="full"))
     if owner == "app":
         assert (found["status"], found["stdout"], found["stderr"]) == ("succeeded", "", "mine\n")
-        assert "/root/secret cannot be read" in " ".join(found["warnings"])
+        assert "/etc/secret cannot be read" in " ".join(found["warnings"])
     else:
         assert (found["status"], found["stdout"], found["stderr"]) == ("unknown", "", "")
         assert "belongs to the user 'app'" in found["reason"]
@@ -219,7 +219,7 @@ def test_system_without_sessions(scene: Scene) -> None:
     """Where nobody tells the session of a process, a job is what descends from its wrapper."""
     scene.shell(
         "h1",
-        """cat >/root/python <<'END'
+        """cat >/opt/python-of-root <<'END'
 #!/bin/sh
 exec unshare -m sh -c 'mkdir -p /run/proc && mount --bind /proc /run/proc && mount -t tmpfs none /proc && exec "$@"' sh "$PYTHON" "$@"
 END
@@ -228,13 +228,13 @@ cat >/usr/local/sbin/ps <<'END'
 [ -d /run/proc/1 ] || exec /usr/bin/ps "$@"
 exec unshare -m sh -c 'mount --bind /run/proc /proc && exec /usr/bin/ps "$@"' sh "$@"
 END
-sed -i "s|\\$PYTHON|$1|" /root/python; chmod +x /root/python /usr/local/sbin/ps""",
+sed -i "s|\\$PYTHON|$1|" /opt/python-of-root; chmod +x /opt/python-of-root /usr/local/sbin/ps""",
         scene.hosts.pythons[scene.hosts._current],
     )
     jobs = scene.hold("h1", "job", "other", "orphan")
     scene.shell("h1", "exec >/dev/null 2>&1; setsid sleep 4000 & sleep 4001 &")
     scene.kill("h1", "KILL", *(process.pid for process in scene.wrappers(jobs["orphan"])))
-    scene.user("root", "ansible_python_interpreter=/root/python")
+    scene.user("root", "ansible_python_interpreter=/opt/python-of-root")
     looked, cancelled, orphan = ask(scene, status(job_names=["job", "orphan"]), cancel("job"), cancel("orphan"))
     assert looked["jobs"][0]["status"] == "running"
     assert (cancelled["changed"], cancelled["status"]) == (True, "cancelled")
@@ -275,7 +275,7 @@ def test_directory_of_others(scene: Scene, mode: str, owner: str, who: str, plac
 )
 def test_file_of_root_in_a_directory_of_a_user(scene: Scene, place: str) -> None:
     """Anybody may move a file of root's that lies in a directory of theirs. It lends its owner's rights to nothing."""
-    app(scene, f"mkdir {APP_DIR}; ln -s /root/secret /home/app/log")
+    app(scene, f"mkdir {APP_DIR}; ln -s /etc/secret /home/app/log")
     scene.shell("h1", "mkdir -m 1777 /opt/sticky; mkdir /home/app/of_root")
     scene.shell("h1", f"touch {place}/j1.77")
     ask(scene, save("job", "j1.77", stdout_file="/home/app/log", results_file=f"{place}/j1.77"))
@@ -337,3 +337,34 @@ def test_attempts_that_nothing_marks(scene: Scene) -> None:
         file.write_text(json.dumps(record))
         [pruned] = ask(scene, prune("job"))
         assert scene.test("h1", f"test -e {place}/result && test -e {place}/12.5 && test -e {fence}"), (users, pruned)
+
+
+def test_processes_of_others_beside_a_start(scene: Scene) -> None:
+    """Sessions without a leader that another user makes while a job is being started do not make a dead job look alive."""
+    flood = "for n in $(seq 300); do setsid sh -c 'sleep 5000 &'; sleep 0.02; done"
+    scene.shell("h1", 'setpriv --reuid=op --regid=op --clear-groups sh -c "$1" >/dev/null 2>&1 & sleep 0.2', flood)
+    jobs = scene.hold("h1", "job")
+    until(lambda: len(alive(scene, "sleep 5000")) > 250)
+    scene.kill_all(jobs["job"])
+    [looked] = ask(scene, status(jid=jobs["job"].id))
+    assert (looked["status"], looked["processes"]) == ("killed", []), looked["reason"]
+
+
+def test_a_host_that_answers_oddly_about_one_job(scene: Scene) -> None:
+    """A Python of that host changes one of its answers: that job is unknown, and the others are told of."""
+    scene.shell(
+        "h1",
+        """cat >/opt/odd-python <<'END'
+#!/bin/sh
+"$PYTHON" "$@" | sed 's/"status": "succeeded"/"status": "splendid"/'
+END
+sed -i "s|\\$PYTHON|$1|" /opt/odd-python; chmod +x /opt/odd-python""",
+        scene.hosts.pythons[scene.hosts._current],
+    )
+    jobs = scene.hold("h1", "job")
+    scene.ended(scene.start("h1", {"done": "echo done"})["done"])
+    scene.user("root", "ansible_python_interpreter=/opt/odd-python")
+    [looked] = ask(scene, status(job_names=["done", "job"]))
+    assert [answer["status"] for answer in looked["jobs"]] == ["unknown", "running"]
+    assert "job 'done' on h1: The answer of the host has no such status" in looked["jobs"][0]["reason"]
+    assert jobs

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from controller import Controller
+from faults import Scene
 from waiting import until
 
 START = """
@@ -78,3 +79,19 @@ def test_its_host_still_says_so(controller: Controller, module: str) -> None:
     record = json.loads(file.read_text())
     assert (record["no_log"], record["status"]) == (True, "cancelled" if module == "async_job_cancel" else "failed")
     assert "s3cret" not in file.read_text()
+
+
+def test_its_answer_over_ssh_is_bare(scene: Scene) -> None:
+    """At this verbosity, Ansible shows what comes over the connection before anybody here can know that the job is secret."""
+    start = START.replace("host1", "h1").replace(
+        "ansible.builtin.command: /nonexistent/s3cret", "ansible.builtin.shell: echo s3cret; exit 3"
+    )
+    scene.controller.playbook(start.replace("poll: 1", "poll: 0")).ok()
+    file = scene.controller.state_dir / "h1/test/job.json"
+    place = json.loads(file.read_text())["attempt_dir"]
+    until(lambda: scene.test("h1", f"test -e {place}/result"))
+    _take_away(file)
+    ran = scene.controller.playbook(LOOK.replace("host1", "h1").replace("MODULE", "async_job_status"), "-vvvv").ok()
+    assert "SSH: EXEC" in ran.output
+    assert "s3cret" not in ran.output
+    assert json.loads(file.read_text())["no_log"] is True

@@ -83,7 +83,8 @@ def _remove_attempt(job: Job, answer: dict[str, t.Any], removed: set[tuple[str, 
         with directory_of_job(job) as directory:
             # Whose it is otherwise, only the record says.
             if not has_mark(directory) and (directory.owner != ourselves or job.job_id not in directory.names()):
-                answer["left"].append(f"{path}: has no mark of an attempt, and belongs to {user_name(directory.owner)}")
+                whose = user_name(directory.owner)
+                answer["left"].append(f"{path}: has no mark of an attempt, belongs to {whose}, and nothing proves that it is this job's")
                 return
             names = sorted(directory.names(), key=lambda name: name == MARK)  # the mark says whose the rest is
             ours = [name for name in names if OURS.fullmatch(name) and _is_plain(directory, name)]
@@ -127,12 +128,9 @@ def _remove_file(job: Job, answer: dict[str, t.Any]) -> None:
 def _remove_fences(parent: str, owner: int) -> None:
     """Remove the empty files that stand in place of attempts which were given up long ago.
 
-    They say nothing of themselves: so they are looked for only beside what was an attempt of ours, and are those of its owner, in a
-    directory where nobody else may put files.
+    They say nothing of themselves: so they are looked for only beside what was an attempt of ours, and are those of its owner.
     """
     with contextlib.suppress(OSError), directory_of(parent) as directory:
-        if directory.mode & 0o022:
-            return
         for name in directory.names():
             if is_attempt_directory(f"/{name}"):
                 with contextlib.suppress(OSError):

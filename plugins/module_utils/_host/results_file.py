@@ -37,7 +37,7 @@ class ResultsFile(t.NamedTuple):
     user: int | None = None
     """Who has started the job, by what the kernel says of the file, or else of its directory. None if nobody can tell."""
     reader: int | None = None
-    """With whose rights files that somebody has named may be read for the job: those of the owner of the directory, unless that is root."""
+    """With whose rights files that somebody has named may be read for the job: those of the owner of the directory. None if nobody's."""
     refused: bool = False
     """Whether this is not the place of the job, so that nothing there, and no process, may be taken for the job's."""
 
@@ -172,6 +172,8 @@ def _read(job: Job, directory: Directory, path: str) -> ResultsFile:
     check_user(job, status.st_uid)
     about: dict[str, t.Any] = {"there": True, "owner": status.st_uid, "user": status.st_uid, "modified": status.st_mtime}
     about["reader"] = directory.owner or _root_alone(directory)
+    if about["reader"] is None and status.st_uid and status.st_uid in (user_of(job), os.geteuid()):
+        about["reader"] = status.st_uid  # in a directory for all, it is the job of whoever was noted, or looks
     try:
         data = parsed(content)
     except Refused as error:
