@@ -84,7 +84,8 @@ matrix:
 
 torture: .build/test-tools
 	TORTURE=1 $(BIN)/python -m pytest -s tests/unit/test_exactly_once.py tests/integration/test_worst_day.py tests/integration/test_store_oci.py \
-	  tests/integration/test_fault_table.py tests/integration/test_controllers.py
+	  tests/integration/test_fault_table.py tests/integration/test_controllers.py tests/integration/test_cancel.py \
+	  tests/integration/test_waiting.py tests/integration/test_signed_records.py tests/integration/test_report_html.py
 
 bench: .build/test-tools .build/oci-cli/complete
 	$(BIN)/python tests/bench/bench.py --oci-cli $(CURDIR)/.build/oci-cli/bin/oci

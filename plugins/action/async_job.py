@@ -36,7 +36,15 @@ class ActionModule(AttemptAction):
             raise AsyncJobError("This task needs the keyword 'async': the time limit of the job in seconds. Nothing was started.")
         warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
         store = open_store(params, self.notify)
-        inner = InnerTask(self, self._task.args["task"], kept.limit)
+        try:
+            inner = InnerTask(self, self._task.args["task"], kept.limit)
+        except AsyncJobError:
+            if not self._task.no_log:
+                raise
+            raise AsyncJobError(
+                "task: it cannot be started as a job, and no_log hides why. Nothing was started. Take no_log away once, with no secrets in"
+                " it, to read more."
+            ) from None
         request = Request(params, store, kept, fingerprint=inner.fingerprint, secret=self._task.no_log, with_facts=not inner.is_command)
         answer = predicted(request) if self._task.check_mode else Starter(request, inner, self).run()
         return {**answer, "warnings": [*warnings, *answer.get("warnings", ())]}

@@ -160,7 +160,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             try:
                 found = _read(params, lambda line: self.display.warning(harmless_lines(line)))
             except AsyncJobError as error:
-                raise AnsibleParserError(harmless_lines(f"{path}: {error}")) from error
+                # Ansible would print what is behind an error, too: the words of a service, and the lines of files that hold secrets.
+                raise AnsibleParserError(harmless_lines(f"{path}: {error}")) from None
             if self.get_option("cache"):
                 # A text, of which no cache makes anything else: some keys of dictionaries are templates to those of Ansible.
                 self._cache[key] = {"json": json.dumps(found)}

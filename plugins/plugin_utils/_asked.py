@@ -197,7 +197,9 @@ class Asked:
         if not self.is_attempt:  # whoever follows a native job asks Ansible for its result
             kept.pop(NOT_STORED, None)
         if not secret and look["kept"]:
-            kept.update(masked(look["kept"]))
+            size = self.looked_for.keep  # the host was told so, and may say more
+            ends = {name: end[-size:] if isinstance(end, str) else end for name, end in look["kept"].items()} if size else {}
+            kept.update(masked(ends))
         for name in ("stdout", "stderr", "msg"):  # what an earlier look was asked to store
             if not secret and name in record.get("result", {}):
                 kept.setdefault(name, record["result"][name])

@@ -105,8 +105,11 @@ while :; do
     esac
   done
   [ -z "$jobs" ] || break
-  # Anybody may tell their own processes the same: those of the user who has the directory, or would have it, count.
-  [ -n "$(find /proc/[0-9]*/environ -prune -user "$o" -exec grep -lsF -- "ANSIBLE_ASYNC_DIR=$d" {{{{}}}} + 2>/dev/null)" ] || break
+  # Anybody may tell their own processes the same: those that the user has started who has the directory, or would have it, count.
+  found=$(find /proc/[0-9]*/environ -prune -exec grep -lsF -- "ANSIBLE_ASYNC_DIR=$d" {{{{}}}} + 2>/dev/null | while read -r f; do
+    grep -s "^Uid:[[:space:]]*$o[[:space:]]" "${{{{f%environ}}}}status"
+  done)
+  [ -n "$found" ] || break
   if [ $n -ge {_PATIENCE} ]; then echo {_MARK}stuck=yes; break; fi
   n=$((n + 1))
   sleep 0.1 2>/dev/null || sleep 1

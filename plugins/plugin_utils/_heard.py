@@ -15,6 +15,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED, UNKNOWN
 
+# What is said of a job is shorter than this, in characters.
+_LONG = 1 << 14
 # What no host has, in numbers of bytes or seconds.
 _TOO_MUCH = 1 << 60
 
@@ -88,6 +90,10 @@ def _is_text(value: t.Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_line(value: t.Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONG
+
+
 def _is_number(value: t.Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _TOO_MUCH
 
@@ -137,13 +143,13 @@ def _is_kept(value: t.Any) -> bool:
 
 _FITS: dict[str, Check] = {
     "status": lambda value: value in (*ALIVE, *ENDED, UNKNOWN),
-    "reason": _is_text,
-    "results_file": _is_text,
+    "reason": _is_line,
+    "results_file": _is_line,
     "result": _or_none(lambda value: isinstance(value, dict)),
     "processes": _are_processes,
     "elapsed": _or_none(_is_number),
     "end": _is_time,
-    "boot_id": _is_text,
+    "boot_id": _is_line,
     "runner": _or_none(is_runner),
     "stdout": _is_text,
     "stderr": _is_text,

@@ -14,15 +14,17 @@ from __future__ import annotations
 import ast
 import base64
 import functools
+import io
 import json
+import tokenize
 import typing as t
 import zlib
 from pathlib import Path
 
 PACKAGE = "ansible_collections.rstyczynski.ansible.plugins.module_utils"
 
-# What it is called on the host. Whatever is installed there as ansible_collections is something else.
-_SHORT = "rstyczynski_ansible"
+SHORT = "async_job"
+"""What the package is called on the host. Whatever is installed there as ansible_collections is something else."""
 
 _PLACE = Path(__file__).parents[1] / "module_utils"
 
@@ -76,8 +78,8 @@ def program(entry: str, arguments: dict[str, t.Any]) -> bytes:
 @functools.cache
 def without_arguments(entry: str) -> str:
     """Return the text of a program that lacks only its arguments. It takes a while to make."""
-    packed = _packed({f"{_SHORT}.{name}": source.replace(PACKAGE, _SHORT) for name, source in sources(entry).items()})
-    return _BOOT.replace("@SHORT@", _SHORT).replace("@ENTRY@", entry).replace("@SOURCES@", packed)
+    packed = _packed({f"{SHORT}.{name}": source.replace(PACKAGE, SHORT) for name, source in sources(entry).items()})
+    return _BOOT.replace("@SHORT@", SHORT).replace("@ENTRY@", entry).replace("@SOURCES@", packed)
 
 
 @functools.cache
@@ -111,9 +113,16 @@ def _imported(tree: ast.Module) -> t.Iterator[str]:
 
 
 def _bare(source: str, tree: ast.Module) -> str:
-    """Return a source without docstrings and comments, one blank for four. What is left stays on its line, for tracebacks."""
+    """Return a source without docstrings, comments and the types of functions, one blank for four. What is left stays on its line, for
+    tracebacks."""
     lines = source.splitlines()
     within: set[int] = set()  # the lines that belong to a text which began on an earlier one
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            line, column = token.start
+            lines[line - 1] = lines[line - 1][:column].rstrip()
+    for line, begin, end in sorted(_types(tree, lines), reverse=True):
+        lines[line] = lines[line][:begin] + lines[line][end:]
     for node in ast.walk(tree):
         if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno and node.end_lineno > node.lineno:
             within.update(range(node.lineno, node.end_lineno))
@@ -126,9 +135,24 @@ def _bare(source: str, tree: ast.Module) -> str:
     return "".join(f"{line if number in within else _narrow(line)}\n" for number, line in enumerate(lines))
 
 
+def _types(tree: ast.Module, lines: list[str]) -> t.Iterator[tuple[int, int, int]]:
+    """Yield where the types of arguments and of what functions return stand: the line, and its bytes from and to. They are for readers."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            kind, before = node.annotation, ":"
+        elif isinstance(node, ast.FunctionDef):
+            kind, before = node.returns, "->"
+        else:
+            continue
+        # The compiler counts bytes; a line that has others than ASCII is left alone.
+        if kind is not None and kind.lineno == kind.end_lineno and lines[kind.lineno - 1].isascii():
+            line = lines[kind.lineno - 1]
+            yield kind.lineno - 1, len(line[: kind.col_offset].rstrip().removesuffix(before).rstrip()), kind.end_col_offset or 0
+
+
 def _narrow(line: str) -> str:
     code = line.lstrip(" ")
-    return "" if code.startswith("#") else " " * ((len(line) - len(code)) // 4) + code
+    return " " * ((len(line) - len(code)) // 4) + code
 
 
 def _packed(value: t.Any) -> str:

@@ -18,6 +18,7 @@ import pytest
 from controller import Controller
 from faults import Answer, Job, Scene, held
 from plays import Yaml, tell, told
+from torture import TORTURE
 from waiting import until
 
 ASYNC_DIR = "ANSIBLE_ASYNC_DIR"
@@ -279,8 +280,11 @@ def _version() -> str:
     return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["by job id", "by name"])
-@pytest.mark.parametrize("stubborn", [False, True], ids=["ends at TERM", "ignores TERM"])
+@pytest.mark.parametrize(
+    ("known", "stubborn"),
+    [(False, False), (True, True), *([(False, True), (True, False)] if TORTURE else [])],
+    ids=lambda value: str(value).lower(),
+)
 def test_fork_heavy(scene: Scene, known: bool, stubborn: bool) -> None:
     """A command that starts processes all the time, as fast as it can."""
     command = "while :; do sleep 1014 & i=$((i+1)); [ $((i % 20)) -gt 0 ] || sleep 0.02; [ $i -lt 2000 ] || sleep 1015; done"

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 from faults import Job, Scene
 from plays import Yaml
+from records import put
 from waiting import until
 
 SECRET = "for root only"
@@ -196,23 +197,58 @@ def test_false_wrapper(scene: Scene) -> None:
     scene.kill_all(job)
     until(lambda: not alive(scene, "sleep 1000"))
     number = job.id.rpartition(".")[0]
-    command = "import os, sys, time; os.setsid(); os.fork() and os._exit(0); open('/tmp/false', 'w'); time.sleep(3000)"
+    command = "import os, sys, time; os.setsid(); os.fork() and os._exit(0); open(f'/tmp/false.{os.getuid()}', 'w'); time.sleep(3000)"
+    # The second one has the rights of the user of the job, as a set-user-ID program has which anybody may run.
     scene.shell(
         "h1",
-        "exec >/dev/null 2>&1; export ANSIBLE_ASYNC_DIR=$1; as='setpriv --reuid=op --regid=op --clear-groups';"
-        ' $as python3 -c "$3" /x/async_wrapper.py $2 600 a b & $as sleep 3000 &',
+        "exec >/dev/null 2>&1; export ANSIBLE_ASYNC_DIR=$1; app=$(id -u app);"
+        " as='setpriv --reuid=op --regid=op --clear-groups'; with=\"setpriv --ruid=daemon --euid=$app --regid=op --clear-groups\";"
+        ' $as python3 -c "$3" /x/async_wrapper.py $2 600 a b & $with python3 -c "$3" /x/async_wrapper.py $2 600 a b & $as sleep 3000 &',
         record["attempt_dir"],
         number,
         command,
     )
-    until(lambda: scene.test("h1", "test -e /tmp/false"))
+    until(lambda: scene.test("h1", "ls /tmp/false.*"))
+    until(lambda: len(scene.shell("h1", "ls /tmp/false.* | cat").splitlines()) == 2)
     looked, cancelled = ask(scene, status(job_name="job"), cancel("job"))
     assert looked["status"] == "killed", looked["reason"]
     assert not cancelled["changed"]
     [pruned] = ask(scene, prune("job"))
     assert pruned["removed"] == 1, pruned
     assert not scene.test("h1", f"test -e {record['attempt_dir']}")
-    assert len(alive(scene, "3000")) >= 2
+    assert len(alive(scene, "3000")) >= 3
+
+
+def test_a_process_that_hides_beside_a_start(scene: Scene) -> None:
+    """Nobody holds up the recovery of a job that was about to be started by claiming to be its wrapper."""
+    directory = scene.shell("h1", "echo ~/.ansible_async/").strip() + "0123456789abcdef" * 2
+    now = scene.shell("h1", "mkdir -p -m 700 ~/.ansible_async; cat /proc/sys/kernel/random/boot_id").strip()
+    put(
+        scene.controller.state_dir,
+        "job",
+        host="h1",
+        playbook="test",
+        status="prepared",
+        ansible_job_id="",
+        attempt_dir=directory,
+        async_dir=directory,
+        remote_user="root",
+        boot_id=now,
+        claim={"who": "somebody who is gone", "fenced": 0},
+    )
+    # What others may not look at, seems to be root's.
+    hides = "import ctypes, time; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); open('/tmp/hides', 'w'); time.sleep(600)"
+    scene.shell(
+        "h1",
+        'exec >/dev/null 2>&1; ANSIBLE_ASYNC_DIR=$1 setpriv --reuid=op --regid=op --clear-groups python3 -c "$2" &',
+        directory,
+        hides,
+    )
+    until(lambda: scene.test("h1", "test -e /tmp/hides"))
+    assert scene.shell("h1", "stat -c %u /proc/$(pgrep -U op python)/environ").strip() == "0"
+    task = {"job_name": "job", "task": {"ansible.builtin.command": "true"}, "claim_timeout": 1}
+    [started] = ask(scene, {"rstyczynski.ansible.async_job": task, "async": 60, "poll": 1})
+    assert started.get("status") == "succeeded", started
 
 
 def test_system_without_sessions(scene: Scene) -> None:
@@ -289,6 +325,7 @@ def test_swapped_directory(scene: Scene) -> None:
     ask(scene, {**durable("job", "exec sleep 1000"), "become": False, "vars": {"ansible_async_dir": "/opt/jobs"}})
     record = scene.controller.record("job", host="h1")
     place, job_id = record["attempt_dir"], record["ansible_job_id"]
+    until(lambda: scene.test("h1", f"test -e {place}/stdout"))
     scene.shell("h1", f"mv {place} {place}.x; mkdir -m 700 {place}; cp {place}.x/attempt.json {place}; chown -R app {place}")
     app(scene, f'printf \'{{"rc": 0, "changed": true}}\' >{place}/{job_id}; echo LIES >{place}/stdout')
     [looked] = ask(scene, status(job_name="job"))

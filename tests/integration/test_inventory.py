@@ -169,3 +169,13 @@ def test_inventory_on_the_worst_day(controller: Controller, state_dir: Path) -> 
     controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\nstrict: true\n")
     ran = controller.run("inventory", "-i", "x.async_jobs.yml", "--list", env={"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}).failed()
     assert "2 records cannot be read" in ran.text
+
+
+def test_no_secret_in_an_error(controller: Controller) -> None:
+    """A line of a profile that cannot be read holds a secret. Ansible prints what is behind an error."""
+    config = controller.write("config", "[DEFAULT]\nuser=ocid1.user.oc1..a\npass_phrase  hunter2-TOPSECRET\n")
+    config.chmod(0o600)
+    file = controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\nbackend: oci\noci_bucket: jobs\n")
+    ran = controller.run("inventory", "-i", file, "--list", "-vvvvv", env={"OCI_CONFIG_FILE": str(config)})
+    assert "cannot be read" in ran.text or "not valid" in ran.text or "config" in ran.text
+    assert "TOPSECRET" not in ran.output

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import ansible.parsing.vault
+import pytest
 from controller import Controller
-from plays import job, run_tasks, shell, told
+from plays import Yaml, job, run_tasks, shell, told
 
 # It says its secret wherever a module can say something, and pretends to have been cancelled.
 _LEAK = """\
@@ -53,6 +54,22 @@ def test_a_field_of_that_name_does_not_cancel_a_job(controller: Controller) -> N
     controller.write("library/says.py", _LEAK[: _LEAK.index("says =")] + "module.exit_json(cancelled=False, rc=0)\n")
     [answer] = told(run_tasks(controller, job({"says": {}}, poll=1)))
     assert answer["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param({"hunter2": {}}, id="what-is-no-action"),
+        pytest.param({"ansible.builtin.command": {"cmd": "true", "stdin_add_newline": "hunter2"}}, id="an-option"),
+    ],
+)
+def test_a_secret_task_that_cannot_be_started(controller: Controller, task: Yaml) -> None:
+    """What is wrong with it is not said: that would be what it holds."""
+    ran = run_tasks(controller, {**job(task, no_log=True), "ignore_errors": True}, options=["-vvv"])
+    [answer] = told(ran)
+    assert answer["failed"]
+    assert "hunter2" not in ran.output
+    assert "Nothing was started" in ran.text
 
 
 def test_metadata_from_a_vault_is_marked(controller: Controller) -> None:

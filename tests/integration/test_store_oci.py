@@ -12,15 +12,18 @@ from __future__ import annotations
 import configparser
 import contextlib
 import functools
+import gzip
 import http.server
 import json
 import os
 import random
 import re
+import resource
 import socket
 import sqlite3
 import threading
 import time
+import types
 import typing as t
 import uuid
 from collections import Counter
@@ -41,6 +44,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import oci
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Version, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci import OciStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_answers import is_ours
 
 Params = dict[str, t.Any]
 Operation = Callable[[OciStore], t.Any]
@@ -180,6 +184,35 @@ class TestContract(StoreContract):
         server.make_bucket(bucket)
         params = validated(STORE_OPTIONS, **Part(server).options(oci_bucket=bucket, oci_prefix=""))
         return functools.partial(OciStore, params, nobody)
+
+
+def test_a_compressed_object(part: Part, store: OciStore) -> None:
+    """Whoever writes to the bucket may say that an object is compressed. It is not inflated, to whatever size."""
+    assert store.read("web1/play/none.json") is None
+    packed = gzip.compress(b" " * (100 << 20))
+    place = (store._namespace, store._bucket, part.prefix + "web1/play/job.json")
+    store._client.put_object(*place, packed, content_encoding="gzip")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    document = store.read("web1/play/job.json")
+    assert document is not None
+    assert document.content == packed
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 << 10
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"objects": None, "next_start_with": None},
+        {"objects": [{"name": 1, "etag": "x"}], "next_start_with": None},
+        {"objects": [{"name": "x", "etag": []}], "next_start_with": None},
+        {"objects": [], "next_start_with": 7},
+    ],
+    ids=str,
+)
+def test_a_list_that_is_none(data: dict[str, t.Any]) -> None:
+    objects = data["objects"] and [types.SimpleNamespace(**found) for found in data["objects"]]
+    answer = types.SimpleNamespace(headers={"opc-request-id": "x"}, data=types.SimpleNamespace(**{**data, "objects": objects}))
+    assert not is_ours("list_objects", answer)
 
 
 # --- What it costs ----------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesys
 
 KILLS = 200 if TORTURE else 8
 PLAYBOOKS = 12 if TORTURE else 6
+RECORDS = 10_000 if TORTURE else 2_000
 SIDE_BY_SIDE = 2
 
 # What older releases wrote.
@@ -478,10 +479,10 @@ def test_a_record_survives_a_full_disk(controller: Controller, condition: FullDi
 # --- Many records -----------------------------------------------------------------------------------------------------
 
 
-def test_ten_thousand_records(controller: Controller) -> None:
-    """Each command shows what it can, names what it cannot read, and fails at its end. Listing takes less than two seconds."""
+def test_many_records(controller: Controller) -> None:
+    """Each command shows what it can, names what it cannot read, and fails at its end. Listing 10,000 takes less than two seconds."""
     directory = controller.state_dir
-    for number in range(10_000):
+    for number in range(RECORDS):
         put(directory, f"job {number}", host=f"web{number % 100}", status="succeeded", end=ago(days=40), result={"stdout": "line\n" * 100})
     broken = put(directory, "broken", host="web7")
     broken.write_text("{")
@@ -491,21 +492,23 @@ def test_ten_thousand_records(controller: Controller) -> None:
         begin = time.process_time()
         listing = find_records(FilesystemStore(str(directory)), {**dict.fromkeys(FILTERS), "host": None, "playbook_name": None})
         took.append(time.process_time() - begin)
-    assert min(took) < 2
-    assert (len(listing.found), len(listing.unreadable)) == (10_000, 2)
+    assert min(took) < (2 if TORTURE else 0.6)
+    assert (len(listing.found), len(listing.unreadable)) == (RECORDS, 2)
 
     ran = controller.playbook(JOBS).failed()
-    assert len(rows(ran)) == 10_000
+    assert len(rows(ran)) == RECORDS
     for file in (broken, newer):
         assert f"Not readable: {file}" in ran.output
     assert "was written by a newer release" in ran.text
     ran = controller.playbook(REPORT, "-e", "dest=jobs.html").failed()
-    assert "is about 10000 jobs" in ran.text
+    assert f"is about {RECORDS} jobs" in ran.text
     assert str(broken) in ran.text
     ran = controller.playbook(PRUNE, "-e", "older_than=30d", "-e", "job=*99*", "-e", "apply=true").ok()  # others can be read
-    assert "Removed: 280 records and 280 attempts" in ran.text
+    number = sum("99" in str(number) for number in range(RECORDS))
+    assert f"Removed: {number} records and {number} attempts" in ran.text
     ran = controller.playbook(PRUNE, "-e", "older_than=30d", "-e", "host=web7").failed()
-    assert "Would be removed: 99 records" in ran.text
+    number = sum(number % 100 == 7 and "99" not in str(number) for number in range(RECORDS))
+    assert f"Would be removed: {number} records" in ran.text
     assert str(newer) in ran.text
     assert broken.exists()
     assert newer.exists()

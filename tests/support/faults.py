@@ -20,8 +20,6 @@ from plays import Yaml, run, telling, told
 from waiting import until
 
 _SECONDS = 30
-# Between two looks at a host. Each of them starts half a dozen of processes.
-_PAUSE = 0.2
 _ROW = "fault"
 
 Answer = dict[str, t.Any]
@@ -182,7 +180,7 @@ class Scene:
     def hold(self, host: str, *names: str, before: str = "", **kwargs: t.Any) -> dict[str, Job]:
         """Start jobs that run until they are released."""
         jobs = self.start(host, {name: f"{before} {held(name)}; echo {name} is done" for name in names}, **kwargs)
-        until(lambda: self.test(host, " && ".join(f"test -p '/tmp/go {name}'" for name in names)), pause=_PAUSE)
+        until(lambda: self.test(host, " && ".join(f"test -p '/tmp/go {name}'" for name in names)))
         return jobs
 
     def release(self, *jobs: Job) -> None:
@@ -190,11 +188,11 @@ class Scene:
         for host in {job.host for job in jobs}:
             names = [job.name for job in jobs if job.host == host]
             self.shell(host, 'for name; do timeout 5 sh -c \'echo >"/tmp/go $1"\' sh "$name" || exit; done', *names)
-        until(lambda: not self.there(*jobs, wrappers=False), pause=_PAUSE)
+        until(lambda: not self.there(*jobs, wrappers=False))
 
     def ended(self, *jobs: Job) -> None:
         """Await that all wrapper processes of these jobs are gone, within the time that Ansible takes for that."""
-        until(lambda: not self.there(*jobs, commands=False), pause=_PAUSE)
+        until(lambda: not self.there(*jobs, commands=False))
 
     def without_runner(self, *jobs: Job) -> None:
         """Await that the runners of these jobs are gone. Their watchers need some more seconds to see that."""
@@ -203,7 +201,7 @@ class Scene:
             seen = {host: self.processes(host) for host in {job.host for job in jobs}}
             return [wrapper for job in jobs for wrapper in self.wrappers(job, seen[job.host]) if wrapper.pid == wrapper.pgid]
 
-        until(lambda: not runners(), pause=_PAUSE)
+        until(lambda: not runners())
 
     def look(
         self, *jobs: Job, options: Iterable[str] = (), native: bool = True, output: str = "full", become_recorded_user: bool = False

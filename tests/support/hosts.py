@@ -39,6 +39,8 @@ class Hosts:
         self.pythons: dict[str, str] = {}
         """The interpreter of each version that is here, by its path in the hosts."""
         self._installations: list[str] = []
+        self._ways: dict[str, list[str]] = {}
+        """How a command gets into each host, as long as that does not boot. Tests look into hosts very often."""
         self._current = f"{sys.version_info[0]}.{sys.version_info[1]}"
         for version, python in {self._current: Path(sys.executable), **pythons()}.items():
             # A virtual environment links to the interpreter that it was made with.
@@ -78,7 +80,9 @@ class Hosts:
 
     def execute(self, name: str, *command: str) -> str:
         """Run a command as root in a host, without ssh, and return its output: that works also when the host cannot be reached."""
-        return self._run("exec", name, *command)
+        if name not in self._ways:
+            self._ways[name] = self._run("way", name).splitlines()
+        return _output([*self._ways[name], *command], name, *command)
 
     def inventory_lines(self, user: str = "root", python: str | None = None) -> list[str]:
         """Return a line of an inventory for each host, for C(Controller.hosts).
@@ -94,23 +98,23 @@ class Hosts:
 
     def off(self, *names: str) -> None:
         """Cut the power: nothing is closed, nobody is told."""
-        self._run("off", *names)
+        self._power("off", *names)
 
     def on(self, *names: str) -> None:
         """Boot a host that is off."""
-        self._run("on", *names)
+        self._power("on", *names)
 
     def reboot(self, *names: str) -> None:
         """Cut the power and boot. The disk is kept, C(/tmp) and C(/run) are not."""
-        self._run("reboot", *names)
+        self._power("reboot", *names)
 
     def wipe(self, *names: str) -> None:
         """Reboot, and lose the home directories, too."""
-        self._run("wipe", *names)
+        self._power("wipe", *names)
 
     def renew(self, *names: str) -> None:
         """Reboot, with everything as it was at first: the disk, the cable, C(/proc). No connections are left."""
-        self._run("renew", *names)
+        self._power("renew", *names)
 
     def partition(self, name: str, how: t.Literal["link", "drop"] = "link") -> None:
         """Pull the cable, or lose all packets on the way, until :meth:`heal` is called. The host runs on."""
@@ -132,11 +136,18 @@ class Hosts:
         """Let users see only their own processes, until a reboot. Level 0 undoes that."""
         self._run("hidepid", name, str(level))
 
+    def _power(self, command: str, *names: str) -> None:
+        self._ways.clear()
+        self._run(command, *names)
+
     def _run(self, *arguments: str) -> str:
-        command: list[t.Any] = [_SCRIPT, self.directory, *arguments]
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(arguments)}: rc {done.returncode}\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return _output([_SCRIPT, self.directory, *arguments], *arguments)
+
+
+def _output(command: list[t.Any], *shown: str) -> str:
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(shown)}: rc {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout

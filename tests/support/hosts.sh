@@ -14,6 +14,7 @@
 #   disconnect                         end the ssh masters of the controller
 #   inventory [USER [PYTHON]]          lines of an inventory; users are root, op (sudo without password) and app (no rights)
 #   exec HOST COMMAND ...              run something in a host as root, without ssh
+#   way HOST                           what to put in front of a command for that, word by word; true until the host boots anew
 #   off HOST ... | on HOST ...         cut the power | boot
 #   reboot HOST ...                    both; the disk is kept, /tmp and /run are not
 #   wipe HOST ...                      the same with empty /root and /home
@@ -314,12 +315,19 @@ fill() {
   truncate --size="-$(((${2:-0} + 4095) / 4096 * 4096))" "$1/disk/filler"
 }
 
-execute() {
+# The words that run a command in a host, one on each line, for whoever is in the rig
+way() {
   local pid
   pid=$(init_pid "$1") || die "$1 is off"
-  shift
-  exec nsenter --target "$pid" --mount --uts --ipc --net --pid --time \
-    env -i HOME=/root USER=root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+  printf '%s\n' nsenter --target "$pid" --mount --uts --ipc --net --pid --time \
+    env -i HOME=/root USER=root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+}
+
+execute() {
+  local words
+  words=$(way "$1") || exit
+  mapfile -t words <<<"$words"
+  exec "${words[@]}" "${@:2}"
 }
 
 inventory() {
@@ -395,6 +403,12 @@ case $command in
     "$0" "$directory" disconnect
     in_rig renew "$@"
     ;;
+  way)
+    pid=$(rig_pid) || die "there are no hosts in $directory"
+    words=$("$0" "$directory" _way_within "$@")
+    printf '%s\n' nsenter --target "$pid" --mount --pid "$words"
+    ;;
+  _way_within) in_rig way "$@" ;;
   inventory | exec | off | on | reboot | wipe | partition | heal | fill | unfill | hidepid) in_rig "$command" "$@" ;;
   _rig) rig "$@" ;;
   _*)
@@ -403,6 +417,7 @@ case $command in
       _boot) host "$1" ;;
       _inventory) inventory "$@" ;;
       _exec) execute "$@" ;;
+      _way) way "$@" ;;
       _off) cut_power "$@" ;;
       _on)
         next_second

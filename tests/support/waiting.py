@@ -15,15 +15,21 @@ from collections.abc import Callable, Iterator
 SECONDS = 60.0
 
 
-def until(condition: Callable[[], t.Any], *, seconds: float = SECONDS, pause: float = 0.05) -> t.Any:
+# Between two looks, in seconds: at first, at most, and how fast that grows. Many looks would take the time of what is awaited.
+_FIRST, _LONGEST, _GROWTH = 0.02, 0.3, 1.3
+
+
+def until(condition: Callable[[], t.Any], *, seconds: float = SECONDS, pause: float | None = None) -> t.Any:
     """Wait for something to become true, and return it.
 
     :arg pause: between two looks, in seconds; what should be caught in the act needs a short one
     """
     deadline = time.monotonic() + seconds
+    next_pause = _FIRST
     while not (value := condition()):
         assert time.monotonic() < deadline, f"it did not happen in {seconds} seconds"
-        time.sleep(pause)
+        time.sleep(pause or next_pause)
+        next_pause = min(next_pause * _GROWTH, _LONGEST)
     return value
 
 

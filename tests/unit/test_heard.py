@@ -12,7 +12,8 @@ import pytest
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import look_and_output
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import (
     heard_list,
     heard_look,
@@ -38,6 +39,8 @@ ODD: list[tuple[str, t.Any]] = [
     ("status", None),
     ("status", "starting"),
     ("reason", {}),
+    ("reason", "x" * 100_000),
+    ("boot_id", "x" * 100_000),
     ("result", []),
     ("result", "x"),
     ("processes", {}),
@@ -99,3 +102,12 @@ def test_other_answers() -> None:
         for odd in values:
             with pytest.raises(AsyncJobError, match="answer of the host"):
                 hear(odd)
+
+
+def test_a_host_that_keeps_more_than_it_was_asked_for() -> None:
+    """The record gets no more than the task wants it to have."""
+    record: t.Any = {"ansible_job_id": "j1.1", "host": "h", "playbook_name": "p", "job_name": "j", "status": "running"}
+    asked = Asked(Job("j1.1", "job", "/tmp"), None, record)
+    asked.keep(4)
+    look = {**UNSEEN, "status": "succeeded", "result": {"rc": 0}, "kept": {"stdout": "0123456789", "stderr": ""}}
+    assert asked.learned(heard_look(look), secret=False)["result"]["stdout"] == "6789"

@@ -725,3 +725,11 @@ def test_a_file_whose_name_is_not_text_is_an_error(jobs: Jobs) -> None:
     assert listed["failed"] is True
     assert [record["job_name"] for record in listed["records"]] == ["job"]
     assert len(listed["unreadable"]) == 1
+
+
+def test_what_nobody_would_read_is_not_written(jobs: Jobs) -> None:
+    """A record that is larger than any is read."""
+    jobs.save("j1.1")
+    with pytest.raises(AsyncJobError, match="would be larger than 16 MiB"):
+        jobs.save(metadata={"all": "x" * (17 << 20)})
+    assert jobs.find()["record"]["metadata"] == {}

@@ -99,15 +99,19 @@ def environment_of(pid: int) -> dict[str, str] | None:
 
 
 def user_of_process(process: Process) -> int:
-    """Return whose a process is. One that has forbidden others to look at it, as anybody can, seems to be root's (see proc(5))."""
-    if process.uid == 0:
-        try:
-            with open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace") as file:
-                match = re.search(r"^Uid:\s+\d+\s+(\d+)", file.read(), re.MULTILINE)
-                return int(match.group(1)) if match else 0
-        except OSError:
-            pass
-    return process.uid
+    """Return who has started a process: its real user. -1 if that cannot be known.
+
+    One that has forbidden others to look at it, as anybody can, seems to be root's (see proc(5)), and a set-user-ID program, which anybody
+    may run, works with the rights of its owner.
+    """
+    if not os.path.exists("/proc/self/stat"):
+        return process.uid
+    try:
+        with open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace") as file:
+            match = re.search(r"^Uid:\s+(\d+)", file.read(), re.MULTILINE)
+    except OSError:
+        return -1
+    return int(match.group(1)) if match else -1
 
 
 def ended_by(pid: int, number: int) -> bool:
@@ -173,7 +177,7 @@ def _read_proc(name: str) -> Process | None:
 
 
 def _ps() -> str:
-    columns = ["pid", "ppid", "pgid", "uid", "stat", "etime", "args"]
+    columns = ["pid", "ppid", "pgid", "ruid", "stat", "etime", "args"]
     return _output(["ps", "-A", "-ww", *(word for column in columns for word in ("-o", f"{column}="))])
 
 
@@ -189,14 +193,18 @@ def _parse_ps(text: str) -> dict[int, Process]:
     processes = {}
     for line in text.splitlines():
         fields = line.split(None, 6)
-        if len(fields) < 6 or not all(field.isdigit() for field in fields[:4]):
+        if len(fields) < 6 or not all(_NUMBER.fullmatch(field) for field in fields[:4]) or not _ELAPSED.fullmatch(fields[5]):
             continue  # the rest of an argument with an end of line in it
         pid, ppid, pgid, uid, state, elapsed, *rest = fields
-        if not state.startswith("Z"):
+        if not state.startswith("Z") and int(pid) not in processes:
             processes[int(pid)] = Process(
                 int(pid), int(ppid), int(pgid), 0, int(uid), up - _seconds(elapsed), rest[0].split() if rest else []
             )
     return processes
+
+
+_NUMBER = re.compile("[0-9]{1,10}")
+_ELAPSED = re.compile("(?:(?:[0-9]{1,7}-)?[0-9]{1,9}:)?[0-9]{1,9}:[0-9]{1,2}")
 
 
 def _seconds(elapsed: str) -> int:

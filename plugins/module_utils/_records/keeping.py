@@ -33,7 +33,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     without,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Content, Document, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, MOST, Content, Document, Store, Version
 
 # What the history keeps of a past attempt, beside its number and its return code.
 PAST_FIELDS = (
@@ -111,7 +111,13 @@ def write(store: Store, path: str, document: Written, *, expect: Version) -> tup
     An id of its own makes each write differ from all others: only so can a store tell, when an answer is lost, whether it was ours.
     """
     written: Written = {**document, "write_id": new_write_id()}
-    return written, store.write(path, dump(written), expect=expect)
+    content = dump(written)
+    if len(content) > MOST:
+        raise AsyncJobError(
+            f"{store.locate(path)} would be larger than {MOST >> 20} MiB, which nobody would read. Nothing was changed. Store less of the"
+            " result (store_result), or less metadata."
+        )
+    return written, store.write(path, content, expect=expect)
 
 
 def put_back(store: Store, key: JobKey, before: Document | None, *, expect: Version) -> None:

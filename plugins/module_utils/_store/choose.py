@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
@@ -57,7 +58,18 @@ def make_absolute(params: dict[str, t.Any], directory: str) -> None:
     for option in (*BACKENDS[params["backend"]].paths, *keys):
         if not params[option]:
             raise AsyncJobError(f"{option} is empty. Give a directory, or leave the option out. Nothing was read or written.")
+        if option in keys and _is_key(params[option]):
+            raise AsyncJobError(
+                f"{option} seems to hold a key, where the path of a file with keys belongs. Nothing was read or written. Write the key to a"
+                " file that only you can read, and give its path."
+            )
         params[option] = os.path.normpath(os.path.join(directory, params[option]))
+
+
+def _is_key(text: str) -> bool:
+    """Tell whether somebody has given what is in a file of keys. It must not be shown, as the path of a file that is not there would be."""
+    begins_well = text.startswith("/") and os.path.isdir("/" + text.split("/")[1])
+    return "\n" in text or (not begins_well and not os.path.exists(text) and re.fullmatch("[A-Za-z0-9+/]{32,}={0,2}", text) is not None)
 
 
 def paths_of(params: dict[str, t.Any]) -> list[str]:

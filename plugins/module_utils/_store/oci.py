@@ -50,6 +50,8 @@ Result = t.TypeVar("Result")
 
 # The rules for object names (https://docs.oracle.com/en-us/iaas/Content/Object/Tasks/managingobjects.htm).
 _NAME_BYTES = 1024
+# How much of a document is read at a time, in bytes.
+_CHUNK = 1 << 20
 
 # The service has been seen to deny a bucket that is there, now and then. Denied this often, it is not there.
 _BUCKET_DENIALS = 5
@@ -195,9 +197,11 @@ class OciStore(ChosenStore):
                 path = found.name[len(self._prefix) :]
                 if _is_document(path, prefix):
                     etags[path] = found.etag or ""
-            start = page.next_start_with
+            before, start = start, page.next_start_with
             if not start:
                 return etags
+            if before is not None and start <= before:
+                raise StoreUnavailable(f"Cannot list {self.locate(prefix)}: the list does not end. {WHEN_FOREIGN}.")
 
     def _read_together(self, paths: list[str]) -> t.Iterator[Entry]:
         """Read documents, several at a time. The entries are in the order of the paths; one that has vanished has no document."""
@@ -234,15 +238,35 @@ class OciStore(ChosenStore):
             if error.code == "ObjectNotFound":
                 return None
             raise
-        if int(response.headers.get("content-length") or 0) > MOST:
-            raise AsyncJobError(
-                f"{self.locate(path)} is larger than {MOST >> 20} MiB, so it is no record. Nothing was changed. Move it away."
-            )
-        content: bytes = response.data.content
+        content = self._body(response, path)
         # The SDK notices a body that was cut short, not one that was changed on its way.
         if "content-md5" in response.headers and response.headers["content-md5"] != _md5(content):
             raise DamagedError
         return Document(content, Version(response.headers["etag"]))
+
+    def _body(self, response: t.Any, path: str) -> bytes:
+        """Return a document as it travels. What is compressed might be of any size."""
+        parts = []
+        left = MOST + 1
+        try:
+            while left > 0:
+                part = response.data.raw.read(min(left, _CHUNK), decode_content=False)
+                if not part:
+                    break
+                parts.append(part)
+                left -= len(part)
+        except Exception as error:
+            if isinstance(error, OSError):
+                raise
+            raise OSError(f"{type(error).__name__}: {error}") from error  # urllib3, wherever the SDK has it, has errors of its own kind
+        if left <= 0:
+            raise AsyncJobError(
+                f"{self.locate(path)} is larger than {MOST >> 20} MiB, so it is no record. Nothing was changed. Move it away."
+            )
+        content = b"".join(parts)
+        if len(content) < int(response.headers.get("content-length") or 0):
+            raise OSError("IncompleteRead")
+        return content
 
     def _list(self, prefix: str, start: str | None) -> t.Any:
         options = {"start": start} if start else {}
@@ -250,7 +274,11 @@ class OciStore(ChosenStore):
 
     def _object(self, operation: str, path: str, *content: bytes, **options: t.Any) -> t.Any:
         name = self._prefix + path
-        if len(name.encode("utf-8")) > _NAME_BYTES:
+        try:
+            length = len(name.encode("utf-8"))
+        except UnicodeEncodeError as error:  # a list may have anything
+            raise AsyncJobError(f"The object name {name!r} cannot be that of a record. Nothing was changed. Remove the object.") from error
+        if length > _NAME_BYTES:
             raise AsyncJobError(f"The object name {name} is longer than {_NAME_BYTES} bytes. Nothing was changed. Shorten oci_prefix.")
         return self._request(operation, name, *content, **options)
 
@@ -273,7 +301,7 @@ class OciStore(ChosenStore):
         self._client.base_client.timeout = tuple(max(min(timeout, left), 0.1) for timeout in timeouts)
         try:
             response = getattr(self._client, operation)(*args, **options)
-        except (AttributeError, TypeError, UnicodeDecodeError) as error:  # the SDK can make nothing of the answer
+        except (AttributeError, RecursionError, TypeError, UnicodeDecodeError) as error:  # the SDK can make nothing of the answer
             raise ForeignError from error
         if not is_ours(operation, response):
             raise ForeignError

@@ -35,7 +35,11 @@ def is_ours(operation: str, response: t.Any) -> bool:
     if "opc-request-id" not in response.headers:
         return False
     if operation == "list_objects":
-        return getattr(response.data, "objects", None) is not None
+        objects = getattr(response.data, "objects", None)
+        if not isinstance(objects, list):
+            return False
+        texts = [text for found in objects for text in (found.name, "" if found.etag is None else found.etag)]
+        return all(isinstance(text, str) for text in (*texts, response.data.next_start_with or ""))
     return operation not in ("get_object", "put_object") or "etag" in response.headers
 
 
@@ -57,7 +61,7 @@ def concerns_all(error: t.Any) -> bool:
 
 def request_id(error: t.Any) -> str:
     """Return the id that the service gave to a request. The SDK has one of its own where it gave none."""
-    return str(error.headers.get("opc-request-id") or "")
+    return brief(str(error.headers.get("opc-request-id") or ""))
 
 
 def what_happened(error: t.Any) -> str:
@@ -72,7 +76,7 @@ def what_happened(error: t.Any) -> str:
             if sign in text:
                 return meaning
         return f"the connection failed ({type(error).__name__})"
-    code = f" {error.code}" if error.code else ""
+    code = f" {brief(str(error.code))}" if error.code else ""
     message = f": {brief(error.message)}" if error.message else ""
     shown = f" (opc-request-id {request_id(error)})" if request_id(error) else ""
     return f"HTTP {error.status}{code}{message}{shown}"
