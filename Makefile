@@ -24,7 +24,7 @@ SOURCES := $(shell find galaxy.yml README.md meta playbooks plugins roles -type 
 export PATH := $(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test unit integration molecule lint sanity docs matrix torture bench build clean
+.PHONY: demo test unit integration molecule lint sanity docs environments matrix torture bench build clean
 .PHONY: lint-python lint-types lint-page lint-ansible lint-changelog
 
 demo: .build/collection
@@ -34,7 +34,7 @@ demo: .build/collection
 test:
 	$(MAKE) --jobs=2 --output-sync=target lint docs
 	$(MAKE) unit
-	$(MAKE) --jobs=2 --output-sync=target sanity molecule
+	$(MAKE) --jobs=2 --output-sync=target molecule sanity environments
 	$(MAKE) matrix
 	@echo "All tests have passed."
 
@@ -79,13 +79,15 @@ docs: .build/test-tools .build/collection
 sanity: .build/test-tools
 	$(BIN)/python tests/support/sanity.py
 
+environments:
+	$(PYTHON) tests/support/matrix.py environments
+
 matrix:
 	$(PYTHON) tests/support/matrix.py
 
 torture: .build/test-tools
-	TORTURE=1 $(BIN)/python -m pytest -s tests/unit/test_exactly_once.py tests/integration/test_worst_day.py tests/integration/test_store_oci.py \
-	  tests/integration/test_fault_table.py tests/integration/test_controllers.py tests/integration/test_cancel.py \
-	  tests/integration/test_waiting.py tests/integration/test_signed_records.py tests/integration/test_report_html.py
+	TORTURE=1 $(BIN)/python -m pytest -s tests/unit/test_exactly_once.py $(patsubst %,tests/integration/test_%.py,cancel controllers fault_table \
+	  hosts report_html scenarios signed_records store_oci waiting worst_day)
 
 bench: .build/test-tools .build/oci-cli/complete
 	$(BIN)/python tests/bench/bench.py --oci-cli $(CURDIR)/.build/oci-cli/bin/oci

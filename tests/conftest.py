@@ -21,6 +21,7 @@ pytest.register_assert_rewrite("controller", "faults", "plays", "store_contract"
 import faults  # noqa: E402
 from controller import Controller, build_and_install  # noqa: E402
 from hosts import Hosts, obstacle  # noqa: E402
+from torture import TORTURE  # noqa: E402
 
 _ENVIRONMENT = "RSTYCZYNSKI_ANSIBLE_TEST_COLLECTIONS"
 _NO_HOSTS = "no managed hosts: "
@@ -37,8 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(faults, "faults")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let those that take minutes come first, so that no worker is left alone with one at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only C(make torture) plays. Let those that take minutes come first, so that no worker is left alone with one."""
+    if not TORTURE:
+        played = [item for item in items if item.get_closest_marker("torture") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item not in played])
+        items[:] = played
     items.sort(key=lambda item: not item.path.name.startswith(("test_controllers", "test_fault_table")))
 
 

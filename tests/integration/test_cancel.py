@@ -302,6 +302,7 @@ def test_fork_heavy(scene: Scene, known: bool, stubborn: bool) -> None:
 # --- And nothing else ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.torture
 def test_side_by_side(scene: Scene) -> None:
     """Jobs of one results directory, some of them orphaned. Only those that were looked at before are known by their session."""
     jobs = scene.hold("h1", "run 1", "run 2", "seen 1", "seen 2", "unseen 1", "unseen 2", "last")
@@ -335,6 +336,7 @@ def test_side_by_side(scene: Scene) -> None:
     assert statuses == {name: "cancelled" if name in ("seen 1", "run 1") else "orphaned" if "seen" in name else "running" for name in jobs}
 
 
+@pytest.mark.torture
 def test_started_at_the_same_time(scene: Scene) -> None:
     """The numbers of jobs that several controllers start at once are mixed. No orphan is called dead or stopped for another."""
     names = [f"twin{number}" for number in range(8)]
@@ -378,7 +380,7 @@ def test_started_at_the_same_time(scene: Scene) -> None:
     assert all(len(scene.commands(job)) == 2 for job in jobs.values())
 
 
-@pytest.mark.parametrize("marked", [False, True], ids=["a process", "a daemon of another job"])
+@pytest.mark.parametrize("marked", [False, True] if TORTURE else [True], ids="a daemon of another job: {}".format)
 def test_reused_numbers(scene: Scene, marked: bool) -> None:
     """Another process has the number of the runner by now, and another one that of its session."""
     jobs = scene.hold("h1", "seen", "unseen", "alive")

@@ -29,9 +29,9 @@ from object_storage_server import ObjectStorageServer
 from torture import TORTURE
 
 RACES, RACERS = (20, 32) if TORTURE else (1, 16)
-KILLS = 200 if TORTURE else 6
-FREEZES = 50 if TORTURE else 2
-CUTS = 60 if TORTURE else 2
+KILLS = 200 if TORTURE else 3
+FREEZES = 50 if TORTURE else 1
+CUTS = 60 if TORTURE else 1
 SEQUENCES = 50 if TORTURE else 1
 
 # The life of a claim in tests that wait for its end, in seconds.

@@ -139,6 +139,7 @@ def test_side_by_side(scene: Scene, user: str) -> None:
         scene.expect(f"KILL the job {name}, beside orphans", looks[name], "killed", "its command left no result")
 
 
+@pytest.mark.torture
 def test_started_together(scene: Scene) -> None:
     """At the same moment, by one controller that knows the host by several names. Half of the jobs lose their wrapper then."""
     aliases = [f"together{number}" for number in range(8)]
@@ -435,6 +436,7 @@ def test_wrong_user(scene: Scene) -> None:
         scene.check(f"KILL the process group, the right user looks, {name}", looks[name].by_name, "killed", "its command left no result")
 
 
+@pytest.mark.torture
 def test_jobs_of_several_users(scene: Scene) -> None:
     """One look at all of them: at each as its own user, if whoever looks says so."""
     scene.user("op")
@@ -476,6 +478,7 @@ def test_hidepid(scene: Scene) -> None:
 # --- Output ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.torture
 def test_output(scene: Scene) -> None:
     """Much of it, and bytes that are no text. A daemon that is left behind has the output open, or not."""
     megabytes = 50 if TORTURE else 5
@@ -516,7 +519,7 @@ CONNECTIONS = {
 }
 
 
-@pytest.mark.parametrize("setting", CONNECTIONS)
+@pytest.mark.parametrize("setting", CONNECTIONS if TORTURE else [*CONNECTIONS][:1])
 def test_connection(scene: Scene, setting: str) -> None:
     """However Ansible is set to reach the host, and to work there."""
     scene.user("op", CONNECTIONS[setting])
@@ -653,6 +656,7 @@ def _play_on_aliases(scene: Scene, aliases: dict[str, str], command: str, more: 
 # --- Many jobs ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.torture
 def test_two_hundred_jobs(scene: Scene) -> None:
     """A look at many jobs takes little longer than a look at one."""
     running = scene.hold("h1", *(f"running {number}" for number in range(50 if TORTURE else 10)))

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from controller import Controller, Ran
 from hosts import Hosts
+from torture import TORTURE
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = 4096
@@ -55,6 +56,7 @@ def test_each_is_a_machine_of_its_own(hosts: Hosts, controller: Controller, adho
     assert len(set(boot_ids)) == 3
 
 
+@pytest.mark.torture
 def test_every_python_runs(hosts: Hosts) -> None:
     """Also those that are in a home directory of this machine: they are somewhere else in the hosts."""
     assert f"3.{sys.version_info[1]}" in hosts.pythons
@@ -122,6 +124,7 @@ def test_wipe(hosts: Hosts, controller: Controller, adhoc: AdHoc) -> None:
     assert hosts.execute("h1", "sh", "-c", "find ~ /home/app -mindepth 1") == ""
 
 
+@pytest.mark.torture
 def test_power_cut(hosts: Hosts, controller: Controller, adhoc: AdHoc) -> None:
     """Nobody is told: connections stay open, and packets are not answered."""
     controller.hosts(*hosts.inventory_lines())
@@ -136,7 +139,7 @@ def test_power_cut(hosts: Hosts, controller: Controller, adhoc: AdHoc) -> None:
     adhoc("h1", "raw", "true").ok()
 
 
-@pytest.mark.parametrize("how", ["link", "drop"])
+@pytest.mark.parametrize("how", ["link", "drop"] if TORTURE else ["link"])
 def test_partition(hosts: Hosts, controller: Controller, adhoc: AdHoc, how: t.Literal["link", "drop"]) -> None:
     """The host is silent, also after a reboot, and runs on. The other one can be reached all the time."""
     controller.hosts(*hosts.inventory_lines())
@@ -164,6 +167,7 @@ def test_full_disk(hosts: Hosts, controller: Controller, adhoc: AdHoc) -> None:
     adhoc("h1", "raw", write).ok()
 
 
+@pytest.mark.torture
 def test_almost_full_disk(hosts: Hosts) -> None:
     """There is room for so many blocks, and not for one more byte."""
     for free in (5 * BLOCK, 1, 0, 3 * BLOCK):
@@ -190,6 +194,7 @@ def test_hidden_processes(hosts: Hosts, controller: Controller, adhoc: AdHoc) ->
     assert users() == {"root", "op"}
 
 
+@pytest.mark.torture
 def test_renew(hosts: Hosts, controller: Controller, adhoc: AdHoc) -> None:
     """Everything that has happened to a host is undone."""
     controller.hosts(*hosts.inventory_lines())
@@ -246,6 +251,7 @@ def interface(hosts: Hosts) -> Path:
     return Path("/sys/class/net", (hosts.directory / "interface").read_text().strip())
 
 
+@pytest.mark.torture
 def test_rigs_side_by_side_leave_nothing(tmp_path: Path, hosts: Hosts, controller: Controller, adhoc: AdHoc) -> None:
     """Each has its own network. Whatever was going on in them ends with them, and the others run on."""
     with Hosts(1, tmp_path / "a") as first, Hosts(1, tmp_path / "b") as second:
@@ -269,6 +275,7 @@ def test_rigs_side_by_side_leave_nothing(tmp_path: Path, hosts: Hosts, controlle
     adhoc("all", "raw", "true").ok()
 
 
+@pytest.mark.torture
 def test_they_end_with_the_process_that_made_them(tmp_path: Path, rig: Hosts) -> None:
     """Even if it is killed. Others can be made in the same place then."""
     code = f"""

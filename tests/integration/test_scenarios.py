@@ -9,6 +9,7 @@ import json
 import re
 import typing as t
 
+import pytest
 from controller import Ran
 from faults import Job, Scene
 from waiting import until
@@ -34,6 +35,7 @@ def said(output: str, host: str) -> str:
     return " ".join(" ".join(re.findall(pattern, output, flags=re.M | re.S)).split())
 
 
+@pytest.mark.torture
 def test_crash_detection(scene: Scene) -> None:
     """Scenario 4 tells all outcomes apart, says what to do, and starts once more only what it was told to."""
     on_h1 = ["failed", "killed", "orphaned", "timed_out", "cancelled", "succeeded", "running"]
@@ -106,6 +108,7 @@ def test_crash_detection(scene: Scene) -> None:
     assert sleeps("orphaned")
 
 
+@pytest.mark.torture
 def test_live_output(scene: Scene) -> None:
     """Scenario 5 goes on where the last run has stopped, shows the end or all of it, waits, and tells how it ended."""
     aliases(scene, {"good": "h1", "bad": "h1"})

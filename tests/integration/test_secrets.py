@@ -68,8 +68,8 @@ def test_a_secret_task_that_cannot_be_started(controller: Controller, task: Yaml
     ran = run_tasks(controller, {**job(task, no_log=True), "ignore_errors": True}, options=["-vvv"])
     [answer] = told(ran)
     assert answer["failed"]
+    assert "Nothing was started" in answer["msg"]
     assert "hunter2" not in ran.output
-    assert "Nothing was started" in ran.text
 
 
 def test_metadata_from_a_vault_is_marked(controller: Controller) -> None:

@@ -461,6 +461,7 @@ def test_directories(scene: Scene, user: str, home: str, pipelining: bool) -> No
         assert scene.test(host, "test ! -e /tmp/pwned")
 
 
+@pytest.mark.torture
 def test_every_python(scene: Scene) -> None:
     """Each that this ansible-core supports on hosts, without any package."""
     major, minor = ansible_version.split(".")[:2]

@@ -614,12 +614,11 @@ def test_a_job_of_any_name_is_found_again(controller: Controller, tmp_path: Path
     ("argument", "file"),
     [
         ("job_name=../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd.json"),
-        ('{"job_name": "%2F"}', "%252F.json"),
-        ('{"job_name": "\\ud83c\\udf89"}', "🎉.json"),
         ("job_name=\udcff", "%ED%B3%BF.json"),
         ("job_name=", "%.json"),
+        *([('{"job_name": "%2F"}', "%252F.json"), ('{"job_name": "\\ud83c\\udf89"}', "🎉.json")] if TORTURE else []),
     ],
-    ids=["traversal", "percent", "emoji", "not UTF-8", "empty"],
+    ids=["traversal", "not UTF-8", "empty", *(["percent", "emoji"] if TORTURE else [])],
 )
 def test_a_name_from_the_command_line_is_found_again(controller: Controller, argument: str, file: str) -> None:
     """In the place that it has for good."""

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the integration tests on several releases of ansible-core, each on the newest Python here that fits it.
 
-Options of pytest may be given, to run some of them.
+Options of pytest may be given, to run some of them; or the word C(environments), to do no more than make their environments.
 """
 
 from __future__ import annotations
@@ -75,6 +75,10 @@ PRE_RELEASE = "pre-release"
 # More than there are cores: many tests mostly wait.
 WORKERS = "4"
 
+_REQUIREMENTS = str(ROOT / "tests" / "requirements-matrix.txt")
+# The SDK takes longer to install than all else, and only these use it.
+_WITH_SDK = ("2.16", "2.21")
+
 
 def environment(release: str, interpreter: Path, *requirements: str) -> Path:
     """Make a virtual environment for a release, if there is none. Return its interpreter."""
@@ -82,10 +86,14 @@ def environment(release: str, interpreter: Path, *requirements: str) -> Path:
     python = directory / "bin" / "python"
     if not (directory / "complete").exists():
         subprocess.run([interpreter, "-m", "venv", "--clear", directory], check=True)
-        file = str(ROOT / "tests" / "requirements-matrix.txt")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", file, *requirements], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", _REQUIREMENTS, *requirements], check=True)
         (directory / "complete").touch()
     return python
+
+
+def environment_of(release: str, interpreter: Path) -> Path:
+    """Do that for one of the matrix."""
+    return environment(release, interpreter, f"ansible-core~={release}.0", *(["oci"] if release in _WITH_SDK else []))
 
 
 def run(python: Path, names: Sequence[str], left_out: Sequence[str]) -> bool:
@@ -117,13 +125,17 @@ def main() -> int:
     available = pythons()
     verdicts = {}
     here = [release for release, fitting in MATRIX.items() if not available.keys().isdisjoint(fitting)]
+    if sys.argv[1:] == ["environments"]:
+        for release in here:
+            environment_of(release, available[next(version for version in MATRIX[release] if version in available)])
+        return 0
     for release, fitting in MATRIX.items():
         version = next((version for version in fitting if version in available), None)
         if version is None:
             verdicts[release] = f"LEFT OUT: install one of Python {', '.join(fitting)}"
             continue
         print(f"\n=== ansible-core {release} on Python {version}", flush=True)
-        python = environment(release, available[version], f"ansible-core~={release}.0")
+        python = environment_of(release, available[version])
         passed = run(python, ON_ALL if release in here[1:-1] else (), () if release == here[-1] else ON_THE_NEWEST)
         verdicts[release] = f"{'passed' if passed else 'FAILED'} on Python {version}"
     verdicts[PRE_RELEASE] = try_pre_release(*max(available.items(), key=lambda one: [*map(int, one[0].split("."))]))
