@@ -219,6 +219,7 @@ def test_whose_home_it_was_nobody_noted(scene: Scene) -> None:
     text = json.dumps([whole])
     scene.controller.playbook(text + "\n").ok()
     until(lambda: scene.test("h1", "test -s /tmp/ledger"))
+    until(lambda: not [process for process in scene.processes("h1").values() if "/async_wrapper.py" in process.line])
     for _turn in range(2):
         failed = scene.controller.playbook(text + "\n").failed()
         assert "nobody noted whose home directory" in failed.output

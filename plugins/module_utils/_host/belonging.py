@@ -63,7 +63,8 @@ class Host:
     def wrappers_of(self, job: Job, file: ResultsFile) -> tuple[Process | None, list[Process]]:
         """Return the runner of a job, and its other wrapper processes."""
         found = [process for process in self.wrappers.get(less_number(job.job_id), []) if self._is_true(process, job, file)]
-        runner = next((process for process in found if role_of(process, job) == "runner"), None)
+        roles = roles_of({process.pid: process for process in found}, job)
+        runner = next((process for process in found if roles[process.pid] == "runner"), None)
         return runner, [process for process in found if process is not runner]
 
     def false_wrappers_of(self, job: Job, file: ResultsFile) -> list[Process]:
@@ -275,6 +276,15 @@ def role_of(process: Process, job: Job) -> str:
     if _wrapped(process) != less_number(job.job_id):
         return "descendant"
     return "runner" if process.pgid == process.pid != process.sid else "watcher"
+
+
+def roles_of(processes: dict[int, Process], job: Job) -> dict[int, str]:
+    """Return what processes of a job are to it.
+
+    On a busy machine, it takes a while until the runner leads a group. Until then, it is the child of the watcher.
+    """
+    roles = {pid: role_of(process, job) for pid, process in processes.items()}
+    return {pid: "runner" if role == roles.get(processes[pid].ppid) == "watcher" else role for pid, role in roles.items()}
 
 
 def _wrapped(process: Process) -> str:

@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import members, role_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import members, role_of, roles_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, described, look_at_jobs, on_the_wire, readable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Reader
@@ -184,7 +184,8 @@ def _shells(job: Job, processes: dict[int, Process]) -> set[int]:
     When the process that a module has started is gone, the module soon stops to read what others still write. So such a shell is
     held, in order not to go on with its next command either, until nothing of what it has started is left.
     """
-    modules = {pid for pid, process in processes.items() if role_of(processes.get(process.ppid, process), job) == "runner"}
+    roles = roles_of(processes, job)
+    modules = {pid for pid, process in processes.items() if roles.get(process.ppid) == "runner"}
     parents = {process.ppid for process in processes.values()}
     return {pid for pid, process in processes.items() if process.ppid in modules and pid in parents and ended_by(pid, signal.SIGTERM)}
 
@@ -208,7 +209,7 @@ def _alive(table: Table, processes: dict[int, Process]) -> dict[int, Process]:
 def _keepers(job: Job, alive: dict[int, Process]) -> set[int]:
     """Find the wrappers, and a module that only waits for its command: while they live, what the command still says is kept."""
     parents = {process.ppid for process in alive.values()}
-    roles = {pid: role_of(process, job) for pid, process in alive.items()}
+    roles = roles_of(alive, job)
     # A runner without a child is just about to write the result; a watcher without one has nothing to watch any more.
     keepers = {pid for pid, role in roles.items() if role == "runner" or (role == "watcher" and pid in parents)}
     modules = {pid for pid, process in alive.items() if roles.get(process.ppid) == "runner"}
