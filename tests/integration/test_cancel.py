@@ -302,7 +302,6 @@ def test_fork_heavy(scene: Scene, known: bool, stubborn: bool) -> None:
 # --- And nothing else ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.torture
 def test_side_by_side(scene: Scene) -> None:
     """Jobs of one results directory, some of them orphaned. Only those that were looked at before are known by their session."""
     jobs = scene.hold("h1", "run 1", "run 2", "seen 1", "seen 2", "unseen 1", "unseen 2", "last")

@@ -346,7 +346,6 @@ def test_frozen_controllers(trials: Trials) -> None:
     trials.told(f"{FREEZES} frozen controllers")
 
 
-@pytest.mark.torture
 def test_network_cuts(trials: Trials) -> None:
     """The cable is pulled at some moment of the start. While it is, nothing more is started. When it is back, the job is found."""
     trials.user("ansible_ssh_retries=3")

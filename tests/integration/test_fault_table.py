@@ -115,7 +115,6 @@ def test_ties_cut(scene: Scene, user: str) -> None:
         scene.expect(f"KILL both wrapper processes and the module of `exec {name}`", looks[name], "orphaned", "no result will come")
 
 
-@pytest.mark.torture
 @pytest.mark.parametrize("user", ["op", "root"] if TORTURE else ["op"])
 def test_side_by_side(scene: Scene, user: str) -> None:
     """Two jobs in one results directory: what is done to one changes nothing of what is said of the other, in either order."""
@@ -208,7 +207,6 @@ def _occupied(scene: Scene, host: str, pid: int) -> bool:
 # --- Results files ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.torture
 def test_damaged_results_file(scene: Scene) -> None:
     """The file alone proves nothing."""
     damages = {"truncated": '{"changed": true, "stdo', "empty": "", "garbage": "\x01\x02garbage", "[1]": "[1]", "{}": "{}"}
@@ -230,7 +228,6 @@ def test_damaged_results_file(scene: Scene) -> None:
             scene.check(f"results file {name}, later", answer, "succeeded" if name in alive else "killed")
 
 
-@pytest.mark.torture
 def test_cleanup_while_running(scene: Scene) -> None:
     """The results file is removed, and comes back when the job ends."""
     jobs = scene.hold("h1", "native", "ours", "dead") | scene.hold("h2", "orphan")
@@ -294,7 +291,6 @@ def test_reboot(scene: Scene) -> None:
 # --- Full disks -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.torture
 def test_full_disk_at_the_end(scene: Scene) -> None:
     """There is no room for the result: none at all, or for its beginning."""
     jobs = scene.hold("h1", "nothing") | scene.hold("h2", "its beginning", before="seq 10000;")
@@ -345,7 +341,6 @@ def test_time_limit(scene: Scene) -> None:
     scene.check("time limit exceeded, later", looks["plain"].by_name, "timed_out")
 
 
-@pytest.mark.torture
 def test_kept_open(scene: Scene) -> None:
     """A process that the module has left behind keeps its output open. Ansible waits for that as long as the time limit allows."""
     # The module runs the command with other outputs than its own. Only its own children have these.
@@ -441,7 +436,6 @@ def test_wrong_user(scene: Scene) -> None:
         scene.check(f"KILL the process group, the right user looks, {name}", looks[name].by_name, "killed", "its command left no result")
 
 
-@pytest.mark.torture
 def test_jobs_of_several_users(scene: Scene) -> None:
     """One look at all of them: at each as its own user, if whoever looks says so."""
     scene.user("op")
@@ -483,7 +477,6 @@ def test_hidepid(scene: Scene) -> None:
 # --- Output ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.torture
 def test_output(scene: Scene) -> None:
     """Much of it, and bytes that are no text. A daemon that is left behind has the output open, or not."""
     megabytes = 50 if TORTURE else 5

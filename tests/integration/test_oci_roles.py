@@ -241,7 +241,6 @@ IMPORTS = f"""
 """
 
 
-@pytest.mark.torture
 def test_the_scenario_finds_its_bucket_wherever_it_is_set(controller: Controller, bucket: Bucket) -> None:
     """In the environment, by either name, in the inventory, and on the command line, which beats all others."""
     names = ["from-environment", "from-user", "from-inventory", "from-import", "from-command-line"]
