@@ -36,6 +36,7 @@ from cryptography.hazmat.primitives import serialization
 from object_storage_server import FAULT_KINDS, ObjectStorageServer
 from store_contract import PATH, SECONDS, Reopen, StoreContract, content, document, listing
 from torture import TORTURE
+from waiting import within
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_info, async_job_state
@@ -197,6 +198,14 @@ def test_a_compressed_object(part: Part, store: OciStore) -> None:
     assert document is not None
     assert document.content == packed
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 << 10
+
+
+def test_a_list_without_an_end(store: OciStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that names the same next page for ever keeps nobody for ever."""
+    page = types.SimpleNamespace(objects=[], next_start_with="web1/play/a.json")
+    monkeypatch.setattr(store, "_list", lambda prefix, start: page)
+    with within(20):
+        refused(lambda: list(store.entries()), "the list does not end", "check oci_region or oci_endpoint")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import roles_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, _parse_ps
 
 JOB = Job("j7.9", "job", "/tmp")
 WRAPPER = ["python3", "/tmp/async_wrapper.py", "j7", "600", "/tmp/AnsiballZ_command.py", "_"]
@@ -27,3 +27,18 @@ def test_wrappers(group: int, watched: bool) -> None:
     assert roles[13] == "descendant"
     assert roles[12] == ("runner" if watched or group == 12 else "watcher")
     assert roles.get(11, "watcher") == "watcher"
+
+
+def test_what_ps_prints() -> None:
+    """Lines that are none, such as the rest of an argument, are passed over; and none takes the place of a process that was there."""
+    lines = [
+        "  7     1     7  1000 S       01:02 sleep 60",
+        "  8     1     8  1000 S           - sleep 61",
+        "  ٩     1     9  1000 S       01:02 sleep 62",
+        "  7     1     7     0 S       01:02 something else",
+        "and the rest of an argument",
+        " 10     1    10     0 Z       01:02 defunct",
+        " 11     1    11     0 S  2-03:04:05 sleep 63",
+    ]
+    found = _parse_ps("\n".join(lines))
+    assert {pid: (process.uid, process.argv) for pid, process in found.items()} == {7: (1000, ["sleep", "60"]), 11: (0, ["sleep", "63"])}
