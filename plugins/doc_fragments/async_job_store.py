@@ -129,7 +129,8 @@ options:
   oci_retry_timeout:
     description:
       - With O(backend=oci), how long to go on trying when the service does not answer or is overloaded, in seconds,
-        all tries together. Then the task fails. With V(0), it is tried only once.
+        all tries together. Then the task fails. With V(0), it is tried only once, for as long as O(oci_connect_timeout) and
+        O(oci_read_timeout) together.
       - Environment variable E(ASYNC_JOB_OCI_RETRY_TIMEOUT).
     type: float
     default: 30.0

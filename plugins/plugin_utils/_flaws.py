@@ -70,9 +70,11 @@ def _attempt_dir(value: str, attempt: Record) -> str:
 # Absolute, or in a home directory: of Unix, or of Windows
 _DIRECTORY = re.compile(r"(/|~[\w.-]*([/\\]|\Z)|[A-Za-z]:[/\\]|\\|%\w+%|\$\w)")
 
+_NO_DIRECTORY = re.compile(r"(^|[/\\])\.\.([/\\]|$)|\{[{%#]")
+
 
 def _directory(value: str, attempt: Record) -> str:
-    if not value.isprintable() or not _DIRECTORY.match(value) or re.search(r"(^|[/\\])\.\.([/\\]|$)|\{[{%#]", value):
+    if not value.isprintable() or not _DIRECTORY.match(value) or _NO_DIRECTORY.search(value):
         return "is not the path of a directory"
     if not attempt.get("attempt_dir") and is_attempt_directory(f"/{os.path.basename(os.path.normpath(value))}"):
         return "is the directory of an attempt of another record"

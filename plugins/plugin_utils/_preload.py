@@ -18,6 +18,8 @@ import sys
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import without_arguments
 
+_STORE = "ansible_collections.rstyczynski.ansible.plugins.module_utils._store"
+
 # Bytes that the process of ansible-playbook shares with the workers that it forks: a worker has needed this kind of store.
 _needed = mmap.mmap(-1, len(BACKENDS))
 
@@ -28,20 +30,23 @@ def note_need(backend: str) -> None:
 
 
 class Preloading:
-    """Imports the package of a store if the environment chooses that store, or a worker has needed it; and builds an action's programs.
+    """Imports a kind of store, and its package, if the environment chooses that, or a worker has needed it; and builds an action's programs.
 
-    Each task of each host has a worker process of its own, and each would spend half a second on the SDK of OCI. Ansible asks an
-    action's class for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have there.
+    Each task of each host has a worker process of its own, and each would compile the code of the store, and spend half a second on the
+    SDK of OCI. Ansible asks an action's class for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have
+    there.
     """
 
     def __get__(self, action: object | None, owner: type) -> bool:
         if action is None:
             for entry in getattr(owner, "programs", ()):
                 without_arguments(entry)
+            chosen = os.environ.get("ASYNC_JOB_BACKEND") or next(iter(BACKENDS))
             for number, (name, backend) in enumerate(BACKENDS.items()):
-                needed = _needed[number] or os.environ.get("ASYNC_JOB_BACKEND") == name
-                if needed and backend.package and backend.package not in sys.modules:
-                    import_early(backend.package)
+                if _needed[number] or chosen == name:
+                    for module in (f"{_STORE}.{backend.module}", backend.package):
+                        if module and module not in sys.modules:
+                            import_early(module)
         return False
 
 

@@ -11,12 +11,10 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import ast
 import base64
 import functools
-import io
 import json
-import tokenize
+import re
 import typing as t
 import zlib
 from pathlib import Path
@@ -91,9 +89,8 @@ def sources(entry: str) -> dict[str, str]:
         name = wanted.pop()
         if name not in found:
             source = _file(name).read_text("utf-8")
-            tree = ast.parse(source)
-            found[name] = _bare(source, tree)
-            wanted += _imported(tree)
+            found[name] = _bare(source)
+            wanted += _imported(source)
     return dict(sorted(found.items()))
 
 
@@ -101,58 +98,33 @@ def _file(name: str) -> Path:
     return _PLACE.joinpath(*name.split(".")).with_suffix(".py")
 
 
-def _imported(tree: ast.Module) -> t.Iterator[str]:
+# Patterns instead of a parser, which would take longer than all that Ansible does for a task. They fit the files of the wing, as these are
+# written here; a test compares what the interpreter makes of a file before and after.
+_IMPORT = re.compile(rf"^from {re.escape(PACKAGE)}(?:\.([\w.]+))? import (.+)$", re.MULTILINE)
+_COMMENT = re.compile(r"(?:^ *|  )# [^\n]*$", re.MULTILINE)
+_DOCSTRING = re.compile(r'^( *)"""(?:[^"]|"(?!""))*"""$', re.MULTILINE)
+_FUNCTION = re.compile(r"^( *def \w+\()(.*?)\)(?: -> .+)?:$", re.MULTILINE)
+_NAME = r"[\w.]+(?:\[(?:[^\[\]]|\[[^\[\]]*\])*\])?"
+_TYPE = re.compile(rf": {_NAME}(?: \| {_NAME})*(?=,|$| =)")
+_INDENTATION = re.compile(r"^(?: {4})+", re.MULTILINE)
+
+
+def _imported(source: str) -> t.Iterator[str]:
     """Yield the files of ours that a file imports."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and f"{node.module}.".startswith(f"{PACKAGE}."):
-            name = node.module[len(PACKAGE) + 1 :]
-            if name and _file(name).exists():
-                yield name
-            else:
-                yield from (f"{name}.{alias.name}".lstrip(".") for alias in node.names)
+    for name, what in _IMPORT.findall(source):
+        if name and _file(name).exists():
+            yield name
+        else:
+            yield from (f"{name}.{alias}".lstrip(".") for alias in what.split(", "))
 
 
-def _bare(source: str, tree: ast.Module) -> str:
+def _bare(source: str) -> str:
     """Return a source without docstrings, comments and the types of functions, one blank for four. What is left stays on its line, for
     tracebacks."""
-    lines = source.splitlines()
-    within: set[int] = set()  # the lines that belong to a text which began on an earlier one
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            line, column = token.start
-            lines[line - 1] = lines[line - 1][:column].rstrip()
-    for line, begin, end in sorted(_types(tree, lines), reverse=True):
-        lines[line] = lines[line][:begin] + lines[line][end:]
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno and node.end_lineno > node.lineno:
-            within.update(range(node.lineno, node.end_lineno))
-        body = getattr(node, "body", None)
-        for statement in body if isinstance(body, list) else ():
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-                lines[statement.lineno - 1 : statement.end_lineno] = [""] * ((statement.end_lineno or 0) - statement.lineno + 1)
-                if len(body or ()) == 1:
-                    lines[statement.lineno - 1] = " " * statement.col_offset + "pass"
-    return "".join(f"{line if number in within else _narrow(line)}\n" for number, line in enumerate(lines))
-
-
-def _types(tree: ast.Module, lines: list[str]) -> t.Iterator[tuple[int, int, int]]:
-    """Yield where the types of arguments and of what functions return stand: the line, and its bytes from and to. They are for readers."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            kind, before = node.annotation, ":"
-        elif isinstance(node, ast.FunctionDef):
-            kind, before = node.returns, "->"
-        else:
-            continue
-        # The compiler counts bytes; a line that has others than ASCII is left alone.
-        if kind is not None and kind.lineno == kind.end_lineno and lines[kind.lineno - 1].isascii():
-            line = lines[kind.lineno - 1]
-            yield kind.lineno - 1, len(line[: kind.col_offset].rstrip().removesuffix(before).rstrip()), kind.end_col_offset or 0
-
-
-def _narrow(line: str) -> str:
-    code = line.lstrip(" ")
-    return " " * ((len(line) - len(code)) // 4) + code
+    source = _DOCSTRING.sub(lambda found: f'{found[1]}""' + "\n" * found[0].count("\n"), source)
+    source = _COMMENT.sub("", source)
+    source = _FUNCTION.sub(lambda found: f"{found[1]}{_TYPE.sub('', found[2])}):", source)
+    return _INDENTATION.sub(lambda found: " " * (len(found[0]) // 4), source)
 
 
 def _packed(value: t.Any) -> str:

@@ -147,7 +147,7 @@ SDK = """
     - name: Save
       rstyczynski.ansible.async_job_state:
         job_name: "{{ turn }}"
-        ansible_job_id: j1
+        ansible_job_id: j1.1
     - name: Load
       rstyczynski.ansible.async_job_info:
         job_name: "{{ turn }}"

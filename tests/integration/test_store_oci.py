@@ -673,7 +673,8 @@ def test_a_fault_delays_and_does_no_harm(part: Part, store: OciStore, kind: str)
 class Meddler:
     """Passes on what is sent to a server and back.
 
-    Changes some bytes on their way, of requests or of replies. While it is silent, it accepts connections, and that is all.
+    Changes some bytes on their way, of requests or of replies. While it is silent, it accepts connections, and that is all. What it lets
+    drip arrives byte by byte: of each reply, that is all that follows so many bytes.
     """
 
     def __init__(
@@ -684,6 +685,7 @@ class Meddler:
         self._find, self._replace = find, replace
         self.times = times
         self.silent = False
+        self.drips_after: int | None = None
         self._replies = replies
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._sockets = [self._listening]
@@ -716,8 +718,18 @@ class Meddler:
                 if meddle and self.times and self._find in data:
                     data = data.replace(self._find, self._replace)
                     self.times -= 1
+                if self.drips_after is not None and meddle is self._replies:
+                    self._drip(target, data)
+                    continue
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
+
+    def _drip(self, target: socket.socket, data: bytes) -> None:
+        begin = len(data[: self.drips_after])
+        target.sendall(data[:begin])
+        for number in range(begin, len(data)):
+            target.sendall(data[number : number + 1])
+            time.sleep(0.3)
 
 
 def test_a_document_that_is_damaged_on_its_way_is_sent_again(part: Part) -> None:
@@ -801,6 +813,29 @@ def test_a_service_that_never_answers_is_an_error_in_time(part: Part, read_timeo
 
         each(check)
     assert part.objects() == {}
+
+
+# Of what a service sends of its answer at once: nothing, and all but the last bytes, which are those of a document or of a list.
+@pytest.mark.parametrize("most", [0, -40])
+@pytest.mark.parametrize("retry_timeout", [2.0, 0.0])
+def test_an_answer_that_drips_is_an_error_in_time(part: Part, most: int, retry_timeout: float) -> None:
+    """Each byte of it comes in time. Afterwards the store can be used as before."""
+    part.put(PATH, document())
+    with Meddler(part.server, replies=True) as meddler:
+        options = {"oci_endpoint": meddler.endpoint, "oci_retry_timeout": retry_timeout, "oci_read_timeout": 1.0, "oci_connect_timeout": 1.0}
+        stores = {verb: part.warm(part.heard.append, **options) for verb in OPERATIONS}
+        meddler.drips_after = most
+
+        def check(verb: str, operation: Operation) -> None:
+            begin = time.monotonic()
+            refused(lambda: operation(stores[verb]), "no answer came in time")
+            assert time.monotonic() - begin < 8
+
+        each(check)
+        meddler.drips_after = None
+        again = document()
+        stores["list"].write(PATH, again)
+        assert [content(store) for store in stores.values()] == [again] * len(stores)
 
 
 def test_a_service_that_is_always_overloaded_is_an_error_in_time(part: Part) -> None:

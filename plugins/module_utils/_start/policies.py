@@ -94,8 +94,8 @@ def fingerprint_of(action: str, options: t.Any) -> str:
 
 
 _SEALED = re.compile("pbkdf2:([0-9a-f]{32}):([0-9a-f]{64})")
-# So many rounds take a hundredth of a second or two: nothing for a task, and years for whoever tries a list of passwords.
-_ROUNDS = 50_000
+# So many rounds take some milliseconds: little for a task of a host, and much for whoever tries a list of passwords.
+_ROUNDS = 10_000
 
 
 def sealed(fingerprint: str) -> str:

@@ -44,7 +44,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_ans
     what_happened,
     worth_another_try,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_client import auth_type_of, make_client
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_client import auth_type_of, make_client, within
 
 Result = t.TypeVar("Result")
 
@@ -63,7 +63,7 @@ _LONGEST_DELAY = 5.0
 # How long before the end of the time the last try begins, in seconds.
 _LAST_TRY = 0.5
 
-# The longest time that a request may take where the user sets no limit to it, in seconds. Sockets have one of their own.
+# The longest time that an operation may take, whatever the user says, in seconds. Sockets have a limit of their own.
 _LONGEST_REQUEST = 86400.0
 
 # How many documents of a listing are read at a time, and how many make it worth to have one more reader.
@@ -111,6 +111,8 @@ class OciStore(ChosenStore):
         self._prefix: str = params["oci_prefix"]
         self._namespace: str = params["oci_namespace"] or ""
         self._client: t.Any = None
+        self._is_client_busy = False
+        """Whether it still waits for an answer that nobody else waits for any more. It serves one request at a time."""
         self.warnings = []
         if _travels_in_the_clear(params["oci_endpoint"] or ""):
             self.warnings.append(
@@ -238,7 +240,7 @@ class OciStore(ChosenStore):
             if error.code == "ObjectNotFound":
                 return None
             raise
-        content = self._body(response, path)
+        content = self._in_time(self._body, response, path)
         # The SDK notices a body that was cut short, not one that was changed on its way.
         if "content-md5" in response.headers and response.headers["content-md5"] != _md5(content):
             raise DamagedError
@@ -300,12 +302,20 @@ class OciStore(ChosenStore):
         timeouts = (self._params["oci_connect_timeout"], self._params["oci_read_timeout"])
         self._client.base_client.timeout = tuple(max(min(timeout, left), 0.1) for timeout in timeouts)
         try:
-            response = getattr(self._client, operation)(*args, **options)
+            response = self._in_time(getattr(self._client, operation), *args, **options)
         except (AttributeError, RecursionError, TypeError, UnicodeDecodeError) as error:  # the SDK can make nothing of the answer
             raise ForeignError from error
         if not is_ours(operation, response):
             raise ForeignError
         return response
+
+    def _in_time(self, work: t.Callable[..., Result], *args: t.Any, **options: t.Any) -> Result:
+        """Return what some work with the client returns, if that does not take until after the deadline, when its own timeouts are over."""
+        try:
+            return within(max(self._deadline - time.monotonic(), 0.1) + _LAST_TRY, work, *args, **options)
+        except TimeoutError:
+            self._is_client_busy = True
+            raise
 
     def _conflict(self, path: str) -> Conflict:
         return Conflict(f"The record {self.locate(path)} was changed by somebody else meanwhile. Run again.")
@@ -323,11 +333,12 @@ class OciStore(ChosenStore):
         :arg attempt: one try; its argument tells whether an earlier one may have worked, with its answer lost
         :raises AsyncJobError: that tells where, why, and what to do
         """
-        if self._client is None:
-            self._client = make_client(self._params)
+        if self._client is None or self._is_client_busy:
+            self._client, self._is_client_busy = make_client(self._params), False
         begin = last_notice = time.monotonic()
         end = begin + self._params["oci_retry_timeout"]
-        self._deadline = begin + min(self._params["oci_retry_timeout"] or _LONGEST_REQUEST, _LONGEST_REQUEST)
+        once = self._params["oci_connect_timeout"] + self._params["oci_read_timeout"]
+        self._deadline = begin + min(self._params["oci_retry_timeout"] or once, _LONGEST_REQUEST)
         self._in_doubt = False
         tries = denials = 0
         while True:

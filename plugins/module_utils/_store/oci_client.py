@@ -10,12 +10,14 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import concurrent.futures
 import configparser
 import http.client
 import math
 import os
 import re
 import ssl
+import threading
 import typing as t
 import urllib.error
 import urllib.request
@@ -26,6 +28,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 
 if t.TYPE_CHECKING:
     from oci.object_storage import ObjectStorageClient
+
+Result = t.TypeVar("Result")
 
 # What the environment sets of a configuration, by the names that users of the collection oracle.oci know.
 _ENVIRONMENT = {
@@ -68,6 +72,30 @@ def brief(text: t.Any) -> str:
     """Return a text of somebody else in one line of tolerable length, such as the page that a proxy answers with."""
     line = " ".join(str(text).split()).rstrip(".")
     return line if len(line) <= 200 else line[:200] + "..."
+
+
+def within(seconds: float, work: t.Callable[..., Result], *args: t.Any, **options: t.Any) -> Result:
+    """Return what some work returns, if it takes no longer than so many seconds.
+
+    The timeouts of HTTP libraries begin anew with each byte that arrives, and a service that is ill may send one now and then. Work that
+    takes longer is left to itself, and with it whatever it uses.
+
+    :raises TimeoutError: if it takes longer
+    """
+    future: concurrent.futures.Future[Result] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*args, **options))
+        except BaseException as error:
+            future.set_exception(error)
+
+    # No executor: Python would wait for its threads at the end.
+    threading.Thread(target=run, daemon=True).start()
+    concurrent.futures.wait([future], timeout=seconds)
+    if not future.done():
+        raise TimeoutError("timed out")
+    return future.result()
 
 
 def make_client(params: dict[str, t.Any]) -> ObjectStorageClient:
@@ -254,7 +282,8 @@ _WHAT_TO_DO = {
 
 def _signer(oci: t.Any, auth_type: str, params: dict[str, t.Any], config: dict[str, t.Any]) -> t.Any:
     try:
-        return _principal_signer(oci, auth_type, params, config)
+        longest = max(params["oci_retry_timeout"], params["oci_connect_timeout"] + params["oci_read_timeout"])
+        return within(longest, _principal_signer, oci, auth_type, params, config)
     except AsyncJobError:
         raise
     except Exception as error:
