@@ -306,7 +306,7 @@ def read_plain(text: str) -> t.Any:
     :raises ValueError: if it is none, is nested too deep, or has a key with which Ansible marks objects of its own, such as templates:
         its caches would make these of it
     """
-    value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_tags)
+    value = _DECODER.decode(text)
     # Each level takes a bracket. So few of them need no closer look.
     if text.count("{") + text.count("[") > _DEEPEST and not _is_shallow(value, _DEEPEST):
         raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
@@ -331,6 +331,9 @@ def _finite(text: str) -> float:
 
 def _refuse_constant(name: str) -> t.NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_tags)
 
 
 def key_of(record: Record) -> JobKey:

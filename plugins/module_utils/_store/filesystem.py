@@ -58,6 +58,9 @@ _WHAT_TO_DO = {
     errno.ENAMETOOLONG: "This file system takes only shorter names: choose another state directory, or shorter names.",
 }
 
+# How much of a file is read at a time, in bytes, once it has turned out to be longer than it was said to be.
+_CHUNK = 1 << 16
+
 
 class FilesystemStore(ChosenStore):
     """One file a document, C(<state_dir>/<path>)."""
@@ -83,7 +86,7 @@ class FilesystemStore(ChosenStore):
         return store
 
     def locate(self, path: str = "") -> str:
-        return os.path.join(self._root, path) if path else self._root
+        return f"{self._root.rstrip('/')}/{path}" if path else self._root
 
     def must_exist(self) -> None:
         if not os.path.isdir(self._root):
@@ -198,9 +201,9 @@ class FilesystemStore(ChosenStore):
         name = os.path.basename(path)
         fd = directory.open_file(name, os.O_RDONLY)
         try:
-            directory.check_file(name, os.fstat(fd))
-            with open(fd, "rb", closefd=False) as stream:
-                content = stream.read(MOST + 1)
+            status = os.fstat(fd)
+            directory.check_file(name, status)
+            content = _all_of(fd, status.st_size)
         finally:
             os.close(fd)
         if len(content) > MOST:
@@ -324,6 +327,17 @@ class FilesystemStore(ChosenStore):
             f"The lock file {lock_file} {why}, so that somebody else has put it there. Nothing was changed. Remove it while no playbook"
             f" uses this store. Run: rm {shlex.quote(lock_file)}"
         )
+
+
+def _all_of(fd: int, size: int) -> bytes:
+    """Return what an open file holds, if that is no more than a record may, else a byte more than that.
+
+    :arg size: what it is said to hold
+    """
+    content = os.read(fd, min(size, MOST) + 1)
+    while 0 < len(content) <= MOST and (part := os.read(fd, min(_CHUNK, MOST + 1 - len(content)))):
+        content += part
+    return content
 
 
 def _version(content: bytes) -> Version:
