@@ -822,7 +822,8 @@ def test_an_answer_that_drips_is_an_error_in_time(part: Part, most: int, retry_t
     """Each byte of it comes in time. Afterwards the store can be used as before."""
     part.put(PATH, document())
     with Meddler(part.server, replies=True) as meddler:
-        options = {"oci_endpoint": meddler.endpoint, "oci_retry_timeout": retry_timeout, "oci_read_timeout": 1.0, "oci_connect_timeout": 1.0}
+        limits = {"oci_retry_timeout": retry_timeout, "oci_read_timeout": 1.0, "oci_connect_timeout": 1.0}
+        options = {"oci_endpoint": meddler.endpoint, **limits}
         stores = {verb: part.warm(part.heard.append, **options) for verb in OPERATIONS}
         meddler.drips_after = most
 

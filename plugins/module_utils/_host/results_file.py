@@ -147,7 +147,8 @@ def _moment(text: str) -> datetime.datetime:
     match = _TIME.fullmatch(text)
     if match is None:
         raise ValueError(text)
-    return datetime.datetime(*map(int, match.groups()))
+    parts: t.Any = map(int, match.groups())
+    return datetime.datetime(*parts)
 
 
 def read_results(job: Job) -> ResultsFile:

@@ -334,8 +334,9 @@ def _all_of(fd: int, size: int) -> bytes:
 
     :arg size: what it is said to hold
     """
-    content = os.read(fd, min(size, MOST) + 1)
-    while 0 < len(content) <= MOST and (part := os.read(fd, min(_CHUNK, MOST + 1 - len(content)))):
+    content = part = os.read(fd, min(size, MOST) + 1)
+    while part and len(content) <= MOST:
+        part = os.read(fd, min(_CHUNK, MOST + 1 - len(content)))
         content += part
     return content
 
