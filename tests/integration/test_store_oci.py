@@ -23,6 +23,7 @@ import socket
 import sqlite3
 import threading
 import time
+import tracemalloc
 import types
 import typing as t
 import uuid
@@ -198,6 +199,16 @@ def test_a_compressed_object(part: Part, store: OciStore) -> None:
     assert document is not None
     assert document.content == packed
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 << 10
+
+
+def test_a_list_of_empty_pages(store: OciStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each names another next one, and none has anything."""
+    numbers = iter(range(10**9))
+    monkeypatch.setattr(
+        store, "_list", lambda prefix, start: types.SimpleNamespace(objects=[], next_start_with=f"web1/play/{next(numbers):012}.json")
+    )
+    with within(20):
+        refused(lambda: list(store.entries()), "the list does not end", "check oci_region or oci_endpoint")
 
 
 def test_a_list_without_an_end(store: OciStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -605,6 +616,45 @@ def test_a_success_that_is_not_the_services(part: Part, answer: str, namespace: 
                 check(verb, OPERATIONS[verb])
         else:
             each(check)
+
+
+BODIES = {
+    "null in it": (200, {}, b'{"objects": [null]}'),
+    "a time that is none": (200, {}, b'{"objects": [{"name": "h/p/j.json", "etag": "1", "timeCreated": "garbage"}]}'),
+    "a size that is none": (200, {}, b'{"objects": [{"name": "h/p/j.json", "etag": "1", "size": 1e999}]}'),
+    "a bomb": (200, {"content-encoding": "gzip"}, gzip.compress(bytes(1 << 26))),
+    "a bomb as an error": (500, {"content-encoding": "gzip"}, gzip.compress(bytes(1 << 26))),
+    "endless": (200, {}, bytes((16 << 20) + 1)),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_list_that_breaks_whoever_reads_it(part: Part, body: str) -> None:
+    """It is an error as any other, and takes no memory to speak of."""
+    status, headers, content = BODIES[body]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            for name, value in {"opc-request-id": "x", "content-type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(content)
+
+        def log_message(self, format: str, *args: t.Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        store = part.store(oci_endpoint=f"http://127.0.0.1:{service.server_address[1]}", oci_retry_timeout=1)
+        tracemalloc.start()
+        refused(lambda: list(store.entries()), "Cannot list")
+        _now, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        service.shutdown()
+    assert peak < 3 * (16 << 20)
 
 
 def test_a_whole_page_is_not_repeated(part: Part) -> None:

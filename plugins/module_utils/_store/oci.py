@@ -44,14 +44,12 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_ans
     what_happened,
     worth_another_try,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_client import auth_type_of, make_client, within
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.oci_client import auth_type_of, body_of, make_client, within
 
 Result = t.TypeVar("Result")
 
 # The rules for object names (https://docs.oracle.com/en-us/iaas/Content/Object/Tasks/managingobjects.htm).
 _NAME_BYTES = 1024
-# How much of a document is read at a time, in bytes.
-_CHUNK = 1 << 20
 
 # The service has been seen to deny a bucket that is there, now and then. Denied this often, it is not there.
 _BUCKET_DENIALS = 5
@@ -65,6 +63,9 @@ _LAST_TRY = 0.5
 
 # The longest time that an operation may take, whatever the user says, in seconds. Sockets have a limit of their own.
 _LONGEST_REQUEST = 86400.0
+
+# How many pages of a list may be empty, one after the other, before somebody else must have answered.
+_EMPTY_PAGES = 10
 
 # How many documents of a listing are read at a time, and how many make it worth to have one more reader.
 _READERS = 16
@@ -193,6 +194,7 @@ class OciStore(ChosenStore):
         """Return the paths of all documents that begin with the prefix, in order, with their ETags."""
         etags: dict[str, str] = {}
         start = None
+        empty = 0
         while True:
             page = self._persist("list", prefix, lambda again, start=start: self._list(prefix, start))  # type: ignore[misc]
             for found in page.objects:
@@ -202,7 +204,8 @@ class OciStore(ChosenStore):
             before, start = start, page.next_start_with
             if not start:
                 return etags
-            if before is not None and start <= before:
+            empty = 0 if page.objects else empty + 1
+            if (before is not None and start <= before) or empty > _EMPTY_PAGES:
                 raise StoreUnavailable(f"Cannot list {self.locate(prefix)}: the list does not end. {WHEN_FOREIGN}.")
 
     def _read_together(self, paths: list[str]) -> t.Iterator[Entry]:
@@ -247,27 +250,12 @@ class OciStore(ChosenStore):
         return Document(content, Version(response.headers["etag"]))
 
     def _body(self, response: t.Any, path: str) -> bytes:
-        """Return a document as it travels. What is compressed might be of any size."""
-        parts = []
-        left = MOST + 1
-        try:
-            while left > 0:
-                part = response.data.raw.read(min(left, _CHUNK), decode_content=False)
-                if not part:
-                    break
-                parts.append(part)
-                left -= len(part)
-        except Exception as error:
-            if isinstance(error, OSError):
-                raise
-            raise OSError(f"{type(error).__name__}: {error}") from error  # urllib3, wherever the SDK has it, has errors of its own kind
-        if left <= 0:
+        """Return a document as it travels."""
+        content = body_of(response.data.raw, response.headers, MOST)
+        if content is None:
             raise AsyncJobError(
                 f"{self.locate(path)} is larger than {MOST >> 20} MiB, so it is no record. Nothing was changed. Move it away."
             )
-        content = b"".join(parts)
-        if len(content) < int(response.headers.get("content-length") or 0):
-            raise OSError("IncompleteRead")
         return content
 
     def _list(self, prefix: str, start: str | None) -> t.Any:
@@ -303,9 +291,14 @@ class OciStore(ChosenStore):
         self._client.base_client.timeout = tuple(max(min(timeout, left), 0.1) for timeout in timeouts)
         try:
             response = self._in_time(getattr(self._client, operation), *args, **options)
-        except (AttributeError, RecursionError, TypeError, UnicodeDecodeError) as error:  # the SDK can make nothing of the answer
+            ours = is_ours(operation, response)
+        except UnicodeDecodeError as error:
             raise ForeignError from error
-        if not is_ours(operation, response):
+        except (OSError, ValueError, self._service_error):
+            raise
+        except Exception as error:  # the SDK can make nothing of the answer, and says so in any way
+            raise ForeignError from error
+        if not ours:
             raise ForeignError
         return response
 
@@ -402,7 +395,7 @@ class OciStore(ChosenStore):
                 return f"Correct oci_region: the OCI SDK does not know the region {self._client.base_client.config['region']!r}"
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 return "Give the certificate of the authority that signed the endpoint's as oci_cert_bundle"
-            if what_happened(error) == SIGNS["redirects"]:
+            if what_happened(error) in (SIGNS["redirects"], SIGNS["compressed or endless"]):
                 return WHEN_FOREIGN
             return "Check oci_region or oci_endpoint, the network, the proxy, and that the service is up; then run again"
         if isinstance(error, DamagedError):

@@ -23,7 +23,7 @@ class ForeignError(Exception):
 
 def worth_another_try(error: t.Any) -> bool:
     if isinstance(error, OSError):
-        return what_happened(error) not in (SIGNS["certificate_verify_failed"], SIGNS["redirects"])
+        return what_happened(error) not in (SIGNS["certificate_verify_failed"], SIGNS["redirects"], SIGNS["compressed or endless"])
     if isinstance(error, (DamagedError, ForeignError)):
         return isinstance(error, DamagedError)
     codes = ("BucketNotFound", "ConcurrentObjectUpdate", "UnmatchedContentMD5")
@@ -105,6 +105,7 @@ SIGNS = {
     "reset by peer": "the connection was reset",
     "incompleteread": "the answer was cut short",
     "remote end closed": "the connection was closed without an answer",
+    "compressed or endless": "something else than OCI Object Storage has answered, compressed or without an end",
     "redirects": "something else than OCI Object Storage has answered, with a redirection",
     "proxy": "the proxy did not connect",
 }

@@ -353,6 +353,56 @@ def _ask_metadata_service(auth_type: str, params: dict[str, t.Any]) -> None:
         raise _no_principal(auth_type, params, f"the metadata service at {base} does not answer") from error
 
 
+# The longest answer that is not a document, in bytes: a page of a list is far shorter.
+_LONGEST_ANSWER = 16 << 20
+
+# How much of an answer is read at once, in bytes.
+_CHUNK = 1 << 20
+
+
+def body_of(raw: t.Any, headers: t.Mapping[str, str], most: int) -> bytes | None:
+    """Return the body of an answer as it travels. What is compressed might be of any size. None if it is longer than it may be.
+
+    :arg raw: the answer of the HTTP library
+    :arg most: how long it may be, in bytes
+    :raises OSError: if it does not come, or not whole
+    """
+    parts = []
+    left = most + 1
+    try:
+        while left > 0:
+            part = raw.read(min(left, _CHUNK), decode_content=False)
+            if not part:
+                break
+            parts.append(part)
+            left -= len(part)
+    except Exception as error:
+        if isinstance(error, OSError):
+            raise
+        raise OSError(f"{type(error).__name__}: {error}") from error  # urllib3, wherever the SDK has it, has errors of its own kind
+    if left <= 0:
+        return None
+    content = b"".join(parts)
+    if len(content) < int(headers.get("content-length") or 0):
+        raise OSError("IncompleteRead")
+    return content
+
+
+def _bounded(response: t.Any, *_args: t.Any, **options: t.Any) -> None:
+    """Read an answer, unless that is left to us, as far as it may be. The HTTP library would read and inflate any amount.
+
+    :raises OSError: if it is longer than any of the service, or compressed, or does not come whole
+    """
+    if options.get("stream") and response.ok:
+        return
+    content = None
+    if response.headers.get("content-encoding", "identity") == "identity":
+        content = body_of(response.raw, response.headers, _LONGEST_ANSWER)
+    if content is None:
+        raise OSError("compressed or endless")
+    response._content, response._content_consumed = content, True
+
+
 def _set_up_session(client: ObjectStorageClient, params: dict[str, t.Any]) -> None:
     """Settle what the HTTP session trusts and which proxy it uses.
 
@@ -373,5 +423,7 @@ def _set_up_session(client: ObjectStorageClient, params: dict[str, t.Any]) -> No
     session.trust_env = False
     session.max_redirects = 0  # the service does not redirect; whoever does is not to see what we send
     session.verify = bundle or True
+    session.headers["accept-encoding"] = "identity"  # nothing that could be inflated to any size
+    session.hooks["response"].append(_bounded)
     host = urlsplit(client.base_client.endpoint).hostname or ""
     session.proxies = {} if urllib.request.proxy_bypass(host) else urllib.request.getproxies()
