@@ -8,6 +8,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import predicted
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
@@ -34,6 +35,7 @@ class ActionModule(AttemptAction):
         kept: KeptOnTask | None = getattr(self._task, "_of_async_job", None)
         if kept is None:
             raise AsyncJobError("This task needs the keyword 'async': the time limit of the job in seconds. Nothing was started.")
+        _ansible.refuse_other_runners(self)
         warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
         store = open_store(params, self.notify)
         try:

@@ -5,20 +5,26 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel, async_job_status
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, RESTARTABLE
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_look, heard_processes
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 
-class ActionModule(HostAction):
-    """The module C(async_job_cancel): it finds the record, stops the job on the host, and notes who did that."""
+class ActionModule(WatchingAction):
+    """The module C(async_job_cancel): it finds the record, notes who is stopping the job, stops it on the host, and notes that."""
 
-    programs = ("_host.cancel",)
+    programs = (*WatchingAction.programs, "_host.cancel")
     spec = async_job_cancel.ARGUMENT_SPEC
     mutually_exclusive = async_job_cancel.MUTUALLY_EXCLUSIVE
     required_one_of = async_job_cancel.REQUIRED_ONE_OF
@@ -32,45 +38,115 @@ class ActionModule(HostAction):
         if self.is_windows:
             raise AsyncJobError(f"{asked.label} runs on Windows, where this module cannot tell what belongs to it. Nothing was stopped.")
         by = {"who": whoami(), "time": _times.now(), "reason": params["reason"] or ""}
-        text = f"{asked.label} was cancelled by {by['who']}" + (f": {params['reason']}" if params["reason"] else "")
         secret = bool(asked.secret or self._task.no_log)
         asked.keep(0)
         if secret:
             _ansible.hide_from_log(self)
         self.users.become(self.user_for(asked))
-        done = self.on_host(
-            "_host.cancel",
-            {
-                "job": self.described(asked),
-                "grace_period": params["grace_period"],
-                "text": text,
-                "by": by,
-                "check_mode": self._task.check_mode,
-            },
-            timeout=params["look_timeout"] + params["grace_period"],
-        )
-        look = heard_look({**UNSEEN, **done["look"]} if isinstance(done.get("look"), dict) else None)
-        stopped = heard_processes(done.get("stopped"))
+        before = asked.record
+        self._note_intent(store, asked, by)
+        try:
+            look, stopped = self._cancel(params, asked, by)
+        except AnsibleConnectionFailure:
+            self._take_back(store, asked, before)  # should it have begun all the same, the host notes that
+            raise
+        except AsyncJobError as error:
+            self._take_back(store, asked, before)
+            if before is not None and before.get("status") in CLAIMED:
+                raise AsyncJobError(f"{asked.being_started['reason']}. {error} Cancel it as soon as it runs.") from error
+            advice = asked.advice(self.host)
+            raise AsyncJobError(f"{error} {advice[0].upper()}{advice[1:]}." if advice else str(error)) from error
         secret = secret or look["secret"]
+        asked.remember(look)
         changed = bool(stopped)
+        attempt = (asked.record or {}).get("attempt", 1)
+        overtaken = None
         if not changed:
             look = asked.settled(look, contacted=self.host)
             if look["status"] == "unknown" or (look["status"] == "lost" and asked.key is None):
+                self._take_back(store, asked, before)
                 raise AsyncJobError(f"{look['reason']}. Nothing was stopped.")
+        ordered = not changed and _may_be_started_anew(asked, look)
+        if ordered:
+            look = {**look, "reason": f"{look['reason']}. It is not started anew from now on, unless restart_on has 'cancelled'"}
         if store is not None and asked.key is not None and asked.record is not None and not self._task.check_mode:
-            learned = asked.learned(look, secret=secret)
-            if changed:
+            learned = {**asked.learned(look, secret=secret), "cancelling": None}
+            if changed or ordered:
                 learned["cancelled"] = by
             asked.record, asked.version = note(store, asked.key, asked.record, asked.version, learned)
+            if asked.record["ansible_job_id"] != asked.job_id:
+                overtaken = asked.record
+            elif changed and asked.is_attempt:
+                self._note_output(params, store, asked)
         answer = {
             name: value
             for name, value in async_job_status.returned(asked.job_id, look, secret=secret).items()
             if name in ("ansible_job_id", "finished", "results_file", "status", "reason", "processes", "warnings")
         }
-        answer.update(changed=changed, stopped=stopped)
+        answer.update(changed=changed or ordered, stopped=stopped)
+        if overtaken is not None:
+            what = f"only attempt {attempt} was stopped" if changed else "nothing was stopped"
+            answer.update(failed=True, msg=_overtaken(asked, overtaken, what))
         if secret:
             answer["_ansible_no_log"] = True
         if store is not None and asked.key is not None:
             answer.update(job_name=asked.key.job_name, record=asked.record, state_file=store.locate(asked.key.path))
             answer["warnings"] += store.warnings
         return answer
+
+    def _cancel(self, params: dict[str, t.Any], asked: Asked, by: dict[str, t.Any]) -> tuple[Seen, list[dict[str, t.Any]]]:
+        """Stop the job. Return what was seen of it at last, and what was stopped."""
+        arguments = {
+            "job": self.described(asked),
+            "grace_period": params["grace_period"],
+            "text": f"{asked.label} was cancelled by {by['who']}" + (f": {params['reason']}" if params["reason"] else ""),
+            "by": by,
+            "check_mode": self._task.check_mode,
+        }
+        done = self.on_host("_host.cancel", arguments, timeout=params["look_timeout"] + params["grace_period"])
+        look = heard_look({**UNSEEN, **done["look"]} if isinstance(done.get("look"), dict) else None)
+        return look, heard_processes(done.get("stopped"))
+
+    def _note_intent(self, store: Store | None, asked: Asked, by: dict[str, t.Any]) -> None:
+        """Note who is about to stop the job, before anything happens to it.
+
+        :raises AsyncJobError: if that is not the attempt any more that the record is about. Nothing was stopped then
+        """
+        record = asked.record
+        if store is None or asked.key is None or record is None or self._task.check_mode or record.get("status", "running") not in ALIVE:
+            return
+        noted, version = note(store, asked.key, record, asked.version, {"cancelling": by})
+        if version == ABSENT:
+            raise AsyncJobError(f"The record of {asked.key} was removed meanwhile. Nothing was stopped.")
+        if noted["ansible_job_id"] != asked.job_id:
+            raise AsyncJobError(_overtaken(asked, noted, "nothing was stopped"))
+        asked.record, asked.version = noted, version
+
+    def _take_back(self, store: Store | None, asked: Asked, before: Record | None) -> None:
+        """Put the record back as it was before the intent was noted: nothing came of that."""
+        if store is not None and asked.key is not None and before is not None and asked.record is not before:
+            try:
+                put_back(store, asked.key, Document(dump(before), ABSENT), expect=asked.version)
+            except Conflict:
+                pass  # somebody has written what is more important since
+            except AsyncJobError as error:
+                self.notify(f"{asked.key}: its record still says that somebody is cancelling it. {error}")
+
+    def _note_output(self, params: dict[str, t.Any], store: Store, asked: Asked) -> None:
+        """Note the end of the output of a job that was stopped. If the host is away by now, that it was stopped is noted all the same."""
+        try:
+            self.look_and_note({**params, "store_output": True, "tail_size": 0}, store, [asked], "tail")
+        except (AnsibleConnectionFailure, AsyncJobError) as error:
+            self.notify(f"{asked.key}: the end of its output was not noted: {error}")
+
+
+def _may_be_started_anew(asked: Asked, look: Seen) -> bool:
+    """Return whether a job has ended in a way after which a task of C(async_job) may start it anew, and nobody has cancelled it so far."""
+    record = asked.record or {}
+    return asked.is_attempt and look["status"] in ENDED and look["status"] in RESTARTABLE and not record.get("cancelled")
+
+
+def _overtaken(asked: Asked, record: Record, what: str) -> str:
+    """Say that another attempt has begun, and what was done until then."""
+    job_id = f" ({record['ansible_job_id']})" if record["ansible_job_id"] else ""
+    return f"{asked.label}: attempt {record.get('attempt', 1)}{job_id} has begun meanwhile, and {what}. Cancel the job once more."

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import collections
-import datetime
+import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -14,7 +14,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records, find_records_of_hosts
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, place_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import Doomed, doomed, ended_at
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import Doomed, doomed
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import least_age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
@@ -53,7 +54,8 @@ class ActionModule(HostAction):
         filters = {**params, "older_than": None, "newer_than": None}
         listing = find_records(store, filters) if params["store_only"] else find_records_of_hosts(store, filters, self.hosts_of(params))
         found = [one for one in listing.found if self._is_ours(one.record, params)]
-        plan = doomed(found, params)
+        now = time.time()
+        plan = doomed(found, params, lambda record: least_age(record, now))
         problems: list[str] = []
         try:
             for begin in range(0, len(plan), _AT_A_TIME):
@@ -156,7 +158,7 @@ class ActionModule(HostAction):
                 if asked.flaw or not self.is_here(attempt) or self.is_windows:
                     self._left.append(f"{place}: {directory}" + (f" ({asked.flaw})" if asked.flaw else ""))
                     continue
-                job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": []})
+                job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": [], "whole": one.after is None})
                 job["looks"].append(self.described(asked))
         return users
 
@@ -175,11 +177,10 @@ class ActionModule(HostAction):
 
     def _row(self, one: Doomed, problem: str) -> tuple[str, ...]:
         record = one.found.record
-        ago = datetime.datetime.now(datetime.timezone.utc) - ended_at(record)
         what = "removed" if one.after is None else f"{len(one.attempts)} past attempts removed"
         return (
             *map(harmless, key_of(record)),
             record["status"],
-            f"ended {brief_time(ago.total_seconds())} ago",
+            f"ended {brief_time(least_age(record, time.time()))} ago",
             f"kept: {harmless(problem)}" if problem else what if self._apply else f"would be {what}",
         )

@@ -8,7 +8,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import GOES_ON
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_text
@@ -26,7 +26,7 @@ class ActionModule(WatchingAction):
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         store, asked = self.asked(params)
         if params["mode"] == "cleanup":
-            return self._clean_up(params, asked)
+            return self._clean_up(params, store, asked)
         if params["output"] is None:
             in_files = any(job.in_files for job in asked)
             params["output"] = "tail" if in_files or params["job_names"] is not None else "full"
@@ -40,13 +40,17 @@ class ActionModule(WatchingAction):
             answer["_ansible_no_log"] = True
         return answer
 
-    def _clean_up(self, params: dict[str, t.Any], asked: list[Asked]) -> dict[str, t.Any]:
-        """Remove the results file, as C(async_status) does. The record stays."""
+    def _clean_up(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> dict[str, t.Any]:
+        """Remove the results file, as C(async_status) does. The record stays, and has the result before its file goes."""
         if len(asked) > 1:
             raise AsyncJobError("mode 'cleanup' takes one job at a time. Nothing was removed. Give job_name, and loop over the names.")
         [job] = asked
         if job.problem:
             raise AsyncJobError(f"{job.label}: {job.problem}. Nothing was removed.")
+        if job.record is not None:
+            [look] = self.look_and_note(params, store, [job], "tail")
+            if look["status"] not in ENDED:
+                raise AsyncJobError(f"{look['reason']}. Nothing was removed: nobody would learn any more how it ends.")
         self.users.become(self.user_for(job))
         arguments = {"job": self.described(job), "check_mode": self._task.check_mode}
         done = self.on_host("_host.erase", arguments, timeout=params["look_timeout"])

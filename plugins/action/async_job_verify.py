@@ -12,7 +12,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records_of_hosts
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, picked, place_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, UNKNOWN
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
@@ -36,7 +36,7 @@ class ActionModule(WatchingAction):
         asked: list[Asked] = []
         unclear = 0
         for record, _path, version in listing.found:
-            if record.get("status", "running") in (*CLAIMED, *ENDED) or place_of(record) != self.host:
+            if record.get("status", "running") in ("starting", *ENDED) or place_of(record) != self.host:
                 continue
             if not self.is_here(record):
                 unclear += 1

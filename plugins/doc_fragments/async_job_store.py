@@ -35,6 +35,14 @@ options:
       - Environment variable E(ASYNC_JOB_STATE_DIR).
     type: path
     default: .ansible_async_state
+  create_store:
+    description:
+      - With O(backend=filesystem), whether a store may be made in O(state_dir) if there is none. When one is made, a line says so.
+      - With V(false), a directory without a store is an error. It may be that its disk is not mounted, so that all jobs would count as
+        never started.
+      - Environment variable E(ASYNC_JOB_CREATE_STORE).
+    type: bool
+    default: true
   oci_bucket:
     description:
       - With O(backend=oci), the name of the bucket. It has to exist.

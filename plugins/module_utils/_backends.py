@@ -64,6 +64,7 @@ BACKENDS = {
         class_name="FilesystemStore",
         options={
             "state_dir": option("ASYNC_JOB_STATE_DIR", type="path", default=".ansible_async_state"),
+            "create_store": option("ASYNC_JOB_CREATE_STORE", type="bool", default=True),
         },
         place=("state_dir",),
         paths=("state_dir",),

@@ -13,9 +13,12 @@ import datetime
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def now() -> str:
-    """Return the time as records have it: ISO 8601, UTC, whole seconds."""
-    return text_of(datetime.datetime.now(datetime.timezone.utc))
+def now(ago: float = 0.0) -> str:
+    """Return the time as records have it: ISO 8601, UTC, whole seconds.
+
+    :arg ago: how long ago that was, in seconds
+    """
+    return text_of(datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=ago))
 
 
 def text_of(time: datetime.datetime) -> str:

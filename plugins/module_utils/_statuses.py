@@ -42,5 +42,12 @@ BY_ITSELF = ("succeeded", "failed")
 RESTARTABLE = ("failed", "killed", "timed_out", "lost", "orphaned", "cancelled")
 """What a user may ask to be started anew (C(restart_on))."""
 
+SIGNALLED = ("failed", "killed")
+"""How a job may be found to have ended that somebody has sent signals to."""
+
 UNKNOWN = "unknown"
 """What a look answers that can prove nothing. No record has this status: it keeps the last one that was proven."""
+
+PROOF: dict[str, int] = {"cancelled": 4, "succeeded": 3, "failed": 3, "timed_out": 3, "killed": 2, "lost": 1}
+"""How good the proof is that an attempt has ended this way: an order that was carried out, a result, processes that are gone without one,
+and nothing at all. A look that was late changes a word that somebody else has written meanwhile only if its own has the better proof."""

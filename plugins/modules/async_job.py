@@ -98,7 +98,7 @@ options:
   max_attempts:
     description:
       - How many attempts there may be. A task that waits starts them one after the other. They are counted anew after a success,
-        and when the options of O(task) have changed.
+        and when O(on_change=restart) has started the job with other options.
       - Without it, each run of the task starts one new attempt at most.
     type: int
   backoff:
@@ -112,6 +112,16 @@ options:
       - How long O(backoff) may become, in seconds.
     type: int
     default: 3600
+  stop_leftovers:
+    description:
+      - What to do about processes that an attempt has left behind when it ended, such as C(work.sh & wait) does if its shell is killed.
+        As long as they run, there is no next attempt. A task that waits, waits for them too; another one says so.
+      - With V(true), they are stopped before the next attempt is started, as M(rstyczynski.ansible.async_job_cancel) does it.
+      - What an attempt has left behind that has succeeded, such as a service, was meant to stay. Nobody waits for that, and only V(true)
+        stops it.
+    type: bool
+    default: false
+    version_added: 0.2.0
   rerun_after:
     description:
       - Start the job anew if it has succeeded at least that many seconds ago. By default, a success holds for ever.
@@ -120,9 +130,11 @@ options:
     description:
       - What to do if the job was started with other options than O(task) has now. While it runs, the task attaches to it in any
         case, and warns unless this is V(attach).
-      - With V(fail), the task fails if the job has succeeded. A job that O(restart_on) starts anew takes the new options.
+      - With V(fail), the task fails if the job has succeeded. A job that O(restart_on) starts anew takes the new options; they change
+        nothing about O(max_attempts) and O(backoff).
       - With V(attach), the options are not compared, and the result is taken all the same.
-      - With V(restart), a job that has ended is started anew.
+      - With V(restart), a job that has ended is started anew, whatever O(max_attempts) says. A task that has started the job, or waited
+        for it, in this run, does not do that any more, so that two with different options do not start each other's job for ever.
     type: str
     choices: [fail, attach, restart]
     default: fail

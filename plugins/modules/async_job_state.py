@@ -49,6 +49,13 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  force:
+    description:
+      - With O(state=absent), remove the record of a job that a controller is about to start, too. If it has started after all, nobody
+        knows of it any more.
+    type: bool
+    default: false
+    version_added: 0.2.0
   ansible_job_id:
     description:
       - The C(ansible_job_id) that the background task returned.

@@ -169,7 +169,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
 
 def _make_harmless(result: dict[str, t.Any]) -> None:
     """Change what Ansible shows of a result as it is: warnings, why a task has failed, and what could not be read."""
-    result["warnings"] = [*map(harmless_lines, result.get("warnings", ()))]
+    result["warnings"] = [harmless_lines(_ansible.text_of_warning(warning)) for warning in result.get("warnings", ())]
     for name in ("reason", "exception"):
         if isinstance(result.get(name), str):
             result[name] = harmless_lines(result[name])

@@ -249,6 +249,12 @@ def start_module(handler: t.Any, name: str, args: dict[str, t.Any], task_vars: d
     return dict(execute(module_name=name, module_args=args, task_vars=task_vars, wrap_async=True))
 
 
+def text_of_warning(warning: t.Any) -> str:
+    """Return what a warning in a result says. Newer releases make objects of those of a module, and of the choice of its Python."""
+    event = getattr(warning, "event", warning)
+    return " ".join(str(part) for part in (getattr(event, "msg", event), getattr(event, "help_text", None)) if part)
+
+
 def run_program(action: ActionBase, text: bytes, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
     """Run a program in Python on the host, as Ansible runs a module there, and return what a module returns.
 
@@ -280,6 +286,19 @@ def run_program(action: ActionBase, text: bytes, task_vars: dict[str, t.Any]) ->
             " Use one of Ansible's own strategies for this play."
         )
     return done
+
+
+def refuse_other_runners(action: ActionBase) -> None:
+    """Refuse to start anything where something else than Ansible is known to run modules: it ignores the directory of background jobs.
+
+    :raises AsyncJobError: if that is so
+    """
+    classes = (*type(action).__mro__, *type(action._connection).__mro__)
+    if any(one.__module__.partition(".")[0] == "ansible_mitogen" for one in classes):
+        raise AsyncJobError(
+            "Mitogen runs the modules of this play, and it starts background jobs in a directory of its own choice. Nothing was started."
+            " Say 'strategy: linear' (or another one of Ansible's own) for this play."
+        )
 
 
 def run_in_shell(action: ActionBase, script: str) -> dict[str, t.Any]:

@@ -14,13 +14,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import duration
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, shown
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision, status_to_act_on
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, GOES_ON
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
@@ -66,9 +66,10 @@ def answer_to(request: Request, record: Record, look: Seen) -> dict[str, t.Any]:
     )
     answer["warnings"] += request.store.warnings
     if answer["failed"] and look["status"] in ENDED:
-        answer["msg"] = f"{answer['msg'].rstrip('.')}. {_what_next(request, look['status'], answer['attempt'])}"
+        answer["msg"] = f"{str(answer['msg']).rstrip('.')}. {_what_next(request, {**record, 'status': look['status']})}"
     elif request.kept.poll and look["status"] in GOES_ON:
-        answer.update(failed=True, msg=f"{look['reason']}. It has not ended within its time limit of {request.kept.limit} seconds.")
+        limit = record.get("timeout", request.kept.limit)
+        answer.update(failed=True, msg=f"{look['reason']}. It has not ended within its time limit of {limit:g} seconds.")
     return answer
 
 
@@ -77,12 +78,24 @@ def refusal_of(request: Request, record: Record, look: Seen, decision: Decision)
     return {**answer_to(request, record, look), "failed": True, "changed": False, "msg": f"The {request.key}: {decision.refusal}"}
 
 
+def blocked_by(request: Request, record: Record, look: Seen, why: str) -> dict[str, t.Any]:
+    """Return what the module returns if the next attempt has to wait for what the last one has left behind."""
+    reason = (
+        f"{look['reason']}; {why}. Attempt {record.get('attempt', 1) + 1} starts when these have ended. Stop them, or let the task do that"
+        " with 'stop_leftovers: true'"
+    )
+    answer = answer_to(request, record, look)
+    answer.update(finished=False, failed=bool(request.kept.poll), reason=reason, msg=reason)
+    return answer
+
+
 def next_attempt(record: Record, decision: Decision) -> str:
     """Say when the next attempt starts, and why there is one."""
     return f"attempt {record.get('attempt', 1) + 1} starts in {_times.clock(decision.wait + 0.999)} (backoff), because {decision.why}"
 
 
-def _what_next(request: Request, status: str, attempt: int) -> str:
+def _what_next(request: Request, record: Record) -> str:
+    status, attempt = status_to_act_on(record), record.get("attempt", 1)
     if status not in request.params["restart_on"]:
         return f"It is not started anew unless restart_on has '{status}', or its record is removed."
     if request.params["max_attempts"] is not None:

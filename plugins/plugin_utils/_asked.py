@@ -16,14 +16,17 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import is_late, read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED, kept_result, masked
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import ages
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name, plain_result
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import is_runner
 
@@ -37,6 +40,10 @@ UNSEEN: Seen = {
     "results_file": "",
     "boot_id": "",
     "runner": None,
+    "job_id": "",
+    "place": None,
+    "cancelled": None,
+    "ended_ago": None,
     "stdout": "",
     "stderr": "",
     "stdout_size": 0,
@@ -67,6 +74,8 @@ class Asked:
     """The field of its record for which nobody may act upon it, and why. Empty if there is none."""
     predicted: Record | None = None
     """In check mode, what the record would be after the last look."""
+    was_alive: bool = False
+    """Whether any look of this task has seen it run, or something of it."""
 
     @property
     def job_id(self) -> str:
@@ -113,16 +122,28 @@ class Asked:
         """The answer to a look that needs no host: at a job that is just being started, or whose record cannot be used. Else None."""
         if self.flaw:
             return {**UNSEEN, "reason": f"{self.label} was not looked for: {self.problem}"}
-        if self.record is None or self.record.get("status") not in CLAIMED:
-            return None
-        claim = self.record.get("claim", {})
+        return self.being_started if self.record is not None and self.record.get("status") == "starting" else None
+
+    @property
+    def being_started(self) -> Seen:
+        """The answer about a job that a controller has claimed, and of which there is nothing on its host so far."""
+        record = self.record or {}
+        claim = record.get("claim", {})
         reason = f"{self.label} is being started by {claim.get('who', 'another controller')}"
-        return {**UNSEEN, "status": self.record["status"], "reason": reason}
+        if holder_is_gone(record):
+            reason += ", which is gone by now. The next run of the task that starts it finds out whether it has started, and goes on"
+        return {**UNSEEN, "status": record["status"], "reason": reason}
 
     def remember(self, look: Seen) -> None:
         """Remember in which boot and in which process the job was seen, for the next look of this task."""
+        self.was_alive |= look["status"] in ALIVE
         before = self.looked_for
-        self.looked_for = before._replace(boot_id=look["boot_id"] or before.boot_id, runner=look["runner"] or before.runner)
+        self.looked_for = before._replace(
+            job_id=before.job_id or look["job_id"],
+            boot_id=look["boot_id"] or before.boot_id,
+            runner=look["runner"] or before.runner,
+            place=look["place"] or before.place,
+        )
 
     def settled(self, look: Seen, *, contacted: str, new: bool = False) -> Seen:
         """Return the truth about the job, from the look and the record together.
@@ -136,27 +157,35 @@ class Asked:
         if record is None or self.key is None or self.flaw:
             return look
         known = record.get("status", "running")
+        if known in CLAIMED:
+            return look if look["job_id"] else self.being_started
         if known == "cancelled" and look["status"] not in ALIVE:
             return {**look, "status": known, "reason": record.get("reason", look["reason"])}
-        if look["result"] is not None or look["status"] in ALIVE:
+        if look["status"] in ALIVE or (look["result"] is not None and (look["status"] == known or not is_late(look["status"], known))):
             return look
         if known in ENDED and known != "lost":
             reason = record.get("reason", f"{self.label}: {known}")
             result = plain_result(record.get("result", {}))
             result.pop(NOT_STORED, None)
-            settled: Seen = {**look, "status": known, "reason": reason, "result": result, "kept": None}
+            settled: Seen = {**look, "status": known, "reason": reason, "result": result, "kept": None, "cancelled": None}
             if not new:
                 settled["stdout"] = look["stdout"] or str(result.get("stdout", ""))
                 settled["stderr"] = look["stderr"] or str(result.get("stderr", ""))
             return settled
-        place = record.get("delegated_host", self.key.host)
-        if look["status"] == "lost" and contacted != place:
-            reason = (
-                f"cannot tell what became of {self.label}: this task has looked on {contacted}. Run it on {place}, or with"
-                f" 'delegate_to: {place}'"
-            )
-            return {**look, "status": "unknown", "reason": reason}
+        advice = self.advice(contacted)
+        if advice and look["status"] == "lost":
+            return {**look, "status": UNKNOWN, "reason": f"cannot tell what became of {self.label}: {advice}"}
+        if advice and look["status"] == UNKNOWN:
+            return {**look, "reason": f"{look['reason']}; {advice}"}
         return look
+
+    def advice(self, contacted: str) -> str:
+        """Say where to look, if that is elsewhere. Else empty.
+
+        :arg contacted: the host that was looked at
+        """
+        place = (self.record or {}).get("delegated_host", self.key.host if self.key else contacted)
+        return "" if contacted == place else f"this task has looked on {contacted}. Run it on {place}, or with 'delegate_to: {place}'"
 
     def hide(self, *, secret: bool) -> None:
         """Take the job for a secret one if a task or its host says so, whatever its record says. What the record says stays true, too."""
@@ -185,13 +214,23 @@ class Asked:
         fields: Fields = {"status": status, "reason": None if status == "running" else look["reason"]}
         if look["secret"]:
             fields["no_log"] = True  # as its start has noted; somebody may have taken it away
-        if look["boot_id"]:
-            fields["boot_id"] = look["boot_id"]
-        if look["runner"]:
-            fields["runner"] = look["runner"]
+        if record.get("status") in CLAIMED and look["job_id"]:
+            # Whoever has started it has died, or is just about to say so.
+            fields.update(ansible_job_id=look["job_id"], results_file=look["results_file"], claim=None)
+        for name in ("boot_id", "runner", "place"):
+            if look[name]:
+                fields[name] = look[name]
         if status not in ENDED:
-            return {**fields, "end": None, "result": None}
-        fields["end"] = look["end"] or record.get("end") or _times.now()
+            return {**fields, "end": None, "ended": None, "result": None}
+        if "ended" not in record:
+            fields["ended"] = ages.stamp(look["ended_ago"] or 0.0)
+        if look["cancelled"]:
+            # Of a secret job, what its module may have said is not believed.
+            by = record.get("cancelling", {"who": "somebody", "time": "", "reason": ""}) if secret else look["cancelled"]
+            fields.update(cancelled=by, cancelling=None)
+        if record.get("status") != status or "end" not in record:
+            # By our clock, as its start: that of the host may be any.
+            fields["end"] = _times.now(look["ended_ago"] or 0.0)
         result = look["result"] or {}
         kept = kept_result(result, wanted=record.get("store_result", ()), secret=secret)
         if not self.is_attempt:  # whoever follows a native job asks Ansible for its result
@@ -255,6 +294,7 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
         runner=_runner(record),
         stdout_offset=record.get("stdout_offset", 0),
         stderr_offset=record.get("stderr_offset", 0),
+        place=record.get("place"),
         exclusive=bool(record.get("attempt_dir")) and record.get("attempt_dir") == record.get("async_dir"),
         secret=record.get("no_log", False),
         key=key.path,

@@ -15,11 +15,18 @@ import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, mark
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import FIELDS, PLACE_FILE, SALT, Place, elsewhere
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id, is_user_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import (
+    is_attempt_directory,
+    is_job_id,
+    is_plain_path,
+    is_user_name,
+)
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
@@ -28,31 +35,56 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching impo
 _MARK = "async_job:"
 # For how long a wrapper that is there may take to say that it has started the job, in tenths of a second.
 _PATIENCE = 100
+# How long what an attempt has left behind may take to end, in seconds, before it is killed.
+_GRACE = 10
 # How often to look again if an attempt that cannot be fenced shows no job either.
 _LOOKS = 5
 
-_BOOT = f'echo "{_MARK}boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"'
+# What place.py makes out when somebody looks, said by a shell. $p is the directory that holds those of attempts.
+_PLACE = f"""
+echo "{_MARK}boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
+i=$(tr -d '[:space:]' </etc/machine-id 2>/dev/null)
+[ -z "$i" ] || echo "{_MARK}machine_id=$(printf '%s%s' "$i" {SALT} | sha256sum 2>/dev/null | cut -c1-32)"
+echo "{_MARK}nodename=$(uname -n)"
+echo "{_MARK}pid_namespace=$(readlink /proc/self/ns/pid 2>/dev/null)"
+echo "{_MARK}pid_1_start=$(sed 's/^.*) //' /proc/1/stat 2>/dev/null | cut -d ' ' -f 20)"
+echo "{_MARK}time=$(date +%s)"
+echo "{_MARK}up=$(cut -d . -f 1 /proc/uptime 2>/dev/null)"
+f=$p/{PLACE_FILE}
+[ ! -f "$f" ] || [ -L "$f" ] || echo "{_MARK}directory=$(dd bs=64 count=1 <"$f" 2>/dev/null | tr -dc 0-9a-f)"
+q=$p
+while [ ! -d "$q" ] && [ -n "$q" ]; do q=${{{{q%/*}}}}; done
+n='  *[0-9-][0-9-]*'
+echo "{_MARK}mount=$(df -P "${{{{q:-/}}}}" 2>/dev/null | sed -n "2s/^.*$n$n$n$n%* *//p")"
+"""
 
-# Where others may put and replace files, in that directory or in one above it, nobody can tell whose an attempt is.
+# Where others may put and replace files, in that directory or in one above it, nobody can tell whose an attempt is. That is looked at
+# before anything is made there, link by link, and then where these lead.
 _PREPARE = f"""
 d={{directory}}
-mkdir -p "$d" && cd "$d" && printf '{_MARK}directory=%s\\n' "$(pwd -P)"
+check() {{{{
+  p=$1
+  while :; do
+    set -- $(ls -nd "$p" 2>/dev/null)
+    who=
+    # A group that has the number of a user is that user's own.
+    case $1 in d????w???[!tT]*) [ "$3" = "$4" ] || [ "$4" = 0 ] || who="Whoever is in the group with the id $4" ;; esac
+    # With an access control list, that is the most that any of its entries has.
+    case $1 in d????w???[!tT]+*) who="Whoever its access control list names" ;; esac
+    case $1 in d???????w[!tT]*) who=Everybody ;; esac
+    [ -z "$1" ] || [ "$3" = 0 ] || [ "$3" = "$(id -u)" ] || who="Another user, with the id $3,"
+    [ -z "$who" ] || {{{{ printf '{_MARK}writable=%s may write to %s\\n' "$who" "$p"; exit 0; }}}}
+    case $p in */*) p=${{{{p%/*}}}} ;; *) break ;; esac
+    [ -n "$p" ] || break
+  done
+}}}}
+case $d in /*) ;; *) d=$(pwd)/$d ;; esac
+check "$d"
+mkdir -p "$d" && cd "$d" && printf '{_MARK}above=%s\n' "$(pwd -P)"
+check "$(pwd -P)"
+[ -e {PLACE_FILE} ] || (umask 022; set -C; echo {{new}} >{PLACE_FILE}) 2>/dev/null
 p=$(pwd -P)
-while :; do
-  set -- $(ls -nd "$p" 2>/dev/null)
-  who=
-  # A group that has the number of a user is that user's own.
-  case $1 in ?????w???[!tT]*) [ "$3" = "$4" ] || [ "$4" = 0 ] || who="Whoever is in the group with the id $4" ;; esac
-  # With an access control list, that is the most that any of its entries has.
-  case $1 in ?????w???[!tT]+*) who="Whoever its access control list names" ;; esac
-  case $1 in ????????w[!tT]*) who=Everybody ;; esac
-  [ "$3" = 0 ] || [ "$3" = "$(id -u)" ] || who="Another user, with the id $3,"
-  [ -z "$who" ] || printf '{_MARK}writable=%s may write to %s\\n' "$who" "$p"
-  [ "$p" != / ] || break
-  p=${{{{p%/*}}}}
-  p=${{{{p:-/}}}}
-done
-{_BOOT}
+{_PLACE}
 """
 
 # All work goes through the directory above that of the attempt, which is entered once: whoever may put links there leads nobody away.
@@ -64,6 +96,12 @@ a=${{d##*/}}
 p=${{d%/*}}
 here=
 cd "${{p:-/}}" 2>/dev/null && {{ [ "$(pwd -P)" = "${{p:-/}}" ] && here=yes || here=elsewhere; }}
+"""
+
+# Where the directory above is gone, it is made anew, for a fence to stand in.
+_MAKE_ABOVE = """
+d={attempt}
+mkdir -p "${{d%/*}}"
 """
 
 # It fails if there is anything by that name.
@@ -94,27 +132,32 @@ _INSPECT = f"""
 {_CHECK}
 set -- $(ls -nd ${{{{here:+"$a"}}}} 2>/dev/null)
 [ -n "$here" ] && [ -n "$3" ] && o=$3 || o=$(id -u)
+# Anybody may tell their own processes the same: those that the user has started who has the directory, or would have it, count.
+running() {{{{
+  find /proc/[0-9]*/environ -prune -user "$o" -exec grep -lsF -- "ANSIBLE_ASYNC_DIR=$d" {{{{}}}} + 2>/dev/null | while read -r f; do
+    grep -s "^Uid:[[:space:]]*$o[[:space:]]" "${{{{f%environ}}}}status"
+  done
+}}}}
 n=0
 while :; do
   jobs=
   for f in ${{{{here:+"$a"/j[0-9]*}}}}; do
     [ -f "$f" ] || continue
+    f=${{{{f##*/}}}}
     case $f in
-      *.tmp) ;;
-      *) jobs=yes; printf '{_MARK}job=%s\\n' "${{{{f##*/}}}}" ;;
+      *[!j0-9.]*) ;; # what is unfinished, or somebody else's, whose name could say anything
+      *) jobs=yes; printf '{_MARK}job=%s\\n' "$f" ;;
     esac
   done
   [ -z "$jobs" ] || break
-  # Anybody may tell their own processes the same: those that the user has started who has the directory, or would have it, count.
-  found=$(find /proc/[0-9]*/environ -prune -exec grep -lsF -- "ANSIBLE_ASYNC_DIR=$d" {{{{}}}} + 2>/dev/null | while read -r f; do
-    grep -s "^Uid:[[:space:]]*$o[[:space:]]" "${{{{f%environ}}}}status"
-  done)
-  [ -n "$found" ] || break
+  [ -n "$(running)" ] || break
   if [ $n -ge {_PATIENCE} ]; then echo {_MARK}stuck=yes; break; fi
   n=$((n + 1))
   sleep 0.1 2>/dev/null || sleep 1
 done
-{_BOOT}
+# Of a job that was started in another boot than its place was chosen in, a process tells.
+[ -z "$jobs" ] || [ {{boot}} = "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)" ] || [ -z "$(running)" ] || echo {_MARK}alive=yes
+{_PLACE}
 """
 
 # Nothing runs that could still need what is unfinished. If a job has appeared meanwhile, rmdir fails, and the file cannot be made.
@@ -123,11 +166,14 @@ _FENCE = f"""
 [ -z "$whose" ] || (cd "$a" && [ "$(pwd -P)" = "$d" ] && rm -f ./*.tmp ./{MARK})
 [ -n "$here" ] || cd / # so that nothing is found by that name
 rmdir "$a" 2>/dev/null || [ ! -d "$a" ] || {{{{
-  # Whose directory it is, may put a link there meanwhile: a file is moved in its place, and nothing is written through it.
+  # Whose directory it is, may put a link there meanwhile: a file is moved in its place (-T: not into what it leads to).
   t=$(mktemp) && printf '%s\\n' "$m" >"$t" && chmod 0644 "$t"
-  (cd "$a" && [ "$(pwd -P)" = "$d" ] && mv -n "$t" ./{MARK}); rm -f "$t"
+  (cd "$a" && [ "$(pwd -P)" = "$d" ] && mv -n -T "$t" ./{MARK} 2>/dev/null); rm -f "$t"
 }}}}
-e=$( ([ -n "$here" ] || cd "$p" || exit; set -C; : >"$a") 2>&1) && {{{{ sync . 2>/dev/null || sync; }}}}
+e="something else is there"
+[ -e "$a" ] || [ -L "$a" ] || {{{{
+  e=$( ([ -n "$here" ] || cd "$p" || exit; set -C; printf '%s\\n' "$m" >"$a") 2>&1) && {{{{ sync . 2>/dev/null || sync; }}}}
+}}}}
 if [ -f "$a" ] && [ ! -L "$a" ]; then echo {_MARK}fenced=yes; else printf '{_MARK}problem=%s\\n' "$e"; fi
 """
 
@@ -152,20 +198,27 @@ class AttemptAction(WatchingAction):
     def prepare(self, key: JobKey, timeout: float) -> Fields:
         """Choose a place for a new attempt. Return the fields of the record that say where and as whom it lives, and in which boot."""
         self.users.become("")
-        said = self._shell(_PREPARE, timeout, directory=_quoted(self.async_dir))
-        if "directory" not in said and re.search("tty|terminal", said["error"][0]):
+        words = {"directory": _quoted(self.async_dir), "new": uuid.uuid4().hex}
+        said = self._shell(_PREPARE, timeout, **words)
+        if not said.keys() & {"above", "writable"} and re.search("tty|terminal", said["error"][0]):
             self._terminal = True
-            said = self._shell(_PREPARE, timeout, directory=_quoted(self.async_dir))
-        [directory] = said.get("directory", [""])
-        if not directory.startswith("/") or not directory.isprintable():
-            raise AsyncJobError(f"The directory {self.async_dir} (async_dir) cannot be used on {self.host}: {said['error'][0]}")
+            said = self._shell(_PREPARE, timeout, **words)
         if "writable" in said:
             raise AsyncJobError(
-                f"{said['writable'][0]} on {self.host}, and so replace what is in {directory} (async_dir)."
+                f"{said['writable'][0]} on {self.host}, and so replace what is in {self.async_dir} (async_dir)."
                 " Nothing was started. Take that right away, or give another async_dir."
             )
+        if "writable" in said:
+            raise AsyncJobError(
+                f"{said['writable'][0]} on {self.host}, and so replace what is in {self.async_dir} (async_dir)."
+                " Nothing was started. Take that right away, or give another async_dir."
+            )
+        directory = said.get("above", [""])[0]
+        if not directory.startswith("/") or not directory.isprintable():
+            raise AsyncJobError(f"The directory {self.async_dir} (async_dir) cannot be used on {self.host}: {said['error'][0]}")
         attempt_dir = f"{directory.rstrip('/')}/{uuid.uuid4().hex}"
-        fields: Fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": said.get("boot", [""])[0]}
+        place = _place_said(said)
+        fields: Fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": place.get("boot_id", ""), "place": place}
         users = {name: user for name, user in zip(("remote_user", "become_user"), self.users.of_task(), strict=True) if user}
         if all(map(is_user_name, users.values())):  # C(become_user: "#1000") works for sudo, and is no name that a record may have
             fields.update(users)
@@ -180,19 +233,28 @@ class AttemptAction(WatchingAction):
         if "made" not in said:
             raise AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {said['error'][0]}")
 
-    def launch(self, task: InnerTask, record: Record, timeout: float) -> None:
-        """Start the job of an attempt, as the user that the task says. What Ansible says of the start proves nothing."""
+    def launch(self, task: InnerTask, record: Record, timeout: float) -> Fields:
+        """Start the job of an attempt, as the user that the task says. What Ansible says of the start proves nothing, but for one thing:
+        if something in between has chosen another directory, the job is there. Return the fields of the record that say so.
+        """
         self.users.become("")
         with self._as_terminal(), time_limit(timeout):
-            task.launch(record["attempt_dir"])
+            job_id, directory = task.launch(record["attempt_dir"])
+        if not is_job_id(job_id) or not is_plain_path(directory) or directory == record["attempt_dir"]:
+            return {}
+        return {
+            **dict.fromkeys(("attempt_dir", "stdout_file", "stderr_file")),
+            "ansible_job_id": job_id,
+            "async_dir": directory,
+        }
 
     def inspect(self, record: Record, timeout: float) -> exactly_once.Seen:
         """Look into the directory of an attempt. Return what is there."""
         attempt_dir = record["attempt_dir"]
         self._work_as_user_of(record)
-        said = self._in_attempt(_INSPECT, record, timeout + _PATIENCE / 10)
+        said = self._in_attempt(_INSPECT, record, timeout + _PATIENCE / 10, boot=shlex.quote(record.get("boot_id", "")))
         jobs = [name for name in said.get("job", []) if is_job_id(name)]
-        if "boot" not in said:
+        if "boot_id" not in said:
             raise AsyncJobError(f"Cannot look into {attempt_dir} on {self.host}, to see whether the job was started: {said['error'][0]}")
         if len(jobs) > 1:
             raise AsyncJobError(
@@ -205,11 +267,32 @@ class AttemptAction(WatchingAction):
                 " started. Nothing was started. Look at those that have ANSIBLE_ASYNC_DIR set to that directory in their environment;"
                 " when they have ended, run the playbook once more."
             )
-        [boot] = said["boot"]
-        rebooted = ""
+        found, noted = _place_said(said), record.get("place", {})
+        boot = found.get("boot_id", "")
+        if jobs:
+            alive_here = "alive" in said and boot
+            return exactly_once.Seen(jobs[0], place={"boot_id": boot, "place": {**noted, **found}} if alive_here else None)
+        up = said.get("up", [""])[0]
+        where = elsewhere(noted, found, found.get("time", 0) - int(up) if up.isdecimal() and len(up) < 16 else 0)
+        if where:
+            raise AsyncJobError(
+                f"Nobody can tell whether the job was started ({attempt_dir} on {self.host}): {where}. Nothing was started. Let"
+                " the name lead to the right machine; or, once you are sure that the job does not run, remove its record."
+            )
+        lost = ""
         if boot != record.get("boot_id", ""):
-            rebooted = f"{self.host} rebooted while the job was being started; whether it ran cannot be proven"
-        return exactly_once.Seen(jobs[0] if jobs else "", rebooted)
+            lost = f"{self.host} rebooted while the job was being started; whether it ran cannot be proven"
+        elif noted.get("directory") and found.get("directory") != noted["directory"]:
+            above = attempt_dir.rpartition("/")[0]
+            if found.get("mount") != noted.get("mount"):
+                raise AsyncJobError(
+                    f"Nobody can tell whether the job was started: {above} on {self.host} is not the directory that it was, or its disk is"
+                    f" not mounted at {noted.get('mount')}. Nothing was started. Mount it; or, once you are sure that the job does not run,"
+                    " remove its record."
+                )
+            self._shell(_MAKE_ABOVE, timeout, attempt=shlex.quote(attempt_dir))
+            lost = f"{above} on {self.host} was removed while the job was being started; whether it ran cannot be proven"
+        return exactly_once.Seen("", lost)
 
     def fence(self, record: Record, timeout: float) -> bool:
         """Make sure that an attempt cannot start any more. Return False if it may just have started."""
@@ -224,6 +307,11 @@ class AttemptAction(WatchingAction):
             )
         return "fenced" in said
 
+    def stop_leftovers(self, asked: Asked, timeout: float) -> None:
+        """Stop what an attempt that has ended has left behind."""
+        self.users.become(self.user_for(asked))
+        self.on_host("_host.leftovers", {"job": self.described(asked), "grace_period": _GRACE}, timeout=timeout + _GRACE)
+
     def remove(self, record: Record, timeout: float) -> str:
         """Remove the directory of an attempt that has ended. Return why it could not be; that does no harm to the job."""
         attempt_dir = record.get("attempt_dir", "")
@@ -236,8 +324,11 @@ class AttemptAction(WatchingAction):
         said = self._in_attempt(_REMOVE, record, timeout)
         return "" if "removed" in said else f"{attempt_dir} could not be removed from {self.host}: {said['error'][0]}"
 
-    def _in_attempt(self, script: str, record: Record, timeout: float) -> dict[str, list[str]]:
-        """Do something with the directory of an attempt, if it is that of this one."""
+    def _in_attempt(self, script: str, record: Record, timeout: float, **words: str) -> dict[str, list[str]]:
+        """Do something with the directory of an attempt, if it is that of this one.
+
+        :arg words: what else stands in the script for values, quoted
+        """
         attempt_dir = record["attempt_dir"]
         if not is_attempt_directory(attempt_dir) or not attempt_dir.isprintable():
             raise AsyncJobError(f"{attempt_dir} is not the directory of an attempt. Nothing was started or removed there.")
@@ -245,9 +336,8 @@ class AttemptAction(WatchingAction):
         secret = bool(record.get("no_log"))
         # Whether a job is secret, its record may say wrongly.
         marks = (mark(key.path, attempt_dir.rpartition("/")[2], secret=it_is) for it_is in (secret, not secret))
-        said = self._shell(
-            script, timeout, **dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (attempt_dir, *marks)), strict=True))
-        )
+        words.update(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (attempt_dir, *marks)), strict=True))
+        said = self._shell(script, timeout, **words)
         if "foreign" in said:
             raise AsyncJobError(
                 f"{attempt_dir} on {self.host} is not the directory of this attempt of the {key}: it was replaced, or belongs to another"
@@ -292,6 +382,13 @@ class AttemptAction(WatchingAction):
             said.setdefault(name, []).append(value)
         said["error"] = [" ".join((done.get("stderr") or done["stdout"] or "it says nothing").split())[-500:]]
         return said
+
+
+def _place_said(said: dict[str, list[str]]) -> Place:
+    """Return the place that a host has told of itself."""
+    place: Place = {name: said[name][0] for name in FIELDS if name in said and said[name][0].isprintable() and len(said[name][0]) < 4096}
+    time = place.pop("time", "")
+    return {**place, "time": int(time)} if time.isdecimal() and len(time) < 16 else place
 
 
 def _quoted(directory: str) -> str:

@@ -20,6 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id, is_user_name
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import is_boot_id, is_number, is_place
 
 
 def flaw_of(attempt: Record) -> str:
@@ -104,7 +105,7 @@ def _host(value: str, attempt: Record) -> str:
 
 
 def _number(value: float, attempt: Record) -> str:
-    return "" if 0 <= value < _TOO_MUCH else "is no number of bytes"
+    return "" if 0 <= value < _TOO_MUCH else "is no such number"
 
 
 def _attempt_number(value: int, attempt: Record) -> str:
@@ -115,12 +116,26 @@ def _result(value: dict[str, t.Any], attempt: Record) -> str:
     return "" if isinstance(value.get(NOT_STORED, []), list) else "is not the result of a job"
 
 
+def _place(value: dict[str, t.Any], attempt: Record) -> str:
+    return "" if is_place(value) else "is not the place of a job"
+
+
+def _ended(value: dict[str, t.Any], attempt: Record) -> str:
+    up = value.get("up")  # negative if the job ended before this controller was booted
+    return "" if isinstance(value.get("boot_id"), str) and is_number(up) else "is not a time of a controller"
+
+
+def _boot(value: str, attempt: Record) -> str:
+    return "" if is_boot_id(value) else "is not the id of a boot"
+
+
 def _claim(value: dict[str, t.Any], attempt: Record) -> str:
-    return "" if _is_count(value.get("fenced", 0)) and isinstance(value.get("who", ""), str) else "is not a claim"
-
-
-def _is_count(value: t.Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+    who = value.get("who", "")
+    return (
+        ""
+        if is_number(value.get("fenced", 0)) and value.get("fenced", 0) >= 0 and isinstance(who, str) and who.isprintable()
+        else "is not a claim"
+    )
 
 
 _CHECKS: dict[str, Check] = {
@@ -132,10 +147,14 @@ _CHECKS: dict[str, Check] = {
     "become_user": _user,
     "remote_user": _user,
     "delegated_host": _host,
+    "timeout": _number,
     "tail_size": _number,
     "stdout_offset": _number,
     "stderr_offset": _number,
     "claim": _claim,
+    "boot_id": _boot,
+    "place": _place,
+    "ended": _ended,
     "attempt": _attempt_number,
     "first_attempt": _attempt_number,
     "result": _result,

@@ -8,15 +8,19 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import is_cancel
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import FIELDS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED, UNKNOWN
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id
 
-# What is said of a job is shorter than this, in characters.
-_LONG = 1 << 14
+# What is said of a job is shorter than this, in characters: it holds its name, and the reason that somebody gave for cancelling it.
+_LONG = 1 << 18
 # What no host has, in numbers of bytes or seconds.
 _TOO_MUCH = 1 << 60
 
@@ -94,11 +98,11 @@ def _is_line(value: t.Any) -> bool:
     return isinstance(value, str) and len(value) <= _LONG
 
 
-def _is_number(value: t.Any) -> bool:
+def is_number(value: t.Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _TOO_MUCH
 
 
-def _is_count(value: t.Any) -> bool:
+def is_count(value: t.Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _TOO_MUCH
 
 
@@ -123,9 +127,28 @@ def _is_time(value: t.Any) -> bool:
     return isinstance(value, str) and (not value or _times.moment(value) is not None)
 
 
-_is_process = _has(pid=_is_count, ppid=_is_count, uid=_is_count, role=_is_text)
-is_runner = _has(pid=_is_count, start=_is_number, session=_is_count)
-_progress = _has(current=_is_count, total=_is_count, text=_is_text)
+def is_boot_id(value: t.Any) -> bool:
+    """Return whether this can be what tells one boot of a host from another."""
+    return isinstance(value, str) and _BOOT.fullmatch(value) is not None
+
+
+_BOOT = re.compile("[A-Za-z0-9_ -]{0,64}")
+
+_is_process = _has(pid=is_count, ppid=is_count, uid=is_count, role=_is_text)
+is_runner = _has(pid=is_count, start=is_number, session=is_count)
+_progress = _has(current=is_count, total=is_count, text=_is_text)
+
+
+def is_place(value: t.Any) -> bool:
+    """Return whether this can be the place of a job."""
+    return isinstance(value, dict) and all(
+        name in FIELDS and (is_count(part) and part < _NEVER if name == "time" else _is_line(part) and part.isprintable())
+        for name, part in value.items()
+    )
+
+
+# In seconds since the epoch. No calendar of Python goes further.
+_NEVER = 10**11
 
 
 def _are_processes(value: t.Any) -> bool:
@@ -144,19 +167,23 @@ def _is_kept(value: t.Any) -> bool:
 _FITS: dict[str, Check] = {
     "status": lambda value: value in (*ALIVE, *ENDED, UNKNOWN),
     "reason": _is_line,
-    "results_file": _is_line,
+    "results_file": lambda value: _is_line(value) and value.isprintable(),
     "result": _or_none(lambda value: isinstance(value, dict)),
     "processes": _are_processes,
-    "elapsed": _or_none(_is_number),
+    "elapsed": _or_none(is_number),
     "end": _is_time,
-    "boot_id": _is_line,
+    "boot_id": is_boot_id,
     "runner": _or_none(is_runner),
+    "job_id": lambda value: value == "" or is_job_id(value),
+    "place": _or_none(is_place),
+    "cancelled": _or_none(is_cancel),
+    "ended_ago": _or_none(lambda value: is_number(value) and 0 <= value < _NEVER),
     "stdout": _is_text,
     "stderr": _is_text,
-    "stdout_size": _is_count,
-    "stderr_size": _is_count,
-    "stdout_offset": _is_count,
-    "stderr_offset": _is_count,
+    "stdout_size": is_count,
+    "stderr_size": is_count,
+    "stdout_offset": is_count,
+    "stderr_offset": is_count,
     "progress": _or_none(_progress),
     "kept": _or_none(_is_kept),
     "warnings": _are_texts,

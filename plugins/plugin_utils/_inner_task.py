@@ -77,8 +77,8 @@ class InnerTask:
             except AsyncJobError as error:
                 raise AsyncJobError(f"task: {error} Nothing was started.") from error
 
-    def launch(self, async_dir: str) -> None:
-        """Start it, with this directory for its results file. Ansible's word for that proves nothing.
+    def launch(self, async_dir: str) -> tuple[str, str]:
+        """Start it, with this directory for its results file. Return its job id, and the directory of that file, as Ansible says them.
 
         :raises LaunchFailed: if Ansible says that it has failed
         """
@@ -90,6 +90,7 @@ class InnerTask:
             result: dict[str, t.Any] = self._launch_command(async_dir) if self.is_command else self._handler.run(task_vars=self._task_vars)
         if not result.get("ansible_job_id"):
             raise LaunchFailed(result)
+        return str(result["ansible_job_id"]), str(result.get("results_file") or "").rpartition("/")[0]
 
     def _launch_command(self, directory: str) -> dict[str, t.Any]:
         about = {"options": self._task.args, "directory": directory, "uses_shell": self._uses_shell}

@@ -21,7 +21,7 @@ from pathlib import Path
 
 PACKAGE = "ansible_collections.rstyczynski.ansible.plugins.module_utils"
 
-SHORT = "async_job"
+SHORT = "jobs"
 """What the package is called on the host. Whatever is installed there as ansible_collections is something else."""
 
 _PLACE = Path(__file__).parents[1] / "module_utils"
@@ -102,10 +102,15 @@ def _file(name: str) -> Path:
 # written here; a test compares what the interpreter makes of a file before and after.
 _IMPORT = re.compile(rf"^from {re.escape(PACKAGE)}(?:\.([\w.]+))? import (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^ *|  )# [^\n]*$", re.MULTILINE)
-_DOCSTRING = re.compile(r'^( *)"""(?:[^"]|"(?!""))*"""$', re.MULTILINE)
-_FUNCTION = re.compile(r"^( *def \w+\()(.*?)\)(?: -> .+)?:$", re.MULTILINE)
+_DOCSTRING = re.compile(r'^( *)"""(?:[^"]|"(?!""))*"""$(\n+\1\S)?', re.MULTILINE)
+_FUNCTION = re.compile(r"^( *def \w+\()((?:[^()]|\([^()]*\))*)\)(?: -> .+)?:$", re.MULTILINE)
 _NAME = r"[\w.]+(?:\[(?:[^\[\]]|\[[^\[\]]*\])*\])?"
-_TYPE = re.compile(rf": {_NAME}(?: \| {_NAME})*(?=,|$| =)")
+_TYPE = re.compile(rf": {_NAME}(?: \| {_NAME})*(?=,|$| =)", re.MULTILINE)
+_BODY = re.compile(r"^( *)def .*\n(?:\1 .*\n|\n)+", re.MULTILINE)
+_VARIABLE = re.compile(rf"^( +[\w.]+): {_NAME}(?: \| {_NAME})*(?= = )", re.MULTILINE)
+_CONSTANT = re.compile(rf"^(\w+): {_NAME}(?: \| {_NAME})*(?= = )", re.MULTILINE)
+_FUTURE = re.compile("^from __future__ import annotations$", re.MULTILINE)
+_FIELD = re.compile(rf"^( +\w+): {_NAME}(?: \| {_NAME})*(?= = |$)", re.MULTILINE)
 _INDENTATION = re.compile(r"^(?: {4})+", re.MULTILINE)
 
 
@@ -119,12 +124,21 @@ def _imported(source: str) -> t.Iterator[str]:
 
 
 def _bare(source: str) -> str:
-    """Return a source without docstrings, comments and the types of functions, one blank for four. What is left stays on its line, for
+    """Return a source without docstrings, comments and types, one blank for four. What is left stays on its line, for
     tracebacks."""
-    source = _DOCSTRING.sub(lambda found: f'{found[1]}""' + "\n" * found[0].count("\n"), source)
+    source = _DOCSTRING.sub(_nothing, source)
     source = _COMMENT.sub("", source)
     source = _FUNCTION.sub(lambda found: f"{found[1]}{_TYPE.sub('', found[2])}):", source)
+    source = _BODY.sub(lambda found: _VARIABLE.sub(r"\1", found[0]), source)
+    source = _FUTURE.sub("", _CONSTANT.sub(r"\1", source))  # no types are left to be evaluated
+    source = _FIELD.sub(r"\1: 0", source)  # of a class: that there is a type makes it a field
     return _INDENTATION.sub(lambda found: " " * (len(found[0]) // 4), source)
+
+
+def _nothing(docstring: re.Match[str]) -> str:
+    """Return what stands for a docstring: nothing but its lines, unless it is all that there is."""
+    lines, following = "\n" * docstring[0].count("\n"), docstring[2]
+    return lines + following.lstrip("\n") if following else f'{docstring[1]}""{lines}'
 
 
 def _packed(value: t.Any) -> str:

@@ -32,7 +32,13 @@ class KeptOnTask:
     poll: int
     """The keyword C(poll): how often to look, in seconds. With 0, the task does not wait for the job."""
     claimed: set[str] = dataclasses.field(default_factory=set)
-    """The directories of the attempts that this task has claimed, in any of its tries."""
+    """The directories of the attempts that this task has claimed, in any of its tries; the job ids of those that have started elsewhere."""
+    started: dict[str, str] = dataclasses.field(default_factory=dict)
+    """The directories of the attempts that this task has seen start, in any of its tries, by their job ids."""
+    attached: bool = False
+    """Whether any of its tries has started the job, or found it started. After that, its record does not vanish by itself."""
+    joined: bool = False
+    """Whether it has started the job, or has seen it run, in any of its tries."""
 
 
 class Request:
@@ -72,7 +78,7 @@ class Request:
         """
         record = claimed_record(before, self.key, self._about, no_log=self.secret)
         if before is None or before.get("status") not in CLAIMED:
-            record["first_attempt"] = policies.first_attempt(before, self._fingerprint)
+            record["first_attempt"] = policies.first_attempt(before, self.params, self._fingerprint, joined=self._joined)
         record.pop("fingerprint", None)  # an attempt that was given up may have left one
         if self._fingerprint and not record.get("no_log"):
             record["fingerprint"] = self.params["fingerprint"] or policies.sealed(self._fingerprint)
@@ -80,9 +86,15 @@ class Request:
 
     def is_ours(self, record: Record) -> bool:
         """Return whether this task has claimed the current attempt itself, in this run of the playbook."""
-        return record.get("attempt_dir") in self.kept.claimed
+        return not self.kept.claimed.isdisjoint((record.get("attempt_dir"), record.get("ansible_job_id")))
 
     def decide(self, record: Record) -> policies.Decision:
         """Decide what to do about a job, by its record and the policies."""
         fingerprint = "" if record.get("no_log") else self._fingerprint
-        return policies.decide(record, self.params, fingerprint, ours=self.is_ours(record), now=time.time())
+        attempts = (record, *record.get("attempts", ()))
+        tried = any(map(self.is_ours, attempts))
+        return policies.decide(record, self.params, fingerprint, tried=tried, joined=self._joined, now=time.time())
+
+    @property
+    def _joined(self) -> bool:
+        return self.kept.joined or bool(self.kept.claimed)

@@ -20,7 +20,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import (
+    give_way,
+    is_late,
     note,
     put_back,
     read_document,
@@ -28,13 +31,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
     shown,
     write_record,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import measured_age, stamp
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import has_moved
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, next_attempt, recorded, refusal_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, blocked_by, next_attempt, recorded, refusal_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
@@ -43,6 +46,11 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request impor
 
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
 _MORE_THAN_LIMIT = 30
+
+
+def _left(look: Seen, role: str) -> str:
+    """Return the numbers of processes that a look has seen, for people. Empty if there is none of this role."""
+    return ", ".join([str(process["pid"]) for process in look["processes"] if process["role"] == role][:5])
 
 
 class Starter:
@@ -58,13 +66,18 @@ class Starter:
         self._store = request.store
         self._params = request.params
         self._poll = request.kept.poll
-        self._claimed = request.kept.claimed
+        self._kept = request.kept
         self._inner = inner
         self._action = action
-        self._attached = False
-        """Whether the job was started, or found to be, before: after that, its record does not vanish by itself."""
         self._document: Document | None = None
         """What the record was read from last. A claim that is taken back puts it back."""
+        self._ended: dict[str, Fields | None] = {}
+        """When attempts ended, as their host has said now, by their job ids."""
+        self._goes_on = ""
+        """What of the last attempt still runs, so that no other one may begin."""
+        self._blocked_since = 0.0
+        self._has_stopped = False
+        """Whether this task has stopped what went on of a job whose wrapper was killed."""
         self._just_read: Record | None = None
         self._is_fresh = False
         """Whether the record was read for the diff only. The protocol begins with it."""
@@ -78,6 +91,10 @@ class Starter:
         except LaunchFailed as failure:
             said = "Ansible could not start it (no_log hides what it says)" if self._request.secret else str(failure).rstrip(".")
             return {**plain_result(failure.result), "failed": True, "changed": False, "msg": f"{said}. Nothing was started."}
+        except AsyncJobError as error:
+            if self._kept.claimed.isdisjoint(self._kept.started.values()):
+                raise
+            return {"failed": True, "changed": True, "msg": str(error)}  # this task has started an attempt, whatever became of that
         after = answer["record"]
         where = self._request.state_file
         answer.update(
@@ -94,7 +111,7 @@ class Starter:
         warnings: list[str] = []
         while True:
             record, version, ours = self._start_or_attach()
-            self._attached = True
+            self._kept.attached = True
             if record.get("status") in ENDED:
                 look = recorded(self._request, record)
             else:
@@ -104,13 +121,22 @@ class Starter:
                 if ours and not self._poll:  # seen a moment ago
                     return answer_to(self._request, record, {**UNSEEN, "status": "running", "reason": f"{asked.label} has been started"})
                 look = self._look_at(asked)
+                self._request.kept.joined |= asked.was_alive
                 record, version = asked.record or record, asked.version
+            if self._may_end(look["status"]):
+                self._has_stopped = True
+                self._action.stop_leftovers(of_record(self._key, record, version, self._params, self._action.async_dir), self._seconds)
+                continue
             if look["status"] in ENDED and not self._params["keep_output"]:
                 record = self._remove_output(record, version, warnings)
-            decision = self._request.decide({**record, "status": look["status"]})
+            decision = self._request.decide(self._with_age({**record, "status": look["status"]}))
             if decision.refusal:
                 return refusal_of(self._request, record, look, decision)
-            if decision.wait and self._poll:
+            if decision.start and self._goes_on:
+                if not self._poll or not self._may_wait():
+                    return blocked_by(self._request, record, look, self._goes_on)
+                time.sleep(self._poll)
+            elif decision.wait and self._poll:
                 self._action.notify(f"{self._key}: {next_attempt(record, decision)}.")
                 time.sleep(decision.wait)
             elif not decision.start:
@@ -121,12 +147,95 @@ class Starter:
                     answer["msg"] = answer["reason"]
                 return answer
 
+    def _may_end(self, status: str) -> bool:
+        """Return whether what goes on of a job whose wrapper was killed is to be stopped, so that the next attempt may begin."""
+        wanted = self._params["stop_leftovers"] and not self._has_stopped
+        return wanted and status == "orphaned" and ("killed" in self._params["restart_on"] or status in self._params["restart_on"])
+
+    def _again(self, record: Record) -> bool:
+        """Return whether a job is to be started anew: if the policies say so, and nothing of it runs any more."""
+        if not self._request.decide(self._with_age(record)).start:
+            return False
+        before, self._goes_on = self._goes_on, ""
+        asked = of_record(self._key, record, self._version, self._params, self._action.async_dir)
+        look = self._look_before(asked)
+        has_ended = record.get("status") in ENDED
+        if has_ended and look is not None and look["status"] in ENDED and not is_late(look["status"], record.get("status", "running")):
+            self._action.note(self._store, asked, look, "tail")  # it has ended better than the record knows: decide anew
+            return False
+        self._goes_on = self._what_goes_on(asked, look)
+        if self._goes_on and not before:
+            self._blocked_since = time.monotonic()
+            self._action.notify(f"{self._key}: the next attempt waits. {self._goes_on}.")
+        return not self._goes_on
+
+    def _with_age(self, record: Record) -> Record:
+        """Return the record of a job with the time that has passed since it ended, if that matters and only its host can tell."""
+        matters = self._params["rerun_after"] is not None or self._params["backoff"] > 0
+        if not matters or record.get("status") not in ENDED or not record.get("async_dir") or measured_age(record) is not None:
+            return record
+        job_id = record["ansible_job_id"]
+        if job_id not in self._ended:
+            try:
+                self._check_place(record)
+                look = self._look_once(of_record(self._key, record, ABSENT, self._params, self._action.async_dir))
+                self._ended[job_id] = None if look["ended_ago"] is None else stamp(look["ended_ago"])
+            except (AnsibleConnectionFailure, AsyncJobError):
+                return record  # its times are what there is
+        ended = self._ended[job_id]
+        return record if ended is None else {**record, "ended": ended}
+
+    def _may_wait(self) -> bool:
+        """Return whether to go on waiting for what an attempt has left behind: no longer than the job itself may take."""
+        return time.monotonic() - self._blocked_since < self._request.kept.limit
+
+    def _look_before(self, asked: Asked) -> Seen | None:
+        """Look at an attempt that has ended before there is another one. None if that does not matter: it has left a daemon that was meant
+        to stay, or the user wants a second one beside it."""
+        status = (asked.record or {}).get("status")
+        if status in (*ALIVE, "succeeded") and not self._params["stop_leftovers"]:
+            return None
+        self._check_place(asked.record or {})
+        asked.hide(secret=bool(self._request.secret))
+        look = self._look_once(asked)
+        if self._params["stop_leftovers"] and _left(look, "descendant"):
+            self._action.stop_leftovers(asked, self._seconds)
+            look = self._look_once(asked)
+        return look
+
+    def _what_goes_on(self, asked: Asked, look: Seen | None) -> str:
+        """Return what of an attempt that has ended still runs on its host. Empty if it is proven that nothing does.
+
+        :raises AsyncJobError: if nobody can tell
+        """
+        if look is None:
+            return ""
+        record = asked.record or {}
+        noted = record.get("async_dir") or record.get("results_file")
+        if look["status"] == UNKNOWN and look["job_id"] and noted:
+            raise AsyncJobError(
+                f"{look['reason']}. Nothing was started: it may still run. Let whoever looks see it (become_recorded_user); or, once you"
+                " are sure that it does not run, remove its record."
+            )
+        what = f"Attempt {record.get('attempt', 1)} has ended ({record.get('status')}), and"
+        own, unclear = _left(look, "descendant"), _left(look, "unclear")
+        if own or look["status"] in ALIVE:
+            return f"{what} left processes that run on ({own})"
+        if unclear:
+            return f"{what} processes run that may be its own ({unclear}). If they are not, remove its record"
+        return ""
+
+    def _look_once(self, asked: Asked) -> Seen:
+        return self._action.look([asked], output="tail", tail_size=0, timeout=self._params["look_timeout"])[0]
+
     def _look_at(self, asked: Asked) -> Seen:
         """Look at the job, once or until it has ended."""
         output = "tail" if asked.in_files else "full"
         params = {**self._params, "output": output, "store_output": True}
         if self._poll:
-            params.update(wait_timeout=self._request.kept.limit + _MORE_THAN_LIMIT, wait_interval=self._poll)
+            # Its own limit holds, which another task may have set.
+            limit = max(self._request.kept.limit, int((asked.record or {}).get("timeout", 0)))
+            params.update(wait_timeout=limit + _MORE_THAN_LIMIT, wait_interval=self._poll)
             return self._action.wait(params, self._store, [asked])[0]
         return self._action.look_and_note(params, self._store, [asked], output)[0]
 
@@ -158,8 +267,8 @@ class Starter:
 
     def _start_or_attach(self) -> tuple[Record, Version, bool]:
         """Drive the protocol to its end. Return the record of a job that was started, and whether it was started just now."""
-        steps = exactly_once.start_or_attach(self._request.claim, lambda record: self._request.decide(record).start)
-        begun = set(self._claimed)
+        steps = exactly_once.start_or_attach(self._request.claim, self._again)
+        begun = set(self._kept.claimed)
         answer: t.Any = None
         error: Exception | None = None
         try:
@@ -172,7 +281,11 @@ class Starter:
                     error = problem
         except StopIteration as stop:
             outcome: exactly_once.Outcome = stop.value
-            return outcome.record, Version(outcome.version), outcome.record.get("attempt_dir") in self._claimed - begun
+            record = outcome.record
+            ours = not (self._kept.claimed - begun).isdisjoint((record.get("attempt_dir"), record["ansible_job_id"]))
+            return record, Version(outcome.version), ours
+        except exactly_once.Vanished:
+            raise AsyncJobError(self._vanished()) from None
         except exactly_once.NotStarted:
             raise AsyncJobError(
                 f"Ansible said that the {self._key} was started, but nothing of it was found on {self._action.host}. It was not started,"
@@ -197,11 +310,17 @@ class Starter:
                 self._action.make_directory(record, seconds)
                 return None
             case exactly_once.Launch(record):
-                self._action.launch(self._inner, record, self._params["start_timeout"])
-                return None
+                elsewhere = self._action.launch(self._inner, record, self._params["start_timeout"])
+                if elsewhere:
+                    self._kept.claimed.add(elsewhere["ansible_job_id"])
+                    self._kept.started[elsewhere["ansible_job_id"]] = elsewhere["async_dir"]
+                return elsewhere
             case exactly_once.Inspect(record):
                 with self._where_it_lives(record):
-                    return self._action.inspect(record, seconds)
+                    seen = self._action.inspect(record, seconds)
+                if seen.job_id:
+                    self._kept.started[seen.job_id] = record["attempt_dir"]
+                return seen
             case exactly_once.Fence(record):
                 with self._where_it_lives(record):
                     return self._action.fence(record, seconds)
@@ -211,18 +330,47 @@ class Starter:
             self._just_read, self._document = read_document(self._store, self._key)
         self._is_fresh = False
         record = self._just_read
-        if record is None and self._attached:
-            raise AsyncJobError(
-                f"The record of the {self._key} was removed while this task waited for its next attempt: somebody has pruned or"
-                " forgotten it. Nothing more was started. Run the playbook once more, and the job counts as never started."
-            )
+        if record is None and self._kept.attached:
+            raise AsyncJobError(self._vanished())
+        self._check_started(record)
         flaw = flaw_of(record) if record else ""
         if flaw:
             raise AsyncJobError(
                 f"The record {self._request.state_file} cannot be used: {flaw}. Nothing was changed and nothing was started. Put back a"
                 " good copy; or, once you are sure that its job does not run, remove it."
             )
-        return record, ABSENT if self._document is None else self._document.version
+        return record, self._version
+
+    @property
+    def _version(self) -> Version:
+        """The version of the record that was read last."""
+        return ABSENT if self._document is None else self._document.version
+
+    @property
+    def _seconds(self) -> float:
+        """How long a host may take to answer."""
+        return float(self._params["look_timeout"])
+
+    def _vanished(self) -> str:
+        """Say that a record is gone that was there."""
+        what = "".join(f" It was started here as {job_id} ({place})." for job_id, place in self._kept.started.items())
+        return (
+            f"The record of the {self._key} is gone: whoever else was starting the job has failed and taken it back, or somebody has"
+            f" removed it meanwhile, or moved its directory.{what} Nothing more was started. Put it back if you can. Run the playbook once"
+            " more, and the job counts as never started."
+        )
+
+    def _check_started(self, record: Record | None) -> None:
+        """Raise if this task has started an attempt that the record knows nothing of."""
+        attempts = (record, *record.get("attempts", ())) if record else ()
+        known = {attempt.get(name) for attempt in attempts for name in ("attempt_dir", "ansible_job_id")}
+        for job_id, place in self._kept.started.items():
+            if record is not None and known.isdisjoint((place, job_id)) and len(record.get("attempts", ())) < PAST_ATTEMPTS:
+                raise AsyncJobError(
+                    f"The {self._key} was started here as {job_id} ({place} on {self._action.host}), and its record names another attempt"
+                    f" now, {record.get('ansible_job_id') or record.get('status')}, and not this one: somebody has removed it meanwhile."
+                    " Nothing more was started. Both may run. Stop the first one, or put its record back."
+                )
 
     def _watch(self, record: Record, version: str) -> bool:
         return has_moved(
@@ -236,7 +384,7 @@ class Starter:
         place = self._action.prepare(self._key, seconds)
         if self._inner.is_command:
             place.update({f"{stream}_file": f"{place['attempt_dir']}/{stream}" for stream in (STDOUT, STDERR)})
-        self._claimed.add(place["attempt_dir"])
+        self._kept.claimed.add(place["attempt_dir"])
         return place
 
     @contextlib.contextmanager
@@ -253,7 +401,7 @@ class Starter:
 
     def _write(self, record: Record, expect: Version) -> Version | None:
         if record["ansible_job_id"]:
-            record["results_file"] = f"{record['attempt_dir']}/{record['ansible_job_id']}"
+            record["results_file"] = f"{record['async_dir']}/{record['ansible_job_id']}"
         if record["status"] not in CLAIMED:
             record.pop("claim", None)
         if record["status"] in ENDED:
@@ -261,11 +409,13 @@ class Starter:
         try:
             written, version = write_record(self._store, self._key, record, expect=expect)
         except Conflict:
+            give_way()
             return exactly_once.CONFLICT
         except AsyncJobError as error:
             if record["ansible_job_id"]:
+                what = str(error).replace(" Nothing was changed.", "")
                 raise AsyncJobError(
-                    f"{error} The {self._key} was started on {self._action.host} as {record['ansible_job_id']}. Its record does not say so"
+                    f"{what} The {self._key} was started on {self._action.host} as {record['ansible_job_id']}. Its record does not say so"
                     " yet: run the playbook once more when the store is back, and the job is found."
                 ) from error
             raise

@@ -71,7 +71,9 @@ class WatchingAction(HostAction):
         if version == ABSENT:
             raise AsyncJobError(
                 f"The record of {job.key} was removed while this task looked at the job: somebody has pruned or forgotten it."
-                " Nothing was started anew. Run the playbook once more, and the job counts as never started."
+                f" {job.job_id} ({job.looked_for.directory} on {self.host}) was {look['status']}. Nothing was started anew. Put the record"
+                " back if you can."
+                " Otherwise, once the job has ended, run the playbook once more: it counts as never started."
             )
         if record["ansible_job_id"] != job.job_id:
             # Another attempt has begun. What was seen is of the one before, and so is what is done about it from here on.

@@ -315,7 +315,7 @@ def test_abandoned_claims(controller: Controller, ledger: Path) -> None:
     assert "It is being started by somebody@elsewhere. Waiting for at most 2 seconds." in ran.output
     assert lines(ledger) == ["run"] * 3
     assert Path(missing).is_file(), "it was not fenced"
-    assert Path(missing).stat().st_size == 0
+    assert json.loads(Path(missing).read_text()) == {"attempt": "0" * 32, "job": "host1/test/prepared.json"}
 
 
 def test_a_record_that_cannot_be_read(controller: Controller, ledger: Path) -> None:
@@ -348,6 +348,15 @@ def test_one_name_for_two_items(controller: Controller, ledger: Path) -> None:
     assert lines(ledger) == ["a"]
 
 
+def test_a_message_that_is_no_text(controller: Controller) -> None:
+    """A module may return anything."""
+    (controller.project / "library").mkdir()
+    controller.write("library/fails.sh", """#!/bin/sh\necho '{"failed": true, "msg": ["no", "luck"]}'\n""")
+    [answer] = ask(controller, job({"fails.sh": {}}, poll=1))
+    assert (answer["failed"], answer["status"]) == (True, "failed")
+    assert "luck" in answer["msg"]
+
+
 def test_a_launch_that_fails(controller: Controller) -> None:
     """Nothing has changed, which is said."""
     ran = run_tasks(controller, job(shell("true")), options=["-e", "ansible_python_interpreter=/nowhere"])
@@ -355,6 +364,19 @@ def test_a_launch_that_fails(controller: Controller) -> None:
     assert (answer["failed"], answer["changed"]) == (True, False)
     assert "Nothing was started" in answer["msg"]
     assert not list(controller.state_dir.rglob("*.json"))
+
+
+def test_a_launch_that_fails_with_a_warning(controller: Controller, tmp_path: Path) -> None:
+    """Newer releases warn of the Python that they have found, which is none. What has failed is said all the same."""
+    broken = tmp_path / "python3.99"
+    broken.write_text("#!/bin/sh\necho 'it is broken' >&2\nexit 127\n")
+    broken.chmod(0o755)
+    found = {"ansible_python_interpreter": "auto", "ansible_interpreter_python_fallback": [str(broken)]}
+    ran = run_tasks(controller, job(shell("true")), options=["-e", json.dumps(found)])
+    [answer] = told(ran)
+    assert (answer["failed"], answer["changed"]) == (True, False)
+    assert "it is broken" in answer["module_stderr"]
+    assert "Nothing was started" in answer["msg"]
 
 
 def test_another_host_than_the_first_time(controller: Controller, ledger: Path) -> None:

@@ -426,6 +426,7 @@ def test_orphans_that_were_looked_at(scene: Scene) -> None:
     assert record["boot_id"] == scene.shell("h1", "cat /proc/sys/kernel/random/boot_id").strip()
     assert record["runner"]["session"] == scene.runner(jobs["old"]).sid
     scene.record_file(jobs["old"]).write_text(json.dumps({**record, "boot_id": "of another boot"}))
+    scene.shell("h1", 'touch -d @1 "$1"', scene.results_file(jobs["old"]))  # what was written in this boot would prove more
     orphan(scene, *jobs.values())
     of_runner = scene.results_file(jobs["orphan"])
     first, again, old, natives = scene.ask(

@@ -212,7 +212,7 @@ def test_false_wrapper(scene: Scene) -> None:
     until(lambda: len(scene.shell("h1", "ls /tmp/false.* | cat").splitlines()) == 2)
     looked, cancelled = ask(scene, status(job_name="job"), cancel("job"))
     assert looked["status"] == "killed", looked["reason"]
-    assert not cancelled["changed"]
+    assert cancelled["stopped"] == []
     [pruned] = ask(scene, prune("job"))
     assert pruned["removed"] == 1, pruned
     assert not scene.test("h1", f"test -e {record['attempt_dir']}")
@@ -304,6 +304,23 @@ def test_directory_of_others(scene: Scene, mode: str, owner: str, who: str, plac
     scene.shell("h1", "chown root:root /opt/jobs; chmod 1777 /opt/jobs")
     [started] = ask(scene, task)
     assert not started["failed"], started
+
+
+def test_a_link_of_another_user_on_the_way(scene: Scene) -> None:
+    """Root makes nothing where a user has led it."""
+    app(scene, "mkdir /home/app/real; ln -s /etc /home/app/real/x")
+    [refused] = ask(scene, {**durable("job", "true", vars={"ansible_async_dir": "/home/app/real/x/y"}), "become": False})
+    assert refused["failed"]
+    assert "may write to /home/app/real/x on h1" in refused["msg"]
+    assert scene.test("h1", "test ! -e /etc/y")
+
+
+def test_what_tells_a_directory_says_something_else(scene: Scene) -> None:
+    """Lines of its user's are none of ours."""
+    app(scene, f"mkdir {APP_DIR}; printf 'x\\nasync_job:above=/tmp\\nasync_job:writable=Nobody' >{APP_DIR}/.async_job")
+    [started] = ask(scene, {**durable("job", "true", vars={"ansible_async_dir": APP_DIR}), "become_user": "app"})
+    assert not started["failed"], started["msg"]
+    assert set(scene.controller.record("job", host="h1")["place"]["directory"]) <= set("0123456789abcdef")
 
 
 @pytest.mark.parametrize(

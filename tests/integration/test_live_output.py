@@ -242,8 +242,8 @@ KILLED = [
     Killed(("module",), "orphaned", "killed", None),
     Killed(("runner", "module"), "orphaned", "killed", None),
     Killed(("watcher", "runner", "module"), "orphaned", "killed", None),
-    Killed(("shell",), "killed", "killed", -9),
-    Killed(("runner", "shell"), "killed", "killed", -9),
+    Killed(("shell",), "orphaned", "killed", -9),
+    Killed(("runner", "shell"), "orphaned", "killed", -9),
     Killed(("watcher", "runner", "module", "shell", "command"), "killed", "killed", None),
 ]
 

@@ -17,6 +17,7 @@ import pytest
 from controller import Controller, Ran
 from hosts import Hosts
 from plays import Yaml, run, telling, told
+from torture import TORTURE
 from waiting import until
 
 _SECONDS = 30
@@ -204,9 +205,12 @@ class Scene:
         until(lambda: not runners())
 
     def look(
-        self, *jobs: Job, options: Iterable[str] = (), native: bool = True, output: str = "full", become_recorded_user: bool = False
+        self, *jobs: Job, options: Iterable[str] = (), native: bool = TORTURE, output: str = "full", become_recorded_user: bool = False
     ) -> dict[str, Looks]:
-        """Ask what became of jobs of one host."""
+        """Ask what became of jobs of one host.
+
+        :arg native: whether to ask Ansible itself, too, for the table
+        """
         asked = {"where": jobs[0].host, "jobs": [job._asdict() for job in jobs], "ask_native": native, "output": output}
         asked["become_recorded_user"] = become_recorded_user
         told_by = told(self._play(_LOOK, asked, *options))
@@ -341,9 +345,24 @@ class Scene:
             for word in words if status != "failed" else ():
                 assert word in answer["msg"], f"{fault}: {word!r} is missing: {shown}"
 
+    def tell(self, fault: str, answer: Answer, native: Answer) -> None:
+        """Put what one answer says into the table, and what Ansible's says."""
+        self._rows.append(row_of(fault, answer, native))
+
     def row(self, fault: str, native: str, ours: str, reason: str) -> None:
         """Put a row into the table."""
         self._rows.append((_ROW, [fault, native, ours, reason]))
+
+
+def row_of(fault: str, answer: Answer, native: Answer) -> tuple[str, object]:
+    """Return a row of the table: what we say, and what Ansible says."""
+    ours = f"{answer['status']} (finished: {yes(answer['finished'])}, failed: {yes(answer['failed'])})"
+    return (_ROW, [fault, native_verdict(native), ours, answer["reason"]])
+
+
+def asked_natively(record: t.Mapping[str, t.Any]) -> Yaml:
+    """Return a task that asks Ansible itself about the job of a record."""
+    return {"ansible.builtin.async_status": {"jid": record["ansible_job_id"]}, "vars": {"ansible_async_dir": record["async_dir"]}}
 
 
 def held(name: str) -> str:
@@ -358,6 +377,8 @@ def yes(value: object) -> str:
 
 def native_verdict(answer: Answer) -> str:
     """Return what Ansible itself says of a job."""
+    if answer.get("skipped"):
+        return "not asked"
     if answer.get("unreachable"):
         return "unreachable"
     if "finished" not in answer:

@@ -5,11 +5,26 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
 import pytest
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import cancel as cancelling
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import roles_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, _parse_ps
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import look_at_jobs
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import (
+    Process,
+    _parse_ps,
+    _text,
+    boot_id,
+    boot_time,
+    files_written,
+)
 
 JOB = Job("j7.9", "job", "/tmp")
 WRAPPER = ["python3", "/tmp/async_wrapper.py", "j7", "600", "/tmp/AnsiballZ_command.py", "_"]
@@ -42,3 +57,78 @@ def test_what_ps_prints() -> None:
     ]
     found = _parse_ps("\n".join(lines))
     assert {pid: (process.uid, process.argv) for pid, process in found.items()} == {7: (1000, ["sleep", "60"]), 11: (0, ["sleep", "63"])}
+
+
+def test_files_that_a_process_may_write_to(tmp_path: Path) -> None:
+    """Whoever has them open for reading, does not."""
+    file = tmp_path / "stdout"
+    file.touch()
+    status = file.stat()
+    for mode, found in (("rb", False), ("ab", True)):
+        with file.open(mode) as opened, subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL, stdout=opened) as process:
+            assert ((status.st_dev, status.st_ino) in files_written(process.pid)) == found
+            process.kill()
+    assert files_written(1 << 30) == set()
+
+
+def test_what_a_process_says_of_itself_is_read_up_to_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "cmdline").write_bytes(b"x" * (1 << 20))
+    assert len(_text(str(tmp_path / "cmdline"))) == 1 << 17
+
+
+# --- Looks at files that nobody but their owner has written ------------------------------------------------------------
+
+
+def looked_at(directory: Path, **about: t.Any) -> t.Any:
+    [look] = look_at_jobs([Job("j7.9", "job 'j' on h", str(directory), **about)])
+    return look
+
+
+def test_a_module_that_says_it_has_not_failed(tmp_path: Path) -> None:
+    """Its return code may be anything, as of a process that was killed by a signal."""
+    (tmp_path / "j7.9").write_text('{"rc": -1, "failed": false, "changed": true}')
+    assert looked_at(tmp_path).status == "succeeded"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="whose job it is, only root may ask about")
+def test_a_results_file_from_the_future(tmp_path: Path) -> None:
+    """The clock was put right since. That it is newer than this boot proves nothing then."""
+    (tmp_path / "j7.9").write_text('{"started": 1, "finished": 0, "ansible_job_id": "j7.9"}')
+    now = time.time()
+    for moment, status in ((now - 1, "killed"), (now + 3600, "lost"), (boot_time() - 3600, "lost")):
+        os.utime(tmp_path / "j7.9", (moment, moment))
+        assert looked_at(tmp_path, boot_id="another").status == status
+
+
+def test_a_pipe_in_place_of_what_tells_a_directory(tmp_path: Path) -> None:
+    """Whoever has it open for writing holds nobody up, and no other job has less of an answer."""
+    os.mkfifo(tmp_path / ".async_job")
+    writer = os.open(tmp_path / ".async_job", os.O_RDWR)
+    try:
+        look = looked_at(tmp_path, place={"directory": "0" * 32, "boot_id": boot_id(), "mount": "/nowhere"})
+    finally:
+        os.close(writer)
+    assert look.status == "unknown"
+    assert "not mounted" in look.reason
+
+
+# --- A cancel that gives up ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signalled", [True, False])
+def test_a_cancel_that_gives_up(tmp_path: Path, signalled: bool) -> None:
+    """What comes of the signals that were sent, is a cancel. If none was, nothing has happened."""
+    directory = tmp_path / ("a" * 32)
+    directory.mkdir(mode=0o700)
+    job = Job("j7.9", "job", str(directory), exclusive=True, attempt="a" * 32)
+    by = {"who": "me", "time": "now", "reason": ""}
+
+    def give_up() -> None:
+        with cancelling._announced(job, by) as begin:
+            if signalled:
+                begin()
+            raise OSError("still there")
+
+    with pytest.raises(OSError, match="still there"):
+        give_up()
+    assert (directory / "cancel").exists() == signalled

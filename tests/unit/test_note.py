@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked
 
 KEY = JobKey("host1", "play", "job")
 RUNNING: Record = {**KEY._asdict(), "ansible_job_id": "j1.1", "metadata": {}, "status": "running"}
@@ -46,14 +48,29 @@ def test_what_was_learned_is_noted(store: FilesystemStore) -> None:
     assert after != version
 
 
-@pytest.mark.parametrize("status", ["running", "orphaned", "lost"])
-def test_an_end_that_somebody_else_has_seen_stays(store: FilesystemStore, status: str) -> None:
-    """They have looked later than we."""
+# What stays, if somebody else has noted it (the row) and a look that was late has made out something else (the column).
+_STAYS = {
+    "cancelled": {"running", "orphaned", "lost", "killed", "timed_out", "failed", "succeeded", "cancelled"},
+    "succeeded": {"running", "orphaned", "lost", "killed", "timed_out", "failed", "succeeded"},
+    "failed": {"running", "orphaned", "lost", "killed", "timed_out", "failed", "succeeded"},
+    "timed_out": {"running", "orphaned", "lost", "killed", "timed_out", "failed", "succeeded"},
+    "killed": {"running", "orphaned", "lost", "killed"},
+    "lost": {"running", "orphaned", "lost"},
+    "running": set(),
+    "orphaned": set(),
+}
+
+
+@pytest.mark.parametrize("noted", _STAYS)
+@pytest.mark.parametrize("learned", _STAYS)
+def test_a_look_that_was_late(store: FilesystemStore, noted: str, learned: str) -> None:
+    """Only a better proof of the same attempt replaces what somebody else has noted since."""
     version = save_elsewhere(store, RUNNING)
-    save_elsewhere(store, ENDED)
-    record, after = note(store, KEY, RUNNING, version, {"status": status, "reason": "as we saw it", "end": None, "result": None})
-    assert stored(store) == ENDED
-    assert record["status"] == "succeeded"
+    theirs: Record = {**RUNNING, "status": noted, "reason": "as they saw it"}
+    save_elsewhere(store, theirs)
+    record, after = note(store, KEY, RUNNING, version, {"status": learned, "reason": "as we saw it"})
+    ours = learned not in _STAYS[noted]
+    assert stored(store) == {**theirs, **({"status": learned, "reason": "as we saw it"} if ours else {})}
     assert (record, after) == read_record(store, KEY)
 
 
@@ -78,3 +95,13 @@ def test_a_record_that_was_removed_is_not_made_anew(store: FilesystemStore) -> N
     store.delete(KEY.path)
     assert note(store, KEY, RUNNING, version, {"status": "killed"}) == (RUNNING, ABSENT)
     assert store.read(KEY.path) is None
+
+
+@pytest.mark.parametrize("known", ["succeeded", "failed", "killed", "timed_out"])
+def test_a_cancel_that_nobody_believes(known: str) -> None:
+    """Whose directory it is, says that somebody has cancelled a job whose end was noted: neither its status nor that word changes."""
+    by = {"who": "me", "time": "now", "reason": ""}
+    asked = Asked(Job("j1.1", "job", "/tmp"), KEY, {**ENDED, "status": known})
+    look = asked.settled({**UNSEEN, "status": "cancelled", "reason": "", "cancelled": by}, contacted="h")
+    learned = asked.learned(look, secret=False)
+    assert (learned["status"], learned.get("cancelled")) == (known, None)

@@ -28,8 +28,10 @@ def record(status: str, **fields: t.Any) -> dict[str, t.Any]:
     return {"status": status, "attempt": 1, "end": "2026-01-01T12:00:00Z", "fingerprint": "old", **fields}
 
 
-def decide(found: dict[str, t.Any], *, fingerprint: str = "old", ours: bool = False, after: float = 0.0, **policies: t.Any) -> Decision:
-    return module.decide(found, {**DEFAULTS, **policies}, fingerprint, ours=ours, now=_END + after)
+def decide(
+    found: dict[str, t.Any], *, fingerprint: str = "old", tried: bool = False, joined: bool = False, after: float = 0.0, **policies: t.Any
+) -> Decision:
+    return module.decide(found, {**DEFAULTS, **policies}, fingerprint, tried=tried, joined=tried or joined, now=_END + after)
 
 
 @pytest.mark.parametrize("status", ["running", "orphaned", "succeeded", "failed", "killed", "timed_out", "lost", "cancelled", "starting"])
@@ -40,8 +42,8 @@ def test_nothing_is_started_anew_by_itself(status: str) -> None:
 def test_restart_on() -> None:
     assert decide(record("killed"), restart_on=["killed"]).start
     assert not decide(record("failed"), restart_on=["killed"]).start
-    assert not decide(record("killed"), restart_on=["killed"], ours=True).start, "one for each run of the task"
-    assert decide(record("killed", attempt=2), restart_on=["killed"], max_attempts=3, ours=True).start
+    assert not decide(record("killed"), restart_on=["killed"], tried=True).start, "one for each run of the task"
+    assert decide(record("killed", attempt=2), restart_on=["killed"], max_attempts=3, tried=True).start
     assert not decide(record("killed", attempt=3), restart_on=["killed"], max_attempts=3).start
 
 
@@ -56,14 +58,17 @@ def test_attempts_are_counted_from_the_first_of_their_series() -> None:
         (None, "old", 1),
         (record("failed", attempt=4, first_attempt=3), "old", 3),
         (record("failed", attempt=4), "old", 1),
-        (record("failed", attempt=4, first_attempt=3), "new", 5),
+        (record("failed", attempt=4, first_attempt=3), "new", 3),
         (record("succeeded", attempt=4, first_attempt=3), "old", 5),
         (record("failed", attempt=4, first_attempt=3), "", 3),
     ],
 )
 def test_series(before: dict[str, t.Any] | None, fingerprint: str, first: int) -> None:
-    """A success ends a series, and so does another task."""
-    assert first_attempt(before, fingerprint) == first
+    """A success ends a series. Other options do not, unless the user has ordered a new start for their sake."""
+    assert first_attempt(before, DEFAULTS, fingerprint, joined=False) == first
+    ordered = {**DEFAULTS, "on_change": "restart"}
+    assert first_attempt(before, ordered, fingerprint, joined=False) == (5 if before and (fingerprint == "new" or first == 5) else first)
+    assert first_attempt(before, ordered, fingerprint, joined=True) == first
 
 
 @pytest.mark.parametrize(("attempt", "pause"), [(1, 10), (2, 20), (3, 40), (4, 60), (30, 60)])
@@ -80,7 +85,8 @@ def test_backoff(attempt: int, pause: int) -> None:
 def test_rerun_after() -> None:
     assert not decide(record("succeeded"), rerun_after=100, after=99).start
     assert decide(record("succeeded"), rerun_after=100, after=100).start
-    assert not decide(record("succeeded"), rerun_after=0, ours=True).start, "for ever"
+    assert not decide(record("succeeded"), rerun_after=0, tried=True).start, "for ever"
+    assert not decide(record("succeeded"), rerun_after=0, joined=True).start, "it has waited for that success"
     assert not decide(record("failed"), rerun_after=100, after=1000).start
 
 
@@ -101,12 +107,47 @@ def test_changed_after_success() -> None:
 
 
 def test_changed_after_failure() -> None:
-    """What was mended runs, if a failure is to be repeated at all, without a pause, and however often it was tried before."""
-    assert decide(record("failed"), fingerprint="new").warning
-    assert decide(record("failed", attempt=3), fingerprint="new", restart_on=["failed"], max_attempts=3, backoff=60).start
+    """What was mended runs as any other attempt, if a failure is to be repeated at all; and out of turn if the user says so."""
+    assert "on_change: restart" in decide(record("failed"), fingerprint="new").warning
+    policies = {"restart_on": ["failed"], "max_attempts": 3, "backoff": 60}
+    assert decide(record("failed", attempt=2), fingerprint="new", **policies).wait == 120
+    spent = decide(record("failed", attempt=3), fingerprint="new", **policies)
+    assert not spent.start
+    assert "on_change: restart" in spent.warning
+    assert decide(record("failed", attempt=3), fingerprint="new", on_change="restart", after=240, **policies).start
     assert decide(record("failed"), fingerprint="new", on_change="restart").start
     attached = decide(record("failed", attempt=3), fingerprint="new", on_change="attach", restart_on=["failed"], max_attempts=3)
     assert attached == Decision()
+
+
+def play(tasks: list[dict[str, t.Any]], most: int) -> int:
+    """Let tasks that wait for one job act in turn, each as often as it likes, while all attempts fail. Return how many there were."""
+    found = record("failed", fingerprint=tasks[0]["fingerprint"], first_attempt=1)
+    tasks[0]["tried"] = True
+    for _turn in range(most):
+        starts = False
+        for task in tasks:
+            options = {name: task[name] for name in ("fingerprint", "restart_on", "max_attempts", "on_change") if name in task}
+            state = {"tried": task.get("tried", False), "joined": True}
+            if decide(found, **options, **state).start:
+                policies = {**DEFAULTS, **options}
+                series = first_attempt(found, policies, task["fingerprint"], joined=True)
+                found = record("failed", fingerprint=task["fingerprint"], attempt=found["attempt"] + 1, first_attempt=series)
+                task["tried"] = starts = True
+        if not starts:
+            break
+    return int(found["attempt"])
+
+
+@pytest.mark.parametrize("on_change", ["fail", "restart", "attach"])
+@pytest.mark.parametrize(("most", "attempts"), [(None, 2), (2, 2), (3, 3)])
+@pytest.mark.parametrize("fingerprints", [("old", "new"), ("old", "old")])
+def test_two_that_differ_do_not_fight(on_change: str, most: int | None, attempts: int, fingerprints: tuple[str, str]) -> None:
+    """They share the attempts that there may be. Without a limit, each task has one."""
+    tasks = [
+        {"fingerprint": fingerprint, "restart_on": ["failed"], "max_attempts": most, "on_change": on_change} for fingerprint in fingerprints
+    ]
+    assert play(tasks, 30) == attempts
 
 
 @pytest.mark.parametrize(("then", "now"), [(None, "new"), ("old", ""), ("", "new")])
@@ -136,3 +177,13 @@ def test_damaged_times(end: str | None) -> None:
     """What ended nobody knows when, ended long ago."""
     found = {**record("failed"), "end": end, "save_time": end}
     assert decide(found, restart_on=["failed"], backoff=3600).start
+
+
+def test_what_is_said_of_other_options() -> None:
+    """Whoever has said C(on_change: restart), and has waited for a job with other options, is not told to say it."""
+    refused = decide(record("succeeded"), fingerprint="new", joined=True, on_change="restart")
+    assert "Run the playbook once more" in refused.refusal
+    assert "on_change" not in refused.refusal
+    warned = decide(record("failed"), fingerprint="new", joined=True, on_change="restart")
+    assert "Run the playbook once more" in warned.warning
+    assert "on_change" not in warned.warning

@@ -63,7 +63,7 @@ def user(uid: int, *groups: int) -> Iterator[None]:
 
 def opened(root: Path, key_file: str | None = None) -> FilesystemStore:
     """The store, as tasks open it."""
-    return FilesystemStore.open({"state_dir": str(root), "record_key_file": key_file}, nobody)
+    return FilesystemStore.open({"state_dir": str(root), "create_store": True, "record_key_file": key_file}, nobody)
 
 
 def mend(warning: str) -> None:

@@ -475,6 +475,23 @@ if can_mount():
                 assert listing(store.entries()) == {PATH: old}
 
 
+def test_a_cache_that_knows_of_no_document(store: FilesystemStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client of a file server may go on believing for half a minute that a file is not there. The server knows better."""
+    store.write(PATH, document())
+    before = tree(root)
+
+    def open_file(file: t.Any, *args: t.Any, _open: Callable[..., int] = os.open, **options: t.Any) -> int:
+        if file == os.path.basename(PATH):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return _open(file, *args, **options)
+
+    monkeypatch.setattr(os, "open", open_file)
+    assert store.read(PATH) is None
+    with pytest.raises(Conflict):
+        store.write(PATH, document(), expect=ABSENT)
+    assert tree(root) == before
+
+
 def test_a_document_is_on_the_disk_before_its_name_is(store: FilesystemStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And its name, with those of the directories made for it, before the write returns: a power loss takes nothing."""
     events: list[tuple[str, str]] = []

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 import typing as t
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import doomed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import least_age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc)
@@ -119,7 +121,7 @@ def test_rerun_after(spelling: str, field: str) -> None:
     given: t.Any = {"restart_on": [], "max_attempts": None, "backoff": 0, "max_backoff": 0, "on_change": "fail"}
     for seconds, start in ((59, False), (60, True)):
         decision = policies.decide(
-            ended(spelling, field, NOON), {**given, "rerun_after": 60}, "", ours=False, now=NOON.timestamp() + seconds
+            ended(spelling, field, NOON), {**given, "rerun_after": 60}, "", tried=False, joined=False, now=NOON.timestamp() + seconds
         )
         assert decision.start == start
 
@@ -135,7 +137,10 @@ def test_listings_and_prune(tmp_path: Path, spelling: str, field: str) -> None:
             assert len(find_records(FilesystemStore(str(tmp_path)), {**everything, option: length}).found) == count, (option, length)
     found = find_records(FilesystemStore(str(tmp_path)), everything).found
     for length, count in (("1h", 1), ("3h", 0)):
-        assert len(doomed(found, {"older_than": length, "keep": None, "keep_attempts": None})) == count, length
+        assert (
+            len(doomed(found, {"older_than": length, "keep": None, "keep_attempts": None}, lambda record: least_age(record, time.time())))
+            == count
+        ), length
 
 
 @pytest.mark.parametrize("field", ["save_time", "start", "end"])

@@ -9,12 +9,12 @@ import typing as t
 
 import pytest
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import (
     is_attempt_directory,
     is_job_id,
     is_plain_path,
     is_user_name,
-    plain_result,
 )
 
 ATTEMPT = "0123456789abcdef0123456789abcdef"

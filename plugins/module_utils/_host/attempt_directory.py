@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose directory of an attempt this is, and what is recorded there of a command that has ended.
+"""Whose directory of an attempt this is, what is recorded there of a command that has ended, and of a cancel that has not.
 
 Private to the collection: no promise is made to other code.
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, RESULT, mark
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import CANCEL, MARK, RESULT, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, parsed
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id
 
 _MARK_LENGTH = 1 << 16
 
@@ -48,6 +49,44 @@ def has_mark(directory: Directory) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def job_ids(directory: Directory) -> list[str]:
+    """Return the job ids that have a results file in a directory: in that of an attempt, one once the job has started."""
+    return [name for name in directory.names() if is_job_id(name)]
+
+
+class Cancelling(t.NamedTuple):
+    """That somebody is stopping a job, or was about to."""
+
+    by: dict[str, t.Any]
+    """C(who), C(time) and C(reason)."""
+    pid: int
+    start: float
+    boot_id: str
+    signalled: bool
+    """Whether the job got any signal. If not, and whoever wanted to send them is gone, nothing has happened to it."""
+
+
+def cancelling(directory: Directory) -> Cancelling | None:
+    """Return what the directory of an attempt says of a cancel that is not done yet. None if it says nothing."""
+    try:
+        said = Cancelling(**parsed(directory.read(CANCEL, _MARK_LENGTH)[0]))
+    except (OSError, TypeError, ValueError):
+        return None
+    fits = is_cancel(said.by) and all(isinstance(value, (int, float)) for value in (said.pid, said.start)) and isinstance(said.boot_id, str)
+    return said if fits else None
+
+
+def is_cancel(by: t.Any) -> bool:
+    """Return whether this says who has cancelled a job, as C(async_job_cancel) notes it."""
+    if not isinstance(by, dict) or by.keys() != {"who", "time", "reason"}:
+        return False
+    return all(isinstance(text, str) and len(text) <= _LONGEST_REASON for text in by.values()) and f"{by['who']}{by['time']}".isprintable()
+
+
+# More than anybody gives as a reason, in characters.
+_LONGEST_REASON = 1 << 16
 
 
 def recorded(directory: Directory) -> tuple[dict[str, t.Any], float] | None:

@@ -17,8 +17,10 @@ STDERR = "stderr"
 RESULT = "result"
 MARK = "attempt.json"
 """Says whose directory it is, and whether the job is secret. It is made with the directory."""
+CANCEL = "cancel"
+"""Says who is cancelling the job, for whoever looks meanwhile."""
 
-OURS = re.compile(r"(j?\d+\.\d+|stdout|stderr|result)(\.tmp|\.\d+\.cancel)?|attempt\.json")
+OURS = re.compile(r"(j?\d+\.\d+|stdout|stderr|result|cancel)(\.tmp|\.\d+\.cancel)?|attempt\.json")
 """The names of all that Ansible and we put there."""
 
 

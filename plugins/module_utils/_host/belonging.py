@@ -18,20 +18,24 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, launcher_of, less_number
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import Place, here, namespace_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import (
     Process,
     Table,
     boot_id,
     boot_time,
     environment_of,
+    files_written,
     user_of_process,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import ResultsFile, local_time, read_results, user_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, directory_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory
 
 # What file times and process times may differ in, in seconds.
 _SLACK = 2.0
@@ -52,6 +56,7 @@ class Host:
         self.boot_id = boot_id()
         self.boot_time = boot_time()
         self.up = time.time() - self.boot_time
+        self.place = here()
         self.wrappers: dict[str, list[Process]] = {}
         for process in table.processes.values():
             job_id = _wrapped(process)
@@ -59,6 +64,11 @@ class Host:
                 self.wrappers.setdefault(job_id, []).append(process)
         self._strays: list[tuple[Process, str | None]] | None = None
         self._launched: dict[str, dict[int, _Times] | None] = {}
+
+    def place_of(self, job: Job) -> Place:
+        """Return where a job lives that was seen here: as it was noted, if it has not been another boot then."""
+        noted = job.place or {}
+        return noted if noted.get("boot_id") == self.boot_id else {**noted, **self.place}
 
     def wrappers_of(self, job: Job, file: ResultsFile) -> tuple[Process | None, list[Process]]:
         """Return the runner of a job, and its other wrapper processes."""
@@ -120,10 +130,15 @@ class Host:
         still_noted = any(process.sid == noted and (marker == directory or (job.guess and marker)) for process, marker in strays)
         own: list[Process] = []
         unclear: list[Process] = []
+        writing, others = self.writing_to(job, file)
+        known = {process.pid for process, _marker in strays}
+        strays += [(self.table.processes[pid], "") for pid in sorted(writing - known)]
         for process, marker in strays:
             leaderless = self.table.is_leaderless(process.sid)
-            if job.exclusive and marker == directory:
+            if job.exclusive and (marker == directory or process.pid in writing):
                 own.append(process)
+            elif marker != directory and is_attempt_directory(marker):
+                continue  # it belongs to another attempt, whatever a record says of its session
             elif leaderless and noted == process.sid:
                 (own if still_noted else unclear).append(process)
             elif self._started_before(process, file) or (marker and marker != directory and not job.guess):
@@ -134,6 +149,8 @@ class Host:
             elif noted is None and process.sid in theirs_or_roots:
                 whose = self._whose(process, job, file, marked=marker != "")
                 (own if whose == "its own" else unclear if whose == "unclear" else []).append(process)
+        known = {process.pid for process in own + unclear}
+        unclear += [self.table.processes[pid] for pid in sorted(others - known)]
         for watcher in self.wrappers_of(job, file)[1]:
             own += [self.table.processes[pid] for pid in sorted(self.members(watcher) - {watcher.pid})]
         return own, unclear
@@ -155,9 +172,30 @@ class Host:
                     continue
                 environment = environment_of(process.pid)
                 marker = None if environment is None else _expanded(environment)
+                if namespace_of(process.pid) not in ("", self.place["pid_namespace"]) and not is_attempt_directory(marker):
+                    continue  # it is in a container, and of a job there
                 if marker or self.table.is_leaderless(process.sid):
                     self._strays.append((process, marker))
         return self._strays
+
+    def writing_to(self, job: Job, file: ResultsFile) -> tuple[set[int], set[int]]:
+        """Find the processes that may write to the output of an attempt: they were started by it, whatever they have done to their
+        environment and session, if they are of its user. Of those of others, such as root, nobody can tell. Whoever only reads it, is none.
+        """
+        files = set()
+        for path in (job.stdout_file, job.stderr_file) if job.exclusive else ():
+            with contextlib.suppress(OSError, ValueError):
+                status = os.lstat(path)
+                if stat.S_ISREG(status.st_mode):
+                    files.add((status.st_dev, status.st_ino))
+        spoken_for = self._own_sessions()
+        found = [
+            process
+            for process in self.table.processes.values()
+            if files and process.sid not in spoken_for and _wrapped(process) == "" and not files.isdisjoint(files_written(process.pid))
+        ]
+        own = {process.pid for process in found if file.user is not None and user_of_process(process) == file.user}
+        return own, {process.pid for process in found} - own
 
     def _started_before(self, process: Process, file: ResultsFile) -> bool:
         """Tell whether a process was there before the job. A file from the future says nothing: the clock was set back."""
@@ -166,10 +204,11 @@ class Host:
     def _whose(self, process: Process, job: Job, file: ResultsFile, *, marked: bool) -> str:
         """Tell whether the session of a process was made for a job: C(its own), C(unclear), or C(another's).
 
-        The launcher of a job, whose process number is in the job id, makes the session, and the runner writes the results file
-        just before it starts the module. So the session has a higher number than the launcher, and the oldest process in it is
-        younger than the results file. Of several jobs for which that holds, it was the one that was started last; of those that
-        were started together, nobody can tell.
+        The launcher of a job, whose process number is in the job id, makes the session at once, and the runner writes the results file
+        just before it starts the module. So the session has a number just above that of the launcher, and the oldest process in it is
+        just younger than the results file. Of several jobs for which that holds, it was the one that was started last; of those that
+        were started together, nobody can tell. And a job that Ansible has seen end has no results file any more, and may have left
+        something behind: so that there is no other job for which it holds proves nothing, if it does not hold closely.
 
         :arg marked: whether the process comes from a background job at all. If not, it may have cleared its environment, but only
             one that fits closely is of interest
@@ -179,22 +218,28 @@ class Host:
             return "another's"
         oldest = self.boot_time + min(self.table.processes[pid].start for pid in self.table.session(process.sid))
         rivals = dict(self._rivals(process, oldest, job, file))
-        begun = file.begun
-        if begun is None or begun > self.boot_time + self.up:  # nobody knows, or the clock was set back meanwhile
-            if not marked or not rivals:
-                return ("unclear" if job.guess or not self._sees_rivals(file) else "its own") if marked else "another's"
-            closest = all(self._distance(process, launcher) < self._distance(process, other) for other in rivals)
-            return "unclear" if closest or all(oldest - start > _TOGETHER for start in rivals.values()) else "another's"
-        if not marked:
-            distance, later = self._distance(process, launcher), oldest - begun
-            near = (distance < _NEAR and -_TICKS < later < _TOGETHER) or (distance < _NEXT and -_TICKS < later < _STARTING)
-            return "unclear" if near else "another's"
-        last = max([begun, *rivals.values()])
-        if begun > oldest + _TICKS or begun < last - _TOGETHER:
+        distance, begun = self._distance(process, launcher), file.begun
+        if begun is not None and begun > self.boot_time + self.up:
+            begun = None  # the clock was set back meanwhile, so nobody knows
+        later = None if begun is None else oldest - begun
+        if later is not None and later < -_TICKS:
             return "another's"
-        if not self._sees_rivals(file):
-            return "unclear"
-        return "unclear" if any(start >= last - _TOGETHER for start in rivals.values()) else "its own"
+        if not marked:
+            # The command of an attempt may start at any time what clears its environment.
+            soon = later is not None and (later < _TOGETHER or job.exclusive)
+            near = (distance < _NEAR and soon) or (distance < _NEXT and later is not None and later < _STARTING)
+            return "unclear" if near else "another's"
+        may_be_told = self._sees_rivals(file) and not (job.guess and later is None)
+        if may_be_told and distance <= _NEXT and all(self._distance(process, other) > _NEXT for other in rivals):
+            return "its own"
+        if begun is None or later is None:
+            closest = all(distance < self._distance(process, other) for other in rivals)
+            return "unclear" if closest or all(oldest - start > _TOGETHER for start in rivals.values()) else "another's"
+        last = max([begun, *rivals.values()])
+        if begun < last - _TOGETHER:
+            return "another's"
+        alone = not any(start >= last - _TOGETHER for start in rivals.values())
+        return "its own" if may_be_told and alone and distance < _NEAR and later < _AT_ONCE else "unclear"
 
     def _rivals(self, process: Process, oldest: float, job: Job, file: ResultsFile) -> t.Iterator[tuple[int, float]]:
         """Find the launchers of the other jobs for which the session of a process may have been made, and when those were started."""
@@ -242,6 +287,9 @@ _TICKS = 0.05
 # Within how many seconds two jobs are started so closely together that the numbers of their processes may be mixed.
 _TOGETHER = 1.0
 
+# How soon after its results file the module of a job is started on a host that is not busy, in seconds.
+_AT_ONCE = 0.2
+
 # How long a module may take to start its command on a host under load, such as one that runs out of memory, in seconds.
 _STARTING = 30.0
 
@@ -262,11 +310,14 @@ def members(job: Job, table: Table) -> tuple[list[Process], list[Process]]:
     for wrapper in [runner] if runner else others:
         pids |= host.members(wrapper)
     pids.update(wrapper.pid for wrapper in others)
+    pids |= host.writing_to(job, file)[0]
     proven = [table.processes[pid] for pid in sorted(pids)]
     if runner is not None:
         return proven, []
     own, unclear = ([process for process in found if process.pid not in pids] for found in host.orphans(job, file))
-    if not job.exclusive and not (job.runner and job.boot_id == host.boot_id):
+    # Whose directory it is, may be all that tells the job's processes from those of others.
+    unproven = not (job.runner and job.boot_id == host.boot_id) or (file.user is None and user_of(job) is None)
+    if not job.exclusive and unproven:
         own, unclear = [], own + unclear  # evidence is enough for a word, not for a signal
     return proven + own, unclear
 

@@ -10,26 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import has_mark
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, OURS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, OURS, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.erase import remove_results_file
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import look_at_jobs, readable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, look_at_jobs, readable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
+    check_user,
     directory_of_job,
     results_file,
     user_name,
+    with_job_id,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, directory_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory
-
-# An empty file in place of the directory of an attempt keeps a controller that was frozen from starting it after all. Nobody
-# wakes up, and still has a connection, after so many seconds.
-_FENCE_AGE = 7 * 86400.0
 
 
 def main(jobs: list[dict[str, t.Any]]) -> dict[str, t.Any]:
@@ -40,15 +37,19 @@ def main(jobs: list[dict[str, t.Any]]) -> dict[str, t.Any]:
 def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Remove what attempts that have ended have left on this host.
 
-    :arg jobs: each has C(looks), its attempts: the fields of each :class:`Job`
+    :arg jobs: each has C(looks), its attempts: the fields of each :class:`Job`; and C(whole), whether nothing is left of its record. Then
+        what its record has forgotten goes as well
     :returns: for each job, C(refused), why nothing was removed, or else C(removed), paths, and C(left), why others were not
     """
+    for job in jobs:
+        if job["whole"]:
+            job["looks"].extend(_forgotten(job["looks"]))
     looks = iter(look_at_jobs([Job(**attempt) for job in jobs for attempt in job["looks"]]))
     answers: list[dict[str, t.Any]] = []
-    removed: set[tuple[str, int]] = set()
     for job in jobs:
+        removed: set[tuple[str, int]] = set()
         seen = [next(looks) for _attempt in job["looks"]]
-        going_on = [look.reason for look, attempt in zip(seen, job["looks"]) if _may_go_on(look.status, exclusive=attempt["exclusive"])]
+        going_on = [look.reason for look, attempt in zip(seen, job["looks"]) if _may_go_on(look, exclusive=attempt["exclusive"])]
         answer: dict[str, t.Any] = {"refused": going_on[0] if going_on else "", "removed": [], "left": []}
         if not going_on:
             for look, attempt in zip(seen, (Job(**attempt) for attempt in job["looks"])):
@@ -58,18 +59,37 @@ def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
                     _remove_attempt(attempt, answer, removed)
                 else:
                     _remove_file(attempt, answer)
+        if job["whole"]:
+            for parent, owner in removed:
+                _remove_fences(parent, owner, job["looks"][0]["key"])
         answers.append(readable(answer))
-    for parent, owner in removed:
-        _remove_fences(parent, owner)
     return answers
 
 
-def _may_go_on(status: str, *, exclusive: bool) -> bool:
-    """Tell whether an attempt, which has ended as its record says, may not have.
+def _forgotten(looks: t.Sequence[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
+    """Find attempts of a job that its record does not name any more, because there were too many after them: their directories do."""
+    known = {attempt["directory"] for attempt in looks}
+    for parent, attempt in {os.path.dirname(attempt["directory"]): attempt for attempt in looks if attempt["exclusive"]}.items():
+        about = Job(**{**attempt, "job_id": "", "boot_id": "", "runner": None, "place": None, "stdout_file": "", "stderr_file": ""})
+        names: list[str] = []
+        with contextlib.suppress(OSError), directory_of(parent) as opened:
+            names = opened.names()
+        for path in (os.path.join(parent, name) for name in names):
+            if is_attempt_directory(path) and path not in known and os.path.isdir(path) and not os.path.islink(path):
+                with contextlib.suppress(OSError), directory_of(path) as directory:
+                    job = with_job_id(about._replace(directory=path, attempt=os.path.basename(path)))
+                    check_user(job, directory.owner)  # whoever may make directories there may say anything of theirs
+                    if job.job_id and has_mark(directory):
+                        yield job._asdict()
+
+
+def _may_go_on(look: Look, *, exclusive: bool) -> bool:
+    """Tell whether an attempt, which has ended as its record says, may not have, or has left behind what keeps the next one from starting.
 
     :arg exclusive: whether it was looked for by a directory of its own. Of others it is often not known where to look
     """
-    return status in ALIVE or (status == UNKNOWN and exclusive)
+    left = look.status != "succeeded" and any(process["role"] == "descendant" for process in look.processes)
+    return look.status in ALIVE or left or (look.status == UNKNOWN and exclusive)
 
 
 def _remove_attempt(job: Job, answer: dict[str, t.Any], removed: set[tuple[str, int]]) -> None:
@@ -125,15 +145,20 @@ def _remove_file(job: Job, answer: dict[str, t.Any]) -> None:
         answer["left"].append(f"{path}: {error.strerror}")
 
 
-def _remove_fences(parent: str, owner: int) -> None:
-    """Remove the empty files that stand in place of attempts which were given up long ago.
+def _remove_fences(parent: str, owner: int, key: str) -> None:
+    """Remove the files that stand in place of attempts of a job which were given up.
 
-    They say nothing of themselves: so they are looked for only beside what was an attempt of ours, and are those of its owner.
+    They keep a controller that was frozen from starting those after all: so they stay as long as the record of the job.
     """
     with contextlib.suppress(OSError), directory_of(parent) as directory:
         for name in directory.names():
             if is_attempt_directory(f"/{name}"):
                 with contextlib.suppress(OSError):
-                    status = directory.status(name)
-                    if status.st_size == 0 and status.st_uid == owner and time.time() - status.st_mtime > _FENCE_AGE:
+                    content, status = directory.read(name, _FENCE_LENGTH, owner)
+                    marks = [f"{mark(key, name, secret=secret)}\n".encode() for secret in (False, True)]
+                    if content in marks and status.st_uid == owner:
                         directory.unlink(name)
+
+
+# More than the path of any record takes in JSON, in bytes.
+_FENCE_LENGTH = 1 << 16

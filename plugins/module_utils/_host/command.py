@@ -17,6 +17,7 @@ import json
 import os
 import shlex
 import subprocess
+import time
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -135,7 +136,7 @@ def _execute(
         words = [given["executable"] or shell, "-c", words if isinstance(words, str) else " ".join(map(shlex.quote, words))]
     elif given["expand_argument_vars"]:
         words = [os.path.expanduser(os.path.expandvars(word)) for word in words]
-    start = datetime.datetime.now()
+    start, began = datetime.datetime.now(), time.monotonic()
     # run_command() would read the output, which is to go to files.
     with subprocess.Popen(  # pylint: disable=ansible-bad-function
         words,
@@ -145,7 +146,7 @@ def _execute(
         env=_environment(),
     ) as process:
         process.communicate(data.encode("utf-8", "surrogateescape") or None)
-    end = datetime.datetime.now()
+    end = start + datetime.timedelta(seconds=time.monotonic() - began)  # whoever has changed the clock meanwhile
     result.update(changed=True, rc=process.returncode, start=str(start), end=str(end), delta=str(end - start))
     if process.returncode != 0:
         result.update(failed=True, msg="non-zero return code")

@@ -66,6 +66,8 @@ class Job(t.NamedTuple):
     """The path of its record in the store, which the directory of an attempt has to name."""
     attempt: str = ""
     """The id of its attempt, which that directory has to name, too."""
+    place: dict[str, t.Any] | None = None
+    """Where it lives: a C(place.Place). None if nobody noted it."""
 
 
 def flaw(job: Job) -> str:
@@ -74,12 +76,14 @@ def flaw(job: Job) -> str:
         return f"{job.job_id!r} is not a job id, so such a job does not run"
     for name, usual in {**Job._field_defaults, "directory": ""}.items():
         value = getattr(job, name)
-        if name != "runner" and not isinstance(value, (int, float) if isinstance(usual, int) else type(usual)):
+        if name not in ("runner", "place") and not isinstance(value, (int, float) if isinstance(usual, int) else type(usual)):
             return f"its {name} is a {type(value).__name__}"
     if job.exclusive and not is_attempt_directory(job.directory):
         return f"{job.directory!r} is not the directory of an attempt"
     if job.exclusive and job.attempt != os.path.basename(job.directory):
         return f"{job.directory!r} is the directory of another attempt"
+    if not isinstance(job.place or {}, dict) or not all(isinstance(value, (str, int)) for value in (job.place or {}).values()):
+        return "its place is none"
     if job.user and not is_user_name(job.user):
         return f"{job.user!r} is not the name of a user"
     if not job.directory.isprintable():

@@ -19,8 +19,10 @@ import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _clock
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import Cancelling
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import elsewhere, gone
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, scan, user_of_process
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
     ResultsFile,
@@ -36,6 +38,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_
 
 # A watcher without a runner ends, or writes that the time limit was exceeded, within this time, in seconds.
 _SETTLING = 6.0
+# By how much the clock of the host and the times of files may differ, in seconds.
+_SLACK = 2.0
 # How much of the command line of a process is shown.
 _COMMAND_LENGTH = 200
 
@@ -54,6 +58,14 @@ class Look(t.NamedTuple):
     """When its result was written: ISO 8601, UTC. Empty if there is none."""
     boot_id: str
     runner: dict[str, t.Any] | None
+    job_id: str
+    """That of the job, which only its directory tells if whoever started it has died since. Empty if it has not started."""
+    place: dict[str, t.Any] | None = None
+    """Where it lives, if it was seen alive: a C(place.Place)."""
+    cancelled: dict[str, t.Any] | None = None
+    """Who has stopped it, when and why."""
+    ended_ago: float | None = None
+    """How long before the look its result was written, in seconds, by the clock of the host alone."""
     user: int | None = None
     """Who runs it, as far as the owner of its results file or of its runner proves that."""
 
@@ -111,18 +123,20 @@ def readable(value: t.Any) -> t.Any:
 
 def _safe_look(job: Job, host: Host, *, last: bool) -> Look | None:
     """Judge one job, whatever somebody has done to its files: that must not affect other jobs."""
+    if not job.job_id:
+        return _unknown(job, "", "it has not started so far")
     problem = flaw(job)
     if problem:
         return _unknown(job, "", problem)
     try:
         return _look_at(job, host, last=last)
-    except (ArithmeticError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError) as error:
+    except Exception as error:
         return _unknown(job, results_file(job), f"its files cannot be understood ({type(error).__name__})")
 
 
 def _unknown(job: Job, path: str, problem: str) -> Look:
     reason = f"cannot tell what became of {job.label}: {problem}{f': {path}' if path else ''}"
-    return Look("unknown", reason, path, None, [], None, "", "", None)
+    return Look("unknown", reason, path, None, [], None, "", "", None, job.job_id)
 
 
 def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
@@ -130,6 +144,10 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
     file = read_results(job)
     if file.refused:
         return _unknown(job, file.path, file.problem)
+    has_crashed = file.result is not None and crashed(file.result)
+    where = elsewhere(job.place or {}, host.place, host.boot_time)
+    if where and (file.result is None or has_crashed):  # a result is one on a disk of several machines, too
+        return _unknown(job, "", where)
     runner, others = host.wrappers_of(job, file)
     if others and not runner and file.result is None and not last:
         return None
@@ -140,7 +158,6 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
     own: list[Process] = []
     unclear: list[Process] = []
     module: Process | None = None
-    has_crashed = file.result is not None and crashed(file.result)
     if runner is not None:
         shown.insert(0, (runner, "runner"))
         shown += [
@@ -162,11 +179,13 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         if job.exclusive and has_crashed:
             # All else is about Ansible's own module, not about the job.
             file = file._replace(result={"failed": True, "msg": reason})
-        if (own or unclear) and has_crashed:
-            # What the wrapper says is true of the module. Its command goes on.
+        if own and (has_crashed or status == "killed"):
+            # What the wrapper says is true of the module, or of the process that the module has started. The work goes on.
             reason = reason.replace(_code_unknown(job), "")
             status, reason, end, elapsed = "orphaned", f"{reason}, so no result will come{_going_on(own, unclear)}", "", None
             file = file._replace(result=None)
+        elif unclear and has_crashed:
+            return _unknown(job, "", f"{reason.replace(_code_unknown(job), '')}{_going_on(own, unclear)}")
         elif own:
             reason += f". It has left processes behind, which run on ({_pids_of(own)})"
         elif unclear:
@@ -181,7 +200,8 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         )
     else:
         status, reason = _dead(job, file, host, own, unclear)
-    return Look(
+    alive = runner is not None or module is not None or status == "orphaned"
+    look = Look(
         status=status,
         reason=reason,
         results_file=file.path,
@@ -189,10 +209,32 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         processes=[described(process, role, secret=job.secret) for process, role in shown],
         elapsed=elapsed,
         end=end,
-        boot_id=job.boot_id or (host.boot_id if runner is not None else ""),
+        boot_id=host.boot_id if alive else job.boot_id,
         runner=noted,
+        job_id=job.job_id,
+        place=host.place_of(job) if alive else None,
+        ended_ago=max(host.boot_time + host.up - file.modified, 0.0) if end else None,
+        cancelled=file.result["cancelled"] if status == "cancelled" and file.result else None,
         user=file.reader if file.there else None if runner is None else user_of_process(runner),
     )
+    return look if file.cancelling is None else _cancelling(job, look, file.cancelling, host)
+
+
+def _cancelling(job: Job, look: Look, said: Cancelling, host: Host) -> Look:
+    """Judge a job that somebody is stopping, or was. Until that is done, and noted, nobody must take it for a job that has failed."""
+    by = f"{said.by['who']} at {said.by['time']}"
+    canceller = host.table.processes.get(said.pid) if said.pid > 1 else None
+    if said.pid == os.getpid() or look.status == "unknown" or look.status == "cancelled":
+        return look
+    if said.boot_id == host.boot_id and canceller is not None and canceller.same_as(canceller._replace(start=said.start)):
+        return look._replace(status="running", reason=f"{job.label} is being cancelled by {by}", result=None, end="")
+    if look.place is not None:
+        return look._replace(reason=f"{look.reason}; {by} has not come to the end of cancelling it: do it once more")
+    if said.signalled and look.status != "succeeded":
+        reason = said.by["reason"]
+        reason = f"{job.label} was cancelled by {by}" + (f": {reason}" if reason else "")
+        return look._replace(status="cancelled", reason=reason, cancelled=said.by)
+    return look
 
 
 def _outcome(job: Job, result: dict[str, t.Any]) -> tuple[str, str]:
@@ -203,13 +245,19 @@ def _outcome(job: Job, result: dict[str, t.Any]) -> tuple[str, str]:
         return "cancelled", said or f"{job.label} was cancelled"
     if timed_out(result):
         return "timed_out", f"{job.label} ran into its time limit, and Ansible ended it"
-    if code is not None and code < 0:
+    if code is not None and code < 0 and result.get("failed") is not False:
         return "killed", f"the command of {job.label} was killed by signal {-code}{_signal_name(-code)}"
     if crashed(result) and not f"{result.get('data', '')}{result.get('stderr', '')}".strip():
         return "killed", f"the module of {job.label} was killed, or crashed, before it could return a result{_code_unknown(job)}"
-    if result.get("failed") or code:
-        return "failed", f"{job.label} has failed" + (f" with return code {code}" if code else "")
+    if result.get("failed") or (code and result.get("failed") is not False):
+        return "failed", f"{job.label} has failed" + (f" with return code {code}{_shell_code(code)}" if code else "")
     return "succeeded", f"{job.label} has succeeded"
+
+
+def _shell_code(code: int) -> str:
+    """Say what a return code means if it is that of a shell whose command was killed."""
+    name = _signal_name(code - 128)
+    return f", which is that of a shell whose command was killed by signal {code - 128}{name}" if code > 128 and name else ""
 
 
 def _code_unknown(job: Job) -> str:
@@ -236,11 +284,19 @@ def _running(job: Job, runner: Process, others: list[Process], file: ResultsFile
 
 def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: list[Process]) -> tuple[str, str]:
     """Judge a job that has neither a result nor a runner."""
-    if job.boot_id and host.boot_id and job.boot_id != host.boot_id:
-        return "lost", _rebooted(job, file, host)
     me = os.geteuid()
     cannot = f"cannot tell what became of {job.label}:"
     helps = job.unseen.rstrip(".") or "Look as root, or as the user of the job"
+    directory = os.path.dirname(file.path)
+    above = os.path.dirname(directory) if job.exclusive else directory
+    if own and job.exclusive:  # they carry the name of its attempt, which no other has
+        return "orphaned", _orphaned(job, own, unclear)
+    if not file.there and not file.hidden and gone(job.place or {}, above) == "not mounted":
+        return "unknown", f"{cannot} {above} is another directory, or its disk is not mounted at {(job.place or {})['mount']}"
+    # A file that was written in this boot proves that the job was started in it, whatever was noted when that was prepared.
+    is_newer = file.there and host.boot_time + _SLACK < file.modified < host.boot_time + host.up + _SLACK
+    if job.boot_id and host.boot_id and job.boot_id != host.boot_id and not is_newer:
+        return "lost", _rebooted(job, file, host)
     if file.hidden:
         return "unknown", f"{cannot} {file.problem}: {file.path}" + (f". {helps}" if me else "")
     if not host.table.complete and file.owner != me:
@@ -250,8 +306,10 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
             f"{cannot} its wrapper is gone, and what it has left behind can be seen only by root and by the user with the id {file.owner}."
             f" {helps}"
         )
-    if own or unclear:
+    if own:
         return "orphaned", _orphaned(job, own, unclear)
+    if unclear:
+        return "unknown", f"{cannot} its wrapper was killed{_going_on(own, unclear)}"
     if file.started and not job.boot_id and file.modified < host.boot_time:
         return "lost", _rebooted(job, file, host)
     if file.there:
@@ -265,7 +323,6 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
         return "killed", reason
     if me and job.unseen:
         return "unknown", f"{cannot} {file.problem}, and what the job may have left behind cannot be seen. {helps}"
-    directory = os.path.dirname(file.path)
     others = [] if job.exclusive or job.runner else host.false_wrappers_of(job, file)
     if others:
         return "unknown", (

@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, look_at_jobs, on_the_wire, readable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Reader
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import OF_A_SECRET_JOB, as_marked
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import OF_A_SECRET_JOB, as_marked, with_job_id
 
 # What a result may hold that is said elsewhere, or that only concerns the task that has started the job.
 _NOT_RETURNED = ("started", "finished", "stdout", "stderr", "stdout_lines", "stderr_lines", "invocation", "strip_empty_ends")
@@ -32,6 +32,10 @@ if t.TYPE_CHECKING:
         end: str
         boot_id: str
         runner: dict[str, t.Any] | None
+        job_id: str
+        place: dict[str, t.Any] | None
+        cancelled: dict[str, t.Any] | None
+        ended_ago: float | None
         stdout: str
         stderr: str
         stdout_size: int
@@ -54,7 +58,7 @@ def main(jobs: list[dict[str, t.Any]], output: str, tail_size: int) -> dict[str,
     :arg output: C(full), C(tail) or C(new)
     :arg tail_size: in bytes
     """
-    return {"looks": look_with_output([Job(**job) for job in jobs], output=output, tail_size=tail_size)}
+    return {"looks": look_with_output([with_job_id(Job(**job)) for job in jobs], output=output, tail_size=tail_size)}
 
 
 def look_with_output(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> list[Seen]:

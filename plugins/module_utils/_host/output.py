@@ -138,7 +138,8 @@ def _part(file: t.BinaryIO, which: str, tail_size: int, offset: int) -> Output:
     size = file.seek(0, io.SEEK_END)
     begin, most = max(size - MOST, 0), MOST
     if which == "tail":
-        begin, most = max(size - tail_size, 0), tail_size
+        most = min(tail_size, MOST)
+        begin = max(size - most, 0)
     elif which == "new":
         begin, most = offset if offset <= size else 0, _MOST_NEW  # a file that has become shorter was begun anew
     file.seek(begin)

@@ -10,6 +10,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -76,7 +77,7 @@ class Table(t.NamedTuple):
 
 
 def scan() -> Table:
-    """Return the processes that there are now. Zombies, which have ended, are left out."""
+    """Return the processes that there are now. Zombies are left out, unless threads of theirs live on."""
     if os.path.exists("/proc/self/stat"):
         return _scan_proc()
     return Table(_parse_ps(_ps()), True)
@@ -92,10 +93,31 @@ def find_process(pid: int) -> Process | None:
 def environment_of(pid: int) -> dict[str, str] | None:
     """Return the environment that a process was started with. None if we may not know it."""
     try:
-        with open(f"/proc/{pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
-            return dict(pair.split("=", 1) for pair in file.read().split("\0") if "=" in pair)
+        try:
+            text = _text(f"/proc/{pid}/environ", _LONGEST_ENVIRONMENT)
+        except ProcessLookupError:  # its first thread has ended
+            text = _text(f"/proc/{pid}/task/{_live_thread(pid)}/environ", _LONGEST_ENVIRONMENT)
+        if len(text) >= _LONGEST_ENVIRONMENT:
+            return None
+        return dict(pair.split("=", 1) for pair in text.split("\0") if "=" in pair)
     except OSError:
         return None
+
+
+def files_written(pid: int) -> set[tuple[int, int]]:
+    """Return the files that a process has open for writing, by device and inode. Empty if we may not know them."""
+    directory = f"/proc/{pid}"
+    found = set()
+    try:
+        for name in os.listdir(f"{directory}/fd"):
+            with contextlib.suppress(OSError, ValueError):
+                flags = re.search(r"^flags:\s*([0-7]+)$", _text(f"{directory}/fdinfo/{name}"), re.MULTILINE)
+                if flags and int(flags.group(1), 8) & os.O_ACCMODE != os.O_RDONLY:
+                    status = os.stat(f"{directory}/fd/{name}")
+                    found.add((status.st_dev, status.st_ino))
+    except OSError:
+        pass
+    return found
 
 
 def user_of_process(process: Process) -> int:
@@ -162,18 +184,48 @@ def _scan_proc() -> Table:
 def _read_proc(name: str) -> Process | None:
     directory = f"/proc/{name}"
     try:
-        with open(f"{directory}/stat", encoding="utf-8", errors="replace") as file:
-            # The second field is the name of the program in parentheses, and may hold anything.
-            fields = file.read().rpartition(")")[2].split()
-        with open(f"{directory}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
-            argv = file.read().split("\0")[:-1]
+        # The second field is the name of the program in parentheses, and may hold anything.
+        fields = _text(f"{directory}/stat").rpartition(")")[2].split()
+        state, ppid, pgid, sid = fields[0], int(fields[1]), int(fields[2]), int(fields[3])
+        told_by = directory
+        if state in "ZX":
+            # Its first thread has ended. What it was started with, only others can tell.
+            told_by = f"{directory}/task/{_live_thread(name)}"
+        argv = _text(f"{told_by}/cmdline").split("\0")[:-1]
         uid = os.stat(directory).st_uid
     except OSError:  # it has ended meanwhile, or is hidden from us
         return None
-    state, ppid, pgid, sid = fields[0], int(fields[1]), int(fields[2]), int(fields[3])
-    if state in "ZX":
-        return None
     return Process(int(name), ppid, pgid, sid, uid, int(fields[19]) / os.sysconf("SC_CLK_TCK"), argv)
+
+
+# What is read of what a process says of itself, in bytes: it may make that as long as its memory. The system passes no more than the first
+# to a program that is not told of a larger stack.
+_LONGEST_ENVIRONMENT = 2 << 20
+_LONGEST = 1 << 17
+
+
+def _text(path: str, most: int = _LONGEST) -> str:
+    with open(path, "rb", buffering=0) as file:
+        parts = []
+        while most > 0:
+            part = file.read(most)
+            if not part:
+                break
+            parts.append(part)
+            most -= len(part)
+    return b"".join(parts).decode("utf-8", "surrogateescape")
+
+
+def _live_thread(pid: int | str) -> str:
+    """Return the number of a thread that has not ended.
+
+    :raises FileNotFoundError: if all have
+    """
+    for number in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError):
+            if _text(f"/proc/{pid}/task/{number}/stat").rpartition(")")[2].split()[0] not in "ZX":
+                return number
+    raise FileNotFoundError
 
 
 def _ps() -> str:

@@ -17,7 +17,15 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import check_mark, has_mark, recorded
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import (
+    Cancelling,
+    cancelling,
+    check_mark,
+    has_mark,
+    is_cancel,
+    job_ids,
+    recorded,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw, less_number
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, directory_of, parsed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id
@@ -38,6 +46,8 @@ class ResultsFile(t.NamedTuple):
     """Who has started the job, by what the kernel says of the file, or else of its directory. None if nobody can tell."""
     reader: int | None = None
     """With whose rights files that somebody has named may be read for the job: those of the owner of the directory. None if nobody's."""
+    cancelling: Cancelling | None = None
+    """Who is about to stop the job."""
     refused: bool = False
     """Whether this is not the place of the job, so that nothing there, and no process, may be taken for the job's."""
 
@@ -74,7 +84,7 @@ def directory_of_job(job: Job) -> t.Iterator[Directory]:
             check_mark(directory, job)
             check_user(job, directory.owner)
         elif has_mark(directory):
-            raise Refused("is the directory of an attempt of another job")
+            raise Refused("is the directory of an attempt of async_job, which is asked for by job_name")
         yield directory
 
 
@@ -91,6 +101,22 @@ def as_marked(job: Job) -> Job:
             return job._replace(secret=check_mark(directory, job))
     except OSError:  # whoever looks will say what is wrong
         return job
+
+
+def with_job_id(job: Job) -> Job:
+    """Return a job with its id, which the directory of its attempt tells if its record does not: who has started it may have died since.
+
+    It has none if it has not started, or nobody can tell.
+    """
+    if job.job_id or not job.exclusive or flaw(job._replace(job_id="j0.0")):
+        return job
+    try:
+        with directory_of(job.directory) as directory:
+            check_mark(directory, job)
+            found = job_ids(directory)
+    except OSError:
+        return job
+    return job._replace(job_id=found[0]) if len(found) == 1 else job
 
 
 def check_user(job: Job, uid: int) -> None:
@@ -158,6 +184,8 @@ def read_results(job: Job) -> ResultsFile:
         path = results_file(job)
         with directory_of_job(job) as directory:
             file = _read(job, directory, path)
+            if job.exclusive:
+                file = file._replace(cancelling=cancelling(directory))
             told = file.result is not None and (is_cancelled(file.result) or not (crashed(file.result) or timed_out(file.result)))
             if job.exclusive and not told and not file.hidden:
                 # What has waited for the command knows better than the wrapper, which knows nothing, or that its module is dead.
@@ -232,8 +260,7 @@ def _owner_above(path: str) -> int | None:
 
 def is_cancelled(result: t.Mapping[str, t.Any]) -> bool:
     """Return whether the result is what C(async_job_cancel) has noted. A module may have a field of that name, too."""
-    by = result.get("cancelled")
-    return isinstance(by, dict) and all(isinstance(by.get(name), str) for name in ("who", "time", "reason"))
+    return is_cancel(result.get("cancelled"))
 
 
 def return_code(result: t.Mapping[str, t.Any]) -> int | None:
@@ -255,9 +282,10 @@ def timed_out(result: dict[str, t.Any]) -> bool:
 
 
 def duration(result: dict[str, t.Any]) -> float | None:
-    """Return for how many seconds a command ran. None if the result does not say it: only command modules do."""
+    """Return for how many seconds a command ran. None if the result does not say it: only command modules do, if no clock was changed."""
     try:
         start, end = (_moment(result[name]) for name in ("start", "end"))
     except (KeyError, TypeError, ValueError):
         return None
-    return (end - start).total_seconds()
+    seconds = (end - start).total_seconds()
+    return seconds if seconds >= 0 else None

@@ -97,15 +97,19 @@ class Directory(t.NamedTuple):
                 raise Refused(f"is larger than {most} bytes")
             return file.read(status.st_size), status
 
-    def replace(self, name: str, content: str, like: os.stat_result) -> None:
-        """Replace a file at once, with one of the same owner and mode."""
+    def replace(self, name: str, content: str, like: os.stat_result | None = None) -> None:
+        """Put a file in place at once.
+
+        :arg like: the one that it replaces, whose owner and mode it takes
+        """
         temporary = f"{name}.{os.getpid()}.cancel"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE
         try:
             with open(os.open(temporary, flags, 0o600, dir_fd=self.descriptor), "w", encoding="utf-8") as file:
-                os.fchmod(file.fileno(), like.st_mode & 0o777)
-                if os.geteuid() == 0:  # in a directory of root
-                    os.fchown(file.fileno(), like.st_uid, like.st_gid)
+                if like is not None:
+                    os.fchmod(file.fileno(), like.st_mode & 0o777)
+                    if os.geteuid() == 0:  # in a directory of root
+                        os.fchown(file.fileno(), like.st_uid, like.st_gid)
                 file.write(content)
             os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except OSError:

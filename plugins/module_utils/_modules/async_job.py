@@ -24,6 +24,7 @@ ARGUMENT_SPEC: Spec = {
     "max_attempts": {"type": "int"},
     "backoff": {"type": "int", "default": 0},
     "max_backoff": {"type": "int", "default": 3600},
+    "stop_leftovers": {"type": "bool", "default": False},
     "rerun_after": {"type": "int"},
     "on_change": {"type": "str", "choices": ["fail", "attach", "restart"], "default": "fail"},
     "fingerprint": {"type": "str"},

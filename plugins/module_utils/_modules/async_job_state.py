@@ -25,6 +25,7 @@ ARGUMENT_SPEC: Spec = {
     **JOB_OPTIONS,
     "job_name": {**JOB_OPTIONS["job_name"], "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "force": {"type": "bool", "default": False},
     "ansible_job_id": {"type": "str"},
     "results_file": {"type": "str"},
     "metadata": {"type": "dict"},
@@ -50,7 +51,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     try:
         store = open_store(params, notify)
         if params["state"] == "absent":
-            before, after = forget(store, key, check_mode=check_mode)
+            before, after = forget(store, key, force=params["force"], check_mode=check_mode)
         else:
             before, after = save(store, key, _changes(params, async_dir), check_mode=check_mode)
     except AsyncJobError as error:

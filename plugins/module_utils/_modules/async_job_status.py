@@ -12,9 +12,9 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, USER_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, UNKNOWN
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
 
 ARGUMENT_SPEC: Spec = {
     "jid": {"type": "str"},

@@ -32,7 +32,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     picked,
     without,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, PROOF, SIGNALLED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, MOST, Content, Document, Store, Version
 
 # What the history keeps of a past attempt, beside its number and its return code.
@@ -49,6 +49,7 @@ PAST_FIELDS = (
     "remote_user",
     "become_user",
     "delegated_host",
+    "place",
 )
 
 # For how long to try again when others keep changing the same document. Even hundreds of writers are through in seconds.
@@ -71,7 +72,12 @@ def contended(attempt: t.Callable[[], Answer]) -> Answer:
         except Conflict:
             if time.monotonic() > deadline:
                 raise
-        time.sleep(random.uniform(0, 0.1))
+        give_way()
+
+
+def give_way() -> None:
+    """Wait for a moment after somebody else was faster: all others who were not do so, too."""
+    time.sleep(random.uniform(0, 0.1))
 
 
 def read_record(store: Store, key: JobKey) -> tuple[Record | None, Version]:
@@ -147,11 +153,15 @@ def save(store: Store, key: JobKey, changes: Fields, *, check_mode: bool) -> tup
     return contended(attempt)
 
 
-def forget(store: Store, key: JobKey, *, check_mode: bool) -> tuple[Record | None, Record | None]:
-    """Remove the record of a job. Return it, and what is there now: nothing."""
+def forget(store: Store, key: JobKey, *, force: bool, check_mode: bool) -> tuple[Record | None, Record | None]:
+    """Remove the record of a job. Return it, and what is there now: nothing.
+
+    :arg force: also if a controller is about to start the job, or was
+    """
     before, version = read_record(store, key)
     if before is not None:
-        _refuse_claimed(before, key)
+        if not force:
+            _refuse_claimed(before, key)
         if not check_mode:
             store.delete(key.path, expect=version)
     return before, None
@@ -160,11 +170,13 @@ def forget(store: Store, key: JobKey, *, check_mode: bool) -> tuple[Record | Non
 def note(store: Store, key: JobKey, record: Record, version: Version, learned: Fields) -> tuple[Record, Version]:
     """Add what was learned of a job to its record, unless another attempt has begun meanwhile.
 
+    A job that somebody was about to start is left to them, unless it was learned that it has started.
+
     :arg record: as it was read, and its version
     :arg learned: fields; those that are None are removed
     :returns: the record as it is in the store now; the one before, and ABSENT, if it was removed meanwhile
     """
-    job_id = record["ansible_job_id"]
+    adopts = record.get("status") == "prepared" and "ansible_job_id" in learned
     known: tuple[Record, Version] | None = (record, version)
     last = record
 
@@ -174,17 +186,42 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: F
             found, expect = read_record(store, key)
             if found is None:  # somebody has forgotten the job
                 return last, ABSENT
-            if found.get("status") in ENDED and learned.get("status") in (*ALIVE, "lost"):
+            if is_late(learned.get("status"), found.get("status", "running")):
                 return found, expect  # somebody has seen its end after we have looked, and may have removed what we did not find
         else:
             found, expect = known
         known, last = None, found
-        after = merged(found, learned)
-        if found["ansible_job_id"] != job_id or found.get("status") in CLAIMED or after == found:
+        after = merged(found, _in_the_light_of(found, learned))
+        is_same = all(found.get(name, "") == record.get(name, "") for name in ("ansible_job_id", "attempt_dir"))
+        is_claimed = found.get("status") in CLAIMED and not (adopts and found.get("status") == "prepared")
+        if not is_same or is_claimed or after == found:
             return found, expect
         return write_record(store, key, after, expect=expect)
 
     return contended(attempt)
+
+
+def _in_the_light_of(found: Record, learned: Fields) -> Fields:
+    """Return what was learned of a job, if somebody was about to cancel it, as the record says by now. Whoever does that, says so.
+
+    Of an attempt, its host says whether it was stopped. Of others, nothing there does: what has ended like one that got signals, did.
+    """
+    by = found.get("cancelling")
+    if by is None or "cancelling" in learned or learned.get("status") not in ENDED:
+        return learned
+    if found.get("attempt_dir") or learned.get("status") not in SIGNALLED:
+        return {**learned, "cancelling": None}
+    reason = f"job {found['job_name']!r} on {found['host']} has ended ({learned['status']}) after {by.get('who')} had begun to cancel it"
+    return {**learned, "status": "cancelled", "cancelled": by, "cancelling": None, "reason": reason}
+
+
+def is_late(learned: str | None, noted: str) -> bool:
+    """Return whether what a look has made out is worth less than the word that somebody else has noted since.
+
+    :arg learned: the status that was made out, if any was
+    :arg noted: the status that the record has by now
+    """
+    return learned is not None and PROOF.get(learned, 0) <= PROOF.get(noted, -1)
 
 
 def _changed(before: Record | None, key: JobKey, changes: Fields) -> Record:
@@ -231,7 +268,8 @@ def _refuse_claimed(record: Record, key: JobKey) -> None:
         raise AsyncJobError(
             f"The {key} is being started by {claim.get('who', 'another controller')} since"
             f" {claim.get('since', record.get('save_time'))}. Nothing was changed. Wait until it runs, or, if that controller"
-            " is gone, run the playbook that starts the job once more."
+            " is gone, run the playbook that starts the job once more. Once you are sure that it does not run, its record can be removed"
+            " with async_job_state: 'state: absent' and 'force: true'."
         )
 
 

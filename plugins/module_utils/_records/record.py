@@ -60,10 +60,12 @@ class Record(TypedDict, total=False):
     status: str
     start: str
     end: str
+    ended: _Object
     who: str
     results_file: str
     async_dir: str
     boot_id: str
+    place: _Object
     timeout: float
     attempt: int
     attempts: _Objects
@@ -83,6 +85,7 @@ class Record(TypedDict, total=False):
     reason: str
     runner: _Object
     cancelled: _Object
+    cancelling: _Object
     stdout_file: str
     stderr_file: str
     stdout_offset: int
@@ -103,10 +106,12 @@ ATTEMPT_FIELDS = (
     "status",
     "start",
     "end",
+    "ended",
     "who",
     "results_file",
     "async_dir",
     "boot_id",
+    "place",
     "timeout",
     "attempt_dir",
     "remote_user",
@@ -118,6 +123,7 @@ ATTEMPT_FIELDS = (
     "reason",
     "runner",
     "cancelled",
+    "cancelling",
     "stdout_file",
     "stderr_file",
     "stdout_offset",

@@ -21,15 +21,15 @@ except ImportError:  # ansible-core before 2.22
 
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import plain_result
 
 # Also of a job whose task says no_log
 _OF_SECRET_JOBS = ("rc", "start", "end")
 # A result may hold what no store should know: a command with its options, the content of a file, the lines that a file has lost.
 _OF_ALL_JOBS = (*_OF_SECRET_JOBS, "delta", "changed")
 # What nobody misses in a later run, or what is kept in another way
-_UNMISSED = (*_OF_ALL_JOBS, "msg", "cmd", "diff", "exception", "failed", "stderr", "stdout", "strip_empty_ends", "warnings")
+_UNMISSED = (*_OF_ALL_JOBS, "cancelled", "msg", "cmd", "diff", "exception", "failed", "stderr", "stdout", "strip_empty_ends", "warnings")
 
 # A module may put whole logs into its message, in characters.
 _MESSAGE_LENGTH = 1000

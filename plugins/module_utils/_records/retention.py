@@ -32,21 +32,21 @@ class Doomed(t.NamedTuple):
     """What is left of the record. None if nothing is."""
 
 
-def doomed(found: t.Sequence[Found], params: dict[str, t.Any]) -> list[Doomed]:
+def doomed(found: t.Sequence[Found], params: dict[str, t.Any], age_of: t.Callable[[Record], float]) -> list[Doomed]:
     """Return what to prune of the records that fit.
 
     :arg found: those that fit the other options; what has not ended among them is left alone
     :arg params: values of ARGUMENT_SPEC
+    :arg age_of: how long ago a job ended at least, in seconds
     """
-    now = datetime.datetime.now(datetime.timezone.utc)
-    age = _times.age(params["older_than"] or _OLD, "older_than")
+    age = _times.age(params["older_than"] or _OLD, "older_than").total_seconds()
     ended = [one for one in found if one.record.get("status") in ENDED]
     if params["keep_attempts"] is not None:
         candidates = [_shortened(one, params["keep_attempts"]) for one in ended]
     else:
         kept = _newest(ended, params["keep"] or 0)
         candidates = [Doomed(one, [*_past(one.record), one.record], None) for one in ended if one.path not in kept]
-    return [one for one in candidates if one.attempts and now - ended_at(one.found.record) > age]
+    return [one for one in candidates if one.attempts and age_of(one.found.record) > age]
 
 
 def ended_at(record: Record) -> datetime.datetime:

@@ -22,6 +22,9 @@ file in it, the job was started, and is adopted. Without one, the directory is f
 if something has appeared in it, and a plain file is made in its place, which stays. From then on no wrapper can start there,
 however late it comes, because it can make neither that directory nor a file in it. Only then there is a new attempt.
 
+B(A record that vanishes.) Somebody may remove the record while the job is being started. Whoever has seen an attempt by then does not
+take that for a job that was never started. If it is found in its directory, the record is made anew; otherwise nobody starts anything.
+
 B(What is guaranteed.) Each attempt starts at most once, and one that has started is found again, whatever controllers, connections
 and stores do. It takes a store whose conditional writes are atomic, a disk of the host on which C(mkdir), C(rmdir) and the exclusive
 creation of a file are, and users who leave the directory alone.
@@ -39,7 +42,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, merged
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 
 # What a conditional write answers if the record was changed by somebody else.
@@ -85,7 +88,8 @@ class MakeDirectory(t.NamedTuple):
 
 
 class Launch(t.NamedTuple):
-    """Start the job. Raises an exception if Ansible says that it has failed; that proves nothing."""
+    """Start the job. Raises an exception if Ansible says that it has failed; that proves nothing. Answer: if it has started in another
+    place than the directory of the attempt, the fields of the record that say where; else nothing."""
 
     record: Record
 
@@ -110,8 +114,10 @@ class Seen(t.NamedTuple):
 
     job_id: str = ""
     """The job that has started there. Empty if there is none."""
-    rebooted: str = ""
-    """Why nobody can tell any more. Empty if the host is still in the boot in which the attempt was prepared."""
+    lost: str = ""
+    """Why nobody can tell any more whether it has started: the host has been rebooted since, or the directory above is gone. Else empty."""
+    place: Fields | None = None
+    """The fields of the record that say where it has started, as far as they differ from what was prepared."""
 
 
 class Outcome(t.NamedTuple):
@@ -125,7 +131,12 @@ class NotStarted(Exception):
     """The attempt was not started, although nobody has said that anything went wrong."""
 
 
-Steps = t.Generator[Step, t.Any, t.Optional[Outcome]]
+class Vanished(Exception):
+    """The record of an attempt that this one has seen is not there any more, and no job either."""
+
+
+# A protocol that has come to an end returns an outcome. A part of it may also return the attempt that it has seen, before all is read anew.
+Steps = t.Generator[Step, t.Any, t.Union[Outcome, Record, None]]
 # The record of a new attempt, after what was there before.
 Claim = t.Callable[[t.Optional[Record]], Record]
 
@@ -137,28 +148,38 @@ def start_or_attach(claim: Claim, again: t.Callable[[Record], bool]) -> Steps:
     :arg again: whether a job of which there is this record is to be started once more
     :raises Exception: whatever a step raises. If that means that nothing was started, the record is as it was before
     """
-    outcome = None
-    while outcome is None:
-        record, version = yield Read()
-        if record is None or again(record):
-            outcome = yield from _attempt(record, version, claim)
-        elif record.get("status") not in CLAIMED:
-            outcome = Outcome(record, version)
-        elif (yield Watch(record, version)):
-            continue
-        elif record["status"] == "starting":  # the host was not touched; its holder, should it wake up, fails when it notes the place
-            outcome = yield from _attempt(record, version, claim)
-        else:
-            outcome = yield from _resolve(record, version, claim)
-    return outcome
+    found = None
+    while not isinstance(found, Outcome):
+        found = yield from _turn(found, claim, again)
+    return found
+
+
+def _turn(seen: Record | None, claim: Claim, again: t.Callable[[Record], bool]) -> Steps:
+    """Read the record, and go on from there. If somebody else was faster, return the attempt that was seen last.
+
+    :arg seen: that of the turn before. None if there was none
+    """
+    answer: tuple[Record | None, str] = yield Read()
+    record, version = answer
+    if record is None and seen is not None:
+        return (yield from _find_again(seen, version))
+    if record is None or again(record):
+        return (yield from _attempt(record, version, claim))
+    if record.get("status") not in CLAIMED:
+        return Outcome(record, version)
+    if (yield Watch(record, version)):
+        return record
+    if record["status"] == "starting":  # the host was not touched; its holder, should it wake up, fails when it notes the place
+        return (yield from _attempt(record, version, claim))
+    return (yield from _resolve(record, version, claim))
 
 
 def _attempt(before: Record | None, version: str, claim: Claim) -> Steps:
-    """Claim a new attempt and start it. Return None if somebody else was faster."""
-    record = claim(before)
+    """Claim a new attempt and start it. If somebody else was faster, return the claim: there is an attempt, which has not been seen."""
+    claimed = record = claim(before)
     version = yield Write(record, version)
     if version is CONFLICT:
-        return None
+        return claimed
     try:
         record = {**record, **(yield Prepare(record)), "status": "prepared"}
     except Exception:
@@ -166,35 +187,60 @@ def _attempt(before: Record | None, version: str, claim: Claim) -> Steps:
         raise
     version = yield Write(record, version)
     if version is CONFLICT:
-        return None
+        return claimed
     problem: Exception = NotStarted()
     try:
         yield MakeDirectory(record)
-        yield Launch(record)
+        elsewhere: Fields = yield Launch(record)
     except Exception as error:
         problem = error
+    else:
+        if elsewhere:
+            return (yield from _commit(record, elsewhere, version))
     # Whatever was said: what is true is on the host.
     return (yield from _resolve(record, version, claim, before=before, problem=problem))
 
 
 def _resolve(record: Record, version: str, claim: Claim, *, before: Record | None = None, problem: Exception | None = None) -> Steps:
-    """Find out whether an attempt that was prepared has started. Return None if somebody else was faster, or if it is lost.
+    """Find out whether an attempt that was prepared has started. If somebody else was faster, or it is lost, return it.
 
     :arg problem: why it may have failed, if the attempt is our own
     """
     while True:
         seen: Seen = yield Inspect(record)
         if seen.job_id:
-            running: Record = {**record, "status": "running", "ansible_job_id": seen.job_id}
-            version = yield Write(running, version)
-            return None if version is CONFLICT else Outcome(running, version)
+            return (yield from _commit(record, {"ansible_job_id": seen.job_id, **(seen.place or {})}, version))
         if (yield Fence(record)):
             break
-    if seen.rebooted:
-        yield Write({**record, "status": "lost", "reason": seen.rebooted}, version)
-        return None
+    if seen.lost:
+        yield Write({**record, "status": "lost", "reason": seen.lost}, version)
+        return record
     if problem is None:
         return (yield from _attempt(record, version, claim))
     if (yield Restore(before, version)) is CONFLICT:
-        return None
+        return record
     raise problem
+
+
+def _find_again(record: Record, version: str) -> Steps:
+    """Go on with an attempt whose record has vanished.
+
+    Its holder may have failed, and taken it back; or somebody has removed the record when that attempt had started, or when another one
+    had, which nobody here has seen. So only a job that is there is proof of anything.
+
+    :arg record: as it was seen last
+    :raises Vanished: if there is none
+    """
+    seen = Seen()
+    if record["status"] == "prepared":
+        seen = yield Inspect(record)
+    if not seen.job_id:
+        raise Vanished
+    return (yield from _commit(record, {"ansible_job_id": seen.job_id, **(seen.place or {})}, version))
+
+
+def _commit(record: Record, started: Fields, version: str) -> Steps:
+    """Note that an attempt has started. If somebody else has changed the record meanwhile, return it."""
+    running = merged(record, {**started, "status": "running"})
+    version = yield Write(running, version)
+    return record if version is CONFLICT else Outcome(running, version)

@@ -18,8 +18,8 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._times import ended_at
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import age
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, RESTARTABLE
 
 # The policies that C(async_job) takes.
 Policies = t.Dict[str, t.Any]
@@ -38,27 +38,37 @@ class Decision(t.NamedTuple):
     """Why the task has to fail. Empty if it need not."""
 
 
-def decide(record: Record, policies: Policies, fingerprint: str, *, ours: bool, now: float) -> Decision:
+def decide(record: Record, policies: Policies, fingerprint: str, *, tried: bool, joined: bool, now: float) -> Decision:
     """Judge a job by its record.
 
     :arg fingerprint: of what is asked for now; empty if nothing is to be compared
-    :arg ours: whether this task has started the attempt itself, in this run of the playbook
+    :arg tried: whether this task has started any attempt of the job itself, in this run of the playbook
+    :arg joined: whether it has, or has seen one run that somebody else had started. Then it starts none for the sake of its own options
+        or of time alone: two tasks that differ would start each other's job anew for ever
     :arg now: in seconds since the epoch
     """
-    status = record.get("status", "running")
+    status = status_to_act_on(record)
+    if record.get("cancelling"):
+        return Decision()  # whoever is at it says soon what has come of that
     changed = policies["on_change"] != "attach" and differs(record, fingerprint)
+    ordered = _is_ordered(record, policies, fingerprint, joined=joined)
     attempt = f"attempt {record.get('attempt', 1)}"
     if status in policies["restart_on"]:
         most = policies["max_attempts"]
         # Without a limit: one for each run of the task
-        if changed or (not ours if most is None else _tries(record) < most):
-            pause = 0.0 if changed else _backoff(record, policies) - _age(record, now)
+        if ordered or (not tried if most is None else _tries(record) < most):
+            pause = _backoff(record, policies) - age(record, now)
             return Decision(start=pause <= 0, wait=max(pause, 0.0), why=f"{attempt}: {status}")
-    if status in ENDED and changed and policies["on_change"] == "restart":
+    if status in ENDED and ordered:
         return Decision(start=True, why=f"{attempt}, {status}, was of another task")
     if status == "succeeded":
-        if policies["rerun_after"] is not None and not ours and _age(record, now) >= policies["rerun_after"]:
+        if policies["rerun_after"] is not None and not joined and age(record, now) >= policies["rerun_after"]:
             return Decision(start=True, why=f"{attempt} succeeded at {record.get('end') or record.get('save_time')}")
+        if changed and policies["on_change"] == "restart":
+            return Decision(
+                refusal="Another task has run it with other options while this one waited. Nothing was started. Run the playbook once more"
+                " to run it with these."
+            )
         if changed:
             return Decision(
                 refusal="It succeeded, but its options have changed since. Nothing was started."
@@ -66,8 +76,23 @@ def decide(record: Record, policies: Policies, fingerprint: str, *, ours: bool, 
                 " take its result all the same."
             )
     if changed and status not in CLAIMED:
-        return Decision(warning="It was started with other options than it has now. Those hold.")
+        if policies["on_change"] == "restart":
+            advice = " Run the playbook once more to run it anew with these."
+        else:
+            advice = " Say 'on_change: restart' to run it anew with these."
+        advice = advice if status in ENDED else ""
+        return Decision(warning=f"It was started with other options than it has now. Those hold.{advice}")
     return Decision()
+
+
+def status_to_act_on(record: Record) -> str:
+    """Return how a job stands. What somebody has cancelled when it had ended already, is not to go on either."""
+    return "cancelled" if record.get("cancelled") and record.get("status") in RESTARTABLE else record.get("status", "running")
+
+
+def _is_ordered(record: Record, policies: Policies, fingerprint: str, *, joined: bool) -> bool:
+    """Return whether the user wants a job that has ended anew because its options have changed."""
+    return policies["on_change"] == "restart" and not joined and differs(record, fingerprint)
 
 
 def differs(record: Record, fingerprint: str) -> bool:
@@ -75,11 +100,12 @@ def differs(record: Record, fingerprint: str) -> bool:
     return bool(fingerprint and record.get("fingerprint")) and not _is_same(record["fingerprint"], fingerprint)
 
 
-def first_attempt(before: Record | None, fingerprint: str) -> int:
-    """Return the number of the attempt from which C(max_attempts) counts for the next one: the first since a success or a change."""
+def first_attempt(before: Record | None, policies: Policies, fingerprint: str, *, joined: bool) -> int:
+    """Return the number of the attempt from which C(max_attempts) counts for the next one: the first since a success, or since a user
+    has ordered one with other options. That other options alone begin a new series would let two tasks that differ go on for ever."""
     if before is None:
         return 1
-    if before.get("status") == "succeeded" or differs(before, fingerprint):
+    if before.get("status") == "succeeded" or _is_ordered(before, policies, fingerprint, joined=joined):
         return int(before.get("attempt", 1)) + 1
     return int(before.get("first_attempt", 1))
 
@@ -122,9 +148,3 @@ def _tries(record: Record) -> int:
 def _backoff(record: Record, policies: Policies) -> float:
     """Return how long to wait between this attempt and the next, in seconds."""
     return float(min(policies["backoff"] * 2 ** min(_tries(record) - 1, 30), max(policies["max_backoff"], policies["backoff"])))
-
-
-def _age(record: Record, now: float) -> float:
-    """Return how long ago an attempt ended, in seconds. A clock that is ahead of ours makes that nothing, not less."""
-    end = ended_at(record)
-    return float("inf") if end is None else max(now - end.timestamp(), 0.0)

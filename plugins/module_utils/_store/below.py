@@ -92,6 +92,28 @@ class Directory:
         with self._at(new):
             os.rename(name, new, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
+    def link(self, name: str, new: str) -> bool:
+        """Give a file another name, of which there is none yet, and take its first one away. Return False where that is not possible.
+
+        Of all ways to make a file, this is the one that decides on the server of a network file system whether there is one.
+
+        :raises FileExistsError: if there is one
+        """
+        try:
+            with self._at(new):
+                os.link(name, new, src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
+        except FileExistsError:
+            # An answer that was lost makes a request fail that was done.
+            mine, there = (os.stat(one, dir_fd=self._fd, follow_symlinks=False) for one in (name, new))
+            if mine.st_ino != there.st_ino:
+                raise
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
+                return False
+            raise
+        self.remove(name)
+        return True
+
     def remove(self, name: str) -> None:
         """Remove a name that is not that of a directory."""
         with self._at(name):

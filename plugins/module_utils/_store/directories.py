@@ -11,6 +11,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import shlex
 import stat
 import typing as t
@@ -29,6 +30,12 @@ def check(state_dir: str, *, signed: bool) -> list[str]:
     :raises StoreUnavailable: if it is not ours to use
     """
     warnings = []
+    if has_own_locks(state_dir, _mounts()):
+        raise StoreUnavailable(
+            f"The state directory {state_dir} is on a network file system that is mounted without locks (nolock, local_lock): two"
+            " controllers could start a job at the same moment. Nothing was read or written. Mount it with locks, or choose another"
+            " state_dir."
+        )
     for directory in _above(state_dir):
         status = _status(directory)
         if status is not None:
@@ -37,6 +44,31 @@ def check(state_dir: str, *, signed: bool) -> list[str]:
     if status is not None:
         warnings += [*_of_owner(state_dir, status, signed=signed), *writable(state_dir, status)]
     return warnings
+
+
+def has_own_locks(state_dir: str, mounts: str) -> bool:
+    """Return whether locks in a directory are known to keep away nobody but processes of this machine, though others mount it, too.
+
+    :arg mounts: what proc_pid_mountinfo(5) says
+    """
+    path = os.path.realpath(state_dir)
+    best, found = -1, False
+    for line in mounts.splitlines():
+        fields, _dash, last = line.partition(" - ")
+        kind, _device, options = (*last.split(" ", 2), "", "")[:3]
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), (fields.split(" ") + [""] * 5)[4])
+        if point and (path + "/").startswith(point.rstrip("/") + "/") and len(point) >= best:
+            best = len(point)
+            found = kind.startswith("nfs") and bool({"nolock", "local_lock=all", "local_lock=posix"} & set(options.split(",")))
+    return found
+
+
+def _mounts() -> str:
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def writable(directory: str, status: os.stat_result) -> list[str]:

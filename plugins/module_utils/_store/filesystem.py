@@ -31,9 +31,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
     Entry,
     Notify,
     Version,
+    nobody,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.below import Directory, make_directories
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directories import check, writable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directories import check, is_shared, writable
 
 # Neither can be the name of a record or of its directories: the job key escapes a leading dot.
 _LOCK_FILE = ".lock"
@@ -65,10 +66,12 @@ _CHUNK = 1 << 16
 class FilesystemStore(ChosenStore):
     """One file a document, C(<state_dir>/<path>)."""
 
-    def __init__(self, state_dir: str) -> None:
+    def __init__(self, state_dir: str, notify: Notify = nobody, *, may_create: bool = True) -> None:
         """Note where the records are.
 
         :arg state_dir: an absolute path; the directory is made with the first write
+        :arg notify: called with a line for the user when a new store is made
+        :arg may_create: whether one may be made
         """
         try:
             os.stat(state_dir)
@@ -77,11 +80,15 @@ class FilesystemStore(ChosenStore):
         except OSError:
             pass  # said by whoever needs it
         self._root = os.path.normpath(state_dir)
+        self._notify = notify
+        self._may_create = may_create
+        self._is_known = False
+        """Whether this is known to be a store, and no empty directory in the place of one."""
         self.warnings = []
 
     @classmethod
     def open(cls, params: dict[str, t.Any], notify: Notify) -> FilesystemStore:
-        store = cls(os.path.abspath(params["state_dir"]))
+        store = cls(os.path.abspath(params["state_dir"]), notify, may_create=params["create_store"])
         store.warnings += check(store.locate(), signed=bool(params["record_key_file"]))
         return store
 
@@ -101,6 +108,7 @@ class FilesystemStore(ChosenStore):
                 return self._read(opened[-1], path)
         except FileNotFoundError:
             self._check_mounted(path)
+            self._check_store()
             return None
         except OSError as error:
             raise _failed("read", self.locate(path), error) from error
@@ -110,15 +118,20 @@ class FilesystemStore(ChosenStore):
         name = os.path.basename(file)
         # One name for all writers of this record, in turn: what a killed one leaves behind is overwritten by the next.
         temporary = _TEMPORARY + hashlib.sha256(path.encode("utf-8")).hexdigest()[:32]
+        self._check_store()
         try:
             with self._opened(path, make=True) as opened:
                 directory = opened[-1]
                 with self._locked(opened[0], path):
                     self._expect(path, self._find(directory, path), expect)
-                    _sweep(directory)
                     try:
-                        _write_through(directory, temporary, content)
-                        directory.rename(temporary, name)
+                        _sweep(directory, now=_write_through(directory, temporary, content))
+                        # A server of files may know better than this machine what is there.
+                        if expect != ABSENT or is_shared(directory.status) or not directory.link(temporary, name):
+                            directory.rename(temporary, name)
+                    except FileExistsError:
+                        directory.remove(temporary)
+                        raise self._conflict(path) from None
                     except OSError:
                         with contextlib.suppress(OSError):
                             directory.remove(temporary)
@@ -241,6 +254,8 @@ class FilesystemStore(ChosenStore):
                 directory = Directory.open(self._root)
             opened = [stack.enter_context(directory)]
             self._warn_of(directory)
+            if make:
+                self._tell_of_a_new_one(directory)
             for name in path.split("/")[:-1]:
                 try:
                     directory = opened[-1].enter(name)
@@ -253,10 +268,41 @@ class FilesystemStore(ChosenStore):
                 self._warn_of(directory)
             yield opened
 
-    @staticmethod
-    def _expect(path: str, document: Document | None, expect: Version | None) -> None:
+    def _check_store(self) -> None:
+        """Refuse a directory that is no store, if none may be made: the disk of the store may not be mounted there.
+
+        Former releases made no mark, so what holds records is a store, too.
+        """
+        if self._may_create or self._is_known:
+            return
+        try:
+            names = os.listdir(self._root)
+        except FileNotFoundError:
+            names = []
+        except OSError as error:
+            raise _failed("read", self._root, error) from error
+        if not _are_of_store(names):
+            raise AsyncJobError(
+                f"There is no store in {self._root}, and create_store is false. Nothing was changed. Mount the disk that holds it, correct"
+                " state_dir, or let one be made."
+            )
+        self._is_known = True
+
+    def _tell_of_a_new_one(self, root: Directory) -> None:
+        """Say so if a store is about to be made: it may take the place of one whose disk is not mounted."""
+        if not self._is_known:
+            with root.scan() as scan:
+                if not _are_of_store(entry.name for entry in scan):
+                    self._notify(f"A new store is made in {self._root}: no job is known there.")
+            self._is_known = True
+
+    def _expect(self, path: str, document: Document | None, expect: Version | None) -> None:
         if expect is not None and expect != (ABSENT if document is None else document.version):
-            raise Conflict(f"The record {path} was changed by somebody else meanwhile. Run again.")
+            raise self._conflict(path)
+
+    @staticmethod
+    def _conflict(path: str) -> Conflict:
+        return Conflict(f"The record {path} was changed by somebody else meanwhile. Run again.")
 
     def _check_mounted(self, path: str) -> None:
         """Refuse a path below a dangling link. ENOENT says nothing about the record then: the disk may not be mounted."""
@@ -341,22 +387,30 @@ def _all_of(fd: int, size: int) -> bytes:
     return content
 
 
+def _are_of_store(names: t.Iterable[str]) -> bool:
+    """Tell whether a directory holds anything but what a file system begins with."""
+    return any(name != "lost+found" for name in names)
+
+
 def _version(content: bytes) -> Version:
     # Every write has an id of its own, so that equal content means the same write.
     return Version(hashlib.sha256(content).hexdigest())
 
 
-def _sweep(directory: Directory) -> None:
-    """Remove what writers of other records left when they were killed. A living one needs its file for an instant."""
+def _sweep(directory: Directory, *, now: float) -> None:
+    """Remove what writers of other records left when they were killed. A living one needs its file for an instant.
+
+    :arg now: by the clock that gives files their times: that of a server of files may be another one than ours
+    """
     with contextlib.suppress(OSError), directory.scan() as scan:
         for entry in scan:
-            if entry.name.startswith(_TEMPORARY) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_SECONDS:
+            if entry.name.startswith(_TEMPORARY) and now - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_SECONDS:
                 with contextlib.suppress(OSError):  # a directory, say: no reason to leave the others
                     directory.remove(entry.name)
 
 
-def _write_through(directory: Directory, name: str, content: bytes) -> None:
-    """Write a file that only we can read, and return when it is on the disk."""
+def _write_through(directory: Directory, name: str, content: bytes) -> float:
+    """Write a file that only we can read, and return when it is on the disk: its time."""
     # What a killed writer left, or somebody planted, is removed rather than opened.
     with contextlib.suppress(FileNotFoundError):
         directory.remove(name)
@@ -366,6 +420,7 @@ def _write_through(directory: Directory, name: str, content: bytes) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(fd)
+        return os.fstat(fd).st_mtime
 
 
 def _sync_change(directory: Directory, file: str) -> None:

@@ -1,0 +1,184 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job is stopped while others look at it, wait for it, or are about to start it anew, and whoever stops it may die."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import typing as t
+from pathlib import Path
+
+import pytest
+from controller import Controller
+from faults import Scene, asked_natively
+from plays import Yaml, ask, job, lines, play, run_tasks, shell
+from torture import TORTURE
+from waiting import until
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
+
+STATUS = "rstyczynski.ansible.async_job_status"
+CANCEL = "rstyczynski.ansible.async_job_cancel"
+ROUNDS = 100 if TORTURE else 2
+RESTARTED: Yaml = {"restart_on": ["failed", "killed", "lost", "timed_out"], "max_attempts": 2}
+
+
+def cancelled(**args: t.Any) -> Yaml:
+    return {CANCEL: {"job_name": "job", "reason": "wrong database", **args}}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("exec sleep 300", id="ends at once"),
+        pytest.param("trap 'sleep 2; exit 143' TERM; sleep 300 & wait", id="cleans up"),
+    ],
+)
+def test_beside_a_controller_that_waits(controller: Controller, command: str) -> None:
+    """It does not take the end of a job that somebody stops for a failure, and start it anew."""
+    for number in range(ROUNDS):
+        name = f"job {number}"
+        ledger = controller.project / f"ledger {number}"
+        task = job(shell(f"echo run >>'{ledger}'; {command}"), name=name, poll=1, limit=600, options=RESTARTED)
+        book = controller.write("waits.yml", json.dumps([play(task)]))
+        waiting = controller.popen("playbook", "-i", controller.inventory, book)
+        until(lambda: lines(ledger))  # noqa: B023
+        until(lambda: "runner" in controller.record(name))  # noqa: B023
+        [answer] = ask(controller, {CANCEL: {"job_name": name, "reason": "wrong database"}})
+        output, _none = waiting.communicate(timeout=60)
+        assert (answer["status"], answer["changed"], answer["failed"]) == ("cancelled", True, False), answer
+        assert "wrong database" in output
+        record = controller.record(name)
+        assert (record["status"], record["attempt"], record["cancelled"]["reason"]) == ("cancelled", 1, "wrong database"), output
+        assert "cancelling" not in record
+        assert lines(ledger) == ["run"]
+
+
+def test_who_looks_meanwhile(controller: Controller) -> None:
+    """Until it is done, the job is being cancelled, whatever is left of it."""
+    ledger = controller.project / "ledger"
+    task = job(shell(f"trap 'touch {ledger}; until [ -e {controller.project}/go ]; do sleep 0.1; done; exit 1' TERM; sleep 300 & wait"))
+    ask(controller, task)
+    book = controller.write("cancels.yml", json.dumps([play(cancelled(grace_period=30))]))
+    cancelling = controller.popen("playbook", "-i", controller.inventory, book)
+    until(ledger.exists)
+    [looked] = ask(controller, {STATUS: {"job_name": "job"}})
+    assert (looked["status"], looked["finished"], looked["failed"]) == ("running", False, False)
+    assert "is being cancelled by" in looked["reason"]
+    assert controller.record("job")["cancelling"]["reason"] == "wrong database"
+    (controller.project / "go").touch()
+    output, _none = cancelling.communicate(timeout=60)
+    assert cancelling.returncode == 0, output
+    record = controller.record("job")
+    assert (record["status"], record["cancelled"]["reason"]) == ("cancelled", "wrong database")
+
+
+def test_another_attempt_has_begun(controller: Controller) -> None:
+    """That is no plain success: the new one runs."""
+    ledger = controller.project / "ledger"
+    ask(controller, job(shell(f"trap 'touch {ledger}; sleep 3; exit 1' TERM; sleep 300 & wait")))
+    book = controller.write("cancels.yml", json.dumps([play(cancelled(grace_period=30))]))
+    cancelling = controller.popen("playbook", "-i", controller.inventory, book)
+    until(ledger.exists)
+    next_one = {**controller.record("job"), "ansible_job_id": "j9.9", "attempt": 2}
+    (controller.state_dir / "host1/test/job.json").write_text(json.dumps(next_one))
+    output, _none = cancelling.communicate(timeout=60)
+    assert cancelling.returncode != 0
+    assert "attempt 2 (j9.9) has begun meanwhile, and only attempt 1 was stopped. Cancel the job once more." in output
+    assert controller.record("job") == next_one
+
+
+def test_between_two_attempts(controller: Controller) -> None:
+    """A job that has failed, and is about to be started anew by a task that waits, is not: the order holds for what has ended, too."""
+    ledger = controller.project / "ledger"
+    task = job(shell(f"echo run >>{ledger}; exit 1"), poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 8})
+    book = controller.write("waits.yml", json.dumps([play(task)]))
+    waiting = controller.popen("playbook", "-i", controller.inventory, book)
+    until(lambda: lines(ledger) and controller.record("job")["status"] == "failed")
+    first, again = ask(controller, cancelled(), cancelled())
+    assert (first["changed"], first["stopped"], first["status"]) == (True, [], "failed")
+    assert "not started anew from now on, unless restart_on has 'cancelled'" in first["reason"]
+    assert (again["changed"], again["status"]) == (False, "failed")
+    output, _none = waiting.communicate(timeout=60)
+    assert lines(ledger) == ["run"], output
+    record = controller.record("job")
+    assert (record["attempt"], record["status"], record["cancelled"]["reason"]) == (1, "failed", "wrong database")
+    [started] = ask(controller, job(shell("true"), poll=1, options={"restart_on": ["cancelled"], "on_change": "attach"}))
+    assert (started["attempt"], started["status"]) == (2, "succeeded")
+
+
+def test_what_has_ended_was_not_stopped(controller: Controller) -> None:
+    """Nothing got a signal, so there is no victim."""
+    run_tasks(controller, job(shell("true"), poll=1))
+    [answer] = ask(controller, cancelled())
+    assert (answer["changed"], answer["stopped"], answer["status"]) == (False, [], "succeeded")
+    record = controller.record("job")
+    assert "cancelled" not in record
+    assert "cancelling" not in record
+
+
+def test_what_is_said_of_a_job_that_was_cancelled_when_it_had_failed(controller: Controller) -> None:
+    """It is not started anew, and nobody says that it will be."""
+    task = job(shell("exit 3"), poll=1, options={"restart_on": ["failed"]})
+    run_tasks(controller, {**task, "ignore_errors": True})
+    [ordered] = ask(controller, cancelled())
+    assert ordered["changed"]
+    [answer] = ask(controller, task)
+    assert "not started anew unless restart_on has 'cancelled'" in answer["msg"]
+    assert (answer["attempt"], answer["changed"]) == (1, False)
+
+
+@pytest.mark.parametrize("how", ["controller", "hangs up", "TERM", "KILL"])
+def test_an_interrupted_cancel(scene: Scene, how: str) -> None:
+    """The job ends all the same, and nothing stays stopped."""
+    scene.ask("h1", job(shell("trap 'touch /tmp/asked; sleep 2; exit 1' TERM; sleep 300 & wait; echo next; sleep 301"), limit=600))
+    book = scene.controller.write("cancels.yml", json.dumps([play(cancelled(grace_period=6), hosts="h1")]))
+    cancelling = scene.controller.popen("playbook", "-i", scene.controller.inventory, book)
+    until(lambda: scene.test("h1", "test -e /tmp/asked"))
+    if how == "controller":
+        os.killpg(cancelling.pid, signal.SIGKILL)
+        scene.hosts.disconnect()
+    elif how == "hangs up":
+        scene.hosts.disconnect()
+    else:  # whatever runs our program there: two processes
+        scene.shell("h1", f"pkill -{how} -o -f '[p]ython' || true" if how == "KILL" else "pkill -TERM -f '[p]ython' || true")
+    cancelling.communicate(timeout=60)
+    until(lambda: not [process for process in scene.processes("h1").values() if process.line in ("sleep 300", "sleep 301")])
+    states = scene.shell("h1", "ps -e -o stat=,args=").splitlines()
+    assert not [line for line in states if line.startswith("T")], states
+    until(lambda: not [process for process in scene.processes("h1").values() if "async_wrapper" in process.line])
+    looked, natives = scene.ask("h1", {STATUS: {"job_name": "job"}}, asked_natively(scene.controller.record("job", host="h1")))
+    scene.tell(f"cancelled, and that is interrupted ({how})", looked, natives)
+    assert looked["status"] == "cancelled", looked["reason"]
+    assert looked["record"]["cancelled"]["reason"] == "wrong database"
+
+
+def test_a_thread_that_lives_on(controller: Controller) -> None:
+    """The first thread of a process has ended. The others work, so it runs, and can be stopped."""
+    source = controller.project / "lives.py"
+    source.write_text(
+        "import ctypes, threading, time\n"
+        "threading.Thread(target=time.sleep, args=(300,)).start()\n"
+        "ctypes.CDLL(None).syscall(60, 0)  # exit(2) of this thread, on x86_64\n"
+        if os.uname().machine == "x86_64"
+        else "import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(300,)).start()\nctypes.CDLL(None).syscall(93, 0)\n"
+    )
+    ask(controller, job({"ansible.builtin.command": f"python3 {source}"}))
+
+    def lives() -> list[int]:
+        return [process.pid for process in scan().processes.values() if str(source) in process.argv]
+
+    [pid] = until(lives)
+    until(lambda: Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "Z")
+    record = controller.record("job")
+    for process in scan().processes.values():
+        if record["ansible_job_id"].rpartition(".")[0] in process.argv or any("AnsiballZ" in word for word in process.argv[:3]):
+            os.kill(process.pid, signal.SIGKILL)
+    [looked] = ask(controller, {STATUS: {"job_name": "job"}})
+    assert looked["status"] == "orphaned", looked["reason"]
+    [answer] = ask(controller, cancelled(grace_period=1))
+    assert answer["status"] == "cancelled"
+    assert not lives()
