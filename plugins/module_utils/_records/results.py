@@ -28,8 +28,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 _OF_SECRET_JOBS = ("rc", "start", "end")
 # A result may hold what no store should know: a command with its options, the content of a file, the lines that a file has lost.
 _OF_ALL_JOBS = (*_OF_SECRET_JOBS, "delta", "changed")
+# What async_job_cancel has noted in a result, a record has beside it.
+_BESIDE_IT = ("cancelled",)
 # What nobody misses in a later run, or what is kept in another way
-_UNMISSED = (*_OF_ALL_JOBS, "cancelled", "msg", "cmd", "diff", "exception", "failed", "stderr", "stdout", "strip_empty_ends", "warnings")
+_UNMISSED = (*_OF_ALL_JOBS, *_BESIDE_IT, "msg", "cmd", "diff", "exception", "failed", "stderr", "stdout", "strip_empty_ends", "warnings")
 
 # A module may put whole logs into its message, in characters.
 _MESSAGE_LENGTH = 1000
