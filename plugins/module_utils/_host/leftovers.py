@@ -1,3 +1,13 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an attempt that has ended has left behind is stopped, so that the next one may begin.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import members

@@ -92,7 +92,7 @@ def mount_point(directory: str) -> str:
         directory = os.path.dirname(directory)
     try:
         # As the start of a job has asked. Not AnsibleModule.run_command: this is no module.
-        done = subprocess.run(["df", "-P", directory], stdout=subprocess.PIPE, timeout=10)  # pylint: disable=ansible-bad-function
+        done = subprocess.run(["df", "-P", directory], stdout=subprocess.PIPE, timeout=10, check=False)  # pylint: disable=ansible-bad-function
     except (OSError, subprocess.SubprocessError):
         return ""
     match = re.search(r"\n.*?(?: +[\d-]+){3} +[\d-]+%? +(/.*)\n", done.stdout.decode("utf-8", "surrogateescape"))
