@@ -111,6 +111,7 @@ _VARIABLE = re.compile(rf"^( +[\w.]+): {_NAME}(?: \| {_NAME})*(?= = )", re.MULTI
 _CONSTANT = re.compile(rf"^(\w+): {_NAME}(?: \| {_NAME})*(?= = )", re.MULTILINE)
 _FUTURE = re.compile("^from __future__ import annotations$", re.MULTILINE)
 _FIELD = re.compile(rf"^( +\w+): {_NAME}(?: \| {_NAME})*(?= = |$)", re.MULTILINE)
+_NAMES = re.compile(r"^(from .+ import )\(\n((?: *\w+,\n)+)\)$", re.MULTILINE)
 _INDENTATION = re.compile(r"^(?: {4})+", re.MULTILINE)
 
 
@@ -132,7 +133,12 @@ def _bare(source: str) -> str:
     source = _BODY.sub(lambda found: _VARIABLE.sub(r"\1", found[0]), source)
     source = _FUTURE.sub("", _CONSTANT.sub(r"\1", source))  # no types are left to be evaluated
     source = _FIELD.sub(r"\1: 0", source)  # of a class: that there is a type makes it a field
+    source = _NAMES.sub(_on_one_line, source)
     return _INDENTATION.sub(lambda found: " " * (len(found[0]) // 4), source)
+
+
+def _on_one_line(names: re.Match[str]) -> str:
+    return names[1] + ", ".join(re.findall(r"\w+", names[2])) + "\n" * names[0].count("\n")
 
 
 def _nothing(docstring: re.Match[str]) -> str:
