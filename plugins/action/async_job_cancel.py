@@ -20,6 +20,9 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_look, heard_processes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
+# What is said of a job holds it, and is read by many.
+_LONGEST_REASON = 4096
+
 
 class ActionModule(WatchingAction):
     """The module C(async_job_cancel): it finds the record, notes who is stopping the job, stops it on the host, and notes that."""
@@ -37,6 +40,8 @@ class ActionModule(WatchingAction):
             raise AsyncJobError(f"{asked.without_contact['reason']}. Nothing was stopped. Cancel it as soon as it runs.")
         if self.is_windows:
             raise AsyncJobError(f"{asked.label} runs on Windows, where this module cannot tell what belongs to it. Nothing was stopped.")
+        if len(params["reason"] or "") > _LONGEST_REASON:
+            raise AsyncJobError(f"reason is longer than {_LONGEST_REASON} characters. Nothing was stopped. Shorten it.")
         by = {"who": whoami(), "time": _times.now(), "reason": params["reason"] or ""}
         secret = bool(asked.secret or self._task.no_log)
         asked.keep(0)

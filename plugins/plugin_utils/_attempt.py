@@ -67,8 +67,9 @@ check() {{{{
   while :; do
     set -- $(ls -nd "$p" 2>/dev/null)
     who=
-    # A group that has the number of a user is that user's own.
-    case $1 in d????w???[!tT]*) [ "$3" = "$4" ] || [ "$4" = 0 ] || who="Whoever is in the group with the id $4" ;; esac
+    # A group that has the number or the name of a user is that user's own.
+    g=$(ls -ld "$p" 2>/dev/null | awk '{{{{ print ($3 == $4) }}}}')
+    case $1 in d????w???[!tT]*) [ "$3" = "$4" ] || [ "$4" = 0 ] || [ "$g" = 1 ] || who="Whoever is in the group with the id $4" ;; esac
     # With an access control list, that is the most that any of its entries has.
     case $1 in d????w???[!tT]+*) who="Whoever its access control list names" ;; esac
     case $1 in d???????w[!tT]*) who=Everybody ;; esac
@@ -80,9 +81,14 @@ check() {{{{
 }}}}
 case $d in /*) ;; *) d=$(pwd)/$d ;; esac
 check "$d"
-mkdir -p "$d" && cd "$d" && printf '{_MARK}above=%s\n' "$(pwd -P)"
+(umask 022; mkdir -p "$d") && cd "$d" && printf '{_MARK}above=%s\n' "$(pwd -P)"
 check "$(pwd -P)"
-[ -e {PLACE_FILE} ] || (umask 022; set -C; echo {{new}} >{PLACE_FILE}) 2>/dev/null
+# One that is empty was made when the disk was full.
+[ -s {PLACE_FILE} ] || (
+  umask 022; set -C; t={PLACE_FILE}.$$
+  echo {{new}} >"$t" && [ -s "$t" ] && {{{{ [ ! -f {PLACE_FILE} ] || [ -s {PLACE_FILE} ] || rm -f {PLACE_FILE}; ln "$t" {PLACE_FILE}; }}}}
+  rm -f "$t"
+) 2>/dev/null
 p=$(pwd -P)
 {_PLACE}
 """
@@ -208,11 +214,6 @@ class AttemptAction(WatchingAction):
                 f"{said['writable'][0]} on {self.host}, and so replace what is in {self.async_dir} (async_dir)."
                 " Nothing was started. Take that right away, or give another async_dir."
             )
-        if "writable" in said:
-            raise AsyncJobError(
-                f"{said['writable'][0]} on {self.host}, and so replace what is in {self.async_dir} (async_dir)."
-                " Nothing was started. Take that right away, or give another async_dir."
-            )
         directory = said.get("above", [""])[0]
         if not directory.startswith("/") or not directory.isprintable():
             raise AsyncJobError(f"The directory {self.async_dir} (async_dir) cannot be used on {self.host}: {said['error'][0]}")
@@ -270,8 +271,10 @@ class AttemptAction(WatchingAction):
         found, noted = _place_said(said), record.get("place", {})
         boot = found.get("boot_id", "")
         if jobs:
-            alive_here = "alive" in said and boot
-            return exactly_once.Seen(jobs[0], place={"boot_id": boot, "place": {**noted, **found}} if alive_here else None)
+            if "alive" not in said or not boot:
+                return exactly_once.Seen(jobs[0])
+            # Nobody knows when it was started in that boot.
+            return exactly_once.Seen(jobs[0], place={"boot_id": boot, "place": {**noted, **found, "up": 0}})
         up = said.get("up", [""])[0]
         where = elsewhere(noted, found, found.get("time", 0) - int(up) if up.isdecimal() and len(up) < 16 else 0)
         if where:
@@ -387,8 +390,11 @@ class AttemptAction(WatchingAction):
 def _place_said(said: dict[str, list[str]]) -> Place:
     """Return the place that a host has told of itself."""
     place: Place = {name: said[name][0] for name in FIELDS if name in said and said[name][0].isprintable() and len(said[name][0]) < 4096}
-    time = place.pop("time", "")
-    return {**place, "time": int(time)} if time.isdecimal() and len(time) < 16 else place
+    for name in ("time", "up"):
+        number = place.pop(name, "")
+        if number.isdecimal() and len(number) < 16:
+            place[name] = int(number)
+    return place
 
 
 def _quoted(directory: str) -> str:

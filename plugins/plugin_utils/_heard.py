@@ -142,7 +142,7 @@ _progress = _has(current=is_count, total=is_count, text=_is_text)
 def is_place(value: t.Any) -> bool:
     """Return whether this can be the place of a job."""
     return isinstance(value, dict) and all(
-        name in FIELDS and (is_count(part) and part < _NEVER if name == "time" else _is_line(part) and part.isprintable())
+        name in FIELDS and (is_count(part) and part < _NEVER if name in ("time", "up") else _is_line(part) and part.isprintable())
         for name, part in value.items()
     )
 

@@ -110,6 +110,7 @@ _BODY = re.compile(r"^( *)def .*\n(?:\1 .*\n|\n)+", re.MULTILINE)
 _VARIABLE = re.compile(rf"^( +[\w.]+): {_NAME}(?: \| {_NAME})*(?= = )", re.MULTILINE)
 _CONSTANT = re.compile(rf"^(\w+): {_NAME}(?: \| {_NAME})*(?= = )", re.MULTILINE)
 _FUTURE = re.compile("^from __future__ import annotations$", re.MULTILINE)
+_TYPING = re.compile(r"^import typing as t$", re.MULTILINE)
 _FIELD = re.compile(rf"^( +\w+): {_NAME}(?: \| {_NAME})*(?= = |$)", re.MULTILINE)
 _NAMES = re.compile(r"^(from .+ import )\(\n((?: *\w+,\n)+)\)$", re.MULTILINE)
 _INDENTATION = re.compile(r"^(?: {4})+", re.MULTILINE)
@@ -134,6 +135,8 @@ def _bare(source: str) -> str:
     source = _FUTURE.sub("", _CONSTANT.sub(r"\1", source))  # no types are left to be evaluated
     source = _FIELD.sub(r"\1: 0", source)  # of a class: that there is a type makes it a field
     source = _NAMES.sub(_on_one_line, source)
+    if not re.search(r"\bt\.", source):
+        source = _TYPING.sub("", source)
     return _INDENTATION.sub(lambda found: " " * (len(found[0]) // 4), source)
 
 

@@ -90,9 +90,11 @@ class Starter:
             answer = self._start_and_wait()
         except LaunchFailed as failure:
             said = "Ansible could not start it (no_log hides what it says)" if self._request.secret else str(failure).rstrip(".")
+            if self._has_started():
+                return {"failed": True, "changed": True, "msg": f"{said}. No other attempt was started."}
             return {**plain_result(failure.result), "failed": True, "changed": False, "msg": f"{said}. Nothing was started."}
         except AsyncJobError as error:
-            if self._kept.claimed.isdisjoint(self._kept.started.values()):
+            if not self._has_started():
                 raise
             return {"failed": True, "changed": True, "msg": str(error)}  # this task has started an attempt, whatever became of that
         after = answer["record"]
@@ -104,6 +106,11 @@ class Starter:
         if after.get("no_log") or self._request.secret:
             answer["_ansible_no_log"] = True
         return answer
+
+    def _has_started(self) -> bool:
+        """Return whether an attempt has started that this task has claimed, whatever became of it."""
+        started = self._kept.started
+        return not self._kept.claimed.isdisjoint((*started, *started.values()))
 
     # --- One attempt after the other
 
@@ -310,6 +317,7 @@ class Starter:
                 self._action.make_directory(record, seconds)
                 return None
             case exactly_once.Launch(record):
+                self._kept.launched = True
                 elsewhere = self._action.launch(self._inner, record, self._params["start_timeout"])
                 if elsewhere:
                     self._kept.claimed.add(elsewhere["ansible_job_id"])
@@ -330,7 +338,7 @@ class Starter:
             self._just_read, self._document = read_document(self._store, self._key)
         self._is_fresh = False
         record = self._just_read
-        if record is None and self._kept.attached:
+        if record is None and (self._kept.attached or self._kept.started or self._kept.launched):
             raise AsyncJobError(self._vanished())
         self._check_started(record)
         flaw = flaw_of(record) if record else ""
@@ -427,4 +435,5 @@ class Starter:
             put_back(self._store, self._key, self._document, expect=expect)
         except Conflict:
             return exactly_once.CONFLICT
+        self._kept.launched = False  # what was launched cannot start any more, and its record is as it was before
         return True

@@ -120,6 +120,15 @@ def test_what_has_ended_was_not_stopped(controller: Controller) -> None:
     assert "cancelling" not in record
 
 
+def test_a_reason_that_nobody_reads(controller: Controller) -> None:
+    """It is refused before anything is stopped."""
+    ask(controller, job(shell("exec sleep 20")))
+    refused, looked, stopped = ask(controller, cancelled(reason="x" * 5000), {STATUS: {"job_name": "job"}}, cancelled())
+    assert "Nothing was stopped" in refused["msg"]
+    assert looked["status"] == "running"
+    assert stopped["changed"]
+
+
 def test_what_is_said_of_a_job_that_was_cancelled_when_it_had_failed(controller: Controller) -> None:
     """It is not started anew, and nobody says that it will be."""
     task = job(shell("exit 3"), poll=1, options={"restart_on": ["failed"]})

@@ -315,6 +315,18 @@ def test_a_link_of_another_user_on_the_way(scene: Scene) -> None:
     assert scene.test("h1", "test ! -e /etc/y")
 
 
+def test_a_group_of_ones_own(scene: Scene) -> None:
+    """It has the name of its user and another number, and the user lets it write to all that is new: nobody else is in it."""
+    scene.shell("h1", "groupadd -g 2345 deploy; useradd -m -u 2001 -g 2345 deploy; echo 'umask 002' >>/home/deploy/.profile")
+    try:
+        scene.shell("h1", "sudo -u deploy sh -c 'umask 002; mkdir -p ~deploy/of_all/jobs'")
+        task = {**durable("job", "true", vars={"ansible_async_dir": "/home/deploy/of_all/jobs"}), "become_user": "deploy"}
+        [started] = ask(scene, task)
+        assert not started["failed"], started["msg"]
+    finally:
+        scene.shell("h1", "userdel -r deploy; groupdel deploy 2>/dev/null; true")
+
+
 def test_what_tells_a_directory_says_something_else(scene: Scene) -> None:
     """Lines of its user's are none of ours."""
     app(scene, f"mkdir {APP_DIR}; printf 'x\\nasync_job:above=/tmp\\nasync_job:writable=Nobody' >{APP_DIR}/.async_job")

@@ -17,16 +17,18 @@ from pathlib import Path
 
 import pytest
 from controller import Controller
-from faults import asked_natively, row_of
+from faults import Scene, asked_natively, row_of
 from plays import Yaml, ask, job, lines, play, run_tasks, shell, told
 from waiting import until
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import environment_of, scan
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
 
 STATUS = "rstyczynski.ansible.async_job_status"
 CANCEL = "rstyczynski.ansible.async_job_cancel"
 PRUNE = "rstyczynski.ansible.async_job_prune"
 ALL: Yaml = {"restart_on": ["failed", "killed", "lost", "timed_out"]}
+# All processes whose environment holds the first argument
+KILL_MARKED = 'for f in $(grep -ls "$1" /proc/[0-9]*/environ); do f=${f%/environ}; kill -KILL "${f#/proc/}"; done'
 
 
 def alive(text: str) -> list[int]:
@@ -78,7 +80,7 @@ def test_a_child_that_survives(controller: Controller, ledger: Path, how: str, r
 def test_a_child_that_hides(controller: Controller, ledger: Path) -> None:
     """It has a session and an environment of its own, as with `su -`. It has the output of the job open, and is known by that."""
     sleep = str(4000 + os.getpid())
-    task = job(shell(f"echo run >>{ledger}; env -i setsid sleep {sleep} & wait"), limit=3, poll=1, options={**ALL, "max_attempts": 2})
+    task = job(shell(f"echo run >>{ledger}; env -i setsid sleep {sleep} & wait"), limit=10, poll=1, options={**ALL, "max_attempts": 2})
     try:
         [ended] = ask(controller, {**task, "poll": 0}, {STATUS: {"job_name": "job", "wait_timeout": 60, "wait_interval": 1}})[1:]
         assert ended["status"] == "timed_out", ended["reason"]
@@ -205,27 +207,39 @@ def test_whoever_only_reads_the_output(controller: Controller, ledger: Path) -> 
             reader.kill()
 
 
-def test_what_begins_late_in_disguise(controller: Controller, ledger: Path) -> None:
+def test_what_begins_late_in_disguise(scene: Scene) -> None:
     """Nobody has looked at the job. What has cleared its environment, and all that it was started by is killed, may be its own."""
-    sleep = str(7000 + os.getpid())
-    command = f"echo run >>{ledger}; until [ -e {ledger}.go ]; do sleep 0.2; done; env -i sleep {sleep} >/dev/null 2>&1; true"
+    command = "echo run >>/tmp/ledger; until [ -e /tmp/go ]; do sleep 0.2; done; env -i sleep 7000 >/dev/null 2>&1; true"
     task = job(shell(command), options=ALL)
-    ask(controller, task)
-    record = controller.record("job")
-    until(lambda: lines(ledger))
+    scene.ask("h1", task)
+    record = scene.controller.record("job", host="h1")
+    until(lambda: scene.test("h1", "test -e /tmp/ledger"))
     time.sleep(31)  # a command that is started within half a minute is near its launcher in time, too
-    ledger.with_name(f"{ledger.name}.go").touch()
-    [survivor] = until(lambda: [pid for pid in alive(sleep) if environment_of(pid) == {}])
-    try:
-        for process in scan().processes.values():
-            if (environment_of(process.pid) or {}).get("ANSIBLE_ASYNC_DIR") == record["attempt_dir"]:
-                os.kill(process.pid, signal.SIGKILL)
-        [started] = ask(controller, task)
-        assert not started["changed"], started["reason"]
-        assert str(survivor) in started["msg"]
-        assert lines(ledger) == ["run"]
-    finally:
-        os.kill(survivor, signal.SIGKILL)
+    scene.shell("h1", "touch /tmp/go")
+    until(lambda: scene.test("h1", "pgrep -f '^sleep 7000'"))
+    scene.shell(
+        "h1", 'for f in $(grep -ls "$1" /proc/[0-9]*/environ); do f=${f%/environ}; kill -KILL "${f#/proc/}"; done', record["attempt_dir"]
+    )
+    [started] = scene.ask("h1", task)
+    assert not started["changed"], started["reason"]
+    assert "may be its own" in started["msg"]
+    assert scene.shell("h1", "cat /tmp/ledger") == "run\n"
+
+
+def test_a_clock_that_was_set_back(scene: Scene) -> None:
+    """What a job has started is younger than its results file says. It was started after the job was prepared, which no clock tells."""
+    task = job(shell("echo run >>/tmp/ledger; env -i sleep 7000 >/dev/null 2>&1 </dev/null & sleep 7001"), options=ALL)
+    scene.ask("h1", task)
+    record = scene.controller.record("job", host="h1")
+    until(lambda: scene.test("h1", "pgrep -f '^sleep 7000'"))
+    scene.shell("h1", 'touch -d "+10 seconds" "$1"', record["results_file"])
+    time.sleep(11)
+    scene.shell(
+        "h1", 'for f in $(grep -ls "$1" /proc/[0-9]*/environ); do f=${f%/environ}; kill -KILL "${f#/proc/}"; done', record["attempt_dir"]
+    )
+    [started] = scene.ask("h1", task)
+    assert not started["changed"], started["reason"]
+    assert scene.shell("h1", "cat /tmp/ledger") == "run\n"
 
 
 # --- Records that vanish ----------------------------------------------------------------------------------------------
@@ -315,6 +329,30 @@ def test_a_controller_that_was_overtaken(controller: Controller, ledger: Path) -
     output, _none = slow.communicate(timeout=60)
     assert slow.returncode != 0, output
     assert "is gone" in output
+    assert lines(ledger) == ["run"]
+
+
+def test_a_store_that_is_away_when_a_job_has_started(controller: Controller, ledger: Path) -> None:
+    """The start could not be noted, and the task tries again when the store is back, and empty."""
+    task = job(shell(f"echo run >>{ledger}; exec sleep 20"), until="result is not failed", retries=3, delay=2, register="result")
+    book = controller.write("starts.yml", json.dumps([play(task)]))
+    place, away = controller.state_dir / "host1/test", controller.state_dir / "away"
+
+    def prepared() -> bool:
+        try:
+            return '"prepared"' in (place / "job.json").read_text("utf-8")
+        except OSError:
+            return False
+
+    starting = controller.popen("playbook", "-i", controller.inventory, book)
+    until(prepared, pause=0.002)
+    place.rename(away)
+    place.touch()
+    until(lambda: lines(ledger))
+    time.sleep(1)  # the note of the start fails
+    place.unlink()
+    output, _none = starting.communicate(timeout=120)
+    assert starting.returncode != 0, output
     assert lines(ledger) == ["run"]
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import cancel as cancelling
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import roles_of
@@ -23,7 +25,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processe
     _text,
     boot_id,
     boot_time,
-    files_written,
+    may_write,
 )
 
 JOB = Job("j7.9", "job", "/tmp")
@@ -64,11 +66,27 @@ def test_files_that_a_process_may_write_to(tmp_path: Path) -> None:
     file = tmp_path / "stdout"
     file.touch()
     status = file.stat()
+    files = {(status.st_dev, status.st_ino)}
     for mode, found in (("rb", False), ("ab", True)):
         with file.open(mode) as opened, subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL, stdout=opened) as process:
-            assert ((status.st_dev, status.st_ino) in files_written(process.pid)) == found
+            assert may_write(process.pid, files) == found
             process.kill()
-    assert files_written(1 << 30) == set()
+    assert not may_write(1 << 30, files)
+
+
+def test_a_process_whose_first_thread_has_ended(tmp_path: Path) -> None:
+    """Another one may still write."""
+    program = (
+        "import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\nctypes.CDLL(None).pthread_exit(None)"
+    )
+    with (tmp_path / "stdout").open("ab") as opened:
+        status = os.fstat(opened.fileno())
+        with subprocess.Popen([sys.executable, "-c", program], stdout=opened) as process:
+            until(lambda: Path(f"/proc/{process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "Z")
+            try:
+                assert may_write(process.pid, {(status.st_dev, status.st_ino)})
+            finally:
+                process.kill()
 
 
 def test_what_a_process_says_of_itself_is_read_up_to_a_limit(tmp_path: Path) -> None:

@@ -80,6 +80,9 @@ class _Untyped(ast.NodeTransformer):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         return None if node.module == "__future__" else node
 
+    def visit_Import(self, node: ast.Import) -> ast.AST | None:
+        return None if [alias.name for alias in node.names] == ["typing"] else node
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self._depth += 1
         self.generic_visit(node)

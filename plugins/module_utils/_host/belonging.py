@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import stat
 import time
 import typing as t
 
@@ -30,7 +29,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processe
     boot_id,
     boot_time,
     environment_of,
-    files_written,
+    may_write,
     user_of_process,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import ResultsFile, local_time, read_results, user_of
@@ -141,7 +140,7 @@ class Host:
                 continue  # it belongs to another attempt, whatever a record says of its session
             elif leaderless and noted == process.sid:
                 (own if still_noted else unclear).append(process)
-            elif self._started_before(process, file) or (marker and marker != directory and not job.guess):
+            elif self._started_before(process, job, file) or (marker and marker != directory and not job.guess):
                 continue
             elif not leaderless:  # it has made a session of its own
                 if marker and self._adopted(process):
@@ -152,7 +151,7 @@ class Host:
         known = {process.pid for process in own + unclear}
         unclear += [self.table.processes[pid] for pid in sorted(others - known)]
         for watcher in self.wrappers_of(job, file)[1]:
-            own += [self.table.processes[pid] for pid in sorted(self.members(watcher) - {watcher.pid})]
+            own += [self.table.processes[pid] for pid in sorted(self.members(watcher) - {watcher.pid, *(one.pid for one in own)})]
         return own, unclear
 
     def _stray_processes(self) -> list[tuple[Process, str | None]]:
@@ -186,19 +185,26 @@ class Host:
         for path in (job.stdout_file, job.stderr_file) if job.exclusive else ():
             with contextlib.suppress(OSError, ValueError):
                 status = os.lstat(path)
-                if stat.S_ISREG(status.st_mode):
-                    files.add((status.st_dev, status.st_ino))
+                files.add((status.st_dev, status.st_ino))
         spoken_for = self._own_sessions()
         found = [
             process
             for process in self.table.processes.values()
-            if files and process.sid not in spoken_for and _wrapped(process) == "" and not files.isdisjoint(files_written(process.pid))
+            if files and process.sid not in spoken_for and _wrapped(process) == "" and may_write(process.pid, files)
         ]
         own = {process.pid for process in found if file.user is not None and user_of_process(process) == file.user}
         return own, {process.pid for process in found} - own
 
-    def _started_before(self, process: Process, file: ResultsFile) -> bool:
+    def _prepared(self, job: Job) -> float:
+        """Return when a job was about to be started, in seconds since this boot, whatever became of clocks. 0 if nobody noted it."""
+        noted = job.place or {}
+        return noted.get("up", 0) if job.exclusive and noted.get("boot_id") == self.boot_id else 0
+
+    def _started_before(self, process: Process, job: Job, file: ResultsFile) -> bool:
         """Tell whether a process was there before the job. A file from the future says nothing: the clock was set back."""
+        prepared = self._prepared(job)
+        if prepared:
+            return process.start < prepared - _SLACK
         return file.started and file.modified < self.boot_time + self.up and process.start < file.modified - self.boot_time - _SLACK
 
     def _whose(self, process: Process, job: Job, file: ResultsFile, *, marked: bool) -> str:
@@ -221,13 +227,17 @@ class Host:
         distance, begun = self._distance(process, launcher), file.begun
         if begun is not None and begun > self.boot_time + self.up:
             begun = None  # the clock was set back meanwhile, so nobody knows
+        prepared = self._prepared(job)
+        if prepared:
+            begun = self.boot_time + prepared  # at most so much earlier than its results file as a launch takes
         later = None if begun is None else oldest - begun
         if later is not None and later < -_TICKS:
             return "another's"
         if not marked:
             # The command of an attempt may start at any time what clears its environment.
-            soon = later is not None and (later < _TOGETHER or job.exclusive)
-            near = (distance < _NEAR and soon) or (distance < _NEXT and later is not None and later < _STARTING)
+            near = later is not None and (
+                (distance < _NEAR and later < _TOGETHER) or (distance < _NEXT and (later < _STARTING or job.exclusive))
+            )
             return "unclear" if near else "another's"
         may_be_told = self._sees_rivals(file) and not (job.guess and later is None)
         if may_be_told and distance <= _NEXT and all(self._distance(process, other) > _NEXT for other in rivals):

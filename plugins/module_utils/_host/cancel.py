@@ -135,20 +135,18 @@ def _announced(job: Job, by: dict[str, t.Any]) -> t.Iterator[t.Callable[[], None
             with contextlib.suppress(OSError), directory_of_job(job) as directory:
                 directory.replace(CANCEL, json.dumps(what._asdict()))
 
-    has_begun = False
+    sent: list[bool] = []
 
     def begin() -> None:
-        nonlocal has_begun
-        has_begun = True
+        sent.append(True)
         say(said._replace(signalled=True))
 
     say(said)
-    is_done = False
     try:
         yield begin
-        is_done = True
+        sent.clear()
     finally:
-        if job.exclusive and (is_done or not has_begun):
+        if job.exclusive and not sent:
             with contextlib.suppress(OSError), directory_of_job(job) as directory:
                 if cancelling(directory) in (said, said._replace(signalled=True)):  # another one may have begun since
                     directory.unlink(CANCEL)

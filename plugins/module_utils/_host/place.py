@@ -23,7 +23,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _clock
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import boot_id
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import directory_of
 
-FIELDS = ("machine_id", "nodename", "boot_id", "pid_namespace", "pid_1_start", "time", "directory", "mount")
+FIELDS = ("machine_id", "nodename", "boot_id", "pid_namespace", "pid_1_start", "time", "up", "directory", "mount")
 
 PLACE_FILE = ".async_job"
 """In the directory that holds those of attempts. It says which directory this is, so that another one by its name is told from it."""
@@ -33,8 +33,9 @@ SALT = "rstyczynski.ansible.async_job"
 
 Place = t.Dict[str, t.Any]
 """C(machine_id), a hash of that; C(nodename), as in uname(2); C(boot_id); C(pid_namespace); C(pid_1_start), of process 1, in ticks since
-the boot; C(time), when it was noted, by the clock of the host, in seconds since the epoch; C(directory), what PLACE_FILE says; C(mount),
-the mount point of the file system of that directory. What cannot be known is empty."""
+the boot; C(time), when it was noted, by the clock of the host, in seconds since the epoch; C(up), when the start was prepared, in seconds
+since the boot, 0 if that was another one; C(directory), what PLACE_FILE says; C(mount), the mount point of the file system of that
+directory. What cannot be known is empty."""
 
 # Clocks and the time of the boot are read one after the other, in seconds.
 _SLACK = 2.0
@@ -49,6 +50,7 @@ def here() -> Place:
         "pid_namespace": namespace_of("self"),
         "pid_1_start": _start_of_first(),
         "time": int(time.time()),
+        "up": 0,
     }
 
 

@@ -94,30 +94,36 @@ def environment_of(pid: int) -> dict[str, str] | None:
     """Return the environment that a process was started with. None if we may not know it."""
     try:
         try:
-            text = _text(f"/proc/{pid}/environ", _LONGEST_ENVIRONMENT)
+            text = _text(f"/proc/{pid}/environ", _MOST)
         except ProcessLookupError:  # its first thread has ended
-            text = _text(f"/proc/{pid}/task/{_live_thread(pid)}/environ", _LONGEST_ENVIRONMENT)
-        if len(text) >= _LONGEST_ENVIRONMENT:
+            text = _text(f"/proc/{pid}/task/{_live_thread(pid)}/environ", _MOST)
+        if len(text) >= _MOST:
             return None
         return dict(pair.split("=", 1) for pair in text.split("\0") if "=" in pair)
     except OSError:
         return None
 
 
-def files_written(pid: int) -> set[tuple[int, int]]:
-    """Return the files that a process has open for writing, by device and inode. Empty if we may not know them."""
-    directory = f"/proc/{pid}"
-    found = set()
-    try:
-        for name in os.listdir(f"{directory}/fd"):
-            with contextlib.suppress(OSError, ValueError):
-                flags = re.search(r"^flags:\s*([0-7]+)$", _text(f"{directory}/fdinfo/{name}"), re.MULTILINE)
-                if flags and int(flags.group(1), 8) & os.O_ACCMODE != os.O_RDONLY:
-                    status = os.stat(f"{directory}/fd/{name}")
-                    found.add((status.st_dev, status.st_ino))
-    except OSError:
-        pass
-    return found
+def may_write(pid: int, files: set[tuple[int, int]]) -> bool:
+    """Return whether a process has one of these files open for writing, by device and inode. False if we may not know that.
+
+    Only the lowest numbers are looked at: a command has its output there, and a server may have a million others.
+    """
+    directory = f"/proc/{pid}/fd"
+    with contextlib.suppress(OSError):
+        names = os.listdir(directory)
+        if not names:  # its first thread has ended
+            directory = f"/proc/{pid}/task/{_live_thread(pid)}/fd"
+            names = os.listdir(directory)
+        return any(_is_in(f"{directory}/{name}", files) for name in names if len(name) < 3)
+    return False
+
+
+def _is_in(path: str, files: set[tuple[int, int]]) -> bool:
+    with contextlib.suppress(OSError):  # it was closed meanwhile
+        status = os.stat(path)
+        return (status.st_dev, status.st_ino) in files and bool(os.lstat(path).st_mode & 0o200)  # as it was opened (proc(5))
+    return False
 
 
 def user_of_process(process: Process) -> int:
@@ -200,20 +206,13 @@ def _read_proc(name: str) -> Process | None:
 
 # What is read of what a process says of itself, in bytes: it may make that as long as its memory. The system passes no more than the first
 # to a program that is not told of a larger stack.
-_LONGEST_ENVIRONMENT = 2 << 20
+_MOST = 2 << 20
 _LONGEST = 1 << 17
 
 
 def _text(path: str, most: int = _LONGEST) -> str:
-    with open(path, "rb", buffering=0) as file:
-        parts = []
-        while most > 0:
-            part = file.read(most)
-            if not part:
-                break
-            parts.append(part)
-            most -= len(part)
-    return b"".join(parts).decode("utf-8", "surrogateescape")
+    with open(path, "rb") as file:
+        return file.read(most).decode("utf-8", "surrogateescape")
 
 
 def _live_thread(pid: int | str) -> str:

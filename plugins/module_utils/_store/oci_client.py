@@ -356,6 +356,9 @@ def _ask_metadata_service(auth_type: str, params: dict[str, t.Any]) -> None:
 # The longest answer that is not a document, in bytes: a page of a list is far shorter.
 _LONGEST_ANSWER = 16 << 20
 
+# More than the length of anything has.
+_DIGITS = 18
+
 # How much of an answer is read at once, in bytes.
 _CHUNK = 1 << 20
 
@@ -383,7 +386,8 @@ def body_of(raw: t.Any, headers: t.Mapping[str, str], most: int) -> bytes | None
     if left <= 0:
         return None
     content = b"".join(parts)
-    if len(content) < int(headers.get("content-length") or 0):
+    lengths = {length.strip() for length in headers.get("content-length", "").split(",")} - {""}  # the same header may come twice
+    if any(not length.isdecimal() or len(length) > _DIGITS or len(content) < int(length) for length in lengths):
         raise OSError("IncompleteRead")
     return content
 
