@@ -327,6 +327,21 @@ def test_a_group_of_ones_own(scene: Scene) -> None:
         scene.shell("h1", "userdel -r deploy; groupdel deploy 2>/dev/null; true")
 
 
+@pytest.mark.parametrize("odd", ["mkfifo $d/result", "ln -s /etc/secret $d/result", "echo 99999999999999999999 >$d/result"])
+def test_how_a_command_has_ended_is_odd(scene: Scene, odd: str) -> None:
+    """Its user has put that there, so nobody can tell, and nothing is started."""
+    task = durable("job", "echo run >>/tmp/ledger")
+    task["rstyczynski.ansible.async_job"]["restart_on"] = ["killed", "failed", "lost"]
+    ask(scene, task)
+    record = scene.controller.record("job", host="h1")
+    until(lambda: scene.test("h1", f"grep -q rc {record['results_file']}"))  # the wrapper has written what it has to
+    app(scene, f"d={record['attempt_dir']}; : >{record['results_file']}; rm $d/result; {odd}")
+    looked, again = ask(scene, status(job_name="job"), task)
+    assert looked["status"] == "unknown", looked["reason"]
+    assert (again["failed"], again["changed"]) == (True, False)
+    assert scene.shell("h1", "cat /tmp/ledger") == "run\n"
+
+
 def test_what_tells_a_directory_says_something_else(scene: Scene) -> None:
     """Lines of its user's are none of ours."""
     app(scene, f"mkdir {APP_DIR}; printf 'x\\nasync_job:above=/tmp\\nasync_job:writable=Nobody' >{APP_DIR}/.async_job")

@@ -93,10 +93,16 @@ def recorded(directory: Directory) -> tuple[dict[str, t.Any], float] | None:
     """Return what is recorded of a command that has ended, and when that was written, in seconds since the epoch.
 
     None if nothing is.
+
+    :raises OSError: if it cannot be read, or is something else: nobody but whose directory it is has put that there
     """
     try:
         content, status = directory.read(RESULT)
         result = parsed(content)
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return None
-    return (result, status.st_mtime) if isinstance(result, dict) and "rc" in result else None
+    except ValueError:
+        result = None
+    if isinstance(result, dict) and "rc" in result:
+        return result, status.st_mtime
+    raise Refused("has an odd result")

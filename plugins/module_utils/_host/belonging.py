@@ -195,14 +195,14 @@ class Host:
         own = {process.pid for process in found if file.user is not None and user_of_process(process) == file.user}
         return own, {process.pid for process in found} - own
 
-    def _prepared(self, job: Job) -> float:
+    def _since(self, job: Job) -> float:
         """Return when a job was about to be started, in seconds since this boot, whatever became of clocks. 0 if nobody noted it."""
         noted = job.place or {}
         return noted.get("up", 0) if job.exclusive and noted.get("boot_id") == self.boot_id else 0
 
     def _started_before(self, process: Process, job: Job, file: ResultsFile) -> bool:
         """Tell whether a process was there before the job. A file from the future says nothing: the clock was set back."""
-        prepared = self._prepared(job)
+        prepared = self._since(job)
         if prepared:
             return process.start < prepared - _SLACK
         return file.started and file.modified < self.boot_time + self.up and process.start < file.modified - self.boot_time - _SLACK
@@ -227,7 +227,7 @@ class Host:
         distance, begun = self._distance(process, launcher), file.begun
         if begun is not None and begun > self.boot_time + self.up:
             begun = None  # the clock was set back meanwhile, so nobody knows
-        prepared = self._prepared(job)
+        prepared = self._since(job)
         if prepared:
             begun = self.boot_time + prepared  # at most so much earlier than its results file as a launch takes
         later = None if begun is None else oldest - begun

@@ -109,13 +109,13 @@ def may_write(pid: int, files: set[tuple[int, int]]) -> bool:
 
     Only the lowest numbers are looked at: a command has its output there, and a server may have a million others.
     """
-    directory = f"/proc/{pid}/fd"
+    place = f"/proc/{pid}/fd"
     with contextlib.suppress(OSError):
-        names = os.listdir(directory)
+        names = os.listdir(place)
         if not names:  # its first thread has ended
-            directory = f"/proc/{pid}/task/{_live_thread(pid)}/fd"
-            names = os.listdir(directory)
-        return any(_is_in(f"{directory}/{name}", files) for name in names if len(name) < 3)
+            place = f"/proc/{pid}/task/{_live_thread(pid)}/fd"
+            names = os.listdir(place)
+        return any(_is_in(f"{place}/{name}", files) for name in names if len(name) < 3)
     return False
 
 

@@ -111,7 +111,7 @@ def stop(job: Job, targets: dict[int, Process], grace: float, announce: t.Callab
         if passed > grace + _DYING:
             raise AsyncJobError(
                 f"{len(alive)} processes of {job.label} are still there after they were killed: {', '.join(map(str, sorted(alive)))}."
-                " They wait for a disk or a server that is away. Cancel the job once more when that is back."
+                " They wait for a disk or a server. Cancel the job once more when that is back."
             )
         spared = _keepers(job, alive) if passed < grace / 2 else set()
         for pid in held & alive.keys():

@@ -108,5 +108,6 @@ def _untrusted(where: str, why: str) -> Untrusted:
     return Untrusted(
         f"{where} is not trusted: {why}. Whoever can write to the store may have put it there, so that nothing it says counts. Nothing"
         " was changed, and nothing was started. Look at it. If it is genuine, sign it: ansible-playbook rstyczynski.ansible.sign_records"
-        " shows what there is to sign. Otherwise remove it, once you are sure that its job does not run."
+        " shows what there is to sign, given this store and its key as here (-e async_job_...). Otherwise remove it, once you are sure that"
+        " its job does not run."
     )
