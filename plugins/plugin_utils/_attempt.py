@@ -313,7 +313,11 @@ class AttemptAction(WatchingAction):
     def stop_leftovers(self, asked: Asked, timeout: float) -> None:
         """Stop what an attempt that has ended has left behind."""
         self.users.become(self.user_for(asked))
-        self.on_host("_host.leftovers", {"job": self.described(asked), "grace_period": _GRACE}, timeout=timeout + _GRACE)
+        try:
+            self.on_host("_host.leftovers", {"job": self.described(asked), "grace_period": _GRACE}, timeout=timeout + _GRACE)
+        except AsyncJobError as error:
+            advice = "Stop them with async_job_cancel and 'become: true'. On this task, that would start the job as root."
+            raise AsyncJobError(str(error).replace("Say 'become: true'.", advice)) from error
 
     def remove(self, record: Record, timeout: float) -> str:
         """Remove the directory of an attempt that has ended. Return why it could not be; that does no harm to the job."""

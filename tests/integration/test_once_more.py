@@ -132,6 +132,17 @@ def test_an_orphan_that_is_to_be_stopped(controller: Controller, ledger: Path, r
             os.kill(pid, signal.SIGKILL)
 
 
+def test_what_only_root_may_stop(scene: Scene) -> None:
+    """The advice is not one that would start the job as root."""
+    scene.user("op")
+    options: Yaml = {"restart_on": ["failed"], "stop_leftovers": True}
+    task = job(shell("echo run >>/tmp/ledger; sudo -n sleep 7002 & sleep 1; exit 1"), poll=1, options=options)
+    _failed, refused = scene.ask("h1", task, task)
+    assert (refused["failed"], refused["changed"]) == (True, False)
+    assert "Stop them with async_job_cancel" in refused["msg"]
+    assert scene.shell("h1", "cat /tmp/ledger") == "run\n"
+
+
 def test_an_end_that_nobody_has_noted_so_far(controller: Controller, ledger: Path) -> None:
     """The record says lost. The look before the next attempt finds the result."""
     task = job(shell(f"echo run >>{ledger}"), options={"restart_on": ["lost"]})
