@@ -67,6 +67,8 @@ class Starter:
         self._params = request.params
         self._poll = request.kept.poll
         self._kept = request.kept
+        self._was_launched = request.kept.launched or bool(request.kept.started)
+        """Whether an earlier try has. Within a try, the protocol itself finds what it has launched again."""
         self._inner = inner
         self._action = action
         self._document: Document | None = None
@@ -338,7 +340,7 @@ class Starter:
             self._just_read, self._document = read_document(self._store, self._key)
         self._is_fresh = False
         record = self._just_read
-        if record is None and (self._kept.attached or self._kept.started or self._kept.launched):
+        if record is None and (self._kept.attached or self._was_launched):
             raise AsyncJobError(self._vanished())
         self._check_started(record)
         flaw = flaw_of(record) if record else ""
