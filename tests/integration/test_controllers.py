@@ -28,7 +28,7 @@ from hosts import Hosts
 from object_storage_server import ObjectStorageServer
 from torture import TORTURE
 
-RACES, RACERS = (20, 32) if TORTURE else (1, 16)
+RACES, RACERS = (20, 32) if TORTURE else (1, 10)
 KILLS = 200 if TORTURE else 3
 FREEZES = 50 if TORTURE else 1
 CUTS = 60 if TORTURE else 1
