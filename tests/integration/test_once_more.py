@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import typing as t
 from pathlib import Path
 
@@ -225,7 +224,8 @@ def test_what_begins_late_in_disguise(scene: Scene) -> None:
     scene.ask("h1", task)
     record = scene.controller.record("job", host="h1")
     until(lambda: scene.test("h1", "test -e /tmp/ledger"))
-    time.sleep(31)  # a command that is started within half a minute is near its launcher in time, too
+    # A command that is started within half a minute is near its launcher in time, too.
+    until(lambda: scene.test("h1", "[ $(ps -o etimes= -p $(pgrep -o -f '[a]sync_wrapper')) -gt 30 ]"))
     scene.shell("h1", "touch /tmp/go")
     until(lambda: scene.test("h1", "pgrep -f '^sleep 7000'"))
     scene.shell(
@@ -244,7 +244,7 @@ def test_a_clock_that_was_set_back(scene: Scene) -> None:
     record = scene.controller.record("job", host="h1")
     until(lambda: scene.test("h1", "pgrep -f '^sleep 7000'"))
     scene.shell("h1", 'touch -d "+10 seconds" "$1"', record["results_file"])
-    time.sleep(11)
+    until(lambda: scene.test("h1", f"touch /tmp/now && [ /tmp/now -nt {record['results_file']} ]"))
     scene.shell(
         "h1", 'for f in $(grep -ls "$1" /proc/[0-9]*/environ); do f=${f%/environ}; kill -KILL "${f#/proc/}"; done', record["attempt_dir"]
     )
@@ -360,7 +360,8 @@ def test_a_store_that_is_away_when_a_job_has_started(controller: Controller, led
     place.rename(away)
     place.touch()
     until(lambda: lines(ledger))
-    time.sleep(1)  # the note of the start fails
+    assert starting.stdout is not None
+    until(lambda: "RETRYING" in starting.stdout.readline())  # the start could not be noted
     place.unlink()
     output, _none = starting.communicate(timeout=120)
     assert starting.returncode != 0, output

@@ -291,7 +291,7 @@ boot() {
       "$self" "$directory" _boot "$host" </dev/null >>"$directory/log" 2>&1 8<&- &
   done
   for host; do
-    until pid=$(init_pid "$host") && [ -e "/proc/$pid/root/$ready_file" ]; do
+    until pid=$(init_pid "$host") && [ -e "/proc/$pid/root"/"$ready_file" ]; do
       ((SECONDS < deadline)) || die "$host does not boot: $(tail "$directory/log")"
       sleep 0.02
     done
