@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -128,6 +129,17 @@ def test_a_pipe_in_place_of_what_tells_a_directory(tmp_path: Path) -> None:
         os.close(writer)
     assert look.status == "unknown"
     assert "not mounted" in look.reason
+
+
+def test_whoever_looks_has_the_number_of_a_canceller_that_has_died(tmp_path: Path) -> None:
+    """As in a small container. What got signals, and has ended, was cancelled all the same."""
+    directory = tmp_path / ("a" * 32)
+    directory.mkdir(mode=0o700)
+    (directory / "j7.9").write_text('{"rc": -15, "failed": true}')
+    by = {"who": "me", "time": "now", "reason": ""}
+    said = {"by": by, "pid": os.getpid(), "start": 1.0, "boot_id": boot_id(), "signalled": True}
+    (directory / "cancel").write_text(json.dumps(said))
+    assert looked_at(directory, exclusive=True, attempt="a" * 32).status == "cancelled"
 
 
 # --- A cancel that gives up ---------------------------------------------------------------------------------------------

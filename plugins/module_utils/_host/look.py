@@ -223,10 +223,12 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
 def _cancelling(job: Job, look: Look, said: Cancelling, host: Host) -> Look:
     """Judge a job that somebody is stopping, or was. Until that is done, and noted, nobody must take it for a job that has failed."""
     by = f"{said.by['who']} at {said.by['time']}"
-    canceller = host.table.processes.get(said.pid) if said.pid > 1 else None
-    if said.pid == os.getpid() or look.status == "unknown" or look.status == "cancelled":
+    who = host.table.processes.get(said.pid) if said.pid > 1 else None
+    if look.status == "unknown" or look.status == "cancelled":
         return look
-    if said.boot_id == host.boot_id and canceller is not None and canceller.same_as(canceller._replace(start=said.start)):
+    if said.boot_id == host.boot_id and who is not None and who.same_as(who._replace(start=said.start)):
+        if said.pid == os.getpid():
+            return look
         return look._replace(status="running", reason=f"{job.label} is being cancelled by {by}", result=None, end="")
     if look.place is not None:
         return look._replace(reason=f"{look.reason}; {by} has not come to the end of cancelling it: do it once more")
