@@ -199,7 +199,8 @@ def test_whoever_only_reads_the_output(controller: Controller, ledger: Path) -> 
     task = job(shell(f"echo run >>{ledger}; exec sleep {sleep}"), options=ALL)
     ask(controller, task)
     until(lambda: alive(sleep))
-    with subprocess.Popen(["tail", "-f", controller.record("job")["stdout_file"]]) as reader:
+    # In a session of its own: what has started the look is never taken for the job's.
+    with subprocess.Popen(["tail", "-f", controller.record("job")["stdout_file"]], start_new_session=True) as reader:
         try:
             job_id = controller.record("job")["ansible_job_id"].rpartition(".")[0]
             for process in scan().processes.values():
