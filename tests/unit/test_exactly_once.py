@@ -375,3 +375,17 @@ def test_the_search_finds_a_fence_that_is_none() -> None:
     """Two resolvers that move the directory away, and back if it was too late, start the job twice. That is known to go wrong."""
     with pytest.raises(AssertionError, match="executed twice"):
         search(2, attempts=3, fence="rename")
+
+
+@pytest.mark.parametrize("conflict", ["claim", "place"])
+def test_whoever_was_slower_does_not_take_absent_for_never(conflict: str) -> None:
+    """Somebody else has claimed the job, and their record is gone when it is read again: it may have started."""
+    steps = exactly_once.start_or_attach(lambda _before: {"status": "starting", "ansible_job_id": ""}, lambda _record: False)
+    assert isinstance(steps.send(None), exactly_once.Read)
+    assert isinstance(steps.send((None, "")), exactly_once.Write)
+    if conflict == "place":
+        assert isinstance(steps.send("1"), exactly_once.Prepare)
+        assert isinstance(steps.send({"attempt_dir": "/a"}), exactly_once.Write)
+    assert isinstance(steps.send(exactly_once.CONFLICT), exactly_once.Read)
+    with pytest.raises(exactly_once.Vanished):
+        steps.send((None, ""))
