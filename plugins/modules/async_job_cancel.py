@@ -61,7 +61,7 @@ options:
     type: str
   reason:
     description:
-      - Why the job is cancelled. It is stored in plain text.
+      - Why the job is cancelled, in at most 4096 characters. It is stored in plain text.
     type: str
   grace_period:
     description:
