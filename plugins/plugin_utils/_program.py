@@ -105,13 +105,13 @@ _COMMENT = re.compile(r"(?:^ *|  )# [^\n]*$", re.MULTILINE)
 _DOCSTRING = re.compile(r'^( *)"""(?:[^"]|"(?!""))*"""$(\n+\1\S)?', re.MULTILINE)
 _FUNCTION = re.compile(r"^( *def \w+\()((?:[^()]|\([^()]*\))*)\)(?: -> .+)?:$", re.MULTILINE)
 _NAME = r"[\w.]+(?:\[(?:[^\[\]]|\[[^\[\]]*\])*\])?"
-_TYPE = re.compile(rf": {_NAME}(?: \| {_NAME})*(?=,|$| =)", re.MULTILINE)
+_TYPE = re.compile(rf": {_NAME}(?: \| {_NAME})*(?:(?=,|$)| (=) )", re.MULTILINE)
 _BODY = re.compile(r"^( *)def .*\n(?:\1 .*\n|\n)+", re.MULTILINE)
 _VARIABLE = re.compile(rf"^( +[\w.]+): {_NAME}(?: \| {_NAME})*(?= = )", re.MULTILINE)
 _CONSTANT = re.compile(rf"^(\w+): {_NAME}(?: \| {_NAME})*(?= = )", re.MULTILINE)
 _FUTURE = re.compile("^from __future__ import annotations$", re.MULTILINE)
 _TYPING = re.compile(r"^import typing as t$", re.MULTILINE)
-_FIELD = re.compile(rf"^( +\w+): {_NAME}(?: \| {_NAME})*(?= = |$)", re.MULTILINE)
+_FIELD = re.compile(rf"^( +\w+): {_NAME}(?: \| {_NAME})*(?:$| (=) )", re.MULTILINE)
 _NAMES = re.compile(r"^(from .+ import )\(\n((?: *\w+,\n)+)\)$", re.MULTILINE)
 _INDENTATION = re.compile(r"^(?: {4})+", re.MULTILINE)
 
@@ -130,10 +130,11 @@ def _bare(source: str) -> str:
     tracebacks."""
     source = _DOCSTRING.sub(_nothing, source)
     source = _COMMENT.sub("", source)
-    source = _FUNCTION.sub(lambda found: f"{found[1]}{_TYPE.sub('', found[2])}):", source)
+    source = _FUNCTION.sub(lambda found: f"{found[1]}{_TYPE.sub(lambda kind: kind[1] or '', found[2])}):", source)
     source = _BODY.sub(lambda found: _VARIABLE.sub(r"\1", found[0]), source)
     source = _FUTURE.sub("", _CONSTANT.sub(r"\1", source))  # no types are left to be evaluated
-    source = _FIELD.sub(r"\1: 0", source)  # of a class: that there is a type makes it a field
+    # That there is a type makes it a field of the class. Before Python 3.11, it has to be something that can be called.
+    source = _FIELD.sub(r"\1: id\2", source)
     source = _NAMES.sub(_on_one_line, source)
     if not re.search(r"\bt\.", source):
         source = _TYPING.sub("", source)

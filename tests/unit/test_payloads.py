@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pythons import pythons as interpreters
 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import PACKAGE, SHORT, program, sources
 
@@ -65,6 +66,16 @@ def test_what_the_interpreter_makes_of_it(entry: str) -> None:
         assert _statements(source) == _statements(original), name
 
 
+@pytest.mark.parametrize("entry", PROGRAMS)
+def test_each_python(entry: str) -> None:
+    """All of its files can be imported by any Python that a host may have: then its function says what it lacks."""
+    pythons = [path for version, path in sorted(interpreters().items()) if tuple(map(int, version.split("."))) >= (3, 7)]
+    assert len(pythons) > 1
+    for python in pythons:
+        done = subprocess.run([python], input=program(entry, {"unknown": 0}), capture_output=True, check=False)
+        assert b"TypeError: main() got an unexpected keyword argument 'unknown'" in done.stderr, (python, done)
+
+
 class _Untyped(ast.NodeTransformer):
     """Takes the types away, and what is imported from the future for their sake."""
 
@@ -98,7 +109,7 @@ class _Untyped(ast.NodeTransformer):
         if node.value and (self._depth or not self._is_class):
             return ast.copy_location(ast.Assign([node.target], node.value), node)
         if not self._depth:  # a field of a class; the interpreter does not look at its type
-            node.annotation = ast.Constant(0)
+            node.annotation = ast.Name("id", ast.Load())
         return node
 
 
