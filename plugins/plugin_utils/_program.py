@@ -130,7 +130,7 @@ def _bare(source: str) -> str:
     tracebacks."""
     source = _DOCSTRING.sub(_nothing, source)
     source = _COMMENT.sub("", source)
-    source = _FUNCTION.sub(lambda found: f"{found[1]}{_TYPE.sub(lambda kind: kind[1] or '', found[2])}):", source)
+    source = _FUNCTION.sub(_untyped, source)
     source = _BODY.sub(lambda found: _VARIABLE.sub(r"\1", found[0]), source)
     source = _FUTURE.sub("", _CONSTANT.sub(r"\1", source))  # no types are left to be evaluated
     # That there is a type makes it a field of the class. Before Python 3.11, it has to be something that can be called.
@@ -139,6 +139,10 @@ def _bare(source: str) -> str:
     if not re.search(r"\bt\.", source):
         source = _TYPING.sub("", source)
     return _INDENTATION.sub(lambda found: " " * (len(found[0]) // 4), source)
+
+
+def _untyped(function: re.Match[str]) -> str:
+    return function[1] + _TYPE.sub(lambda kind: kind[1] or "", function[2]).replace(", ", ",") + "):"
 
 
 def _on_one_line(names: re.Match[str]) -> str:

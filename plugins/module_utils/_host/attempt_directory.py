@@ -105,4 +105,4 @@ def recorded(directory: Directory) -> tuple[dict[str, t.Any], float] | None:
         result = None
     if isinstance(result, dict) and "rc" in result:
         return result, status.st_mtime
-    raise Refused("has an odd result")
+    raise Refused("is odd")

@@ -189,7 +189,10 @@ def read_results(job: Job) -> ResultsFile:
             told = file.result is not None and (is_cancelled(file.result) or not (crashed(file.result) or timed_out(file.result)))
             if job.exclusive and not told and not file.hidden:
                 # What has waited for the command knows better than the wrapper, which knows nothing, or that its module is dead.
-                found = recorded(directory)
+                try:
+                    found = recorded(directory)
+                except OSError as error:  # while it runs, that is no matter
+                    return file._replace(problem=_refused(path, error, "how its command ended").problem, hidden=True)
                 if found is not None:
                     return file._replace(there=True, started=False, result=found[0], modified=found[1])
             return file
