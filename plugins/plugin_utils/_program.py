@@ -88,9 +88,8 @@ def sources(entry: str) -> dict[str, str]:
     while wanted:
         name = wanted.pop()
         if name not in found:
-            source = _file(name).read_text("utf-8")
-            found[name] = _bare(source)
-            wanted += _imported(source)
+            found[name] = _bare(_file(name).read_text("utf-8"))
+            wanted += _imported(found[name])
     return dict(sorted(found.items()))
 
 
@@ -113,6 +112,7 @@ _FUTURE = re.compile("^from __future__ import annotations$", re.MULTILINE)
 _TYPING = re.compile(r"^import typing as t$", re.MULTILINE)
 _FIELD = re.compile(rf"^( +\w+): {_NAME}(?: \| {_NAME})*(?:$| (=) )", re.MULTILINE)
 _NAMES = re.compile(r"^(from .+ import )\(\n((?: *\w+,\n)+)\)$", re.MULTILINE)
+_FROM = re.compile(r"^(from [\w.]+ import )(.+)$", re.MULTILINE)
 _INDENTATION = re.compile(r"^(?: {4})+", re.MULTILINE)
 
 
@@ -135,7 +135,7 @@ def _bare(source: str) -> str:
     source = _FUTURE.sub("", _CONSTANT.sub(r"\1", source))  # no types are left to be evaluated
     # That there is a type makes it a field of the class. Before Python 3.11, it has to be something that can be called.
     source = _FIELD.sub(r"\1: id\2", source)
-    source = _NAMES.sub(_on_one_line, source)
+    source = _without_types(_NAMES.sub(_on_one_line, source))
     if not re.search(r"\bt\.", source):
         source = _TYPING.sub("", source)
     return _INDENTATION.sub(lambda found: " " * (len(found[0]) // 4), source)
@@ -147,6 +147,17 @@ def _untyped(function: re.Match[str]) -> str:
 
 def _on_one_line(names: re.Match[str]) -> str:
     return names[1] + ", ".join(re.findall(r"\w+", names[2])) + "\n" * names[0].count("\n")
+
+
+def _without_types(source: str) -> str:
+    """Return a source without what it has imported for types that it has no more."""
+    rest = _FROM.sub("", source)
+
+    def needed(line: re.Match[str]) -> str:
+        names = [name for name in line[2].split(", ") if re.search(rf"\b{name}\b", rest)]
+        return line[1] + ", ".join(names) if names else ""
+
+    return _FROM.sub(needed, source)
 
 
 def _nothing(docstring: re.Match[str]) -> str:

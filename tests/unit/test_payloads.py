@@ -77,7 +77,7 @@ def test_each_python(entry: str) -> None:
 
 
 class _Untyped(ast.NodeTransformer):
-    """Takes the types away, and what is imported from the future for their sake."""
+    """Takes the types away, and what is imported for their sake."""
 
     _depth = 0
     _is_class = False
@@ -116,6 +116,11 @@ class _Untyped(ast.NodeTransformer):
 def _statements(source: str) -> tuple[str, list[int]]:
     """What a source says and on which lines, less texts that stand alone, what stands for them, and the types of functions."""
     tree = _Untyped().visit(ast.parse(source))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for line in [line for line in tree.body if isinstance(line, ast.ImportFrom)]:
+        line.names = [alias for alias in line.names if alias.name in used]
+        if not line.names:
+            tree.body.remove(line)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
