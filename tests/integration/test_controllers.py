@@ -30,6 +30,7 @@ from torture import TORTURE
 
 RACES, RACERS = (20, 32) if TORTURE else (1, 10)
 KILLS = 200 if TORTURE else 3
+MOVES = 100 if TORTURE else 1
 FREEZES = 50 if TORTURE else 1
 CUTS = 60 if TORTURE else 1
 SEQUENCES = 50 if TORTURE else 1
@@ -92,10 +93,15 @@ class Trials:
         output, _stderr = process.communicate(timeout=_SECONDS)
         return process.returncode, output
 
-    def executions(self, job: str) -> int:
-        """How often the job was executed."""
+    def executions(self, job: str, host: str = "h1") -> int:
+        """How often the job was executed there."""
         script = 'cat ~/"$1.ledger" /home/*/"$1.ledger" 2>/dev/null || true'
-        return self.hosts.execute("h1", "sh", "-c", script, "sh", job).count("executed")
+        return self.hosts.execute(host, "sh", "-c", script, "sh", job).count("executed")
+
+    def leads_to(self, host: str) -> None:
+        """Let the name h1 lead to this host from now on."""
+        lines = {line.split()[0]: line for line in self.hosts.inventory_lines("root")}
+        self.controller.hosts(f"h1 ansible_host={host} {lines[host].partition(' ')[2]}")
 
     def until_done(self, job: str, **variables: object) -> None:
         """Run the playbook again until the job has ended, as people do."""
@@ -254,6 +260,30 @@ def test_killed_controllers(trials: Trials) -> None:
         trials.once(job)
     trials.tidy(fences=KILLS)
     trials.told(f"{KILLS} killed controllers")
+
+
+def test_another_machine_after_a_kill(trials: Trials) -> None:
+    """The controller is killed at some moment of the start, and then the name leads to another machine. It is executed on one of them."""
+    again = {"restart_on": ["lost", "killed", "failed"]}
+    for number in range(MOVES):
+        job = f"moved{number}"
+        trials.leads_to("h1")
+        process = trials.start(job)
+        at_some_moment(trials, process, job)
+        signal_all(process, signal.SIGKILL)
+        process.communicate(timeout=_SECONDS)
+        trials.leads_to("h2")
+        code, output = trials.run(job, wait=1, **again)
+        if code:
+            assert "another machine" in output
+            assert trials.executions(job, "h2") == 0
+            trials.counts["refused"] += 1
+        trials.leads_to("h1")
+        trials.until_done(job, **again)
+        executions = [trials.executions(job, host) for host in ("h1", "h2")]
+        assert sum(executions) == 1, (job, executions)
+        trials.counts["executed once"] += 1
+    trials.told(f"{MOVES} killed controllers, and then another machine")
 
 
 SEQUENCE = """
