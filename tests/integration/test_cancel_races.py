@@ -18,7 +18,7 @@ from plays import Yaml, ask, job, lines, play, run_tasks, shell
 from torture import TORTURE
 from waiting import until
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import environment_of, scan
 
 STATUS = "rstyczynski.ansible.async_job_status"
 CANCEL = "rstyczynski.ansible.async_job_cancel"
@@ -192,8 +192,10 @@ def test_a_thread_that_lives_on(controller: Controller) -> None:
     [pid] = until(lives)
     until(lambda: Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "Z")
     record = controller.record("job")
+    # Ansible's processes of this job, and of no other test that runs at the same time.
     for process in scan().processes.values():
-        if record["ansible_job_id"].rpartition(".")[0] in process.argv or any("AnsiballZ" in word for word in process.argv[:3]):
+        told = (environment_of(process.pid) or {}).get("ANSIBLE_ASYNC_DIR")
+        if told == record["attempt_dir"] and str(source) not in process.argv:
             os.kill(process.pid, signal.SIGKILL)
     [looked] = ask(controller, {STATUS: {"job_name": "job"}})
     assert looked["status"] == "orphaned", looked["reason"]
