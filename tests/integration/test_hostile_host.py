@@ -327,19 +327,34 @@ def test_a_group_of_ones_own(scene: Scene) -> None:
         scene.shell("h1", "userdel -r deploy; groupdel deploy 2>/dev/null; true")
 
 
-@pytest.mark.parametrize("odd", ["mkfifo $d/result", "ln -s /etc/secret $d/result", "echo 99999999999999999999 >$d/result"])
-def test_how_a_command_has_ended_is_odd(scene: Scene, odd: str) -> None:
-    """Its user has put that there, so nobody can tell, and nothing is started."""
+WRAPPERS = {
+    "nothing": "",
+    "a crash": json.dumps({"failed": 1, "data": "", "stderr": "", "msg": "No start of json char found"}),
+    "the limit": json.dumps({"failed": True, "msg": "Timeout exceeded", "child_pid": 4242}),
+}
+
+
+@pytest.mark.parametrize("says", WRAPPERS, ids="the wrapper says {}".format)
+def test_how_a_command_has_ended_is_odd(scene: Scene, says: str) -> None:
+    """Its user has put that there, so nobody can tell, whatever the wrapper says, and after a reboot, too. Nothing is started."""
     task = durable("job", "echo run >>/tmp/ledger")
-    task["rstyczynski.ansible.async_job"]["restart_on"] = ["killed", "failed", "lost"]
+    task["rstyczynski.ansible.async_job"]["restart_on"] = ["killed", "failed", "lost", "timed_out"]
     ask(scene, task)
     record = scene.controller.record("job", host="h1")
     until(lambda: scene.test("h1", f"grep -q rc {record['results_file']}"))  # the wrapper has written what it has to
-    app(scene, f"d={record['attempt_dir']}; : >{record['results_file']}; rm $d/result; {odd}")
-    looked, again = ask(scene, status(job_name="job"), task)
-    assert looked["status"] == "unknown", looked["reason"]
-    assert (again["failed"], again["changed"]) == (True, False)
+    # What the record has learned of the end meanwhile would be enough for it.
+    before = {name: value for name, value in record.items() if name not in ("result", "end", "ended", "reason")}
+    for odd in ("mkfifo $d/result", "ln -s /etc/secret $d/result", "echo 99999999999999999999 >$d/result"):
+        rewrite(scene, "job", **{**before, "status": "running"})
+        app(scene, f"d={record['attempt_dir']}; printf %s '{WRAPPERS[says]}' >{record['results_file']}; rm $d/result; {odd}")
+        looked, again = ask(scene, status(job_name="job"), task)
+        assert looked["status"] == "unknown", (odd, looked["reason"])
+        assert "result, which says how its command has ended," in looked["reason"]
+        assert (again["failed"], again["changed"]) == (True, False)
     assert scene.shell("h1", "cat /tmp/ledger") == "run\n"
+    scene.hosts.reboot("h1")
+    [looked] = ask(scene, status(job_name="job"))
+    assert looked["status"] == "unknown", looked["reason"]
 
 
 def test_what_tells_a_directory_says_something_else(scene: Scene) -> None:

@@ -293,6 +293,8 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
     above = os.path.dirname(directory) if job.exclusive else directory
     if own and job.exclusive:  # they carry the name of its attempt, which no other has
         return "orphaned", _orphaned(job, own, unclear)
+    if file.odd:
+        return "unknown", f"{cannot} {file.problem}: {directory}"
     if not file.there and not file.hidden and gone(job.place or {}, above) == "not mounted":
         return "unknown", f"{cannot} {above} is another directory, or its disk is not mounted at {(job.place or {})['mount']}"
     # A file that was written in this boot proves that the job was started in it, whatever was noted when that was prepared.

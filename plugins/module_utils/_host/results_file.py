@@ -37,6 +37,8 @@ class ResultsFile(t.NamedTuple):
     path: str
     problem: str = ""
     there: bool = False
+    odd: bool = False
+    """Whether there is something that tells how a command has ended, and is not understood. While the job runs, that is no matter."""
     hidden: bool = False
     owner: int = -1
     modified: float = 0.0
@@ -191,8 +193,9 @@ def read_results(job: Job) -> ResultsFile:
                 # What has waited for the command knows better than the wrapper, which knows nothing, or that its module is dead.
                 try:
                     found = recorded(directory)
-                except OSError as error:  # while it runs, that is no matter
-                    return file._replace(problem=_refused(path, error, "how its command ended").problem, hidden=True)
+                except OSError as error:
+                    problem = _refused(path, error, "result, which says how its command has ended,").problem
+                    return file._replace(problem=problem, result=None, odd=True)
                 if found is not None:
                     return file._replace(there=True, started=False, result=found[0], modified=found[1])
             return file
