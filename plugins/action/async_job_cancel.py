@@ -8,13 +8,13 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel, async_job_status
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, whoami
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, RESTARTABLE
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_look, heard_processes
@@ -72,17 +72,24 @@ class ActionModule(WatchingAction):
                 self._take_back(store, asked, before)
                 raise AsyncJobError(f"{look['reason']}. Nothing was stopped.")
         ordered = not changed and _may_be_started_anew(asked, look)
-        if ordered:
-            look = {**look, "reason": f"{look['reason']}. It is not started anew from now on, unless restart_on has 'cancelled'"}
+        problem = ""
         if store is not None and asked.key is not None and asked.record is not None and not self._task.check_mode:
             learned = {**asked.learned(look, secret=secret), "cancelling": None}
             if changed or ordered:
                 learned["cancelled"] = by
             asked.record, asked.version = note(store, asked.key, asked.record, asked.version, learned)
-            if asked.record["ansible_job_id"] != asked.job_id:
+            if asked.version == ABSENT:
+                what = f"{len(stopped)} processes were stopped" if changed else "nothing was stopped"
+                problem = (
+                    f"The record of {asked.key} was removed meanwhile, and {what}. The job counts as never started: the next run of its"
+                    " playbook starts it."
+                )
+            elif asked.record["ansible_job_id"] != asked.job_id:
                 overtaken = asked.record
             elif changed and asked.is_attempt:
                 self._note_output(params, store, asked)
+        if ordered and not problem:
+            look = {**look, "reason": f"{look['reason']}. It is not started anew from now on, unless restart_on has 'cancelled'"}
         answer = {
             name: value
             for name, value in async_job_status.returned(asked.job_id, look, secret=secret).items()
@@ -91,7 +98,9 @@ class ActionModule(WatchingAction):
         answer.update(changed=changed or ordered, stopped=stopped)
         if overtaken is not None:
             what = f"only attempt {attempt} was stopped" if changed else "nothing was stopped"
-            answer.update(failed=True, msg=_overtaken(asked, overtaken, what))
+            problem = _overtaken(asked, overtaken, what)
+        if problem:
+            answer.update(failed=True, msg=problem)
         if secret:
             answer["_ansible_no_log"] = True
         if store is not None and asked.key is not None:
@@ -128,12 +137,10 @@ class ActionModule(WatchingAction):
         asked.record, asked.version = noted, version
 
     def _take_back(self, store: Store | None, asked: Asked, before: Record | None) -> None:
-        """Put the record back as it was before the intent was noted: nothing came of that."""
+        """Take the intent off the record: nothing came of that."""
         if store is not None and asked.key is not None and before is not None and asked.record is not before:
-            try:
-                put_back(store, asked.key, Document(dump(before), ABSENT), expect=asked.version)
-            except Conflict:
-                pass  # somebody has written what is more important since
+            try:  # and nothing else: others may have noted more since
+                note(store, asked.key, asked.record or before, asked.version, {"cancelling": before.get("cancelling")})
             except AsyncJobError as error:
                 self.notify(f"{asked.key}: its record still says that somebody is cancelling it. {error}")
 

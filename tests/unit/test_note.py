@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked
@@ -79,6 +79,35 @@ def test_an_end_is_noted_over_what_was_seen_before(store: FilesystemStore) -> No
     save_elsewhere(store, {**RUNNING, "last_line": "3 of 7"})
     note(store, KEY, RUNNING, version, {"status": "succeeded", "end": ENDED["end"], "result": {"rc": 0}})
     assert stored(store) == {**ENDED, "last_line": "3 of 7"}
+
+
+BY = {"who": "ann@ctl", "time": "2026-02-01T03:12:09Z", "reason": "wrong database"}
+
+
+@pytest.mark.parametrize("noted", ["failed", "killed", "timed_out", "succeeded"])
+def test_an_order_stands(store: FilesystemStore, noted: str) -> None:
+    """Somebody has noted how the job ended, while it was being cancelled: that it was, and by whom, is noted as well."""
+    version = save_elsewhere(store, RUNNING)
+    theirs: Record = {**RUNNING, "status": noted, "reason": "as they saw it", "cancelling": BY}
+    save_elsewhere(store, theirs)
+    note(store, KEY, RUNNING, version, {"status": noted, "reason": "as we saw it", "cancelled": BY, "cancelling": None})
+    assert stored(store) == {**without(theirs, ["cancelling"]), "cancelled": BY}
+
+
+def test_an_order_about_a_job_that_was_just_being_started(store: FilesystemStore) -> None:
+    """Its controller has noted meanwhile that it runs. It is the same attempt."""
+    prepared: Record = {**RUNNING, "status": "prepared", "ansible_job_id": "", "attempt_dir": "/a"}
+    version = save_elsewhere(store, prepared)
+    save_elsewhere(store, {**prepared, "status": "running", "ansible_job_id": "j1.1"})
+    note(store, KEY, prepared, version, {"ansible_job_id": "j1.1", "status": "failed", "cancelled": BY})
+    assert (stored(store)["status"], stored(store)["cancelled"]) == ("failed", BY)
+
+
+def test_nobody_is_about_to_cancel_what_has_ended(store: FilesystemStore) -> None:
+    version = save_elsewhere(store, RUNNING)
+    save_elsewhere(store, ENDED)
+    note(store, KEY, RUNNING, version, {"cancelling": BY})
+    assert stored(store) == ENDED
 
 
 def test_another_attempt_is_left_alone(store: FilesystemStore) -> None:

@@ -182,17 +182,25 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: F
 
     def attempt() -> tuple[Record, Version]:
         nonlocal known, last
+        news = learned
         if known is None:
             found, expect = read_record(store, key)
             if found is None:  # somebody has forgotten the job
                 return last, ABSENT
             if is_late(learned.get("status"), found.get("status", "running")):
-                return found, expect  # somebody has seen its end after we have looked, and may have removed what we did not find
+                # Somebody has seen its end after we have looked, and may have removed what we did not find. An order stands all the same;
+                # that the host says so is none.
+                if "cancelled" not in learned or learned["status"] == "cancelled":
+                    return found, expect
+                news = picked(learned, ("cancelled", "cancelling"))
+            elif learned.keys() == {"cancelling"} and learned["cancelling"] and found.get("status") in ENDED:
+                return found, expect  # there is nothing left to cancel
         else:
             found, expect = known
         known, last = None, found
-        after = merged(found, _in_the_light_of(found, learned))
-        is_same = all(found.get(name, "") == record.get(name, "") for name in ("ansible_job_id", "attempt_dir"))
+        after = merged(found, _in_the_light_of(found, news))
+        job_ids = (record.get("ansible_job_id", ""), learned.get("ansible_job_id"))
+        is_same = found.get("ansible_job_id", "") in job_ids and found.get("attempt_dir", "") == record.get("attempt_dir", "")
         is_claimed = found.get("status") in CLAIMED and not (adopts and found.get("status") == "prepared")
         if not is_same or is_claimed or after == found:
             return found, expect
