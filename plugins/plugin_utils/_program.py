@@ -113,6 +113,7 @@ _TYPING = re.compile(r"^import typing as t$", re.MULTILINE)
 _FIELD = re.compile(rf"^( +\w+): {_NAME}(?: \| {_NAME})*(?:$| (=) )", re.MULTILINE)
 _NAMES = re.compile(r"^(from .+ import )\(\n((?: *\w+,\n)+)\)$", re.MULTILINE)
 _FROM = re.compile(r"^(from [\w.]+ import )(.+)$", re.MULTILINE)
+_ASSIGNMENT = re.compile(r"^( *[\w., ]+) = ", re.MULTILINE)
 _INDENTATION = re.compile(r"^(?: {4})+", re.MULTILINE)
 
 
@@ -126,8 +127,7 @@ def _imported(source: str) -> t.Iterator[str]:
 
 
 def _bare(source: str) -> str:
-    """Return a source without docstrings, comments and types, one blank for four. What is left stays on its line, for
-    tracebacks."""
+    """Return a source without docstrings, comments, types, and most of its blanks. What is left stays on its line, for tracebacks."""
     source = _DOCSTRING.sub(_nothing, source)
     source = _COMMENT.sub("", source)
     source = _FUNCTION.sub(_untyped, source)
@@ -136,6 +136,7 @@ def _bare(source: str) -> str:
     # That there is a type makes it a field of the class. Before Python 3.11, it has to be something that can be called.
     source = _FIELD.sub(r"\1: id\2", source)
     source = _without_types(_NAMES.sub(_on_one_line, source))
+    source = _ASSIGNMENT.sub(r"\1=", source)
     if not re.search(r"\bt\.", source):
         source = _TYPING.sub("", source)
     return _INDENTATION.sub(lambda found: " " * (len(found[0]) // 4), source)

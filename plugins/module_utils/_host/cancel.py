@@ -124,32 +124,40 @@ def _announced(job: Job, by: dict[str, t.Any]) -> t.Iterator[t.Callable[[], None
     """Say in the directory of the attempt who is stopping the job, for whoever looks meanwhile.
 
     Yield what says that the first signal is about to be sent. If the job cannot be stopped, what was said is taken back, unless it got
-    signals: what comes of these, is a cancel.
+    signals: what comes of these, is a cancel. That holds for signals of somebody who did not come to the end of it, too.
     """
+    if not job.exclusive:
+        yield lambda: None
+        return
+    left: Cancelling | None = None
+    with contextlib.suppress(OSError), directory_of_job(job) as directory:
+        left = cancelling(directory)
+    if left is not None and not left.signalled:
+        left = None
     me = find_process(os.getpid())
-    said = Cancelling(by=by, pid=os.getpid(), start=me.start if me else 0.0, boot_id=boot_id(), signalled=False)
+    said = Cancelling(by, os.getpid(), me.start if me else 0.0, boot_id(), signalled=left is not None)
 
     def say(what: Cancelling) -> None:
-        if job.exclusive:
-            # Where it cannot be said, for whatever reason, the record says it.
-            with contextlib.suppress(OSError), directory_of_job(job) as directory:
-                directory.replace(CANCEL, json.dumps(what._asdict()))
+        # Where it cannot be said, for whatever reason, the record says it.
+        with contextlib.suppress(OSError), directory_of_job(job) as directory:
+            directory.replace(CANCEL, json.dumps(what._asdict()))
 
-    sent: list[bool] = []
+    is_under_way = False
 
     def begin() -> None:
-        sent.append(True)
+        nonlocal is_under_way, left
+        is_under_way, left = True, None
         say(said._replace(signalled=True))
 
     say(said)
     try:
         yield begin
-        sent.clear()
+        is_under_way = False
     finally:
-        if job.exclusive and not sent:
+        if not is_under_way:
             with contextlib.suppress(OSError), directory_of_job(job) as directory:
                 if cancelling(directory) in (said, said._replace(signalled=True)):  # another one may have begun since
-                    directory.unlink(CANCEL)
+                    say(left) if left else directory.unlink(CANCEL)
 
 
 def _note(job: Job, reason: str, by: dict[str, t.Any]) -> None:

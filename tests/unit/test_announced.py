@@ -1,0 +1,83 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a cancel says in the directory of an attempt, for whoever looks meanwhile, and after it was interrupted."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import Cancelling, cancelling
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import CANCEL, MARK, mark
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.cancel import _announced
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import directory_of
+
+ANN = {"who": "ann@one", "time": "2026-02-01T03:12:09Z", "reason": ""}
+BOB = {"who": "bob@two", "time": "2026-02-01T03:12:19Z", "reason": ""}
+KEY = "h/p/j.json"
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """A job with the directory of its attempt."""
+    directory = tmp_path / ("0123456789abcdef" * 2)
+    directory.mkdir(mode=0o700)
+    (directory / MARK).write_text(mark(KEY, directory.name) + "\n")
+    return Job("j1.1", "job", str(directory), exclusive=True, key=KEY, attempt=directory.name)
+
+
+def said(job: Job) -> Cancelling | None:
+    with directory_of(job.directory) as directory:
+        return cancelling(directory)
+
+
+def leave(job: Job, *, signalled: bool) -> None:
+    """Be somebody whose cancel was killed."""
+    left = Cancelling(ANN, 99999999, 1.0, "", signalled=signalled)
+    (Path(job.directory) / CANCEL).write_text(json.dumps(left._asdict()))
+
+
+def interrupt_after(begin: t.Callable[[], None]) -> t.NoReturn:
+    begin()
+    raise KeyboardInterrupt
+
+
+def of(found: Cancelling | None) -> t.Any:
+    return found and (found.by["who"], found.signalled)
+
+
+def test_one_after_the_other(job: Job) -> None:
+    """First that it is about to be stopped, then that it gets signals, in the end nothing any more."""
+    with _announced(job, BOB) as begin:
+        assert of(said(job)) == ("bob@two", False)
+        begin()
+        assert of(said(job)) == ("bob@two", True)
+    assert said(job) is None
+
+
+def test_interrupted(job: Job) -> None:
+    """What comes of signals is a cancel, so it stays said. Without one, nothing has happened."""
+    with pytest.raises(KeyboardInterrupt), _announced(job, BOB):
+        raise KeyboardInterrupt
+    assert said(job) is None
+    with pytest.raises(KeyboardInterrupt), _announced(job, BOB) as begin:
+        interrupt_after(begin)
+    assert of(said(job)) == ("bob@two", True)
+
+
+@pytest.mark.parametrize("signalled", [True, False])
+def test_after_another_one_that_was_killed(job: Job, signalled: bool) -> None:
+    """The signals of the first are not forgotten by a second one that sends none: whatever the job has ended of, it was cancelled."""
+    leave(job, signalled=signalled)
+    with _announced(job, BOB):
+        assert of(said(job)) == ("bob@two", signalled)
+    assert of(said(job)) == (("ann@one", True) if signalled else None)
+    leave(job, signalled=signalled)
+    with _announced(job, BOB) as begin:
+        begin()
+    assert said(job) is None
