@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 from pathlib import Path
 
@@ -13,8 +14,11 @@ import pytest
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import Cancelling, cancelling
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import CANCEL, MARK, mark
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.cancel import _announced
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, _cancelling
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import directory_of
 
 ANN = {"who": "ann@one", "time": "2026-02-01T03:12:09Z", "reason": ""}
@@ -68,6 +72,19 @@ def test_interrupted(job: Job) -> None:
     with pytest.raises(KeyboardInterrupt), _announced(job, BOB) as begin:
         interrupt_after(begin)
     assert of(said(job)) == ("bob@two", True)
+
+
+def test_what_has_ended(job: Job) -> None:
+    """What it has left behind gets signals. How it has ended, stands, whoever looks meanwhile, and if that is interrupted."""
+    with _announced(job, BOB, has_ended=True) as begin:
+        begin()
+        found = said(job)
+        assert of(found) == ("bob@two", False)
+    ended = Look("failed", "it has failed", "/f", {"rc": 1}, [], 1.0, "2026-02-01T03:12:09Z", "", None, "j1.1")
+    host = Host(scan())
+    for pid in (os.getpid(), 99999999):  # somebody who is at it, and somebody who was killed
+        assert found is not None
+        assert _cancelling(job, ended, found._replace(pid=pid), host) == ended
 
 
 @pytest.mark.parametrize("signalled", [True, False])

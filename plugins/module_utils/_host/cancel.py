@@ -102,7 +102,7 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
     check_permitted(job, own)
     if check_mode:
         return Cancelled(seen, stopped)
-    with _announced(job, by) as begin:
+    with _announced(job, by, has_ended=has_ended) as begin:
         ended, signalled = stop(job, {process.pid: process for process in own}, grace, begin)
         roles = {process.pid: role_of(process, job) for process in ended}
         [after] = look_at_jobs([job])
@@ -120,11 +120,13 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
 
 
 @contextlib.contextmanager
-def _announced(job: Job, by: dict[str, t.Any]) -> t.Iterator[t.Callable[[], None]]:
+def _announced(job: Job, by: dict[str, t.Any], *, has_ended: bool = False) -> t.Iterator[t.Callable[[], None]]:
     """Say in the directory of the attempt who is stopping the job, for whoever looks meanwhile.
 
     Yield what says that the first signal is about to be sent. If the job cannot be stopped, what was said is taken back, unless it got
     signals: what comes of these, is a cancel. That holds for signals of somebody who did not come to the end of it, too.
+
+    :arg has_ended: whether the signals are for what it has left behind: how it has ended, they do not change
     """
     if not job.exclusive:
         yield lambda: None
@@ -147,7 +149,7 @@ def _announced(job: Job, by: dict[str, t.Any]) -> t.Iterator[t.Callable[[], None
     def begin() -> None:
         nonlocal is_under_way, left
         is_under_way, left = True, None
-        say(said._replace(signalled=True))
+        say(said._replace(signalled=not has_ended))
 
     say(said)
     try:

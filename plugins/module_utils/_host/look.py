@@ -224,7 +224,7 @@ def _cancelling(job: Job, look: Look, said: Cancelling, host: Host) -> Look:
     """Judge a job that somebody is stopping, or was. Until that is done, and noted, nobody must take it for a job that has failed."""
     by = f"{said.by['who']} at {said.by['time']}"
     who = host.table.processes.get(said.pid) if said.pid > 1 else None
-    if look.status == "unknown" or look.status == "cancelled":
+    if look.status == "unknown" or look.status == "cancelled" or (look.result is not None and not said.signalled):
         return look
     if said.boot_id == host.boot_id and who is not None and who.same_as(who._replace(start=said.start)):
         if said.pid == os.getpid():
