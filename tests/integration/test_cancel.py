@@ -369,13 +369,12 @@ def test_started_at_the_same_time(scene: Scene) -> None:
         {**status(jid="{{ item }}"), "loop": [job.id for job in jobs.values()]},
         {**cancel(job_name="{{ item }}"), "loop": names},
     )
-    assert {name: answer["status"] for name, answer in zip(names, looks["results"], strict=True)} == dict.fromkeys(names, "orphaned")
+    # Whose they are, the numbers prove only as long as no other job's launcher is near.
+    assert {answer["status"] for answer in looks["results"]} <= {"orphaned", "unknown"}, looks
     for name, answer in zip(names, cancelled["results"], strict=True):
         assert answer["failed"], answer
         assert "Nothing was stopped" in answer["msg"]
-        assert {str(process.pid) for process in scene.commands(jobs[name])} <= {*answer["msg"].rpartition("kill ")[2].split()}, answer[
-            "msg"
-        ]
+        assert {str(process.pid) for process in scene.commands(jobs[name])} <= {*re.findall(r"\d+", answer["msg"])}, answer["msg"]
     assert all(len(scene.commands(job)) == 2 for job in jobs.values())
 
 
