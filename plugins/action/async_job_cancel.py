@@ -8,13 +8,13 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel, async_job_status
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, whoami
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, RESTARTABLE
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_look, heard_processes
@@ -139,8 +139,15 @@ class ActionModule(WatchingAction):
     def _take_back(self, store: Store | None, asked: Asked, before: Record | None) -> None:
         """Take the intent off the record: nothing came of that."""
         if store is not None and asked.key is not None and before is not None and asked.record is not before:
-            try:  # and nothing else: others may have noted more since
-                note(store, asked.key, asked.record or before, asked.version, {"cancelling": before.get("cancelling")})
+            now = asked.record or before
+            is_all = all(now.get(name) == before.get(name) for name in {*now, *before} - {"cancelling", "save_time", "write_id"})
+            try:
+                if is_all:
+                    put_back(store, asked.key, Document(dump(before), ABSENT), expect=asked.version)
+                else:  # others had noted more by then
+                    note(store, asked.key, now, asked.version, {"cancelling": before.get("cancelling")})
+            except Conflict:
+                pass  # somebody has written what is more important since
             except AsyncJobError as error:
                 self.notify(f"{asked.key}: its record still says that somebody is cancelling it. {error}")
 
