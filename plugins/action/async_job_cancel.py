@@ -65,7 +65,6 @@ class ActionModule(WatchingAction):
         asked.remember(look)
         changed = bool(stopped)
         attempt = (asked.record or {}).get("attempt", 1)
-        overtaken = None
         if not changed:
             look = asked.settled(look, contacted=self.host)
             if look["status"] == "unknown" or (look["status"] == "lost" and asked.key is None):
@@ -82,13 +81,15 @@ class ActionModule(WatchingAction):
                 what = f"{len(stopped)} processes were stopped" if changed else "nothing was stopped"
                 problem = (
                     f"The record of {asked.key} was removed meanwhile, and {what}. The job counts as never started: the next run of its"
-                    " playbook starts it."
+                    " playbook starts it. Put the record back if you can, and cancel the job once more."
                 )
             elif asked.record["ansible_job_id"] != asked.job_id:
-                overtaken = asked.record
+                what = f"only attempt {attempt} was stopped" if changed else "nothing was stopped"
+                problem = _overtaken(asked, asked.record, what)
             elif changed and asked.is_attempt:
                 self._note_output(params, store, asked)
-        if ordered and not problem:
+        ordered = ordered and not problem
+        if ordered:
             look = {**look, "reason": f"{look['reason']}. It is not started anew from now on, unless restart_on has 'cancelled'"}
         answer = {
             name: value
@@ -96,9 +97,6 @@ class ActionModule(WatchingAction):
             if name in ("ansible_job_id", "finished", "results_file", "status", "reason", "processes", "warnings")
         }
         answer.update(changed=changed or ordered, stopped=stopped)
-        if overtaken is not None:
-            what = f"only attempt {attempt} was stopped" if changed else "nothing was stopped"
-            problem = _overtaken(asked, overtaken, what)
         if problem:
             answer.update(failed=True, msg=problem)
         if secret:

@@ -94,6 +94,10 @@ def test_after_another_one_that_was_killed(job: Job, signalled: bool) -> None:
     with _announced(job, BOB):
         assert of(said(job)) == ("bob@two", signalled)
     assert of(said(job)) == (("ann@one", True) if signalled else None)
+    with _announced(job, BOB, has_ended=True) as begin:  # and the second stops what is left of it
+        begin()
+        assert of(said(job)) == ("bob@two", signalled)
+    assert of(said(job)) == (("ann@one", True) if signalled else None)
     leave(job, signalled=signalled)
     with _announced(job, BOB) as begin:
         begin()

@@ -140,7 +140,7 @@ def _announced(job: Job, by: dict[str, t.Any], *, has_ended: bool = False) -> t.
     said = Cancelling(by, os.getpid(), me.start if me else 0.0, boot_id(), signalled=left is not None)
 
     def say(what: Cancelling) -> None:
-        # Where it cannot be said, for whatever reason, the record says it.
+        # Where it cannot be said, as on a full disk, the job is stopped all the same: that may be why.
         with contextlib.suppress(OSError), directory_of_job(job) as directory:
             directory.replace(CANCEL, json.dumps(what._asdict()))
 
@@ -148,8 +148,10 @@ def _announced(job: Job, by: dict[str, t.Any], *, has_ended: bool = False) -> t.
 
     def begin() -> None:
         nonlocal is_under_way, left
-        is_under_way, left = True, None
-        say(said._replace(signalled=not has_ended))
+        is_under_way = True
+        if not has_ended:
+            left = None
+            say(said._replace(signalled=True))
 
     say(said)
     try:
