@@ -113,7 +113,7 @@ _TYPING = re.compile(r"^import typing as t$", re.MULTILINE)
 _FIELD = re.compile(rf"^( +\w+): {_NAME}(?: \| {_NAME})*(?:$| (=) )", re.MULTILINE)
 _NAMES = re.compile(r"^(from .+ import )\(\n((?: *\w+,\n)+)\)$", re.MULTILINE)
 _FROM = re.compile(r"^(from [\w.]+ import )(.+)$", re.MULTILINE)
-_ASSIGNMENT = re.compile(r"^( *[\w., ]+) = ", re.MULTILINE)
+_BLANKS = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|( (?:[=!<>]=|[-+|]?=|[-+|]) |, )""")  # outside of texts
 _INDENTATION = re.compile(r"^(?: {4})+", re.MULTILINE)
 
 
@@ -123,7 +123,7 @@ def _imported(source: str) -> t.Iterator[str]:
         if name and _file(name).exists():
             yield name
         else:
-            yield from (f"{name}.{alias}".lstrip(".") for alias in what.split(", "))
+            yield from (f"{name}.{alias}".lstrip(".") for alias in what.split(","))
 
 
 def _bare(source: str) -> str:
@@ -136,7 +136,7 @@ def _bare(source: str) -> str:
     # That there is a type makes it a field of the class. Before Python 3.11, it has to be something that can be called.
     source = _FIELD.sub(r"\1: id\2", source)
     source = _without_types(_NAMES.sub(_on_one_line, source))
-    source = _ASSIGNMENT.sub(r"\1=", source)
+    source = _BLANKS.sub(lambda found: found[1].strip() if found[1] else found[0], source)
     if not re.search(r"\bt\.", source):
         source = _TYPING.sub("", source)
     return _INDENTATION.sub(lambda found: " " * (len(found[0]) // 4), source)

@@ -174,6 +174,24 @@ def test_an_interrupted_cancel(scene: Scene, how: str) -> None:
     assert looked["record"]["cancelled"]["reason"] == "wrong database"
 
 
+def test_a_full_disk(scene: Scene) -> None:
+    """Nothing can be noted in the directory of the attempt, and whoever cancels it dies before that is in the record. It was cancelled."""
+    scene.ask("h1", job(shell("sleep 300; echo next"), limit=600))
+    path = scene.controller.state_dir / "h1" / "test" / "job.json"
+    before = path.read_bytes()
+    scene.hosts.fill("h1")
+    [stopped] = scene.ask("h1", cancelled())
+    assert (stopped["changed"], stopped["status"]) == (True, "cancelled"), stopped
+    path.write_bytes(before)
+    [full] = scene.ask("h1", {STATUS: {"job_name": "job"}})
+    path.write_bytes(before)
+    scene.hosts.unfill("h1")
+    [room, natives] = scene.ask("h1", {STATUS: {"job_name": "job"}}, asked_natively(scene.controller.record("job", host="h1")))
+    scene.tell("cancelled on a full disk, and who did it has not told anybody", room, natives)
+    for looked in (full, room):
+        assert looked["status"] == "cancelled", looked["reason"]
+
+
 def test_a_thread_that_lives_on(controller: Controller) -> None:
     """The first thread of a process has ended. The others work, so it runs, and can be stopped."""
     source = controller.project / "lives.py"

@@ -604,11 +604,13 @@ def test_every_python(scene: Scene) -> None:
 
 
 def test_local(controller: Controller) -> None:
-    """Without ssh, on the machine of the controller."""
+    """Without ssh, on the machine of the controller. In a directory of its own: others of this machine start jobs, too."""
     playbook = """
     - name: test
       hosts: host1
       gather_facts: false
+      vars:
+        ansible_async_dir: "{{ playbook_dir }}/jobs"
       tasks:
         - name: Start it
           ansible.builtin.command: sleep 1000

@@ -111,7 +111,7 @@ def test_deadline(scene: Scene) -> None:
         assert "job 'job' on h" in answer["msg"]
         assert "has not ended within the 9 seconds of wait_timeout" in answer["msg"]
     often, seldom = (len(re.findall(rf"^job on {host}: running {CLOCK}$", ran.output, flags=re.M)) for host in scene.hosts.names)
-    assert 2 <= seldom <= 4
+    assert 2 <= seldom <= 5  # at most after 0, 1, 2.5, 4.75 and 8.125 seconds
     assert seldom < often <= 9
     assert (both["failed"], both["finished"]) == (True, False)
     assert "job 'job' on h1" in both["msg"]

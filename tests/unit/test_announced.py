@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import typing as t
@@ -17,9 +18,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.cancel import _announced
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, _cancelling
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, _cancelling, look_at_jobs
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import directory_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, directory_of
 
 ANN = {"who": "ann@one", "time": "2026-02-01T03:12:09Z", "reason": ""}
 BOB = {"who": "bob@two", "time": "2026-02-01T03:12:19Z", "reason": ""}
@@ -57,10 +58,11 @@ def of(found: Cancelling | None) -> t.Any:
 
 def test_one_after_the_other(job: Job) -> None:
     """First that it is about to be stopped, then that it gets signals, in the end nothing any more."""
-    with _announced(job, BOB) as begin:
+    with _announced(job, BOB) as (begin, done):
         assert of(said(job)) == ("bob@two", False)
         begin()
         assert of(said(job)) == ("bob@two", True)
+        done()
     assert said(job) is None
 
 
@@ -69,17 +71,18 @@ def test_interrupted(job: Job) -> None:
     with pytest.raises(KeyboardInterrupt), _announced(job, BOB):
         raise KeyboardInterrupt
     assert said(job) is None
-    with pytest.raises(KeyboardInterrupt), _announced(job, BOB) as begin:
+    with pytest.raises(KeyboardInterrupt), _announced(job, BOB) as (begin, _done):
         interrupt_after(begin)
     assert of(said(job)) == ("bob@two", True)
 
 
 def test_what_has_ended(job: Job) -> None:
     """What it has left behind gets signals. How it has ended, stands, whoever looks meanwhile, and if that is interrupted."""
-    with _announced(job, BOB, has_ended=True) as begin:
+    with _announced(job, BOB, has_ended=True) as (begin, done):
         begin()
         found = said(job)
         assert of(found) == ("bob@two", False)
+        done()
     ended = Look("failed", "it has failed", "/f", {"rc": 1}, [], 1.0, "2026-02-01T03:12:09Z", "", None, "j1.1")
     host = Host(scan())
     for pid in (os.getpid(), 99999999):  # somebody who is at it, and somebody who was killed
@@ -94,11 +97,98 @@ def test_after_another_one_that_was_killed(job: Job, signalled: bool) -> None:
     with _announced(job, BOB):
         assert of(said(job)) == ("bob@two", signalled)
     assert of(said(job)) == (("ann@one", True) if signalled else None)
-    with _announced(job, BOB, has_ended=True) as begin:  # and the second stops what is left of it
+    with _announced(job, BOB, has_ended=True) as (begin, done):  # and the second stops what is left of it
         begin()
         assert of(said(job)) == ("bob@two", signalled)
+        done()
     assert of(said(job)) == (("ann@one", True) if signalled else None)
     leave(job, signalled=signalled)
-    with _announced(job, BOB) as begin:
+    with _announced(job, BOB) as (begin, done):
         begin()
+        done()
     assert said(job) is None
+
+
+def test_not_noted(job: Job) -> None:
+    """Where the end of it cannot be noted, what was said stands in for that."""
+    with _announced(job, BOB) as (begin, _done):
+        begin()
+    assert of(said(job)) == ("bob@two", True)
+
+
+@pytest.mark.parametrize("before", [None, False, True])
+def test_no_room(job: Job, before: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty file says that somebody has sent signals. After one that only was about to, that is said anew."""
+    if before is not None:
+        leave(job, signalled=before)
+
+    def full(*_args: t.Any) -> t.NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Directory, "replace", full)
+        with _announced(job, BOB):
+            assert of(said(job)) == (None if before is None else ("ann@one", before))
+        if before is False:
+            leave(job, signalled=False)
+        with _announced(job, BOB) as (begin, _done):
+            begin()
+            assert of(said(job)) == ("somebody", True)
+    with _announced(job, BOB) as (begin, done):
+        assert of(said(job)) == ("bob@two", True)
+        begin()
+        done()
+    assert said(job) is None
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "null", '{"by": 1}', json.dumps([ANN]), json.dumps({"by": ANN}), "\0"])
+def test_odd(job: Job, content: str) -> None:
+    """It says neither that there is a cancel, nor that there is none."""
+    (Path(job.directory) / CANCEL).write_text(content)
+    with pytest.raises(Refused):
+        said(job)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "directory"])
+def test_no_file(job: Job, kind: str) -> None:
+    """Nor does that. Nothing is written through a link, and a cancel leaves alone what is not its own."""
+    path = Path(job.directory) / CANCEL
+    foreign = path.with_name("foreign")
+    foreign.write_text("foreign")
+    {"link": lambda: path.symlink_to(foreign), "pipe": lambda: os.mkfifo(path), "directory": path.mkdir}[kind]()
+    with pytest.raises(Refused):
+        said(job)
+    with directory_of(job.directory) as directory, pytest.raises(OSError, match=r"cancel|regular file"):
+        directory.empty(CANCEL)
+    assert foreign.read_text() == "foreign"
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [
+        ({"rc": 0}, "succeeded"),
+        ({"rc": 1}, "unknown"),
+        ({"rc": -15}, "unknown"),
+        (None, "unknown"),
+        ({"msg": "no", "cancelled": BOB}, "cancelled"),
+    ],
+)
+def test_a_job_whose_cancel_cannot_be_read(job: Job, result: dict[str, t.Any] | None, status: str) -> None:
+    """How it has ended, only its success tells, and what says that it was cancelled."""
+    (Path(job.directory) / CANCEL).write_text("odd")
+    content = {"started": 1, "finished": 0, "ansible_job_id": "j1.1"} if result is None else result
+    (Path(job.directory) / "j1.1").write_text(json.dumps(content))
+    [look] = look_at_jobs([job], settling=0)
+    assert look.status == status
+    assert status != "unknown" or "the file 'cancel' beside it, which says who has cancelled it, is odd" in look.reason
+
+
+@pytest.mark.parametrize(("result", "status"), [({"rc": 0}, "succeeded"), ({"rc": -15}, "cancelled"), (None, "cancelled")])
+def test_a_job_whose_cancel_had_no_room(job: Job, result: dict[str, t.Any] | None, status: str) -> None:
+    """That it got signals is known; whose, is not."""
+    (Path(job.directory) / CANCEL).write_text("")
+    content = {"started": 1, "finished": 0, "ansible_job_id": "j1.1"} if result is None else result
+    (Path(job.directory) / "j1.1").write_text(json.dumps(content))
+    [look] = look_at_jobs([job], settling=0)
+    assert look.status == status
+    assert status != "cancelled" or "was cancelled by somebody at" in look.reason

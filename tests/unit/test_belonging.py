@@ -154,7 +154,7 @@ def test_a_cancel_that_gives_up(tmp_path: Path, signalled: bool) -> None:
     by = {"who": "me", "time": "now", "reason": ""}
 
     def give_up() -> None:
-        with cancelling._announced(job, by) as begin:
+        with cancelling._announced(job, by) as (begin, _done):
             if signalled:
                 begin()
             raise OSError("still there")

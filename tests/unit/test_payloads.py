@@ -39,7 +39,7 @@ PROGRAMS = {
     "_host.cancel": {*_LOOK, "_host.stopping"},
     "_host.leftovers": {*_LOOK, "_host.stopping"},
     "_host.clear": {*_LOOK, "_host.erase", "_statuses"},
-    "_host.erase": _JOB - {"_clock"},
+    "_host.erase": _JOB,
 }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _clock
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import CANCEL, MARK, RESULT, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, parsed
@@ -69,13 +70,23 @@ class Cancelling(t.NamedTuple):
 
 
 def cancelling(directory: Directory) -> Cancelling | None:
-    """Return what the directory of an attempt says of a cancel that is not done yet. None if it says nothing."""
+    """Return what the directory of an attempt says of a cancel that is not done yet. None if it says nothing.
+
+    :raises OSError: if it cannot be read, or is something else: then nobody can tell who has ended the job
+    """
     try:
-        said = Cancelling(**parsed(directory.read(CANCEL, _MARK_LENGTH)[0]))
-    except (OSError, TypeError, ValueError):
+        content, status = directory.read(CANCEL, _MARK_LENGTH)
+    except FileNotFoundError:
         return None
-    fits = is_cancel(said.by) and all(isinstance(value, (int, float)) for value in (said.pid, said.start)) and isinstance(said.boot_id, str)
-    return said if fits else None
+    if not content:  # for more, there was no room, when the job was about to get signals
+        return Cancelling({"who": "somebody", "time": _clock.utc(status.st_mtime), "reason": ""}, 0, 0.0, "", True)
+    try:
+        said = Cancelling(**parsed(content))
+    except (TypeError, ValueError):
+        raise Refused("is odd") from None
+    if is_cancel(said.by) and all(isinstance(value, (int, float)) for value in (said.pid, said.start)) and isinstance(said.boot_id, str):
+        return said
+    raise Refused("is odd")
 
 
 def is_cancel(by: t.Any) -> bool:

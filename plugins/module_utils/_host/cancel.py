@@ -102,16 +102,19 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
     check_permitted(job, own)
     if check_mode:
         return Cancelled(seen, stopped)
-    with _announced(job, by, has_ended=has_ended) as begin:
+    with _announced(job, by, has_ended=has_ended) as (begin, done):
         ended, signalled = stop(job, {process.pid: process for process in own}, grace, begin)
         roles = {process.pid: role_of(process, job) for process in ended}
         [after] = look_at_jobs([job])
         # What has ended well while we were about to stop it, has not been stopped. Its wrappers may have been.
         if not signalled or (after.status == "succeeded" and "descendant" not in [roles[pid] for pid in signalled]):
+            done()
             return Cancelled(after, [])
         if has_ended:
+            done()
             return Cancelled(after, [described(process, roles[process.pid], secret=job.secret) for process in ended])
-        _note(job, reason, by)
+        if _note(job, reason, by):
+            done()
         [after] = look_at_jobs([job])
     return Cancelled(
         after._replace(status="cancelled", reason=reason, cancelled=by),
@@ -120,16 +123,17 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
 
 
 @contextlib.contextmanager
-def _announced(job: Job, by: dict[str, t.Any], *, has_ended: bool = False) -> t.Iterator[t.Callable[[], None]]:
+def _announced(job: Job, by: dict[str, t.Any], *, has_ended: bool = False) -> t.Iterator[tuple[t.Callable[[], None], t.Callable[[], None]]]:
     """Say in the directory of the attempt who is stopping the job, for whoever looks meanwhile.
 
-    Yield what says that the first signal is about to be sent. If the job cannot be stopped, what was said is taken back, unless it got
-    signals: what comes of these, is a cancel. That holds for signals of somebody who did not come to the end of it, too.
+    Yield what says that the first signal is about to be sent, and what says that all is done, and noted. If the job cannot be stopped,
+    what was said is taken back, unless it got signals: what comes of these, is a cancel. That holds for signals of somebody who did not
+    come to the end of it, too.
 
     :arg has_ended: whether the signals are for what it has left behind: how it has ended, they do not change
     """
     if not job.exclusive:
-        yield lambda: None
+        yield (lambda: None), (lambda: None)
         return
     left: Cancelling | None = None
     with contextlib.suppress(OSError), directory_of_job(job) as directory:
@@ -142,7 +146,11 @@ def _announced(job: Job, by: dict[str, t.Any], *, has_ended: bool = False) -> t.
     def say(what: Cancelling) -> None:
         # Where it cannot be said, as on a full disk, the job is stopped all the same: that may be why.
         with contextlib.suppress(OSError), directory_of_job(job) as directory:
-            directory.replace(CANCEL, json.dumps(what._asdict()))
+            try:
+                directory.replace(CANCEL, json.dumps(what._asdict()))
+            except OSError:
+                if what.signalled and left is None:
+                    directory.empty(CANCEL)
 
     is_under_way = False
 
@@ -153,19 +161,23 @@ def _announced(job: Job, by: dict[str, t.Any], *, has_ended: bool = False) -> t.
             left = None
             say(said._replace(signalled=True))
 
+    def done() -> None:
+        nonlocal is_under_way
+        is_under_way = False
+
     say(said)
     try:
-        yield begin
-        is_under_way = False
+        yield begin, done
     finally:
         if not is_under_way:
             with contextlib.suppress(OSError), directory_of_job(job) as directory:
-                if cancelling(directory) in (said, said._replace(signalled=True)):  # another one may have begun since
+                now = cancelling(directory)
+                if now and (now.pid == 0 or now in (said, said._replace(signalled=True))):  # another one may have begun since
                     say(left) if left else directory.unlink(CANCEL)
 
 
-def _note(job: Job, reason: str, by: dict[str, t.Any]) -> None:
-    """Say in the results file that the job was cancelled, for everybody who asks Ansible itself."""
+def _note(job: Job, reason: str, by: dict[str, t.Any]) -> bool:
+    """Say in the results file that the job was cancelled, for everybody who asks Ansible itself. Return whether that could be done."""
     with contextlib.suppress(OSError), directory_of_job(job) as directory:  # it may be gone, or the disk may be full
         status = directory.status(job.job_id)
         try:
@@ -176,3 +188,5 @@ def _note(job: Job, reason: str, by: dict[str, t.Any]) -> None:
             before = {}
         result = {**before, "failed": True, "msg": reason, "ansible_job_id": job.job_id, "cancelled": by}
         directory.replace(job.job_id, json.dumps(result), like=status)
+        return True
+    return False

@@ -217,6 +217,8 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         cancelled=file.result["cancelled"] if status == "cancelled" and file.result else None,
         user=file.reader if file.there else None if runner is None else user_of_process(runner),
     )
+    if file.cancel_problem and look.place is None and look.status != "succeeded" and not look.cancelled:
+        return _unknown(job, file.path, file.cancel_problem)
     return look if file.cancelling is None else _cancelling(job, look, file.cancelling, host)
 
 

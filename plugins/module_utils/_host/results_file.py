@@ -26,6 +26,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_
     job_ids,
     recorded,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import CANCEL
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw, less_number
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, directory_of, parsed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id
@@ -50,6 +51,8 @@ class ResultsFile(t.NamedTuple):
     """With whose rights files that somebody has named may be read for the job: those of the owner of the directory. None if nobody's."""
     cancelling: Cancelling | None = None
     """Who is about to stop the job."""
+    cancel_problem: str = ""
+    """Why that cannot be told, if it cannot."""
     refused: bool = False
     """Whether this is not the place of the job, so that nothing there, and no process, may be taken for the job's."""
 
@@ -187,7 +190,11 @@ def read_results(job: Job) -> ResultsFile:
         with directory_of_job(job) as directory:
             file = _read(job, directory, path)
             if job.exclusive:
-                file = file._replace(cancelling=cancelling(directory))
+                try:
+                    file = file._replace(cancelling=cancelling(directory))
+                except OSError as error:
+                    what = f"the file {CANCEL!r} beside it, which says who has cancelled it,"
+                    file = file._replace(cancel_problem=_refused(path, error, what).problem)
             told = file.result is not None and (is_cancelled(file.result) or not (crashed(file.result) or timed_out(file.result)))
             if job.exclusive and not told and not file.hidden:
                 # What has waited for the command knows better than the wrapper, which knows nothing, or that its module is dead.

@@ -111,11 +111,22 @@ class Directory(t.NamedTuple):
                     if os.geteuid() == 0:  # in a directory of root
                         os.fchown(file.fileno(), like.st_uid, like.st_gid)
                 file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # a power cut leaves the old file or this one, and none that is empty
             os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=self.descriptor)
             raise
+
+    def empty(self, name: str) -> None:
+        """Leave nothing of a plain file but its name, or make an empty one: for that, a full disk has room."""
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | _FILE, 0o600, dir_fd=self.descriptor)
+        try:
+            _plain(os.fstat(descriptor))
+            os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
 
     def unlink(self, name: str) -> None:
         """Remove a plain file.
