@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
@@ -11,7 +12,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel, async_job_status
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, whoami, withdraw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, RESTARTABLE
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Store
@@ -53,10 +54,10 @@ class ActionModule(WatchingAction):
         try:
             look, stopped = self._cancel(params, asked, by)
         except AnsibleConnectionFailure:
-            self._take_back(store, asked, before)  # should it have begun all the same, the host notes that
+            self._take_back(store, asked, before, by)  # should it have begun all the same, the host notes that
             raise
         except AsyncJobError as error:
-            self._take_back(store, asked, before)
+            self._take_back(store, asked, before, by)
             if before is not None and before.get("status") in CLAIMED:
                 raise AsyncJobError(f"{asked.being_started['reason']}. {error} Cancel it as soon as it runs.") from error
             advice = asked.advice(self.host)
@@ -68,7 +69,7 @@ class ActionModule(WatchingAction):
         if not changed:
             look = asked.settled(look, contacted=self.host)
             if look["status"] == "unknown" or (look["status"] == "lost" and asked.key is None):
-                self._take_back(store, asked, before)
+                self._take_back(store, asked, before, by)
                 raise AsyncJobError(f"{look['reason']}. Nothing was stopped.")
         ordered = not changed and _may_be_started_anew(asked, look)
         problem = ""
@@ -134,20 +135,20 @@ class ActionModule(WatchingAction):
             raise AsyncJobError(_overtaken(asked, noted, "nothing was stopped"))
         asked.record, asked.version = noted, version
 
-    def _take_back(self, store: Store | None, asked: Asked, before: Record | None) -> None:
+    def _take_back(self, store: Store | None, asked: Asked, before: Record | None, by: dict[str, t.Any]) -> None:
         """Take the intent off the record: nothing came of that."""
-        if store is not None and asked.key is not None and before is not None and asked.record is not before:
-            now = asked.record or before
-            is_all = all(now.get(name) == before.get(name) for name in {*now, *before} - {"cancelling", "save_time", "write_id"})
-            try:
-                if is_all:
+        now = asked.record
+        if store is None or asked.key is None or before is None or now is None or now.get("cancelling") != by:
+            return
+        others = {*now, *before} - {"cancelling", "save_time", "write_id"}
+        try:
+            if all(now.get(name) == before.get(name) for name in others):
+                with contextlib.suppress(Conflict):
                     put_back(store, asked.key, Document(dump(before), ABSENT), expect=asked.version)
-                else:  # others had noted more by then
-                    note(store, asked.key, now, asked.version, {"cancelling": before.get("cancelling")})
-            except Conflict:
-                pass  # somebody has written what is more important since
-            except AsyncJobError as error:
-                self.notify(f"{asked.key}: its record still says that somebody is cancelling it. {error}")
+                    return
+            withdraw(store, asked.key, by)  # others have noted more since
+        except AsyncJobError as error:
+            self.notify(f"{asked.key}: its record still says that somebody is cancelling it. {error}")
 
     def _note_output(self, params: dict[str, t.Any], store: Store, asked: Asked) -> None:
         """Note the end of the output of a job that was stopped. If the host is away by now, that it was stopped is noted all the same."""

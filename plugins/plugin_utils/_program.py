@@ -113,7 +113,11 @@ _TYPING = re.compile(r"^import typing as t$", re.MULTILINE)
 _FIELD = re.compile(rf"^( +\w+): {_NAME}(?: \| {_NAME})*(?:$| (=) )", re.MULTILINE)
 _NAMES = re.compile(r"^(from .+ import )\(\n((?: *\w+,\n)+)\)$", re.MULTILINE)
 _FROM = re.compile(r"^(from [\w.]+ import )(.+)$", re.MULTILINE)
-_BLANKS = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|( (?:[=!<>]=|[-+|]?=|[-+|]) |, )""")  # outside of texts
+# Outside of texts: around operators, behind commas and colons, and beside brackets
+_BLANKS = re.compile(
+    r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""
+    r"|( (?:[=!<>]=|[-+|]?=|[-+|*/%<>]) |, |: |(?<=[])}]) (?=[a-z])|(?<=[a-z]) (?=[({\[]))"
+)
 _INDENTATION = re.compile(r"^(?: {4})+", re.MULTILINE)
 
 

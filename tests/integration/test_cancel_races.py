@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import typing as t
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from controller import Controller
 from faults import Process, Scene, asked_natively
-from plays import Yaml, ask, job, lines, play, run_tasks, shell
+from plays import Yaml, ask, job, lines, play, role, run_tasks, shell, tell
 from torture import TORTURE
 from waiting import until
 
@@ -172,6 +173,60 @@ def test_an_interrupted_cancel(scene: Scene, how: str) -> None:
     scene.tell(f"cancelled, and that is interrupted ({how})", looked, natives)
     assert looked["status"] == "cancelled", looked["reason"]
     assert looked["record"]["cancelled"]["reason"] == "wrong database"
+
+
+def _held(scene: Scene, name: str) -> None:
+    """Start a native job that fails when it is let go."""
+    scene.start("h1", {name: f"until [ -e /tmp/go ]; do sleep 0.2; done; exit 3; : {name}"})
+
+
+def _end_of(scene: Scene, name: str) -> dict[str, t.Any]:
+    """Let that job go, and return what is said of its end."""
+    scene.shell("h1", "touch /tmp/go")
+    [end] = scene.ask("h1", {STATUS: {"job_name": name, "wait_timeout": 60}})
+    return t.cast("dict[str, t.Any]", end)
+
+
+def test_an_order_that_did_not_reach_the_host(scene: Scene) -> None:
+    """Ctrl-C, since the host does not answer. No signal was sent, and nobody says so; but the order stands."""
+    _held(scene, "job")
+    scene.hosts.disconnect()
+    scene.hosts.partition("h1")
+    book = scene.controller.write("cancels.yml", json.dumps([play(cancelled(), hosts="h1")]))
+    cancelling = scene.controller.popen("playbook", "-i", scene.controller.inventory, book, env={"ANSIBLE_TIMEOUT": "60"})
+    until(lambda: "cancelling" in scene.controller.record("job", host="h1"))
+    os.killpg(cancelling.pid, signal.SIGINT)
+    cancelling.communicate(timeout=60)
+    scene.hosts.heal("h1")
+    end = _end_of(scene, "job")
+    assert (end["status"], end["record"]["cancelled"]["reason"]) == ("failed", "wrong database")
+    assert end["record"]["reason"].endswith(f", after {end['record']['cancelled']['who']} had begun to cancel it")
+    found = tell("async_job_load_found")
+    loads = [role("async_job_load", job_name="job", restart_on=[status]) for status in ("failed", "cancelled")]
+    assert scene.run(play(loads[0], found, loads[1], found, hosts="h1")).ok().told == ([True], [False])
+
+
+def test_refused_while_somebody_else_looks(scene: Scene) -> None:
+    """A look notes something between the intent of somebody who may not cancel the job, and the refusal."""
+    _held(scene, "job")
+    [python] = re.findall(r"^h1 .*ansible_python_interpreter=(\S+)", scene.controller.inventory.read_text("utf-8"), flags=re.M)
+    script = f'#!/bin/sh\nuntil [ -e /tmp/slow ]; do sleep 0.1; done\nexec {python} "$@"\n'
+    scene.shell("h1", 'printf %s "$1" >/opt/slow; chmod 755 /opt/slow', script)
+    scene.user("app", "ansible_python_interpreter=/opt/slow")
+    inventory = scene.controller.write("slow.ini", scene.controller.inventory.read_text("utf-8"))
+    scene.user("root")
+    book = scene.controller.write("cancels.yml", json.dumps([play(cancelled(), hosts="h1")]))
+    cancelling = scene.controller.popen("playbook", "-i", inventory, book)
+    until(lambda: "cancelling" in scene.controller.record("job", host="h1"))
+    before = scene.controller.record("job", host="h1")
+    scene.ask("h1", {STATUS: {"job_name": "job"}})
+    assert scene.controller.record("job", host="h1") != before
+    scene.shell("h1", "touch /tmp/slow")
+    output, _none = cancelling.communicate(timeout=60)
+    assert "Nothing was stopped" in output
+    assert "cancelling" not in scene.controller.record("job", host="h1")
+    end = _end_of(scene, "job")
+    assert (end["status"], "cancelled" in end["record"]) == ("failed", False)
 
 
 def test_a_full_disk(scene: Scene) -> None:

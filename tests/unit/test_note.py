@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record, save, withdraw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
@@ -108,6 +109,51 @@ def test_nobody_is_about_to_cancel_what_has_ended(store: FilesystemStore) -> Non
     save_elsewhere(store, ENDED)
     note(store, KEY, RUNNING, version, {"cancelling": BY})
     assert stored(store) == ENDED
+
+
+def test_nobody_replaces_who_is_at_it(store: FilesystemStore) -> None:
+    """What one of two is refused does not bring back, or take away, what the other one says."""
+    version = save_elsewhere(store, RUNNING)
+    ours, _version = note(store, KEY, RUNNING, version, {"cancelling": BY})
+    theirs = {**BY, "who": "bob@ctl"}
+    assert note(store, KEY, ours, _version, {"cancelling": theirs})[0] == ours
+    withdraw(store, KEY, theirs)
+    assert stored(store)["cancelling"] == BY
+    withdraw(store, KEY, BY)
+    assert "cancelling" not in stored(store)
+    withdraw(store, KEY, BY)
+
+
+def test_an_intent_of_a_record_that_has_ended_meanwhile(store: FilesystemStore) -> None:
+    """Also if whoever has it has read the record when that was already so."""
+    version = save_elsewhere(store, ENDED)
+    assert note(store, KEY, ENDED, version, {"cancelling": BY})[0] == ENDED
+    save_elsewhere(store, {**RUNNING, "attempt_dir": "/a", "cancelling": BY})
+    _before, after = save(store, KEY, {"status": "killed"}, check_mode=False)
+    assert after is not None
+    assert "cancelling" not in after
+
+
+@pytest.mark.parametrize(("status", "stands"), [("failed", True), ("killed", True), ("succeeded", False), ("timed_out", False)])
+@pytest.mark.parametrize("attempt_dir", ["", "/a"])
+def test_what_became_of_an_intent(store: FilesystemStore, status: str, stands: bool, attempt_dir: str) -> None:
+    """That somebody was about to cancel a job proves no signal. What has ended as if it had got one keeps its word, and the order
+    stands. Of an attempt, the host would have said that it was cancelled."""
+    record: Record = {**RUNNING, "cancelling": BY, **({"attempt_dir": attempt_dir} if attempt_dir else {})}
+    version = save_elsewhere(store, record)
+    after, _version = note(store, KEY, record, version, {"status": status, "reason": "the job has ended"})
+    assert (after["status"], after.get("cancelling")) == (status, None)
+    ordered = stands and not attempt_dir
+    assert after.get("cancelled") == (BY if ordered else None)
+    assert after["reason"] == "the job has ended" + (", after ann@ctl had begun to cancel it" if ordered else "")
+
+
+def test_whose_order_a_full_disk_has_no_room_for() -> None:
+    """The record says it."""
+    somebody = {"who": "somebody", "time": "2026-02-01T03:12:10Z", "reason": ""}
+    look: Seen = {**UNSEEN, "status": "cancelled", "reason": "it was cancelled by somebody", "cancelled": somebody}
+    for record, by in ((RUNNING, somebody), ({**RUNNING, "cancelling": BY}, BY)):
+        assert Asked(Job("j1.1", "job", "/tmp"), KEY, record).learned(look, secret=False)["cancelled"] == by
 
 
 def test_another_attempt_is_left_alone(store: FilesystemStore) -> None:

@@ -47,6 +47,13 @@ def test_restart_on() -> None:
     assert not decide(record("killed", attempt=3), restart_on=["killed"], max_attempts=3).start
 
 
+def test_somebody_who_is_about_to_cancel_it() -> None:
+    """Until that is noted, nothing is started. Once the job has ended, there is nothing left to wait for."""
+    by = {"who": "ann@ctl", "time": "2026-02-01T03:12:09Z", "reason": ""}
+    assert decide(record("orphaned", cancelling=by), restart_on=["orphaned"]) == Decision()
+    assert decide(record("killed", cancelling=by), restart_on=["killed"]).start
+
+
 def test_attempts_are_counted_from_the_first_of_their_series() -> None:
     assert decide(record("failed", attempt=9, first_attempt=8), restart_on=["failed"], max_attempts=3).start
     assert not decide(record("failed", attempt=10, first_attempt=8), restart_on=["failed"], max_attempts=3).start

@@ -8,10 +8,11 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _clock
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import CANCEL, MARK, RESULT, mark
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import CANCEL, MARK, RESULT, SIGNALLED, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, parsed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id
@@ -74,19 +75,20 @@ def cancelling(directory: Directory) -> Cancelling | None:
 
     :raises OSError: if it cannot be read, or is something else: then nobody can tell who has ended the job
     """
-    try:
-        content, status = directory.read(CANCEL, _MARK_LENGTH)
-    except FileNotFoundError:
-        return None
-    if not content:  # for more, there was no room, when the job was about to get signals
-        return Cancelling({"who": "somebody", "time": _clock.utc(status.st_mtime), "reason": ""}, 0, 0.0, "", True)
-    try:
-        said = Cancelling(**parsed(content))
-    except (TypeError, ValueError):
-        raise Refused("is odd") from None
-    if is_cancel(said.by) and all(isinstance(value, (int, float)) for value in (said.pid, said.start)) and isinstance(said.boot_id, str):
-        return said
-    raise Refused("is odd")
+    said = None
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            said = Cancelling(**parsed(directory.read(CANCEL, _MARK_LENGTH)[0]))
+        except (TypeError, ValueError):
+            raise Refused("is odd") from None
+        if not is_cancel(said.by) or not isinstance(said.start, (int, float)) or (type(said.pid), type(said.boot_id)) != (int, str):
+            raise Refused("is odd")
+    if said is None or not said.signalled:
+        with contextlib.suppress(FileNotFoundError):
+            status = directory.status(MARK)
+            if status.st_mode & SIGNALLED:
+                said = Cancelling({"who": "somebody", "time": _clock.utc(status.st_ctime), "reason": ""}, 0, 0.0, "", True)
+    return said
 
 
 def is_cancel(by: t.Any) -> bool:

@@ -15,10 +15,17 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import Cancelling, cancelling
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import CANCEL
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import CANCEL, MARK, SIGNALLED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import members, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, described, look_at_jobs, on_the_wire, readable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import (
+    Look,
+    described,
+    is_at_it,
+    look_at_jobs,
+    on_the_wire,
+    readable,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import boot_id, find_process, scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
     OF_A_SECRET_JOB,
@@ -114,7 +121,7 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
             done()
             return Cancelled(after, [described(process, roles[process.pid], secret=job.secret) for process in ended])
         if _note(job, reason, by):
-            done()
+            done(noted=True)
         [after] = look_at_jobs([job])
     return Cancelled(
         after._replace(status="cancelled", reason=reason, cancelled=by),
@@ -123,57 +130,70 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
 
 
 @contextlib.contextmanager
-def _announced(job: Job, by: dict[str, t.Any], *, has_ended: bool = False) -> t.Iterator[tuple[t.Callable[[], None], t.Callable[[], None]]]:
+def _announced(
+    job: Job, by: dict[str, t.Any], *, has_ended: bool = False
+) -> t.Iterator[tuple[t.Callable[[], None], t.Callable[..., None]]]:
     """Say in the directory of the attempt who is stopping the job, for whoever looks meanwhile.
 
-    Yield what says that the first signal is about to be sent, and what says that all is done, and noted. If the job cannot be stopped,
-    what was said is taken back, unless it got signals: what comes of these, is a cancel. That holds for signals of somebody who did not
-    come to the end of it, too.
+    Yield what says that the first signal is about to be sent, and what says that all is done; with C(noted=True), that the end was noted
+    elsewhere. What was said is taken back then, and if the job cannot be stopped; not if somebody does not come to the end of it after
+    the first signal: what comes of signals, is a cancel.
 
     :arg has_ended: whether the signals are for what it has left behind: how it has ended, they do not change
     """
     if not job.exclusive:
-        yield (lambda: None), (lambda: None)
+        yield (lambda: None), (lambda **_noted: None)
         return
     left: Cancelling | None = None
-    with contextlib.suppress(OSError), directory_of_job(job) as directory:
-        left = cancelling(directory)
-    if left is not None and not left.signalled:
-        left = None
+    is_odd = False
+    try:
+        with directory_of_job(job) as directory:
+            left = cancelling(directory)
+    except OSError:
+        is_odd = True
+    # Another one may be at it now, or was killed. The signals of such a one count.
+    is_theirs = left is not None and is_at_it(left, find_process(left.pid), boot_id())
     me = find_process(os.getpid())
-    said = Cancelling(by, os.getpid(), me.start if me else 0.0, boot_id(), signalled=left is not None)
+    said = Cancelling(by, os.getpid(), me.start if me else 0.0, boot_id(), signalled=left is not None and left.signalled)
+    ours = [said, said._replace(signalled=True)]
 
-    def say(what: Cancelling) -> None:
-        # Where it cannot be said, as on a full disk, the job is stopped all the same: that may be why.
+    def say(what: Cancelling, **how: t.Any) -> None:
+        # Where it cannot be said, the job is stopped all the same: a full disk may be why.
         with contextlib.suppress(OSError), directory_of_job(job) as directory:
             try:
-                directory.replace(CANCEL, json.dumps(what._asdict()))
+                directory.replace(CANCEL, json.dumps(what._asdict()), **how)
             except OSError:
-                if what.signalled and left is None:
-                    directory.empty(CANCEL)
+                if is_under_way:
+                    directory.change_mode(MARK, 0o600 | SIGNALLED)
+                    ours.extend(filter(None, [cancelling(directory)]))
 
-    is_under_way = False
+    is_under_way = is_noted = False
 
     def begin() -> None:
-        nonlocal is_under_way, left
+        nonlocal is_under_way
         is_under_way = True
         if not has_ended:
-            left = None
-            say(said._replace(signalled=True))
+            say(ours[1])
 
-    def done() -> None:
-        nonlocal is_under_way
-        is_under_way = False
+    def done(*, noted: bool = False) -> None:
+        nonlocal is_under_way, is_noted
+        is_under_way, is_noted = False, noted
 
-    say(said)
+    if not is_theirs and not is_odd:
+        say(said, new=left is None)
     try:
         yield begin, done
     finally:
-        if not is_under_way:
+        if not is_under_way and (is_noted or not is_odd):
             with contextlib.suppress(OSError), directory_of_job(job) as directory:
-                now = cancelling(directory)
-                if now and (now.pid == 0 or now in (said, said._replace(signalled=True))):  # another one may have begun since
-                    say(left) if left else directory.unlink(CANCEL)
+                if cancelling(directory) in ours:  # another one may have begun since
+                    is_gone = is_theirs and left and not is_at_it(left, find_process(left.pid), boot_id())
+                    if left and left.signalled and not is_noted and not is_gone:
+                        say(left)
+                    else:
+                        with contextlib.suppress(FileNotFoundError):
+                            directory.unlink(CANCEL)
+                        directory.change_mode(MARK, 0o600)
 
 
 def _note(job: Job, reason: str, by: dict[str, t.Any]) -> bool:

@@ -225,10 +225,9 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
 def _cancelling(job: Job, look: Look, said: Cancelling, host: Host) -> Look:
     """Judge a job that somebody is stopping, or was. Until that is done, and noted, nobody must take it for a job that has failed."""
     by = f"{said.by['who']} at {said.by['time']}"
-    who = host.table.processes.get(said.pid) if said.pid > 1 else None
     if look.status == "unknown" or look.status == "cancelled" or (look.result is not None and not said.signalled):
         return look
-    if said.boot_id == host.boot_id and who is not None and who.same_as(who._replace(start=said.start)):
+    if is_at_it(said, host.table.processes.get(said.pid), host.boot_id):
         if said.pid == os.getpid():
             return look
         return look._replace(status="running", reason=f"{job.label} is being cancelled by {by}", result=None, end="")
@@ -239,6 +238,14 @@ def _cancelling(job: Job, look: Look, said: Cancelling, host: Host) -> Look:
         reason = f"{job.label} was cancelled by {by}" + (f": {reason}" if reason else "")
         return look._replace(status="cancelled", reason=reason, cancelled=said.by)
     return look
+
+
+def is_at_it(said: Cancelling, process: Process | None, boot: str) -> bool:
+    """Return whether somebody who is stopping a job has not ended.
+
+    :arg process: the one that has their number now
+    """
+    return said.pid > 1 and said.boot_id == boot and process is not None and process.same_as(process._replace(start=said.start))
 
 
 def _outcome(job: Job, result: dict[str, t.Any]) -> tuple[str, str]:

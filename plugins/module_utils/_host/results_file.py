@@ -188,13 +188,12 @@ def read_results(job: Job) -> ResultsFile:
     try:
         path = results_file(job)
         with directory_of_job(job) as directory:
+            before = _cancel_of(job, directory, path)
             file = _read(job, directory, path)
-            if job.exclusive:
-                try:
-                    file = file._replace(cancelling=cancelling(directory))
-                except OSError as error:
-                    what = f"the file {CANCEL!r} beside it, which says who has cancelled it,"
-                    file = file._replace(cancel_problem=_refused(path, error, what).problem)
+            cancel = _cancel_of(job, directory, path)
+            if any(before) and not any(cancel):  # its end was noted meanwhile
+                file = _read(job, directory, path)
+            file = file._replace(cancelling=cancel[0], cancel_problem=cancel[1])
             told = file.result is not None and (is_cancelled(file.result) or not (crashed(file.result) or timed_out(file.result)))
             if job.exclusive and not told and not file.hidden:
                 # What has waited for the command knows better than the wrapper, which knows nothing, or that its module is dead.
@@ -210,6 +209,14 @@ def read_results(job: Job) -> ResultsFile:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return ResultsFile(path, "there is no results file", user=_owner_above(path))
         return _refused(path, error, "the results file, or its directory," if path else "it cannot be looked for:")
+
+
+def _cancel_of(job: Job, directory: Directory, path: str) -> tuple[Cancelling | None, str]:
+    """Return who is about to stop a job, and why that cannot be told, if it cannot."""
+    try:
+        return cancelling(directory) if job.exclusive else None, ""
+    except OSError as error:
+        return None, _refused(path, error, f"the file {CANCEL!r}, which says who has cancelled it,").problem
 
 
 def _read(job: Job, directory: Directory, path: str) -> ResultsFile:

@@ -97,10 +97,11 @@ class Directory(t.NamedTuple):
                 raise Refused(f"is larger than {most} bytes")
             return file.read(status.st_size), status
 
-    def replace(self, name: str, content: str, like: os.stat_result | None = None) -> None:
+    def replace(self, name: str, content: str, like: os.stat_result | None = None, *, new: bool = False) -> None:
         """Put a file in place at once.
 
         :arg like: the one that it replaces, whose owner and mode it takes
+        :arg new: whether nothing must be there
         """
         temporary = f"{name}.{os.getpid()}.cancel"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE
@@ -113,20 +114,16 @@ class Directory(t.NamedTuple):
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())  # a power cut leaves the old file or this one, and none that is empty
-            os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
-        except OSError:
+            put = os.link if new else os.rename
+            put(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=self.descriptor)
-            raise
 
-    def empty(self, name: str) -> None:
-        """Leave nothing of a plain file but its name, or make an empty one: for that, a full disk has room."""
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | _FILE, 0o600, dir_fd=self.descriptor)
-        try:
-            _plain(os.fstat(descriptor))
-            os.ftruncate(descriptor, 0)
-        finally:
-            os.close(descriptor)
+    def change_mode(self, name: str, mode: int) -> None:
+        """Change the mode of a plain file."""
+        with self.open(name) as file:
+            os.fchmod(file.fileno(), mode)
 
     def unlink(self, name: str) -> None:
         """Remove a plain file.

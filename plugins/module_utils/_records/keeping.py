@@ -126,6 +126,20 @@ def write(store: Store, path: str, document: Written, *, expect: Version) -> tup
     return written, store.write(path, content, expect=expect)
 
 
+def withdraw(store: Store, key: JobKey, by: Mapping[str, object]) -> None:
+    """Take an intent to cancel a job off its record, if it is there.
+
+    :arg by: the intent
+    """
+
+    def attempt() -> None:
+        record, version = read_record(store, key)
+        if record is not None and record.get("cancelling") == by:
+            write_record(store, key, without(record, ("cancelling",)), expect=version)
+
+    contended(attempt)
+
+
 def put_back(store: Store, key: JobKey, before: Document | None, *, expect: Version) -> None:
     """Undo a write: put back, byte for byte, what was there before it, or nothing.
 
@@ -193,10 +207,10 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: F
                 if "cancelled" not in learned or learned["status"] == "cancelled":
                     return found, expect
                 news = picked(learned, ("cancelled", "cancelling"))
-            elif learned.keys() == {"cancelling"} and learned["cancelling"] and found.get("status") in ENDED:
-                return found, expect  # there is nothing left to cancel
         else:
             found, expect = known
+        if learned.keys() == {"cancelling"} and (found.get("status") in ENDED or found.get("cancelling")):
+            return found, expect  # there is nothing left to cancel, or somebody else is at it
         known, last = None, found
         after = merged(found, _in_the_light_of(found, news))
         job_ids = (record.get("ansible_job_id", ""), learned.get("ansible_job_id"))
@@ -212,15 +226,16 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: F
 def _in_the_light_of(found: Record, learned: Fields) -> Fields:
     """Return what was learned of a job, if somebody was about to cancel it, as the record says by now. Whoever does that, says so.
 
-    Of an attempt, its host says whether it was stopped. Of others, nothing there does: what has ended like one that got signals, did.
+    Of an attempt, its host says whether it was stopped. Of others, nothing there does. The order stands: what has ended like one that got
+    signals is not to go on.
     """
     by = found.get("cancelling")
     if by is None or "cancelling" in learned or learned.get("status") not in ENDED:
         return learned
     if found.get("attempt_dir") or learned.get("status") not in SIGNALLED:
         return {**learned, "cancelling": None}
-    reason = f"job {found['job_name']!r} on {found['host']} has ended ({learned['status']}) after {by.get('who')} had begun to cancel it"
-    return {**learned, "status": "cancelled", "cancelled": by, "cancelling": None, "reason": reason}
+    reason = f"{learned['reason']}, after {by.get('who')} had begun to cancel it"
+    return {**learned, "cancelled": by, "cancelling": None, "reason": reason}
 
 
 def is_late(learned: str | None, noted: str) -> bool:
@@ -249,6 +264,7 @@ def _changed(before: Record | None, key: JobKey, changes: Fields) -> Record:
         after = merged(after, changes if "results_file" in changes else without(changes, ("async_dir",)))
     if after["status"] in ENDED:
         after.setdefault("end", _times.now())
+        after.pop("cancelling", None)
     else:
         after.pop("end", None)
     return after

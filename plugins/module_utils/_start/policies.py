@@ -48,7 +48,7 @@ def decide(record: Record, policies: Policies, fingerprint: str, *, tried: bool,
     :arg now: in seconds since the epoch
     """
     status = status_to_act_on(record)
-    if record.get("cancelling"):
+    if record.get("cancelling") and status not in ENDED:
         return Decision()  # whoever is at it says soon what has come of that
     changed = policies["on_change"] != "attach" and differs(record, fingerprint)
     ordered = _is_ordered(record, policies, fingerprint, joined=joined)
