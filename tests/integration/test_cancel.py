@@ -374,7 +374,9 @@ def test_started_at_the_same_time(scene: Scene) -> None:
     for name, answer in zip(names, cancelled["results"], strict=True):
         assert answer["failed"], answer
         assert "Nothing was stopped" in answer["msg"]
-        assert {str(process.pid) for process in scene.commands(jobs[name])} <= {*re.findall(r"\d+", answer["msg"])}, answer["msg"]
+        own = {str(process.pid) for process in scene.commands(jobs[name])}
+        # Of many, the first ten are named.
+        assert own <= {*re.findall(r"\d+", answer["msg"])} or ", ...)" in answer["msg"], answer["msg"]
     assert all(len(scene.commands(job)) == 2 for job in jobs.values())
 
 
