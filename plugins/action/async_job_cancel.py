@@ -74,9 +74,11 @@ class ActionModule(WatchingAction):
         ordered = not changed and _may_be_started_anew(asked, look)
         problem = ""
         if store is not None and asked.key is not None and asked.record is not None and not self._task.check_mode:
-            learned = {**asked.learned(look, secret=secret), "cancelling": None}
+            learned = asked.learned(look, secret=secret)
             if changed or ordered:
-                learned["cancelled"] = by
+                learned.update(cancelled=by, cancelling=None)
+            elif asked.record.get("cancelling") == by:  # that of another one stands
+                learned["cancelling"] = None
             asked.record, asked.version = note(store, asked.key, asked.record, asked.version, learned)
             if asked.version == ABSENT:
                 what = f"{len(stopped)} processes were stopped" if changed else "nothing was stopped"

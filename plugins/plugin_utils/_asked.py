@@ -221,14 +221,15 @@ class Asked:
             if look[name]:
                 fields[name] = look[name]
         if status not in ENDED:
-            return {**fields, "end": None, "ended": None, "result": None}
+            return {**fields, **dict.fromkeys(("end", "ended", "result", "cancelled"))}
         if "ended" not in record:
             fields["ended"] = ages.stamp(look["ended_ago"] or 0.0)
         if look["cancelled"]:
             # Of a secret job, what its module may have said is not believed; and on a full disk, there was no room for a name.
             nobody = {"who": "somebody", "time": "", "reason": ""} if secret else look["cancelled"]
             is_unnamed = secret or nobody["who"] == "somebody"
-            fields.update(cancelled=record.get("cancelling", nobody) if is_unnamed else nobody, cancelling=None)
+            known = record.get("cancelling") or record.get("cancelled")
+            fields.update(cancelled=known if is_unnamed and known else nobody, cancelling=None)
         if record.get("status") != status or "end" not in record:
             # By our clock, as its start: that of the host may be any.
             fields["end"] = _times.now(look["ended_ago"] or 0.0)

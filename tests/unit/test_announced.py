@@ -171,6 +171,7 @@ class At(t.NamedTuple):
     """Somebody else who is at it, in another process."""
 
     go: t.Callable[[], None]
+    die: t.Callable[[], None]
 
 
 @contextlib.contextmanager
@@ -192,12 +193,19 @@ def somebody_else(job: Job) -> t.Iterator[At]:
         os.write(tell, b"1")
         os.read(heard, 1)
 
-    try:
-        os.read(heard, 1)
-        yield At(go)
-    finally:
+    dead: list[int] = []
+
+    def die() -> None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+        dead.append(pid)
+
+    try:
+        os.read(heard, 1)
+        yield At(go, die)
+    finally:
+        if not dead:
+            die()
         for descriptor in (told, tell, heard, hear):
             os.close(descriptor)
 
@@ -215,9 +223,31 @@ def test_two_at_once(job: Job, before: bool, code: int) -> None:
             begin()
             (Path(job.directory) / "j1.1").write_text(json.dumps({"rc": code}))
             done()
-        assert of(said(job)) == ("ann@one", True) if before else said(job) is None
+        assert of(said(job)) == ("ann@one", True)
         [look] = look_at_jobs([job], settling=0)
-        assert look.status == "running" or not before
+        assert (look.status, look.reason.split(" by ")[0]) == ("running", "job is being cancelled")
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_one_who_is_killed_beside_another(job: Job, begins: bool) -> None:
+    """Its signals count, if the other one sends none."""
+    with somebody_else(job) as ann:
+        ann.go()
+        with _announced(job, BOB) as (begin, done):
+            ann.die()
+            if begins:
+                begin()
+            (Path(job.directory) / "j1.1").write_text(json.dumps({"rc": -15}))
+            done()
+    [look] = look_at_jobs([job], settling=0)
+    assert (look.status, look.cancelled) == ("cancelled", ANN)
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o700, 0o755])
+def test_a_mode_that_is_no_word(job: Job, mode: int) -> None:
+    """Whoever makes a directory private, or does not, says nothing of a cancel."""
+    (Path(job.directory) / MARK).chmod(mode)
+    assert said(job) is None
 
 
 def test_one_who_only_was_about_to(job: Job) -> None:

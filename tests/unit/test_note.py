@@ -148,11 +148,17 @@ def test_what_became_of_an_intent(store: FilesystemStore, status: str, stands: b
     assert after["reason"] == "the job has ended" + (", after ann@ctl had begun to cancel it" if ordered else "")
 
 
+def test_what_runs_was_not_cancelled() -> None:
+    """Whatever its record says."""
+    asked = Asked(Job("j1.1", "job", "/tmp"), KEY, {**RUNNING, "status": "killed", "cancelled": BY})
+    assert asked.learned({**UNSEEN, "status": "running", "reason": ""}, secret=False)["cancelled"] is None
+
+
 def test_whose_order_a_full_disk_has_no_room_for() -> None:
     """The record says it."""
     somebody = {"who": "somebody", "time": "2026-02-01T03:12:10Z", "reason": ""}
     look: Seen = {**UNSEEN, "status": "cancelled", "reason": "it was cancelled by somebody", "cancelled": somebody}
-    for record, by in ((RUNNING, somebody), ({**RUNNING, "cancelling": BY}, BY)):
+    for record, by in ((RUNNING, somebody), ({**RUNNING, "cancelling": BY}, BY), ({**RUNNING, "status": "cancelled", "cancelled": BY}, BY)):
         assert Asked(Job("j1.1", "job", "/tmp"), KEY, record).learned(look, secret=False)["cancelled"] == by
 
 

@@ -86,7 +86,7 @@ def cancelling(directory: Directory) -> Cancelling | None:
     if said is None or not said.signalled:
         with contextlib.suppress(FileNotFoundError):
             status = directory.status(MARK)
-            if status.st_mode & SIGNALLED:
+            if status.st_mode & 0o777 == SIGNALLED:
                 said = Cancelling({"who": "somebody", "time": _clock.utc(status.st_ctime), "reason": ""}, 0, 0.0, "", True)
     return said
 

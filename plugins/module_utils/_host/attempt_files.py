@@ -19,8 +19,8 @@ MARK = "attempt.json"
 """Says whose directory it is, and whether the job is secret. It is made with the directory."""
 CANCEL = "cancel"
 """Says who is cancelling the job, for whoever looks meanwhile."""
-SIGNALLED = 0o100
-"""A bit of the mode of the mark: somebody has sent signals, and the disk was too full to say more."""
+SIGNALLED = 0o500
+"""The mode of the mark if somebody has sent signals, and the disk was too full to say more. Nobody else has a reason to set it."""
 
 OURS = re.compile(r"(j?\d+\.\d+|stdout|stderr|result|cancel)(\.tmp|\.\d+\.cancel)?|attempt\.json")
 """The names of all that Ansible and we put there."""

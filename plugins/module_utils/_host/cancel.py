@@ -146,16 +146,22 @@ def _announced(
         return
     left: Cancelling | None = None
     is_odd = False
-    try:
-        with directory_of_job(job) as directory:
-            left = cancelling(directory)
-    except OSError:
-        is_odd = True
+
+    def look_again() -> None:
+        nonlocal left, is_odd
+        try:
+            with directory_of_job(job) as directory:
+                found = cancelling(directory)
+                left = left if found in ours else found
+        except OSError:
+            is_odd = True
+
+    ours: list[Cancelling] = []
+    look_again()
     # Another one may be at it now, or was killed. The signals of such a one count.
-    is_theirs = left is not None and is_at_it(left, find_process(left.pid), boot_id())
     me = find_process(os.getpid())
     said = Cancelling(by, os.getpid(), me.start if me else 0.0, boot_id(), signalled=left is not None and left.signalled)
-    ours = [said, said._replace(signalled=True)]
+    ours += [said, said._replace(signalled=True)]
 
     def say(what: Cancelling, **how: t.Any) -> None:
         # Where it cannot be said, the job is stopped all the same: a full disk may be why.
@@ -164,7 +170,7 @@ def _announced(
                 directory.replace(CANCEL, json.dumps(what._asdict()), **how)
             except OSError:
                 if is_under_way:
-                    directory.change_mode(MARK, 0o600 | SIGNALLED)
+                    directory.change_mode(MARK, SIGNALLED)
                     ours.extend(filter(None, [cancelling(directory)]))
 
     is_under_way = is_noted = False
@@ -173,13 +179,14 @@ def _announced(
         nonlocal is_under_way
         is_under_way = True
         if not has_ended:
+            look_again()
             say(ours[1])
 
     def done(*, noted: bool = False) -> None:
         nonlocal is_under_way, is_noted
         is_under_way, is_noted = False, noted
 
-    if not is_theirs and not is_odd:
+    if not is_odd and not (left and is_at_it(left, find_process(left.pid), boot_id())):
         say(said, new=left is None)
     try:
         yield begin, done
@@ -187,8 +194,7 @@ def _announced(
         if not is_under_way and (is_noted or not is_odd):
             with contextlib.suppress(OSError), directory_of_job(job) as directory:
                 if cancelling(directory) in ours:  # another one may have begun since
-                    is_gone = is_theirs and left and not is_at_it(left, find_process(left.pid), boot_id())
-                    if left and left.signalled and not is_noted and not is_gone:
+                    if left and left.signalled and not is_noted:
                         say(left)
                     else:
                         with contextlib.suppress(FileNotFoundError):

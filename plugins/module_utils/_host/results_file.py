@@ -191,7 +191,7 @@ def read_results(job: Job) -> ResultsFile:
             before = _cancel_of(job, directory, path)
             file = _read(job, directory, path)
             cancel = _cancel_of(job, directory, path)
-            if any(before) and not any(cancel):  # its end was noted meanwhile
+            if before != cancel:  # its end may have been noted meanwhile
                 file = _read(job, directory, path)
             file = file._replace(cancelling=cancel[0], cancel_problem=cancel[1])
             told = file.result is not None and (is_cancelled(file.result) or not (crashed(file.result) or timed_out(file.result)))

@@ -266,7 +266,7 @@ def _changed(before: Record | None, key: JobKey, changes: Fields) -> Record:
         after.setdefault("end", _times.now())
         after.pop("cancelling", None)
     else:
-        after.pop("end", None)
+        after = without(after, ("end", "cancelled"))
     return after
 
 
