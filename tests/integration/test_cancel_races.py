@@ -95,12 +95,12 @@ def test_another_attempt_has_begun(controller: Controller) -> None:
 def test_between_two_attempts(controller: Controller) -> None:
     """A job that has failed, and is about to be started anew by a task that waits, is not: the order holds for what has ended, too."""
     ledger = controller.project / "ledger"
-    task = job(shell(f"echo run >>{ledger}; exit 1"), poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 8})
+    task = job(shell(f"echo run >>{ledger}; exit 1"), poll=1, options={"restart_on": ["failed"], "max_attempts": 3, "backoff": 20})
     book = controller.write("waits.yml", json.dumps([play(task)]))
     waiting = controller.popen("playbook", "-i", controller.inventory, book)
     until(lambda: lines(ledger) and controller.record("job")["status"] == "failed")
     first, again = ask(controller, cancelled(), cancelled())
-    assert (first["changed"], first["stopped"], first["status"]) == (True, [], "failed")
+    assert (first["changed"], first["stopped"], first["status"]) == (True, [], "failed"), first
     assert "not started anew from now on, unless restart_on has 'cancelled'" in first["reason"]
     assert (again["changed"], again["status"]) == (False, "failed")
     output, _none = waiting.communicate(timeout=60)
