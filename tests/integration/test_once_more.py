@@ -137,7 +137,8 @@ def test_what_only_root_may_stop(scene: Scene) -> None:
     """The advice is not one that would start the job as root."""
     scene.user("op")
     options: Yaml = {"restart_on": ["failed"], "stop_leftovers": True}
-    task = job(shell("echo run >>/tmp/ledger; sudo -n sleep 7002 & sleep 1; exit 1"), poll=1, options=options)
+    command = "echo run >>/tmp/ledger; sudo -n sleep 7002 & until pgrep -f '^sleep 7002'; do sleep 0.2; done; exit 1"
+    task = job(shell(command), poll=1, options=options)
     _failed, refused = scene.ask("h1", task, task)
     assert (refused["failed"], refused["changed"]) == (True, False)
     assert "Stop them with async_job_cancel" in refused["msg"]
