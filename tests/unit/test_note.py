@@ -95,6 +95,22 @@ def test_an_order_stands(store: FilesystemStore, noted: str) -> None:
     assert stored(store) == {**without(theirs, ["cancelling"]), "cancelled": BY}
 
 
+def test_a_look_that_was_late_takes_no_order_away(store: FilesystemStore) -> None:
+    """It has seen the job run, so nobody had cancelled it by then."""
+    version = save_elsewhere(store, RUNNING)
+    theirs: Record = {**RUNNING, "status": "cancelled", "reason": "as they saw it", "cancelled": BY}
+    save_elsewhere(store, theirs)
+    learned = Asked(Job("j1.1", "job", "/tmp"), KEY, RUNNING).learned({**UNSEEN, "status": "running", "reason": ""}, secret=False)
+    note(store, KEY, RUNNING, version, learned)
+    assert stored(store) == theirs
+
+
+def test_an_intent_is_taken_back(store: FilesystemStore) -> None:
+    version = save_elsewhere(store, {**RUNNING, "cancelling": BY})
+    note(store, KEY, {**RUNNING, "cancelling": BY}, version, {"cancelling": None})
+    assert stored(store) == RUNNING
+
+
 def test_an_order_about_a_job_that_was_just_being_started(store: FilesystemStore) -> None:
     """Its controller has noted meanwhile that it runs. It is the same attempt."""
     prepared: Record = {**RUNNING, "status": "prepared", "ansible_job_id": "", "attempt_dir": "/a"}

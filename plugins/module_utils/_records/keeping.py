@@ -204,12 +204,12 @@ def note(store: Store, key: JobKey, record: Record, version: Version, learned: F
             if is_late(learned.get("status"), found.get("status", "running")):
                 # Somebody has seen its end after we have looked, and may have removed what we did not find. An order stands all the same;
                 # that the host says so is none.
-                if "cancelled" not in learned or learned["status"] == "cancelled":
+                if not learned.get("cancelled") or learned["status"] == "cancelled":
                     return found, expect
                 news = picked(learned, ("cancelled", "cancelling"))
         else:
             found, expect = known
-        if learned.keys() == {"cancelling"} and (found.get("status") in ENDED or found.get("cancelling")):
+        if learned.keys() == {"cancelling"} and learned["cancelling"] and (found.get("status") in ENDED or found.get("cancelling")):
             return found, expect  # there is nothing left to cancel, or somebody else is at it
         known, last = None, found
         after = merged(found, _in_the_light_of(found, news))
@@ -234,7 +234,7 @@ def _in_the_light_of(found: Record, learned: Fields) -> Fields:
         return learned
     if found.get("attempt_dir") or learned.get("status") not in SIGNALLED:
         return {**learned, "cancelling": None}
-    reason = f"{learned['reason']}, after {by.get('who')} had begun to cancel it"
+    reason = f"{learned.get('reason') or learned['status']}, after {by.get('who')} had begun to cancel it"
     return {**learned, "cancelled": by, "cancelling": None, "reason": reason}
 
 
