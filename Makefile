@@ -23,6 +23,8 @@ SOURCES := $(shell find galaxy.yml README.md meta playbooks plugins roles -type 
 
 export PATH := $(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
+# 1 leaves out the tests that need what this machine does not have. Otherwise they fail.
+export ALLOW_MISSING
 
 .PHONY: demo test unit integration molecule lint sanity docs environments matrix torture bench build clean
 .PHONY: lint-python lint-types lint-page lint-ansible lint-changelog
@@ -32,6 +34,7 @@ demo: .build/collection
 
 # The matrix runs the integration tests too, and takes both cores. Molecule leaves one idle, so all else is beside it.
 test:
+	PYTHON=$(PYTHON) tests/support/prerequisites.sh
 	$(MAKE) --jobs=2 --output-sync=target molecule lint docs unit sanity environments
 	$(MAKE) matrix
 	@echo "All tests have passed."
@@ -48,7 +51,7 @@ molecule: .build/test-tools .build/collection
 	  molecule test --all; \
 	else \
 	  molecule test --all --exclude $(MOLECULE_ON_HOSTS) && \
-	  echo "Left out, for want of managed hosts: $(MOLECULE_ON_HOSTS). $$obstacle" && [ -z "$$CI" ]; \
+	  echo "Left out, for want of managed hosts: $(MOLECULE_ON_HOSTS). $$obstacle" && [ "$$ALLOW_MISSING" = 1 ]; \
 	fi
 
 # Each of these is a hook in .pre-commit-config.yaml too.

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from missing import do_without
 from records import ago
 from torture import TORTURE
 
@@ -50,7 +51,7 @@ class Browser:
     def __init__(self, profile: Path) -> None:
         program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
         if program is None:
-            pytest.fail("Chromium is missing. Install it: apt-get install --yes --no-install-recommends chromium")
+            do_without("A browser is missing: apt-get install --no-install-recommends chromium")
         options = "no-sandbox disable-gpu disable-dev-shm-usage disable-background-networking disable-breakpad no-first-run"
         its_input, self._input = os.pipe()
         self._output, its_output = os.pipe()

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the integration tests on several releases of ansible-core, each on the newest Python here that fits it.
 
-Options of pytest may be given, to run some of them; or the word C(environments), to do no more than make their environments.
+Options of pytest may be given, to run some of them; or the word C(environments), to do no more than make their environments; or
+C(missing), to say for which releases there is no Python here.
 """
 
 from __future__ import annotations
@@ -134,6 +135,11 @@ def main() -> int:
     available = pythons()
     verdicts = {}
     here = [release for release, fitting in MATRIX.items() if not available.keys().isdisjoint(fitting)]
+    if sys.argv[1:] == ["missing"]:
+        for release, fitting in MATRIX.items():
+            if release not in here:
+                print(f"A Python for ansible-core {release} is missing, one of {', '.join(fitting)}: pyenv install {fitting[0]}")
+        return 0
     if sys.argv[1:] == ["environments"]:
         for release in here:
             environment_of(release, available[next(version for version in MATRIX[release] if version in available)])

@@ -27,6 +27,6 @@ def pythons() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for directory in directories():
         for version in VERSIONS:
-            if (directory / f"python{version}").exists():
+            if os.access(directory / f"python{version}", os.X_OK):
                 found.setdefault(version, directory / f"python{version}")
     return found
