@@ -18,10 +18,12 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import directory_of_job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import MOST, Refused, file_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Refused, file_of
 
 # How much new output one look brings at most, in bytes. What is left comes with the next one.
 _MOST_NEW = 1 << 20
+# How much output one look brings at most, in bytes. Ansible itself cannot handle results that are much larger.
+_MOST = 32 << 20
 # How much of the end of the output is searched for a line about progress, in bytes.
 _RECENT = 1 << 16
 # What follows is taken apart without a pattern: one that looks for blanks at the end can be made to take minutes.
@@ -136,9 +138,9 @@ _RAW = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 def _part(file: t.BinaryIO, which: str, tail_size: int, offset: int) -> Output:
     size = file.seek(0, io.SEEK_END)
-    begin, most = max(size - MOST, 0), MOST
+    begin, most = max(size - _MOST, 0), _MOST
     if which == "tail":
-        most = min(tail_size, MOST)
+        most = min(tail_size, _MOST)
         begin = max(size - most, 0)
     elif which == "new":
         begin, most = offset if offset <= size else 0, _MOST_NEW  # a file that has become shorter was begun anew

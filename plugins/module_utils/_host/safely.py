@@ -21,8 +21,8 @@ import re
 import stat
 import typing as t
 
-# How much of a file is read at most, in bytes. Ansible itself cannot handle results that are much larger.
-MOST = 32 << 20
+# How much of a file is read at most, in bytes. A command that has printed 100 MB has a results file of that size.
+_MOST = 128 << 20
 # How many files of a directory are looked at.
 _NAMES = 20_000
 # How deeply the values of a result may be nested. Whoever handles it later is recursive, too.
@@ -86,7 +86,7 @@ class Directory(t.NamedTuple):
             raise Refused("belongs to another user than its directory")
         return file
 
-    def read(self, name: str, most: int = MOST, owner: int | None = None) -> tuple[bytes, os.stat_result]:
+    def read(self, name: str, most: int = _MOST, owner: int | None = None) -> tuple[bytes, os.stat_result]:
         """Read a file as a whole. See :meth:`open`.
 
         :raises Refused: also if it is longer than that, in bytes
