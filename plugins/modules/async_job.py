@@ -32,6 +32,14 @@ notes:
     C(attempt.json) there says which job and which attempt it is; a directory that says something else is left alone.
   - The results directory of Ansible (C(async_dir)) has to belong to the user of the job, or to root. One that everybody may write to is
     refused, unless it is sticky, as C(/tmp) is.
+  - A command sees C(ANSIBLE_ASYNC_DIR) only if the task or its host sets it, so that Ansible which it runs may have
+    background tasks of its own. All that an attempt has started has its directory in C(ASYNC_JOB_ATTEMPT_DIR), by which it is found.
+  - Some actions say that they support C(async), and have done all of their work when they return, such as some that shut hosts down. That
+    is an attempt that has ended, with its result. If the controller dies meanwhile, it is V(lost).
+  - If a module raises an exception, its last line is in RV(msg), and the end of its traceback in RV(exception), now and in the record; not
+    with C(no_log=true).
+  - A command that did not run because of C(creates) or C(removes) has succeeded, and has not changed anything. The next run of the task
+    looks anew whether it is needed.
   - A job ends with its command. What that leaves behind in the background goes on, and does not keep the result back, as it does with a
     plain background task. RV(reason) tells of it.
   - A command can tell how far it has come with a line C(PROGRESS 41/60 some text) on its standard output. Whoever waits for it, and
@@ -57,7 +65,7 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Shows the record.
+    details: Shows the record. Without C(--diff), there is no C(diff) in the result.
   platform:
     support: partial
     platforms: posix
@@ -83,7 +91,8 @@ options:
   task:
     description:
       - One action with its options, as a task has them. C(args) may stand beside it.
-      - Any action that supports C(async) will do. Text for actions such as M(ansible.builtin.command) is taken as it is; options
+      - Any action that supports C(async) will do. Others are refused before anything has happened, and so are blocks and
+        lists of tasks. Text for actions such as M(ansible.builtin.command) is taken as it is; options
         of theirs go into a mapping.
     type: dict
     required: true
@@ -99,7 +108,8 @@ options:
     description:
       - How many attempts there may be. A task that waits starts them one after the other. They are counted anew after a success,
         and when O(on_change=restart) has started the job with other options.
-      - Without it, each run of the task starts one new attempt at most.
+      - Without it, each run of the task starts one new attempt at most. With C(until), each further try of the task may start one, too, if
+        the try before has returned how the last one has ended.
     type: int
   backoff:
     description:
@@ -294,7 +304,10 @@ attempt:
   type: int
   sample: 1
 changed:
-  description: Whether this task has started the attempt. It stays so while C(until) runs it again.
+  description:
+    - While the job runs, whether this task has started the attempt. It stays so while C(until) runs it again.
+    - Once the job has ended, whether its module has changed anything, for the first task that returns that, whoever has started the
+      job; V(false) for all later ones. So a handler runs once.
   returned: always
   type: bool
   sample: true
@@ -313,6 +326,17 @@ rc:
   returned: when the job has ended with one
   type: int
   sample: 0
+msg:
+  description: What the module says, or why it has failed. If it has raised an exception, its last line.
+  returned: failure, or if the module says something
+  type: str
+  sample: "RuntimeError: no such database. It is not started anew unless restart_on has 'failed', or its record is removed."
+exception:
+  description:
+    - The end of the traceback of a module that has raised an exception, 8192 characters at most. From 2.19 on, Ansible shows it only if its
+      setting C(DISPLAY_TRACEBACK) says so; RV(record) has it in C(result.exception).
+  returned: if it has, not with C(no_log=true)
+  type: str
 progress:
   description: What the last line C(PROGRESS 41/60 some text) of a command says.
   returned: success, none if there is no such line

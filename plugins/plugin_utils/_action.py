@@ -58,6 +58,11 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         """
 
     @property
+    def wants_diff(self) -> bool:
+        """Whether the user wants to see what changes: C(--diff), or the keyword C(diff)."""
+        return bool(self._task.diff)
+
+    @property
     def async_dir(self) -> str:
         """The directory of results files that is in effect for the host, as it is written."""
         return str(self.get_shell_option("async_dir", DEFAULT_ASYNC_DIR))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import inspect
 import os
@@ -75,6 +76,19 @@ INSIDE: dict[str, Inside] = {
     ),
     "ActionBase._configure_module": Inside(
         "Ansible builds a module, and our program takes the place of its text: several times less to send and to read.", _ERROR
+    ),
+    "ActionBase._update_module_args": Inside(
+        "Since ansible-core 2.19, a module that raises an exception hands on its traceback only if its arguments say so.",
+        "The message of the exception is all that there is.",
+    ),
+    "ActionBase._supports_async": Inside(
+        "Tells which actions can be a job, before anything is started. Those that say so only when they run, have it in their code.",
+        "Every action is refused; the contract test fails.",
+    ),
+    "_ANSIBALLZ_WRAPPER in the text of a module": Inside(
+        "There, a module that is a job is told to forget where Ansible's wrapper writes its result, so that no Ansible that it starts"
+        " writes there, too. A command of a job is told that in another way.",
+        "Such a module hands the directory of its attempt on to what it starts.",
     ),
     "ActionBase._low_level_execute_command": Inside(
         "One line for the shell of the host, in one exchange: what comes before and after the start of a job.", _ERROR
@@ -239,6 +253,95 @@ def handler_of(outer: ActionBase, chosen: Chosen, task: t.Any) -> t.Any:
         shared_loader_obj=loader,
         collection_list=chosen.collections,
     )
+
+
+# Actions of Ansible's own that have their work done by a module, in the background. All that others of them do on the host is to look.
+_BY_MODULES = ("command", "dnf", "normal", "package", "service", "shell", "uri", "yum")
+
+
+def works_by_module(handler: t.Any) -> bool:
+    """Return whether an action is known to have all of its work done by a module in the background. Others may do it themselves."""
+    directory, file = os.path.split(_file_of(type(handler)))
+    return directory == os.path.dirname(_file_of(ActionBase)) and file in [f"{name}.py" for name in _BY_MODULES]
+
+
+def supports_async(handler: t.Any) -> bool:
+    """Return whether an action says that it can run in the background: always, or in its code, when it runs.
+
+    Those that others have written may also leave that to another action, or to what they tell a module.
+    """
+    if works_by_module(handler) or getattr(handler, "_supports_async", False):
+        return True
+    own = os.path.dirname(_file_of(ActionBase))
+    classes = [one for one in type(handler).__mro__ if one is not ActionBase and issubclass(one, ActionBase)]
+    for one in classes:
+        said = {"_supports_async"} if os.path.dirname(_file_of(one)) == own else {"_supports_async", "async_val", "action_loader"}
+        codes = [value.__code__ for value in vars(one).values() if inspect.isfunction(value)]
+        if any(said.intersection(code.co_names) for code in codes):
+            return True
+    return False
+
+
+def _file_of(action: t.Any) -> str:
+    return str(taken(action, "run").__code__.co_filename)
+
+
+@dataclasses.dataclass
+class Launching:
+    """What an action does while it is asked to start a job."""
+
+    has_launched: bool = False
+    """Whether it has set out to start a module in the background."""
+
+
+@contextlib.contextmanager
+def launching(task: t.Any, directory: str, markers: tuple[str, str], *, secret: bool) -> t.Iterator[Launching]:
+    """Let an action start a job, with this directory for its results file. That is done in the class, because actions call each other.
+
+    :arg markers: variables of the environment: the one that all processes of the job get, with the directory; and the one of Ansible,
+        which only its own wrapper is to have
+    :arg secret: whether no traceback may be asked for
+    """
+    done = Launching()
+    execute, configure, update = (taken(ActionBase, name) for name in ("_execute_module", "_configure_module", "_update_module_args"))
+    signature = inspect.signature(execute)
+    forget = f"import os\nif os.environ.get({markers[1]!r}) == {directory!r}: del os.environ[{markers[1]!r}]\n".encode()
+
+    def executed(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        done.has_launched |= bool(signature.bind(*args, **kwargs).arguments.get("wrap_async"))
+        return execute(*args, **kwargs)
+
+    def configured(action: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        built = configure(action, *args, **kwargs)
+        if str(kwargs.get("module_name", args[:1])).endswith("async_wrapper"):
+            return built
+        if len(built) == 4:  # before ansible-core 2.19: style, interpreter, text and file of a module
+            return (*built[:2], _begun_with(built[2], forget), built[3])
+        module_bits, path = built
+        return dataclasses.replace(module_bits, b_module_data=_begun_with(module_bits.b_module_data, forget)), path
+
+    def updated(action: t.Any, module_name: str, module_args: dict[str, t.Any], *args: t.Any, **kwargs: t.Any) -> None:
+        update(action, module_name, module_args, *args, **kwargs)
+        events = module_args.get("_ansible_tracebacks_for")
+        if isinstance(events, list) and "error" not in events and not secret:
+            module_args["_ansible_tracebacks_for"] = [*events, "error"]
+
+    before = task.environment
+    task.environment = [*(before if isinstance(before, list) else [before] if before else []), {markers[0]: directory}]
+    for name, ours in (("_execute_module", executed), ("_configure_module", configured), ("_update_module_args", updated)):
+        setattr(ActionBase, name, functools.wraps(getattr(ActionBase, name))(ours))
+    try:
+        yield done
+    finally:
+        task.environment = before
+        for name, theirs in (("_execute_module", execute), ("_configure_module", configure), ("_update_module_args", update)):
+            setattr(ActionBase, name, theirs)
+
+
+def _begun_with(text: t.Any, lines: bytes) -> t.Any:
+    """Return the text of a module that does something first, if it is one in Python as Ansible builds it."""
+    mark = b"\n_ANSIBALLZ_WRAPPER = True"
+    return text.replace(mark, b"\n" + lines + mark[1:], 1) if isinstance(text, bytes) and mark in text else text
 
 
 def start_module(handler: t.Any, name: str, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

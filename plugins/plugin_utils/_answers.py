@@ -100,17 +100,20 @@ def _what_next(request: Request, record: Record) -> str:
         return f"It is not started anew unless restart_on has '{status}', or its record is removed."
     if request.params["max_attempts"] is not None:
         return f"This was attempt {attempt}, and max_attempts is {request.params['max_attempts']}."
-    return "The next run of this task starts it anew."
+    return "The next run of this task starts it anew, or its next try (until). With max_attempts, it does so in this run."
 
 
 # --- Check mode
 
 
-def predicted(request: Request) -> dict[str, t.Any]:
-    """Return what the module returns in check mode: what it would do, by what the record says. The host is not contacted."""
+def predicted(request: Request, *, diff: bool) -> dict[str, t.Any]:
+    """Return what the module returns in check mode: what it would do, by what the record says. The host is not contacted.
+
+    :arg diff: whether the user wants to see how the record would change
+    """
     record, _version = read_record(request.store, request.key)
     if record is None:
-        return _would_start(request, None, Decision(start=True))
+        return _would_start(request, None, Decision(start=True), diff=diff)
     flaw = flaw_of(record)
     if flaw:
         raise AsyncJobError(f"The record {request.state_file} cannot be used: {flaw}. Nothing would be started. Put back a good copy.")
@@ -118,7 +121,7 @@ def predicted(request: Request) -> dict[str, t.Any]:
     if decision.refusal:
         return refusal_of(request, record, recorded(request, record), decision)
     if decision.start:
-        return _would_start(request, record, decision)
+        return _would_start(request, record, decision, diff=diff)
     attempt, status = record.get("attempt", 1), record.get("status", "running")
     answer = {**_unchanged(request, record), "attempt": attempt, "status": status}
     if decision.warning:
@@ -127,7 +130,9 @@ def predicted(request: Request) -> dict[str, t.Any]:
         reason = f"the {request.key}: {status}; {next_attempt(record, decision)}"
         return {**answer, "msg": f"would wait: {reason}", "reason": reason}
     if status in ENDED:
-        return {**answer_to(request, record, recorded(request, record)), "changed": False}
+        answer = {**answer_to(request, record, recorded(request, record)), "changed": False}
+        answer.pop("diff", None)
+        return answer
     return {
         **answer,
         "ansible_job_id": record["ansible_job_id"],
@@ -137,7 +142,7 @@ def predicted(request: Request) -> dict[str, t.Any]:
     }
 
 
-def _would_start(request: Request, record: Record | None, decision: Decision) -> dict[str, t.Any]:
+def _would_start(request: Request, record: Record | None, decision: Decision, *, diff: bool) -> dict[str, t.Any]:
     after = {name: value for name, value in request.claim(record).items() if name != "claim"}
     why = decision.why and f", because {decision.why}"
     where = request.state_file
@@ -148,7 +153,7 @@ def _would_start(request: Request, record: Record | None, decision: Decision) ->
         "status": "starting",
         "msg": f"would start attempt {after['attempt']} of the {request.key}{why}",
         "reason": f"the {request.key} would be started",
-        "diff": {"before_header": where, "after_header": where, "before": shown(record), "after": shown(after)},
+        **({"diff": {"before_header": where, "after_header": where, "before": shown(record), "after": shown(after)}} if diff else {}),
     }
 
 

@@ -76,6 +76,8 @@ class Asked:
     """In check mode, what the record would be after the last look."""
     was_alive: bool = False
     """Whether any look of this task has seen it run, or something of it."""
+    tells: str = ""
+    """What the record is to say of the task that returns how the job has ended. Empty if no task of C(async_job) asks."""
 
     @property
     def job_id(self) -> str:
@@ -221,7 +223,9 @@ class Asked:
             if look[name]:
                 fields[name] = look[name]
         if status not in ENDED:
-            return {**fields, **dict.fromkeys(("end", "ended", "result", "cancelled"))}
+            return {**fields, **dict.fromkeys(("end", "ended", "result", "cancelled", "told"))}
+        if self.is_attempt and record.get("status") != status:
+            fields["told"] = self.tells  # if this is empty, the next task of C(async_job) is the first to return that
         if "ended" not in record:
             fields["ended"] = ages.stamp(look["ended_ago"] or 0.0)
         if look["cancelled"]:

@@ -14,7 +14,7 @@ import typing as t
 import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, mark
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, MARKERS, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import FIELDS, PLACE_FILE, SALT, Place, elsewhere
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
@@ -132,6 +132,9 @@ fi
 if [ "$whose" = another ]; then echo {_MARK}foreign=yes; exit 0; fi
 """
 
+# A process of an attempt has its directory in one of these.
+_GREP = " ".join(f'-e "{name}=$d"' for name in MARKERS)
+
 # The results file is called after the job id; the output of a command is there too, under other names.
 # A wrapper that was told the directory, and has not written its results file yet, may be about to.
 _INSPECT = f"""
@@ -140,7 +143,7 @@ set -- $(ls -nd ${{{{here:+"$a"}}}} 2>/dev/null)
 [ -n "$here" ] && [ -n "$3" ] && o=$3 || o=$(id -u)
 # Anybody may tell their own processes the same: those that the user has started who has the directory, or would have it, count.
 running() {{{{
-  find /proc/[0-9]*/environ -prune -user "$o" -exec grep -lsF -- "ANSIBLE_ASYNC_DIR=$d" {{{{}}}} + 2>/dev/null | while read -r f; do
+  find /proc/[0-9]*/environ -prune -user "$o" -exec grep -lsF {_GREP} -- {{{{}}}} + 2>/dev/null | while read -r f; do
     grep -s "^Uid:[[:space:]]*$o[[:space:]]" "${{{{f%environ}}}}status"
   done
 }}}}
@@ -181,6 +184,14 @@ e="something else is there"
   e=$( ([ -n "$here" ] || cd "$p" || exit; set -C; printf '%s\\n' "$m" >"$a") 2>&1) && {{{{ sync . 2>/dev/null || sync; }}}}
 }}}}
 if [ -f "$a" ] && [ ! -L "$a" ]; then echo {_MARK}fenced=yes; else printf '{_MARK}problem=%s\\n' "$e"; fi
+"""
+
+# Only what we have put there ourselves.
+_TAKE_FENCE_AWAY = f"""
+{_ENTER}
+if [ "$here" = yes ] && [ -f "$a" ] && [ ! -L "$a" ] && [ -O "$a" ]; then
+  case $(dd bs=65536 count=1 <"$a" 2>/dev/null) in "$m" | "$s") rm -f "./$a" ;; esac
+fi
 """
 
 # The wrapper of a job that has just ended may still be writing there.
@@ -234,13 +245,18 @@ class AttemptAction(WatchingAction):
         if "made" not in said:
             raise AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {said['error'][0]}")
 
-    def launch(self, task: InnerTask, record: Record, timeout: float) -> Fields:
-        """Start the job of an attempt, as the user that the task says. What Ansible says of the start proves nothing, but for one thing:
-        if something in between has chosen another directory, the job is there. Return the fields of the record that say so.
+    def launch(self, task: InnerTask, record: Record, timeout: float) -> Fields | dict[str, t.Any]:
+        """Start the job of an attempt, as the user that the task says. What Ansible says of the start proves nothing, but for two things:
+        if something in between has chosen another directory, the job is there. Return the fields of the record that say so. And if the
+        action has done the work itself, that was it. Return what it returned under C(result), and nothing else.
+
+        :arg timeout: in seconds. Work that the action does itself may take as long as the job
         """
         self.users.become("")
-        with self._as_terminal(), time_limit(timeout):
-            job_id, directory = task.launch(record["attempt_dir"])
+        with self._as_terminal(), time_limit(timeout + (record["timeout"] if task.own_work else 0)):
+            job_id, directory, result = task.launch(record["attempt_dir"])
+        if result is not None:
+            return {"result": result}
         if not is_job_id(job_id) or not is_plain_path(directory) or directory == record["attempt_dir"]:
             return {}
         return {
@@ -265,7 +281,7 @@ class AttemptAction(WatchingAction):
         if "stuck" in said:
             raise AsyncJobError(
                 f"Processes on {self.host} belong to {attempt_dir}, where there is no results file. So nobody can tell whether the job was"
-                " started. Nothing was started. Look at those that have ANSIBLE_ASYNC_DIR set to that directory in their environment;"
+                f" started. Nothing was started. Look at those that have {MARKERS[0]} set to that directory in their environment;"
                 " when they have ended, run the playbook once more."
             )
         found, noted = _place_said(said), record.get("place", {})
@@ -309,6 +325,11 @@ class AttemptAction(WatchingAction):
                 " once more."
             )
         return "fenced" in said
+
+    def take_fence_away(self, record: Record, timeout: float) -> None:
+        """Remove the fence of an attempt whose launch has come to its end, and has left no process: nothing can start there any more."""
+        self._work_as_user_of(record)
+        self._in_attempt(_TAKE_FENCE_AWAY, record, timeout)
 
     def stop_leftovers(self, asked: Asked, timeout: float) -> None:
         """Stop what an attempt that has ended has left behind."""

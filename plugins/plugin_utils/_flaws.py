@@ -130,12 +130,9 @@ def _boot(value: str, attempt: Record) -> str:
 
 
 def _claim(value: dict[str, t.Any], attempt: Record) -> str:
-    who = value.get("who", "")
-    return (
-        ""
-        if is_number(value.get("fenced", 0)) and value.get("fenced", 0) >= 0 and isinstance(who, str) and who.isprintable()
-        else "is not a claim"
-    )
+    names = [value.get("who", ""), value.get("own_work", "")]
+    fits = is_number(value.get("fenced", 0)) and value.get("fenced", 0) >= 0
+    return "" if fits and all(isinstance(name, str) and name.isprintable() for name in names) else "is not a claim"
 
 
 _CHECKS: dict[str, Check] = {

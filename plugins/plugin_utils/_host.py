@@ -17,9 +17,11 @@ from ansible import constants
 from ansible.errors import AnsibleError
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._failure import with_cause
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import crashed, last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
@@ -129,7 +131,12 @@ class HostAction(StoreAction):
     def _heard(self, answer: dict[str, t.Any], job: Asked) -> Seen:
         """Return the answer of the host about one job. What is none is about that job alone: the others have theirs."""
         try:
-            return heard_look(answer)
+            look = heard_look(answer)
+            if look["result"] is not None:
+                # The module of a native job may have left its exception beside what the wrapper says.
+                words = last_words({**look["result"], "stderr": look["stderr"]}) if crashed(look["result"]) else ""
+                look["result"] = with_cause(look["result"], words)
+            return look
         except AsyncJobError as error:
             return {**UNSEEN, "reason": f"cannot tell what became of {job.label}: {error}"}
 

@@ -8,26 +8,34 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import traceback
 import typing as t
 from collections.abc import Mapping
 
+from ansible.errors import AnsibleActionSkip, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import checked_options
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 
 _SHAPE = "It takes one action with its options, as a task has them, for example 'ansible.builtin.command: /opt/migrate.sh --all'"
 
-# Actions that cannot run in the background. Others say so only when they are asked to start.
-_NO_JOBS = (
-    "rstyczynski.ansible.async_job",
-    *(
-        f"ansible.builtin.{name}"
-        for name in ("raw", "script", "meta", "import_role", "import_tasks", "include_role", "include_tasks", "import_playbook")
-    ),
+# What is read together with a playbook, or changes the play: there is nothing to run on a host.
+_READ = ("import_playbook", "import_role", "import_tasks", "include_role", "include_tasks")
+_OF_THE_PLAY = ("add_host", "group_by", "include_vars", "meta", "set_fact", "set_stats")
+# Not keywords of tasks, but those of blocks
+_BLOCK = ("block", "rescue", "always")
+
+_NO_JOB = "A job is one action that Ansible can run in the background (async) on a host."
+
+SEVERAL = (
+    f"{_NO_JOB} For several tasks: give each of them an async_job task of its own, with its own job_name; or put them into a script or a"
+    " playbook, and let the job run that, for example 'ansible.builtin.command: ansible-playbook upgrade.yml'. Nothing was started."
 )
+"""What to do about a task that is a list, or a block."""
 
 # These run a command. "cmd" is another name for their text.
 _SHELL = ("ansible.builtin.shell", "ansible.legacy.shell")
@@ -40,6 +48,16 @@ class LaunchFailed(Exception):
     def __init__(self, result: dict[str, t.Any]) -> None:
         super().__init__(result.get("msg", "Ansible did not start it, and does not say why."))
         self.result = result
+
+
+class Launched(t.NamedTuple):
+    """What came of it to start a job."""
+
+    job_id: str
+    directory: str
+    """That of its results file, as Ansible says it."""
+    result: dict[str, t.Any] | None = None
+    """What the action returned that has done the work itself. Else None."""
 
 
 class InnerTask:
@@ -58,14 +76,15 @@ class InnerTask:
         if chosen is None:
             raise AsyncJobError(f"task: the action {self.action!r} was not found. Correct its name, or install its collection.")
         name = chosen.name
+        if name == "rstyczynski.ansible.async_job" or _bare(name) in (*_READ, *_OF_THE_PLAY):
+            raise AsyncJobError(f"task: the action {self.action!r} {_why_not(_bare(name))}")
         options = _ansible.with_module_defaults(outer._task, name, _options(self.action, name, value, more), outer._templar)
         self._task = _ansible.inner_task(outer._task, action=self.action, args=options, limit=limit)
         self._handler = _ansible.handler_of(outer, chosen, self._task)
-        if name in _NO_JOBS:
-            raise AsyncJobError(
-                f"task: the action {self.action!r} does not support 'async', so it cannot be a job. Nothing was started."
-                " Do what it does with ansible.builtin.command or another module."
-            )
+        if not _ansible.supports_async(self._handler):
+            raise AsyncJobError(f"task: the action {self.action!r} {_why_not(_bare(name))}")
+        self.own_work = "" if _ansible.works_by_module(self._handler) else name
+        """The action, if it may do its work itself, from the controller, although it says that it supports C(async). Else empty."""
         self.is_command = name in _COMMANDS
         """Whether it runs a command, whose output goes to files in the directory of the attempt."""
         self.fingerprint = policies.fingerprint_of(name, self._task.args)
@@ -77,20 +96,35 @@ class InnerTask:
             except AsyncJobError as error:
                 raise AsyncJobError(f"task: {error} Nothing was started.") from error
 
-    def launch(self, async_dir: str) -> tuple[str, str]:
-        """Start it, with this directory for its results file. Return its job id, and the directory of that file, as Ansible says them.
+    def launch(self, async_dir: str) -> Launched:
+        """Start it, with this directory for its results file.
 
         :raises LaunchFailed: if Ansible says that it has failed
         """
         connection = self._outer._connection
+        secret = bool(self._task.no_log)
         with (
             _ansible.shell_option(connection, "async_dir", async_dir),
             _ansible.connection_option(connection, "reconnection_retries", 0),
+            _ansible.launching(self._task, async_dir, MARKERS, secret=secret) as launching,
         ):
-            result: dict[str, t.Any] = self._launch_command(async_dir) if self.is_command else self._handler.run(task_vars=self._task_vars)
-        if not result.get("ansible_job_id"):
+            try:
+                result: dict[str, t.Any] = (
+                    self._launch_command(async_dir) if self.is_command else self._handler.run(task_vars=self._task_vars)
+                )
+            except AnsibleConnectionFailure:
+                raise
+            except Exception as error:
+                if not self.own_work or launching.has_launched:
+                    raise
+                result = _failure(error)
+        if result.get("ansible_job_id"):
+            return Launched(str(result["ansible_job_id"]), str(result.get("results_file") or "").rpartition("/")[0])
+        if result.get("unreachable"):
+            raise AnsibleConnectionFailure(str(result.get("msg", "The host cannot be reached.")))
+        if not self.own_work or launching.has_launched:
             raise LaunchFailed(result)
-        return str(result["ansible_job_id"]), str(result.get("results_file") or "").rpartition("/")[0]
+        return Launched("", "", result)
 
     def _launch_command(self, directory: str) -> dict[str, t.Any]:
         about = {"options": self._task.args, "directory": directory, "uses_shell": self._uses_shell}
@@ -99,10 +133,43 @@ class InnerTask:
         return _ansible.start_module(self._handler, "rstyczynski.ansible.async_job", args, self._task_vars)
 
 
+def _failure(error: Exception) -> dict[str, t.Any]:
+    """Return what an action returns that has raised an exception."""
+    if isinstance(error, AnsibleActionSkip):
+        return {"changed": False, "msg": str(error)}
+    result = getattr(error, "result", None)
+    said = dict(result) if isinstance(result, Mapping) else {}
+    if not isinstance(error, AnsibleError):
+        said["exception"] = traceback.format_exc()
+    return {"msg": str(error), **said, "failed": True}
+
+
+def _bare(name: str) -> str:
+    """Return the name of an action of Ansible's own without its collection; of others, the whole one."""
+    return name.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.")
+
+
+def _why_not(name: str) -> str:
+    """Say why an action cannot be a job, and what to do instead."""
+    if name in _READ:
+        return (
+            f"is none that runs on a host: it reads more of the playbook. {_NO_JOB} Put async_job tasks into what it reads; or let the job"
+            " run a playbook, for example 'ansible.builtin.command: ansible-playbook upgrade.yml'. Nothing was started."
+        )
+    if name in _OF_THE_PLAY:
+        return f"changes the play, and has nothing to do on a host. {_NO_JOB} Make it a task of its own. Nothing was started."
+    return (
+        f"does not support 'async', so it cannot be a job. {_NO_JOB} Do what it does with ansible.builtin.command or another module, or"
+        " make it a task of its own. Nothing was started."
+    )
+
+
 def _parsed(given: t.Any) -> tuple[str, t.Any, t.Any]:
     """Return the action, what stands behind it, and the key C(args)."""
     if not isinstance(given, Mapping):
         raise AsyncJobError(f"task is not a mapping. {_SHAPE}.")
+    if not given.keys().isdisjoint(_BLOCK):
+        raise AsyncJobError(f"task is a block. {SEVERAL}")
     actions = [str(key) for key in given if key != "args"]
     if len(actions) != 1:
         keywords = [f"'{key}'" for key in actions if key in _ansible.task_keywords()]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import typing as t
+import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
@@ -18,6 +19,14 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
+
+OWN_WORK = "own_work"
+"""The field of a claim that names the action which may do the work of the attempt itself, without a trace on the host."""
+
+
+def name_of(attempt: Record) -> str:
+    """Return what tells an attempt of a job from its others, now or in its history. It has no job id if its action did the work itself."""
+    return f"{attempt.get('attempt', 1)} {attempt.get('start')} {attempt.get('who')}"
 
 
 @dataclasses.dataclass
@@ -41,6 +50,10 @@ class KeptOnTask:
     """Whether any of its tries has started the job, or found it started. After that, its record does not vanish by itself."""
     joined: bool = False
     """Whether it has started the job, or has seen it run, in any of its tries."""
+    answered: set[str] = dataclasses.field(default_factory=set)
+    """The attempts whose end any of its tries has returned. Who tries once more all the same, wants another one."""
+    token: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+    """What the record notes of the task that has returned how an attempt has ended, before all others."""
 
 
 class Request:
@@ -50,11 +63,20 @@ class Request:
     :arg fingerprint: of the task to start, unless the options give another one
     :arg secret: whether nothing of that task may be stored
     :arg with_facts: whether that task may return facts of its host
+    :arg own_work: its action, if that may do the work itself. Else empty
     :raises AsyncJobError: if the metadata cannot be stored
     """
 
     def __init__(
-        self, params: dict[str, t.Any], store: Store, kept: KeptOnTask, *, fingerprint: str, secret: bool, with_facts: bool
+        self,
+        params: dict[str, t.Any],
+        store: Store,
+        kept: KeptOnTask,
+        *,
+        fingerprint: str,
+        secret: bool,
+        with_facts: bool,
+        own_work: str = "",
     ) -> None:
         self.key = JobKey(params["host"], params["playbook_name"], params["job_name"])
         self.params = params
@@ -62,6 +84,7 @@ class Request:
         self.kept = kept
         self.secret = secret
         self.with_facts = with_facts
+        self._own_work = own_work
         self._fingerprint = "" if secret else params["fingerprint"] or fingerprint
         """What is asked for now. What users say themselves may be read by all; what was made of the options may not."""
         self._about: Record = {"timeout": kept.limit, "tail_size": params["tail_size"], "store_result": params["store_result"]}
@@ -81,6 +104,8 @@ class Request:
         record = claimed_record(before, self.key, self._about, no_log=self.secret)
         if before is None or before.get("status") not in CLAIMED:
             record["first_attempt"] = policies.first_attempt(before, self.params, self._fingerprint, joined=self._joined)
+        if self._own_work:
+            record["claim"] = {**record["claim"], OWN_WORK: self._own_work}
         record.pop("fingerprint", None)  # an attempt that was given up may have left one
         if self._fingerprint and not record.get("no_log"):
             record["fingerprint"] = self.params["fingerprint"] or policies.sealed(self._fingerprint)
@@ -88,13 +113,15 @@ class Request:
 
     def is_ours(self, record: Record) -> bool:
         """Return whether this task has claimed the current attempt itself, in this run of the playbook."""
-        return not self.kept.claimed.isdisjoint((record.get("attempt_dir"), record.get("ansible_job_id")))
+        return not self.kept.claimed.isdisjoint((record.get("attempt_dir"), record.get("ansible_job_id"), name_of(record)))
 
     def decide(self, record: Record) -> policies.Decision:
         """Decide what to do about a job, by its record and the policies."""
         fingerprint = "" if record.get("no_log") else self._fingerprint
         attempts = (record, *record.get("attempts", ()))
-        tried = any(map(self.is_ours, attempts))
+        # Until it has returned how one has ended, this run of the task has had its attempt. If it is tried once more then (C(until)),
+        # that was not what the user wants.
+        tried = any(self.is_ours(attempt) and name_of(attempt) not in self.kept.answered for attempt in attempts)
         return policies.decide(record, self.params, fingerprint, tried=tried, joined=self._joined, now=time.time())
 
     @property

@@ -18,10 +18,12 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._failure import with_cause
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import (
+    contended,
     give_way,
     is_late,
     note,
@@ -32,6 +34,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
     write_record,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import measured_age, stamp
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import has_moved
@@ -42,7 +45,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
 
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
 _MORE_THAN_LIMIT = 30
@@ -51,6 +54,10 @@ _MORE_THAN_LIMIT = 30
 def _left(look: Seen, role: str) -> str:
     """Return the numbers of processes that a look has seen, for people. Empty if there is none of this role."""
     return ", ".join([str(process["pid"]) for process in look["processes"] if process["role"] == role][:5])
+
+
+def _output_of(result: dict[str, t.Any]) -> dict[str, str]:
+    return {name: result[name] for name in (STDOUT, STDERR) if isinstance(result.get(name), str)}
 
 
 class Starter:
@@ -80,6 +87,14 @@ class Starter:
         self._blocked_since = 0.0
         self._has_stopped = False
         """Whether this task has stopped what went on of a job whose wrapper was killed."""
+        self._own_result: dict[str, t.Any] | None = None
+        """What the action of the job has returned, if it has done the work itself."""
+        self._own_place: Record | None = None
+        """The record of such an attempt before it has ended, and then of one whose directory is still to be removed."""
+        self._fenced: Record | None = None
+        """The record of an attempt that this task has claimed, launched and fenced."""
+        self._said: dict[str, t.Any] = {}
+        """What the module of the job has returned, as far as it is known."""
         self._just_read: Record | None = None
         self._is_fresh = False
         """Whether the record was read for the diff only. The protocol begins with it."""
@@ -91,6 +106,7 @@ class Starter:
         try:
             answer = self._start_and_wait()
         except LaunchFailed as failure:
+            self._take_fence_away()
             said = "Ansible could not start it (no_log hides what it says)" if self._request.secret else str(failure).rstrip(".")
             if self._has_started():
                 return {"failed": True, "changed": True, "msg": f"{said}. No other attempt was started."}
@@ -100,14 +116,40 @@ class Starter:
                 raise
             return {"failed": True, "changed": True, "msg": str(error)}  # this task has started an attempt, whatever became of that
         after = answer["record"]
-        where = self._request.state_file
-        answer.update(
-            changed=self._request.is_ours(after),
-            diff={"before_header": where, "after_header": where, "before": shown(before), "after": shown(after)},
-        )
+        if answer["finished"]:
+            after = answer["record"] = self._tell(after)
+            self._kept.answered.add(name_of(after))
+        answer["changed"] = self._has_changed(answer, after)
+        answer.pop("diff", None)
+        if self._action.wants_diff:
+            where = self._request.state_file
+            answer["diff"] = {"before_header": where, "after_header": where, "before": shown(before), "after": shown(after)}
         if after.get("no_log") or self._request.secret:
             answer["_ansible_no_log"] = True
         return answer
+
+    def _has_changed(self, answer: dict[str, t.Any], record: Record) -> bool:
+        """Return whether this task has changed anything: it has started the job; or it is the first to return how that has ended, and its
+        module says so. Later ones have not: else their handlers would run once more."""
+        if not answer["finished"]:
+            return self._request.is_ours(record)
+        says = answer.get("changed")
+        if "changed" not in self._said:
+            says = self._request.is_ours(record) or record["status"] == "succeeded"
+        return bool(says) and record.get("told") == self._kept.token
+
+    def _tell(self, record: Record) -> Record:
+        """Note that this task returns how an attempt has ended, if none has so far. Return the record as it is in the store then."""
+        if record.get("told") != "":  # former releases did not note that
+            return record
+
+        def attempt() -> Record:
+            found, version = read_record(self._store, self._key)
+            if found is None or name_of(found) != name_of(record) or found.get("told") != "":
+                return found if found is not None and name_of(found) == name_of(record) else record
+            return write_record(self._store, self._key, {**found, "told": self._kept.token}, expect=version)[0]
+
+        return contended(attempt)
 
     def _has_started(self) -> bool:
         """Return whether an attempt has started that this task has claimed, whatever became of it."""
@@ -123,9 +165,13 @@ class Starter:
             self._kept.attached = True
             if record.get("status") in ENDED:
                 look = recorded(self._request, record)
+                if self._own_result is not None and self._request.is_ours(record):
+                    look = self._seen_itself(look, self._own_result)
+                    warnings += self._remove_unused()
             else:
                 asked = of_record(self._key, record, version, self._params, self._action.async_dir)
                 asked.hide(secret=bool(self._request.secret))
+                asked.tells = self._kept.token
                 self._check_place(record)
                 if ours and not self._poll:  # seen a moment ago
                     return answer_to(self._request, record, {**UNSEEN, "status": "running", "reason": f"{asked.label} has been started"})
@@ -139,6 +185,7 @@ class Starter:
             if look["status"] in ENDED and not self._params["keep_output"]:
                 record = self._remove_output(record, version, warnings)
             decision = self._request.decide(self._with_age({**record, "status": look["status"]}))
+            self._said = look["result"] or {}
             if decision.refusal:
                 return refusal_of(self._request, record, look, decision)
             if decision.start and self._goes_on:
@@ -320,7 +367,10 @@ class Starter:
                 return None
             case exactly_once.Launch(record):
                 self._kept.launched = True
+                self._own_place = record if self._inner.own_work else None
                 elsewhere = self._action.launch(self._inner, record, self._params["start_timeout"])
+                if "result" in elsewhere:
+                    return self._ended_itself(record, elsewhere["result"])
                 if elsewhere:
                     self._kept.claimed.add(elsewhere["ansible_job_id"])
                     self._kept.started[elsewhere["ansible_job_id"]] = elsewhere["async_dir"]
@@ -330,10 +380,63 @@ class Starter:
                     seen = self._action.inspect(record, seconds)
                 if seen.job_id:
                     self._kept.started[seen.job_id] = record["attempt_dir"]
-                return seen
+                    return seen
+                return seen._replace(lost=seen.lost or self._may_have_worked(record))
             case exactly_once.Fence(record):
                 with self._where_it_lives(record):
-                    return self._action.fence(record, seconds)
+                    is_fenced = self._action.fence(record, seconds)
+                if is_fenced and record["attempt_dir"] in self._kept.claimed:
+                    self._fenced = record
+                return is_fenced
+
+    def _take_fence_away(self) -> None:
+        """Leave nothing on the host of a launch that Ansible itself says has failed: it has come to its end, so that none of it is under
+        way. Only Linux tells whether it has left a process that may still start something; elsewhere, the fence stays."""
+        if self._fenced is not None and self._fenced.get("boot_id"):
+            with contextlib.suppress(AnsibleConnectionFailure, AsyncJobError):
+                self._action.take_fence_away(self._fenced, self._seconds)
+
+    def _ended_itself(self, record: Record, result: dict[str, t.Any]) -> Fields:
+        """Return the fields of the record of an attempt whose action has done the work itself. What it leaves on the host is not needed."""
+        self._own_result = with_cause(plain_result(result, with_facts=True))
+        self._kept.claimed.add(name_of(record))
+        kept = kept_result(self._own_result, wanted=record.get("store_result", ()), secret=bool(self._request.secret))
+        if not self._request.secret:
+            size = record["tail_size"]
+            kept.update({name: masked(said[-size:]) for name, said in _output_of(self._own_result).items() if size})
+        failed = result.get("failed") or result.get("rc")
+        return {
+            **dict.fromkeys(("attempt_dir", "async_dir", "stdout_file", "stderr_file")),
+            "status": "failed" if failed else "succeeded",
+            "reason": f"job {self._key.job_name!r} on {self._key.host} has {'failed' if failed else 'succeeded'}: {self._inner.action} has"
+            " done its work itself, not in the background",
+            "result": kept or None,
+            "ended": stamp(0.0),
+        }
+
+    @staticmethod
+    def _seen_itself(look: Seen, result: dict[str, t.Any]) -> Seen:
+        """Return what there is to say of an attempt whose action has done the work itself, in the form of a look."""
+        return t.cast("Seen", {**look, "result": result, "warnings": [], **_output_of(result)})
+
+    def _remove_unused(self) -> list[str]:
+        """Remove the directory of an attempt that has not needed it. Return why it could not be: the host may be off by now."""
+        record, self._own_place = self._own_place, None
+        if record is None:
+            return []
+        try:
+            problem = self._action.remove(record, self._seconds)
+        except (AnsibleConnectionFailure, AsyncJobError) as error:
+            problem = f"{record['attempt_dir']} is still there: {error}"
+        return [problem] if problem else []
+
+    def _may_have_worked(self, record: Record) -> str:
+        """Return why nobody can tell whether an attempt that has left no trace on its host has done its work. Empty if it has not."""
+        action = record.get("claim", {}).get(OWN_WORK)
+        is_ours = record["attempt_dir"] in self._kept.claimed
+        if not action or (is_ours and (self._own_place or {}).get("attempt_dir") != record["attempt_dir"]):
+            return ""
+        return f"{action} does its work itself, and was interrupted; whether it has done it cannot be proven"
 
     def _read(self) -> tuple[Record | None, Version]:
         if not self._is_fresh:
@@ -383,10 +486,13 @@ class Starter:
                 )
 
     def _watch(self, record: Record, version: str) -> bool:
+        life = self._params["claim_timeout"]
+        if record.get("claim", {}).get(OWN_WORK):  # whoever does the work has no time for the record meanwhile
+            life += record.get("timeout", 0)
         return has_moved(
             record,
             lambda: read_record(self._store, self._key)[1] != version,
-            life=self._params["claim_timeout"],
+            life=life,
             notify=lambda line: self._action.notify(f"{self._key}: {line}"),
         )
 
@@ -415,7 +521,7 @@ class Starter:
         if record["status"] not in CLAIMED:
             record.pop("claim", None)
         if record["status"] in ENDED:
-            record["end"] = _times.now()
+            record["end"], record["told"] = _times.now(), self._kept.token
         try:
             written, version = write_record(self._store, self._key, record, expect=expect)
         except Conflict:
@@ -427,6 +533,12 @@ class Starter:
                 raise AsyncJobError(
                     f"{what} The {self._key} was started on {self._action.host} as {record['ansible_job_id']}. Its record does not say so"
                     " yet: run the playbook once more when the store is back, and the job is found."
+                ) from error
+            if self._own_result is not None:
+                what = str(error).replace(" Nothing was changed.", "")
+                raise AsyncJobError(
+                    f"{what} {record.get('reason')}, and its record does not say so. Nothing more was started. Once the store is back, the"
+                    " next run counts this attempt as lost."
                 ) from error
             raise
         record.update(written)  # the protocol goes on with it

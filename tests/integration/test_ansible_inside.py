@@ -40,6 +40,14 @@ FOUND: dict[str, tuple[t.Any, tuple[str, ...]]] = {
     "options_in_playbook": (["directory", "odd"], ("ansible.parsing.mod_args.ModuleArgsParser",)),
     "keywords": ([True, True, True, True, False], ("ansible.playbook.task.Task.fattributes",)),
     "inner_task": (["ansible.builtin.command", {"_raw_params": "true"}, 7, 0, "inside", 0], ("ansible.playbook.task.Task.copy",)),
+    "launching": (
+        [True, not _OLD, True, True, False],
+        ("ActionBase._update_module_args", "_ANSIBALLZ_WRAPPER in the text of a module"),
+    ),
+    "supports_async": (
+        [[True, True], [True, True], [True, True], [False, False], [False, False], [True, False]],
+        ("ActionBase._supports_async",),
+    ),
     "limit": (60, ("Task.async_val, Task.poll",)),
     "choose_action": (
         [["copy", "copy"], ["command", "command"], ["inside", "inside"], None],

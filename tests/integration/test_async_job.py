@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import sys
+import typing as t
 from pathlib import Path
 
 from controller import Controller
-from plays import Yaml, ask, job, lines, run_tasks, shell, told
+from plays import Yaml, ask, job, lines, play, run_tasks, shell, told
+from waiting import until
 
 # --- Start, attach, result ------------------------------------------------------------------------------------------------
 
@@ -30,11 +34,12 @@ def test_from_its_start_to_its_result(controller: Controller, ledger: Path) -> N
     (controller.project / "go").touch()
     ran = run_tasks(controller, job(task, poll=1))
     [waited] = told(ran)
-    assert (waited["changed"], waited["finished"], waited["failed"], waited["rc"]) == (False, True, False, 0)
+    assert (waited["changed"], waited["finished"], waited["failed"], waited["rc"]) == (True, True, False, 0)
     assert (waited["stdout"], waited["stderr"], waited["stdout_lines"]) == ("done", "problem", ["done"])
     # The results are stored. The host is not asked any more: this one has none to ask.
     [stored] = ask(controller, job(task), options=["-e", "ansible_python_interpreter=/nowhere"])
-    for name in ("changed", "finished", "failed", "rc", "stdout", "stderr", "start", "end", "ansible_job_id", "status"):
+    assert not stored["changed"], "the run before has seen its end"
+    for name in ("finished", "failed", "rc", "stdout", "stderr", "start", "end", "ansible_job_id", "status"):
         assert stored[name] == waited[name], name
     assert lines(ledger) == ["run"]
     record = controller.record("job")
@@ -364,6 +369,7 @@ def test_a_launch_that_fails(controller: Controller) -> None:
     assert (answer["failed"], answer["changed"]) == (True, False)
     assert "Nothing was started" in answer["msg"]
     assert not list(controller.state_dir.rglob("*.json"))
+    assert {path.name for path in (controller.home / ".ansible_async").iterdir()} <= {".async_job"}
 
 
 def test_a_launch_that_fails_with_a_warning(controller: Controller, tmp_path: Path) -> None:
@@ -393,3 +399,168 @@ def test_another_host_than_the_first_time(controller: Controller, ledger: Path) 
     assert (attached["status"], attached["changed"]) == ("running", False)
     assert cancelled["status"] == "cancelled"
     assert lines(ledger) == ["run"]
+
+
+# --- What cannot be a job, and what is done at once ---------------------------------------------------------------------------
+
+CANNOT_BE_JOBS: dict[str, t.Any] = {
+    "include_tasks": {"ansible.builtin.include_tasks": "x.yml"},
+    "import_role": {"ansible.builtin.import_role": {"name": "x"}},
+    "include_role": {"include_role": {"name": "x"}},
+    "import_playbook": {"ansible.builtin.import_playbook": "x.yml"},
+    "meta": {"ansible.builtin.meta": "noop"},
+    "fetch": {"ansible.builtin.fetch": {"src": "/etc/hosts", "dest": "x"}},
+    "copy": {"ansible.builtin.copy": {"content": "x", "dest": "x"}},
+    "debug": {"ansible.builtin.debug": {"msg": "x"}},
+    "set_fact": {"ansible.builtin.set_fact": {"x": 1}},
+    "add_host": {"ansible.builtin.add_host": {"name": "x"}},
+    "group_by": {"ansible.builtin.group_by": {"key": "x"}},
+    "raw": {"ansible.builtin.raw": "true"},
+    "a list": [{"ansible.builtin.command": "true"}],
+    "a block": {"block": [{"ansible.builtin.command": "true"}]},
+}
+
+
+def test_what_cannot_be_a_job(controller: Controller) -> None:
+    """It is refused with advice, before anything has happened, here or on the host."""
+    answers = ask(controller, *(job(task, name=name) for name, task in CANNOT_BE_JOBS.items()))
+    for name, answer in zip(CANNOT_BE_JOBS, answers, strict=True):
+        assert (answer["failed"], answer["changed"]) == (True, False), name
+        assert "A job is one action that Ansible can run in the background" in answer["msg"], (name, answer["msg"])
+        assert answer["msg"].endswith("Nothing was started."), (name, answer["msg"])
+    assert not controller.state_dir.exists()
+    assert not (controller.home / ".ansible_async").exists()
+
+
+def test_an_action_that_does_its_work_at_once(controller: Controller, ledger: Path) -> None:
+    """It is one attempt that has ended, with its result, whether or not that is a good one; and it is not done again."""
+    about = {"ledger": str(ledger)}
+    tasks: dict[str, Yaml] = {
+        "changes": {**about, "returns": {"changed": True, "answer": 42}},
+        "changes nothing": {**about, "returns": {"changed": False}},
+        "fails": {**about, "returns": {"failed": True, "msg": "no luck"}},
+        "raises": {**about, "raises": "out of luck"},
+    }
+    twice = [job({"at_once": options}, name=name, poll=1) for name, options in tasks.items()] * 2
+    answers = ask(controller, *twice)
+    assert [answer["status"] for answer in answers] == ["succeeded", "succeeded", "failed", "failed"] * 2
+    assert [answer["changed"] for answer in answers[:3]] == [True, False, True]
+    assert not any(answer["changed"] for answer in answers[4:])
+    assert (answers[0]["answer"], answers[0]["finished"]) == (42, True)
+    assert "no luck" in answers[6]["msg"]
+    assert "out of luck" in answers[3]["msg"]
+    assert "RuntimeError: out of luck" in controller.record("raises")["result"]["exception"]
+    assert lines(ledger) == ["run"] * 4
+    assert {path.name for path in (controller.home / ".ansible_async").iterdir()} <= {".async_job"}
+    [more] = ask(controller, job({"at_once": tasks["fails"]}, name="fails", poll=1, options={"restart_on": ["failed"]}))
+    assert (more["attempt"], more["status"]) == (2, "failed")
+
+
+def test_an_action_that_is_interrupted_at_its_work(controller: Controller, ledger: Path) -> None:
+    """Nobody knows how far it has come, so it is not taken for one that has not begun."""
+    go_on = controller.project / "go_on"
+    go_on.touch()
+    task = job({"at_once": {"ledger": str(ledger), "while": str(go_on)}}, poll=1)
+    book = controller.write("killed.yml", json.dumps([play(task)]))
+    process = controller.popen("playbook", "-i", controller.inventory, book)
+    until(lambda: lines(ledger) == ["run"])
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    [answer] = ask(controller, task)
+    assert (answer["status"], answer["failed"]) == ("lost", True)
+    assert "cannot be proven" in answer["reason"]
+    assert lines(ledger) == ["run"]
+
+
+# --- What a command and a module see, say, and change --------------------------------------------------------------------------
+
+
+def test_background_tasks_of_a_job(controller: Controller) -> None:
+    """Ansible within a job works as it does elsewhere; its own background tasks leave the directory of the attempt alone."""
+    controller.write("library/sees.py", SEES)
+    inner = f"{sys.executable} -m ansible adhoc localhost -c local -m ansible.builtin.command -a 'echo {{{{ 6 * 7 }}}}' -B 30 -P 1"
+    # Where HOME is not the home directory of the user, Ansible and its wrapper read "~" differently.
+    inner = f"ANSIBLE_ASYNC_DIR={controller.home}/inner {inner}"
+    command = job(shell(f"echo [$ANSIBLE_ASYNC_DIR]; {inner}; sleep 60 & echo"), poll=1)
+    [ran, module, again] = ask(controller, command, job({"sees": {}}, name="module", poll=1), command)
+    assert ran["stdout_lines"][0] == "[]"
+    assert "42" in ran["stdout"], ran["stdout"]
+    assert (module["told"], module["attempt_dir"]) == (None, module["record"]["attempt_dir"])
+    assert (again["status"], again["attempt"]) == ("succeeded", 1)
+    record = controller.record("job")
+    directory = Path(record["attempt_dir"])
+    assert [file.name for file in directory.glob("j*")] == [record["ansible_job_id"]]
+    # What it has left behind is still known to be its own.
+    [look] = ask(controller, {"rstyczynski.ansible.async_job_status": {"job_name": "job"}})
+    [left] = look["processes"]
+    assert (left["role"], left["command"]) == ("descendant", "sleep 60")
+    os.kill(left["pid"], signal.SIGKILL)
+
+
+SEES = """#!/usr/bin/python
+import os
+from ansible.module_utils.basic import AnsibleModule
+
+AnsibleModule({}).exit_json(told=os.environ.get("ANSIBLE_ASYNC_DIR"), attempt_dir=os.environ.get("ASYNC_JOB_ATTEMPT_DIR"))
+"""
+
+RAISES = """#!/usr/bin/python
+from ansible.module_utils.basic import AnsibleModule
+
+AnsibleModule({})
+raise RuntimeError("boom of the module")
+"""
+
+
+def test_a_module_that_raises_an_exception(controller: Controller) -> None:
+    """What it was is said now and later, with its traceback; not if the task says no_log."""
+    controller.write("library/raises.py", RAISES)
+    raising = job({"raises": {}}, poll=1)
+    secret = job({"raises": {}}, name="secret", poll=1, no_log=True)
+    native = {"raises": {}, "async": 60, "poll": 0}
+    status = {"rstyczynski.ansible.async_job_status": {"jid": "{{ answer3.ansible_job_id }}", "wait_timeout": 60, "wait_interval": 1}}
+    first, later, hidden, _started, seen = ask(controller, raising, raising, secret, native, status)
+    for answer in (first, later):
+        assert answer["msg"].startswith("RuntimeError: boom of the module"), answer["msg"]
+        assert answer["exception"]  # newer releases show it only with display_traceback
+        assert answer["record"]["result"]["exception"].startswith("Traceback")
+    assert "boom of the module" in seen["msg"]
+    result = controller.record("job")["result"]
+    assert result["msg"] == "RuntimeError: boom of the module"
+    assert result["exception"].startswith("Traceback")
+    assert "boom" not in json.dumps([hidden, controller.record("secret")])
+
+
+def test_whether_a_module_has_changed_anything(controller: Controller, ledger: Path) -> None:
+    """The first run that sees its end is told, and nobody after it. A command that was not needed may be needed later."""
+    there = controller.project / "there"
+    there.touch()
+    creates = job({"ansible.builtin.shell": {"cmd": f"echo run >>{ledger}", "creates": str(there)}}, name="creates", poll=1)
+    nothing = job({"ansible.builtin.file": {"path": str(controller.project), "state": "directory"}}, name="file", poll=1)
+    started = job(shell("true"), name="started")
+    status = {"rstyczynski.ansible.async_job_status": {"job_name": "started", "wait_timeout": 60}}
+    answers = ask(controller, nothing, creates, creates, started, status)
+    assert [answer["changed"] for answer in answers[:4]] == [False, False, False, True]
+    assert (answers[1]["attempt"], answers[2]["attempt"], answers[2]["status"]) == (1, 2, "succeeded")
+    assert not any("diff" in answer for answer in answers)
+    there.unlink()
+    ran, later, seen, known = ask(controller, creates, creates, started, started, options=["--diff"])
+    assert [answer["changed"] for answer in (ran, later, seen, known)] == [True, False, True, False]
+    assert lines(ledger) == ["run"]
+    assert json.loads(ran["diff"]["after"])["status"] == "succeeded"
+
+
+def test_a_task_that_is_tried_again(controller: Controller, ledger: Path) -> None:
+    """Each try of until that finds that the one before has failed starts the next attempt, if it may. One that only waits starts none."""
+    flaky = shell(f"echo run >>{ledger}; test $(wc -l <{ledger}) -ge 3")
+    until_it_works = {"until": "answer0 is succeeded", "retries": 4, "delay": 0}
+    waits = {"until": "answer1 is finished", "retries": 30, "delay": 0}
+    restart = {"restart_on": ["failed"]}
+    again, waited = ask(
+        controller,
+        job(flaky, poll=1, options=restart, **until_it_works),
+        job(shell("false"), name="waits", options=restart, **waits),
+    )
+    assert (again["status"], again["attempt"], lines(ledger)) == ("succeeded", 3, ["run"] * 3)
+    assert (waited["status"], waited["attempt"]) == ("failed", 1)
+    assert "max_attempts" in waited["msg"]

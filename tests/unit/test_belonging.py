@@ -17,7 +17,7 @@ import pytest
 from waiting import until
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import cancel as cancelling
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import roles_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import _told, roles_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import look_at_jobs
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import (
@@ -26,6 +26,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processe
     _text,
     boot_id,
     boot_time,
+    environment_of,
     may_write,
 )
 
@@ -162,3 +163,48 @@ def test_a_cancel_that_gives_up(tmp_path: Path, signalled: bool) -> None:
     with pytest.raises(OSError, match="still there"):
         give_up()
     assert (directory / "cancel").exists() == signalled
+
+
+# --- How processes of an attempt are known ------------------------------------------------------------------------------
+
+ATTEMPT, OTHER, SHARED = f"/a/{'a' * 32}", f"/a/{'b' * 32}", "/home/me/.ansible_async"
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({}, [""]),
+        ({"ASYNC_JOB_ATTEMPT_DIR": ATTEMPT}, [ATTEMPT]),
+        ({"ANSIBLE_ASYNC_DIR": ATTEMPT}, [ATTEMPT]),
+        ({"ASYNC_JOB_ATTEMPT_DIR": ATTEMPT, "ANSIBLE_ASYNC_DIR": ATTEMPT}, [ATTEMPT, ATTEMPT]),
+        ({"ASYNC_JOB_ATTEMPT_DIR": ATTEMPT, "ANSIBLE_ASYNC_DIR": "~/.ansible_async", "HOME": "/home/me"}, [ATTEMPT, SHARED]),
+        ({"ANSIBLE_ASYNC_DIR": "~", "HOME": "/home/me"}, ["/home/me"]),
+        ({"ANSIBLE_ASYNC_DIR": "/x/~/y/"}, ["/x/~/y"]),
+    ],
+)
+def test_what_a_process_was_told(environment: dict[str, str], told: list[str]) -> None:
+    assert _told(environment) == told
+
+
+@pytest.mark.parametrize(
+    ("environment", "of_attempt", "of_other"),
+    [
+        ({"ASYNC_JOB_ATTEMPT_DIR": "{attempt}"}, True, False),
+        ({"ANSIBLE_ASYNC_DIR": "{attempt}"}, True, False),  # started by a former release
+        ({"ASYNC_JOB_ATTEMPT_DIR": "{attempt}", "ANSIBLE_ASYNC_DIR": "/tmp"}, True, False),  # a background task of Ansible, within the job
+        ({"ASYNC_JOB_ATTEMPT_DIR": "{attempt}", "ANSIBLE_ASYNC_DIR": "{other}"}, True, True),  # a job of a former release, within the job
+        ({"ASYNC_JOB_ATTEMPT_DIR": "/tmp", "ANSIBLE_ASYNC_DIR": "/tmp"}, False, False),
+    ],
+)
+def test_what_an_attempt_has_left_behind(tmp_path: Path, environment: dict[str, str], of_attempt: bool, of_other: bool) -> None:
+    """It is known by the directory of its attempt, under our name or under the one that former releases took from Ansible."""
+    attempts = {"attempt": tmp_path / ("a" * 32), "other": tmp_path / ("b" * 32)}
+    for directory in attempts.values():
+        directory.mkdir(mode=0o700)
+        (directory / "j7.9").write_text('{"rc": 1, "failed": true}')
+    told = {name: value.format(**attempts) for name, value in environment.items()}
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, **told}, start_new_session=True) as process:
+        until(lambda: (environment_of(process.pid) or {}).items() >= told.items())
+        looks = [looked_at(directory, exclusive=True, attempt=directory.name) for directory in attempts.values()]
+        process.kill()
+    assert [process.pid in [one["pid"] for one in look.processes] for look in looks] == [of_attempt, of_other]

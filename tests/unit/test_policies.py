@@ -194,3 +194,16 @@ def test_what_is_said_of_other_options() -> None:
     warned = decide(record("failed"), fingerprint="new", joined=True, on_change="restart")
     assert "Run the playbook once more" in warned.warning
     assert "on_change" not in warned.warning
+
+
+def test_a_command_that_was_not_needed() -> None:
+    """With C(creates) or C(removes), it did not run, and may be needed now; not for a task that has started that attempt itself."""
+    skipped = {"rc": 0, "changed": False, "msg": "Did not run command since /x exists"}
+    found = record("succeeded", stdout_file="/a/stdout", result=skipped)
+    assert decide(found).start
+    assert not decide(found, joined=True).start
+    assert decide(record("succeeded", result=skipped)).start, "its output is elsewhere"
+    assert decide(record("succeeded", stdout_file="/a/stdout", result={"rc": 0})).start, "secret"
+    for ran in ({"rc": 0, "start": "2026-01-01 12:00:00.000000"}, {"rc": 1}, {}):
+        assert not decide(record("succeeded", stdout_file="/a/stdout", result=ran)).start
+    assert not decide(record("succeeded", result={"rc": 0})).start, "a module"

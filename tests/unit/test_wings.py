@@ -16,7 +16,7 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 PACKAGE = "ansible_collections.rstyczynski.ansible.plugins"
 
 # Small files that everybody may import: they know of nothing but each other.
-LEAVES = ("_backends", "_clock", "_errors", "_keywords", "_options", "_statuses", "_terminal", "_times", "_trust")
+LEAVES = ("_backends", "_clock", "_errors", "_failure", "_keywords", "_options", "_statuses", "_terminal", "_times", "_trust")
 
 # Lowest first: each wing with what it may import beside the leaves and its own files, all of which is above it. What has a dot is
 # that file alone. Imports inside of functions and those for types only count, too: a wing that needs another one only sometimes

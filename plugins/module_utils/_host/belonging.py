@@ -21,6 +21,7 @@ import re
 import time
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, launcher_of, less_number
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import Place, here, namespace_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import (
@@ -61,7 +62,7 @@ class Host:
             job_id = _wrapped(process)
             if job_id:
                 self.wrappers.setdefault(job_id, []).append(process)
-        self._strays: list[tuple[Process, str | None]] | None = None
+        self._strays: list[tuple[Process, list[str] | None]] | None = None
         self._launched: dict[str, dict[int, _Times] | None] = {}
 
     def place_of(self, job: Job) -> Place:
@@ -85,7 +86,7 @@ class Host:
         """Tell whether what says that it is a wrapper of a job was started by the user of that job, and for its directory."""
         if job.exclusive:
             environment = environment_of(wrapper.pid)
-            if environment is not None and _expanded(environment) != os.path.dirname(file.path):
+            if environment is not None and _told(environment)[-1] != os.path.dirname(file.path):
                 return False
         users = {file.user, user_of(job)} - {None}
         uid = user_of_process(wrapper)
@@ -114,15 +115,15 @@ class Host:
         """Return what is left of a job without a runner: what is its own by all that can be seen, and what may be its own or another's.
 
         All jobs with one results directory hand the same C(ANSIBLE_ASYNC_DIR) down to their processes, so that alone tells
-        nothing. The session tells: it was made for one job.
+        nothing. The session tells: it was made for one job. What an attempt has started may start background jobs of Ansible: what was
+        told our directory, by whichever name, is the job's.
         """
         noted = (job.runner["session"] if job.runner and self.boot_id == job.boot_id else None) or None
         directory = os.path.dirname(file.path)
-        strays = self._stray_processes()
+        strays = [(process, told and (directory if directory in told else told[0])) for process, told in self._stray_processes()]
         # Children of other users, such as those of sudo, are in a session where the user of the job is, too.
-        marked = [process for process, marker in strays if marker != ""]
         theirs_or_roots = {process.sid for process, _marker in strays if file.user is None or user_of_process(process) in (file.user, 0)}
-        of_user = {process.pid for process in marked if file.user is None or user_of_process(process) == file.user}
+        of_user = {one.pid for one, marker in strays if marker != "" and (file.user is None or user_of_process(one) == file.user)}
         theirs = {process.sid for process, marker in strays if marker == directory and process.pid in of_user}
         strays = [(process, marker if process.pid in of_user or process.sid in theirs else "") for process, marker in strays]
         # A number may have been given to another session since; that has nobody in it who was told our directory.
@@ -154,10 +155,10 @@ class Host:
             own += [self.table.processes[pid] for pid in sorted(self.members(watcher) - {watcher.pid, *(one.pid for one in own)})]
         return own, unclear
 
-    def _stray_processes(self) -> list[tuple[Process, str | None]]:
+    def _stray_processes(self) -> list[tuple[Process, list[str] | None]]:
         """Return the processes that may be left of some background job.
 
-        With each comes the results directory that it was told: None if we may not see that, empty if it was told none.
+        With each come the directories that it was told: None if we may not see that, one that is empty if it was told none.
         """
         if self._strays is None:
             spoken_for: set[int] = set()
@@ -170,11 +171,12 @@ class Host:
                 if process.pid in spoken_for or process.sid in ours or not process.argv:
                     continue
                 environment = environment_of(process.pid)
-                marker = None if environment is None else _expanded(environment)
+                told = None if environment is None else _told(environment)
+                marker = told and told[0]
                 if namespace_of(process.pid) not in ("", self.place["pid_namespace"]) and not is_attempt_directory(marker):
                     continue  # it is in a container, and of a job there
                 if marker or self.table.is_leaderless(process.sid):
-                    self._strays.append((process, marker))
+                    self._strays.append((process, told))
         return self._strays
 
     def writing_to(self, job: Job, file: ResultsFile) -> tuple[set[int], set[int]]:
@@ -356,12 +358,12 @@ def _wrapped(process: Process) -> str:
     return ""
 
 
-def _expanded(environment: dict[str, str]) -> str:
-    """Return the results directory that a process was told, as an absolute path. Empty if it was told none."""
-    directory = environment.get("ANSIBLE_ASYNC_DIR", "")
-    if directory == "~" or directory.startswith("~/"):
-        directory = environment.get("HOME", "") + directory[1:]
-    return os.path.normpath(os.path.expanduser(directory)) if directory else ""
+def _told(environment: dict[str, str]) -> list[str]:
+    """Return the directories that a process was told, as absolute paths: that of an attempt, then that of results files. It is the same one
+    for wrappers of an attempt, and the only one for all that former releases have started. One that is empty if it was told none."""
+    home = environment.get("HOME", "")
+    found = (re.sub("^~(?=/|$)", lambda _tilde: home, environment.get(name, "")) for name in MARKERS)
+    return [os.path.normpath(os.path.expanduser(path)) for path in found if path] or [""]
 
 
 def _launched_in(directory: str, *, running: t.Container[str]) -> dict[int, _Times] | None:

@@ -112,6 +112,7 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
     with _announced(job, by, has_ended=has_ended) as (begin, done):
         ended, signalled = stop(job, {process.pid: process for process in own}, grace, begin)
         roles = {process.pid: role_of(process, job) for process in ended}
+        stopped = [described(process, roles[process.pid], secret=job.secret) for process in ended]
         [after] = look_at_jobs([job])
         # What has ended well while we were about to stop it, has not been stopped. Its wrappers may have been.
         if not signalled or (after.status == "succeeded" and "descendant" not in [roles[pid] for pid in signalled]):
@@ -119,14 +120,11 @@ def cancel(job: Job, *, grace: float, reason: str, by: dict[str, t.Any], check_m
             return Cancelled(after, [])
         if has_ended:
             done()
-            return Cancelled(after, [described(process, roles[process.pid], secret=job.secret) for process in ended])
+            return Cancelled(after, stopped)
         if _note(job, reason, by):
             done(noted=True)
         [after] = look_at_jobs([job])
-    return Cancelled(
-        after._replace(status="cancelled", reason=reason, cancelled=by),
-        [described(process, roles[process.pid], secret=job.secret) for process in ended],
-    )
+    return Cancelled(after._replace(status="cancelled", reason=reason, cancelled=by), stopped)
 
 
 @contextlib.contextmanager

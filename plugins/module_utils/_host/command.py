@@ -23,7 +23,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import RESULT, STDERR, STDOUT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS, RESULT, STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 
 # The options of ansible.builtin.command and, less one, of ansible.builtin.shell.
@@ -88,7 +88,8 @@ def run(options: dict[str, t.Any], directory: str, *, uses_shell: bool, shell: s
                 stdout.write(f"skipped, since {skipped}".encode("utf-8", "surrogateescape"))
                 result.update(rc=0, msg=f"Did not run command since {skipped}")
             else:
-                _execute(given, words, stdout, stderr, result, uses_shell=uses_shell, shell=shell)
+                environment = _environment(directory)
+                _execute(given, words, stdout, stderr, result, environment, uses_shell=uses_shell, shell=shell)
     except (AsyncJobError, ValueError) as error:  # a quotation without its end is a ValueError
         result.update(failed=True, msg=str(error))
     except OSError as error:
@@ -125,6 +126,7 @@ def _execute(
     stdout: t.BinaryIO,
     stderr: t.BinaryIO,
     result: dict[str, t.Any],
+    environment: dict[str, str],
     *,
     uses_shell: bool,
     shell: str,
@@ -143,7 +145,7 @@ def _execute(
         stdin=subprocess.PIPE if data else subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
-        env=_environment(),
+        env=environment,
     ) as process:
         process.communicate(data.encode("utf-8", "surrogateescape") or None)
     end = start + datetime.timedelta(seconds=time.monotonic() - began)  # whoever has changed the clock meanwhile
@@ -152,9 +154,14 @@ def _execute(
         result.update(failed=True, msg="non-zero return code")
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment of this process, without the path to Ansible's modules."""
+def _environment(directory: str) -> dict[str, str]:
+    """Return the environment of this process, without the path to Ansible's modules.
+
+    Nor with our directory as that of background tasks: if the command runs Ansible, its own ones would go there.
+    """
     environment = dict(os.environ)
+    if environment.get(MARKERS[1]) == directory:
+        del environment[MARKERS[1]]
     path = environment.pop("PYTHONPATH", "")
     kept = [place for place in path.split(":") if place and not place.endswith(("/ansible_modlib.zip", "/debug_dir"))]
     if kept:

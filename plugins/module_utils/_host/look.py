@@ -29,6 +29,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_
     crashed,
     duration,
     is_cancelled,
+    last_words,
     read_results,
     results_file,
     return_code,
@@ -178,7 +179,7 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         elapsed = duration(file.result)
         if job.exclusive and has_crashed:
             # All else is about Ansible's own module, not about the job.
-            file = file._replace(result={"failed": True, "msg": reason})
+            file = file._replace(result={"failed": True, "exception": last_words(file.result)})
         if own and (has_crashed or status == "killed"):
             # What the wrapper says is true of the module, or of the process that the module has started. The work goes on.
             reason = reason.replace(_code_unknown(job), "")
@@ -193,25 +194,17 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
     elif runner is not None:
         status, reason = "running", _running(job, runner, others, file, host)
     elif module is not None:
-        status = "running"
-        reason = (
-            f"{job.label} has been running for {_clock.clock(host.up - module.start)}; its wrapper was killed, so its time limit is no"
-            " longer enforced, but how its command ends will be recorded"
+        status, reason = (
+            "running",
+            f"{_since(job, module, host)}; its wrapper was killed{_NO_LIMIT}, but how its command ends will be recorded",
         )
     else:
         status, reason = _dead(job, file, host, own, unclear)
     alive = runner is not None or module is not None or status == "orphaned"
-    look = Look(
-        status=status,
-        reason=reason,
-        results_file=file.path,
-        result=file.result,
-        processes=[described(process, role, secret=job.secret) for process, role in shown],
-        elapsed=elapsed,
-        end=end,
-        boot_id=host.boot_id if alive else job.boot_id,
-        runner=noted,
-        job_id=job.job_id,
+    boot = host.boot_id if alive else job.boot_id
+    processes = [described(process, role, secret=job.secret) for process, role in shown]
+    look = Look(status, reason, file.path, file.result, processes, elapsed, end, boot, noted, job.job_id)
+    look = look._replace(
         place=host.place_of(job) if alive else None,
         ended_ago=max(host.boot_time + host.up - file.modified, 0.0) if end else None,
         cancelled=file.result["cancelled"] if status == "cancelled" and file.result else None,
@@ -258,7 +251,7 @@ def _outcome(job: Job, result: dict[str, t.Any]) -> tuple[str, str]:
         return "timed_out", f"{job.label} ran into its time limit, and Ansible ended it"
     if code is not None and code < 0 and result.get("failed") is not False:
         return "killed", f"the command of {job.label} was killed by signal {-code}{_signal_name(-code)}"
-    if crashed(result) and not f"{result.get('data', '')}{result.get('stderr', '')}".strip():
+    if crashed(result) and not last_words(result):
         return "killed", f"the module of {job.label} was killed, or crashed, before it could return a result{_code_unknown(job)}"
     if result.get("failed") or (code and result.get("failed") is not False):
         return "failed", f"{job.label} has failed" + (f" with return code {code}{_shell_code(code)}" if code else "")
@@ -280,10 +273,17 @@ def _waits_for_command(process: Process) -> bool:
     return any(os.path.basename(argument).startswith("AnsiballZ_async_job.") for argument in process.argv[:3])
 
 
+def _since(job: Job, process: Process, host: Host) -> str:
+    return f"{job.label} has been running for {_clock.clock(host.up - process.start)}"
+
+
+_NO_LIMIT = ", so its time limit is no longer enforced"
+
+
 def _running(job: Job, runner: Process, others: list[Process], file: ResultsFile, host: Host) -> str:
-    reason = f"{job.label} has been running for {_clock.clock(host.up - runner.start)}"
+    reason = _since(job, runner, host)
     if not others:
-        reason += "; its watcher is gone, so its time limit is no longer enforced"
+        reason += f"; its watcher is gone{_NO_LIMIT}"
     if not any(process.ppid == runner.pid for process in host.table.processes.values()):
         reason += "; its module has ended, and a process that it has left behind keeps its output open: the result comes when that ends"
     if file.hidden or not file.there:
@@ -300,8 +300,9 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
     helps = job.unseen.rstrip(".") or "Look as root, or as the user of the job"
     directory = os.path.dirname(file.path)
     above = os.path.dirname(directory) if job.exclusive else directory
+    orphaned = "orphaned", f"the wrapper of {job.label} was killed, so no result will come{_going_on(own, unclear)}"
     if own and job.exclusive:  # they carry the name of its attempt, which no other has
-        return "orphaned", _orphaned(job, own, unclear)
+        return orphaned
     if file.odd:
         return "unknown", f"{cannot} {file.problem}: {directory}"
     if not file.there and not file.hidden and gone(job.place or {}, above) == "not mounted":
@@ -320,7 +321,7 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
             f" {helps}"
         )
     if own:
-        return "orphaned", _orphaned(job, own, unclear)
+        return orphaned
     if unclear:
         return "unknown", f"{cannot} its wrapper was killed{_going_on(own, unclear)}"
     if file.started and not job.boot_id and file.modified < host.boot_time:
@@ -336,28 +337,24 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
         return "killed", reason
     if me and job.unseen:
         return "unknown", f"{cannot} {file.problem}, and what the job may have left behind cannot be seen. {helps}"
+    no_file = f"there is no results file {file.path}"
+    save = "; and save results_file with a job, or become_user"
     others = [] if job.exclusive or job.runner else host.false_wrappers_of(job, file)
     if others:
         return "unknown", (
-            f"{cannot} there is no results file {file.path}, and {user_name(others[0].uid)} runs what may be"
-            f" its wrapper, or pretends to be ({_pids_of(others)}). Look as that user if it is theirs; and save results_file with a job, or"
-            " become_user"
+            f"{cannot} {no_file}, and {user_name(others[0].uid)} runs what may be its wrapper, or pretends to be ({_pids_of(others)})."
+            f" Look as that user if it is theirs{save}"
         )
     if job.guess and not job.runner:
         return "unknown", (
-            f"{cannot} there is no results file {file.path}, and nobody noted whose home directory the job"
-            " was started with. Look as the user of the job; and save results_file with a job, or become_user"
+            f"{cannot} {no_file}, and nobody noted whose home directory the job was started with. Look as the user of the job{save}"
         )
-    why = f"the directory {directory} is not there" if not os.path.isdir(directory) else f"there is no results file {file.path}"
+    why = f"the directory {directory} is not there" if not os.path.isdir(directory) else no_file
     return "lost", (
         f"{job.label} does not run, and {why}. It was removed, or the job never started"
         + (" (the disk is full)" if _full(directory) else "")
         + (", or it was started by another user or with another async_dir" if not job.runner else "")
     )
-
-
-def _orphaned(job: Job, own: list[Process], unclear: list[Process]) -> str:
-    return f"the wrapper of {job.label} was killed, so no result will come{_going_on(own, unclear)}"
 
 
 def _going_on(own: list[Process], unclear: list[Process]) -> str:

@@ -296,6 +296,11 @@ def crashed(result: dict[str, t.Any]) -> bool:
     return "data" in result and "No start of json char found" in str(result.get("msg"))
 
 
+def last_words(result: dict[str, t.Any]) -> str:
+    """Return the end of what a module has said that has ended without a result: the traceback, if it has raised an exception."""
+    return f"{result.get('data', '')}{result.get('stderr', '')}".strip()[-8192:]
+
+
 def timed_out(result: dict[str, t.Any]) -> bool:
     """Tell whether the result is only what the watcher says of a job that it has ended."""
     return result.get("msg") == "Timeout exceeded" and "child_pid" in result

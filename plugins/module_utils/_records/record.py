@@ -83,6 +83,7 @@ class Record(TypedDict, total=False):
     fingerprint: str
     result: _Object
     reason: str
+    told: str
     runner: _Object
     cancelled: _Object
     cancelling: _Object
@@ -121,6 +122,7 @@ ATTEMPT_FIELDS = (
     "fingerprint",
     "result",
     "reason",
+    "told",
     "runner",
     "cancelled",
     "cancelling",

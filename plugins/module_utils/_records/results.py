@@ -21,6 +21,7 @@ except ImportError:  # ansible-core before 2.22
 
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._failure import LONGEST
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
 
@@ -54,6 +55,8 @@ def kept_result(result: t.Mapping[str, t.Any], *, wanted: t.Sequence[str] = (), 
     kept = _kept(plain, _OF_ALL_JOBS)
     if "msg" in plain:
         kept["msg"] = mask_secrets(str(plain["msg"])[:_MESSAGE_LENGTH])
+    if isinstance(plain.get("exception"), str):
+        kept["exception"] = mask_secrets(plain["exception"][-LONGEST:])
     for name in wanted:
         if name in plain and name not in kept:
             try:

@@ -25,6 +25,10 @@ however late it comes, because it can make neither that directory nor a file in 
 B(A record that vanishes.) Somebody may remove the record while the job is being started. Whoever has seen an attempt by then does not
 take that for a job that was never started. If it is found in its directory, the record is made anew; otherwise nobody starts anything.
 
+B(An action that does its work itself.) Some say that they support background jobs, and have done all of it when they return. Such an
+attempt has ended then, with its result. While it is under way there is no trace of it on the host: if whoever runs it dies, or is
+interrupted, nobody can tell how far it has come, and it is C(lost).
+
 B(What is guaranteed.) Each attempt starts at most once, and one that has started is found again, whatever controllers, connections
 and stores do. It takes a store whose conditional writes are atomic, a disk of the host on which C(mkdir), C(rmdir) and the exclusive
 creation of a file are, and users who leave the directory alone.
@@ -89,7 +93,7 @@ class MakeDirectory(t.NamedTuple):
 
 class Launch(t.NamedTuple):
     """Start the job. Raises an exception if Ansible says that it has failed; that proves nothing. Answer: if it has started in another
-    place than the directory of the attempt, the fields of the record that say where; else nothing."""
+    place than the directory of the attempt, or has ended already, the fields of the record that say so; else nothing."""
 
     record: Record
 
@@ -115,7 +119,8 @@ class Seen(t.NamedTuple):
     job_id: str = ""
     """The job that has started there. Empty if there is none."""
     lost: str = ""
-    """Why nobody can tell any more whether it has started: the host has been rebooted since, or the directory above is gone. Else empty."""
+    """Why nobody can tell any more whether it has started: the host has been rebooted since, or the directory above is gone, or its action
+    does its work without a trace on the host. Else empty."""
     place: Fields | None = None
     """The fields of the record that say where it has started, as far as they differ from what was prepared."""
 
@@ -240,7 +245,7 @@ def _find_again(record: Record, version: str) -> Steps:
 
 
 def _commit(record: Record, started: Fields, version: str) -> Steps:
-    """Note that an attempt has started. If somebody else has changed the record meanwhile, return it."""
-    running = merged(record, {**started, "status": "running"})
+    """Note that an attempt has started, or how it has ended. If somebody else has changed the record meanwhile, return it."""
+    running = merged(record, {"status": "running", **started})
     version = yield Write(running, version)
     return record if version is CONFLICT else Outcome(running, version)

@@ -61,6 +61,8 @@ def decide(record: Record, policies: Policies, fingerprint: str, *, tried: bool,
             return Decision(start=pause <= 0, wait=max(pause, 0.0), why=f"{attempt}: {status}")
     if status in ENDED and ordered:
         return Decision(start=True, why=f"{attempt}, {status}, was of another task")
+    if status == "succeeded" and was_skipped(record) and not joined:
+        return Decision(start=True, why=f"{attempt} had nothing to do (creates, removes)")
     if status == "succeeded":
         if policies["rerun_after"] is not None and not joined and age(record, now) >= policies["rerun_after"]:
             return Decision(start=True, why=f"{attempt} succeeded at {record.get('end') or record.get('save_time')}")
@@ -83,6 +85,13 @@ def decide(record: Record, policies: Policies, fingerprint: str, *, tried: bool,
         advice = advice if status in ENDED else ""
         return Decision(warning=f"It was started with other options than it has now. Those hold.{advice}")
     return Decision()
+
+
+def was_skipped(record: Record) -> bool:
+    """Return whether a command did not run because of its options C(creates) or C(removes). It has no start then, which others have."""
+    result = record.get("result", {})
+    is_command = bool(record.get("stdout_file")) or str(result.get("msg", "")).startswith("Did not run command since ")
+    return is_command and record.get("status") == "succeeded" and result.get("rc") == 0 and "start" not in result
 
 
 def status_to_act_on(record: Record) -> str:

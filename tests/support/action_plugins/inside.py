@@ -51,6 +51,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def use_options_in_playbook(self) -> t.Any:
         return sorted(_ansible.options_in_playbook(self._task, self._templar.template))
 
+    def use_launching(self) -> t.Any:
+        arguments: dict[str, t.Any] = {}
+        before = [*self._task.environment]
+        with _ansible.launching(self._task, "/attempt", ("OURS", "THEIRS"), secret=False) as done:
+            built = self._configure_module(module_name="ansible.builtin.ping", module_args={}, task_vars=self._task_vars)
+            self._update_module_args("ansible.builtin.ping", arguments, self._task_vars)
+            environment = self._compute_environment_string()
+        text = built[2] if len(built) == 4 else built[0].b_module_data
+        asks = "error" in arguments.get("_ansible_tracebacks_for", ())
+        return [b"'THEIRS'" in text, asks, "OURS=/attempt" in environment, self._task.environment == before, done.has_launched]
+
+    def use_supports_async(self) -> t.Any:
+        names = ("command", "shell", "setup", "debug", "copy", "at_once")
+        chosen = [_ansible.choose_action(self, name) for name in names]
+        handlers = [_ansible.handler_of(self, one, self._task) for one in chosen if one]
+        return [(_ansible.supports_async(handler), _ansible.works_by_module(handler)) for handler in handlers]
+
     def use_keywords(self) -> t.Any:
         return [name in _ansible.task_keywords() for name in ("become", "no_log", "async", "until", "copy")]
 
