@@ -23,9 +23,13 @@ class ActionModule(StoreAction):
     at_least: t.ClassVar[dict[str, float]] = {"expires_in": 0, "wait_timeout": 0, "wait_interval": 1}
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        if params["playbook_name"] is None:
+        if params["playbook_name"] is None and params["mode"] != "list":
             params["playbook_name"] = str(self._task_vars["ansible_play_name"])
-        return async_job_approval.run(params, check_mode=self._task.check_mode, notify=self.notify, awx_user=self._awx_user)
+        result = async_job_approval.run(params, check_mode=self._task.check_mode, notify=self.notify, awx_user=self._awx_user)
+        lines = result.pop("lines", ())
+        if lines and not self._task.no_log:
+            self.notify("\n".join(lines))
+        return result
 
     @property
     def _awx_user(self) -> str:

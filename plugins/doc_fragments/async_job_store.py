@@ -31,7 +31,7 @@ options:
         sticky directories such as C(/tmp), and groups that are their owner's alone, are fine above it.
       - A directory of another user is refused, unless O(record_key_file) is given, or it is shared on purpose, by its mode 2770,
         with a group that you are in. If root uses a directory of another user, or directories above it are another user's, a warning
-        says so.
+        says so. For a team that works in one directory, there is O(state_mode=group).
       - Environment variable E(ASYNC_JOB_STATE_DIR).
     type: path
     default: .ansible_async_state
@@ -43,6 +43,25 @@ options:
       - Environment variable E(ASYNC_JOB_CREATE_STORE).
     type: bool
     default: true
+  state_mode:
+    description:
+      - With O(backend=filesystem), who can use the directory. With V(private), that is its owner. Directories are made with mode 0700,
+        files with 0600.
+      - With V(group), that is everybody in the group of the directory, such as a team on one machine. Directories are made with mode 2770,
+        files with 0660, the lock file among them, whatever the umask. What one member has written, each other member can read, replace
+        and remove. They trust each other with all that the records decide.
+      - C(install -d -m 2770 -g ops /srv/jobs) makes such a directory. Without one, it is made, and has the group of the directory above
+        if that has the setgid bit, or else your own.
+      - With V(group), a directory is refused that others than the group can write to, that the group cannot write to, or that has no
+        setgid bit, and so is a user who is not in the group. The message has the command that mends it.
+      - All who use a directory have to say the same. Who says V(private) where a group shares the store can read it, with a warning, and
+        gets an error before anything is written. With V(group), what somebody has written with V(private) is named, with the command that
+        mends it.
+      - It is about the records alone. Which user of a host can see a job there, is another matter.
+      - Environment variable E(ASYNC_JOB_STATE_MODE).
+    type: str
+    choices: [private, group]
+    default: private
   oci_bucket:
     description:
       - With O(backend=oci), the name of the bucket. It has to exist.

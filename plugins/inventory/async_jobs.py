@@ -19,6 +19,9 @@ description:
     C(async_job_playbook_Nightly_backup); and for each job, such as C(async_job_name_backup). What cannot be in the name of a
     group becomes C(_).
   - The variable C(async_jobs) of a host is the list of its records, as M(rstyczynski.ansible.async_job_info) returns them.
+  - If a request awaits approval, see M(rstyczynski.ansible.async_job_approval), every host has the variable C(async_job_approvals), the
+    list of these, with the commands that approve and reject them. Hosts that have a record of the playbook that asks are in the group
+    C(async_job_awaiting_approval). Of the filters, O(playbook_name) alone is about requests.
   - What a record holds is never taken for a template.
   - The name of the file ends with C(.async_jobs.yml) or C(.async_jobs.yaml).
   - The options of the store are those of the modules. Where one is not given here, its environment variable counts, then its default;
@@ -101,10 +104,11 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import find_pending
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import decode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import is_host_name
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute, open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute, open_store, settings_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import explain
@@ -179,6 +183,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 self._add(host, hosts[host])
             if host in unreadable:
                 self.inventory.add_host(host, group=self.inventory.add_group("async_job_unreadable"))
+        self._add_approvals(found["approvals"], {host: hosts[host] for host in known if host in hosts})
 
     def update_cache_if_changed(self) -> None:
         """Write the cache: Ansible calls this after it has read a file. Its plugins make files for everybody, which records are not."""
@@ -234,6 +239,21 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
 
+    def _add_approvals(self, approvals: list[t.Any], hosts: dict[str, list[t.Any]]) -> None:
+        """Tell all hosts what awaits approval, and group those that have jobs of the playbooks that ask."""
+        if not approvals:
+            return
+        # Another file like this one may have found some, too.
+        known = self.inventory.groups["all"].get_vars().get("async_job_approvals", [])
+        places = [approval["state_file"] for approval in approvals]
+        others = [approval for approval in known if approval["state_file"] not in places]
+        self.inventory.set_variable("all", "async_job_approvals", _untrusted([*others, *approvals]))
+        group = self.inventory.add_group("async_job_awaiting_approval")
+        playbooks = {approval["playbook_name"] for approval in approvals}
+        for host, records in hosts.items():
+            if not playbooks.isdisjoint(record["playbook_name"] for record in records):
+                self.inventory.add_host(host, group=group)
+
     def _report(self, unreadable: list[dict[str, str]], path: str) -> None:
         if unreadable and self.get_option("strict"):
             raise AnsibleParserError(harmless_lines(f"{path}: {len(unreadable)} records cannot be read or used. {unreadable[0]['msg']}"))
@@ -268,8 +288,9 @@ def _read(params: dict[str, t.Any], notify: t.Callable[[str], None]) -> dict[str
     for warning in store.warnings:
         notify(warning)
     listing = find_records(store, params)
+    pending = find_pending(store, params["playbook_name"], settings_of(params))
     place = store.locate()
-    unreadable = []
+    unreadable = [{**problem, "host": ""} for problem in pending.unreadable]
     for problem in listing.unreadable:
         host = decode(problem["state_file"][len(place) :].lstrip("/").split("/")[0])
         if params["record_key_file"]:  # whoever has put it there must not choose a host
@@ -283,4 +304,4 @@ def _read(params: dict[str, t.Any], notify: t.Callable[[str], None]) -> dict[str
             unreadable.append({**problem, "host": found.record["host"]})
         else:
             records.append(found.record)
-    return {"records": records, "unreadable": unreadable}
+    return {"records": records, "unreadable": unreadable, "approvals": pending.approvals}

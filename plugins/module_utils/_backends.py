@@ -36,6 +36,9 @@ class Backend(t.NamedTuple):
     paths: tuple[str, ...] = ()
     """Those of its options that are paths on this machine where records are. A relative one is relative to the playbook."""
 
+    manner: tuple[str, ...] = ()
+    """Those of its options that whoever else uses the same records has to give as well, if they are not as by default."""
+
     package: str = ""
     """What it imports from elsewhere, where that takes long: to be imported once, rather than by every task of every host."""
 
@@ -65,9 +68,11 @@ BACKENDS = {
         options={
             "state_dir": option("ASYNC_JOB_STATE_DIR", type="path", default=".ansible_async_state"),
             "create_store": option("ASYNC_JOB_CREATE_STORE", type="bool", default=True),
+            "state_mode": option("ASYNC_JOB_STATE_MODE", choices=["private", "group"], default="private"),
         },
         place=("state_dir",),
         paths=("state_dir",),
+        manner=("state_mode",),
     ),
     "oci": Backend(
         module="oci",

@@ -42,12 +42,11 @@ attributes:
 options:
   name:
     description:
-      - The name of the approval, unique within its playbook.
+      - The name of the approval, unique within its playbook. Required, but for O(mode=list).
     type: str
-    required: true
   playbook_name:
     description:
-      - The name of the playbook that the approval belongs to. The default is the name of the play.
+      - The name of the playbook that the approval belongs to. The default is the name of the play; for O(mode=list), any.
     type: str
   mode:
     description:
@@ -59,8 +58,10 @@ options:
         was rejected, or the request has expired.
       - V(approve) and V(reject) decide, and need O(request) or O(subject), so that nobody decides on something else than they think of.
         What was decided cannot be decided otherwise.
+      - V(list) prints what awaits a decision, with the commands that approve and reject it, and returns it in RV(approvals). So does the
+        playbook C(rstyczynski.ansible.approvals) from the command line. What was decided, or has expired, is not in the list.
     type: str
-    choices: [request, wait, approve, reject]
+    choices: [request, wait, approve, reject, list]
     required: true
   subject:
     description:
@@ -129,7 +130,12 @@ EXAMPLES = r"""
   ansible.builtin.meta: end_play
   when: not go_live.approved
 
+- name: Say what awaits approval
+  rstyczynski.ansible.async_job_approval:
+    mode: list
+
 # On the command line:
+#   ansible-playbook rstyczynski.ansible.approvals
 #   ansible-playbook rstyczynski.ansible.approve -e playbook=Release -e approval=go_live -e request=4c1d8a6e0f2b4a53b1c7d29e6f8a0b35
 #   ansible-playbook rstyczynski.ansible.reject -e playbook=Release -e approval=go_live -e "subject='Release 7 goes live'"
 - name: Approve
@@ -144,12 +150,12 @@ EXAMPLES = r"""
 RETURN = r"""
 approved:
   description: Whether the approval was given.
-  returned: success
+  returned: success, unless O(mode=list)
   type: bool
   sample: false
 status:
   description: V(requested), V(approved), V(rejected), or V(expired).
-  returned: success
+  returned: success, unless O(mode=list)
   type: str
   sample: requested
 msg:
@@ -159,13 +165,72 @@ msg:
   sample: "The approval 'go_live' of playbook 'Release': awaiting approval until 2026-02-02T03:12:09Z: Release 7 (asked for by ci@runner1)"
 approval:
   description: The approval as it is in the store, with its whole history.
-  returned: success
+  returned: success, unless O(mode=list)
   type: dict
   sample: {approval_name: go_live, playbook_name: Release, status: requested, subject: Release 7 goes live, requested_by: ci@runner1,
     request_id: 4c1d8a6e0f2b4a53b1c7d29e6f8a0b35}
+approvals:
+  description: The requests that await a decision, the oldest first.
+  returned: with O(mode=list)
+  type: list
+  elements: dict
+  contains:
+    approval_name:
+      description: The name of the approval.
+      type: str
+    playbook_name:
+      description: The name of the playbook that it belongs to.
+      type: str
+    subject:
+      description: What is to be approved.
+      type: str
+    request_id:
+      description: The id of the request. Requests of older releases have none.
+      type: str
+    requested_by:
+      description: Who asks, by the name that they give.
+      type: str
+    asked_by:
+      description: The same, with the user that they are.
+      type: str
+    requested_at:
+      description: Since when.
+      type: str
+    expires:
+      description: Until when it can be decided. Empty if it does not expire.
+      type: str
+    allow_self:
+      description: Whether the user who asks may approve as well.
+      type: bool
+    approve:
+      description: The command that approves this request. Empty if none can be printed.
+      type: str
+    reject:
+      description: The command that rejects it. Empty if none can be printed.
+      type: str
+    state_file:
+      description: The place of the approval.
+      type: str
+unreadable:
+  description: The approvals that cannot be read, each with C(state_file) and C(msg). If there are any, the task fails.
+  returned: with O(mode=list)
+  type: list
+  elements: dict
+  sample: []
+store:
+  description: The place of the store.
+  returned: with O(mode=list)
+  type: str
+  sample: /srv/playbooks/.ansible_async_state
+lines:
+  description: What there is to print, if the module runs without its action plugin, which prints it.
+  returned: with O(mode=list), without the action plugin
+  type: list
+  elements: str
+  sample: ["Nothing awaits approval in /srv/playbooks/.ansible_async_state."]
 state_file:
   description: The place of the approval.
-  returned: success
+  returned: success, unless O(mode=list)
   type: str
   sample: /srv/playbooks/.ansible_async_state/.approvals/Release/go_live.json
 """
@@ -182,7 +247,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=async_job_approval.ARGUMENT_SPEC, required_if=async_job_approval.REQUIRED_IF, supports_check_mode=True
     )
-    if module.params["playbook_name"] is None:
+    if module.params["playbook_name"] is None and module.params["mode"] != "list":
         module.fail_json(msg="playbook_name is needed where this module does not run through its action plugin.")
     try:
         result = async_job_approval.run(module.params, check_mode=module.check_mode)

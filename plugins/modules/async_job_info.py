@@ -14,6 +14,7 @@ description:
   - Reads the record of one job, by its name, or lists the records that fit a filter.
   - The managed host is not contacted. What the record says is what was last saved.
   - A record that cannot be read is an error, never "not found".
+  - A list also has the requests that await approval.
   - The role P(rstyczynski.ansible.async_job_load#role) is a wrapper of this module.
 seealso:
   - module: rstyczynski.ansible.async_job_state
@@ -108,6 +109,16 @@ records:
   returned: always
   type: list
   elements: dict
+approvals:
+  description:
+    - The requests that await approval, see M(rstyczynski.ansible.async_job_approval), the oldest first. Of the filters, O(playbook_name)
+      alone is about them.
+    - Each has C(playbook_name), C(approval_name), C(subject), C(asked_by), C(requested_at), C(expires), and C(approve) and C(reject), the
+      commands that decide.
+  returned: without O(job_name)
+  type: list
+  elements: dict
+  sample: []
 state_file:
   description: The place of the record, whether it exists or not.
   returned: with O(job_name)

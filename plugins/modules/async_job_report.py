@@ -36,9 +36,10 @@ options:
   format:
     description:
       - V(html) is a page that needs nothing else, and that only you can read, for it holds what jobs have printed. It has a table that
-        can be sorted and filtered, a time line, and for each job its attempts, metadata, and output.
+        can be sorted and filtered, a time line, and for each job its attempts, metadata, and output. What awaits approval is above it,
+        with the commands that approve and reject it.
       - V(prometheus) is for the textfile collector of C(node_exporter), and everybody can read it. Jobs by status, the age of the oldest
-        running one, and for each job the number of its attempt and how long that took.
+        running one, how many requests await approval, and for each job the number of its attempt and how long that took.
     type: str
     choices: [html, prometheus]
     default: html
@@ -85,6 +86,16 @@ jobs:
   returned: success, and when records cannot be read
   type: int
   sample: 42
+approvals:
+  description:
+    - The requests that await approval, see M(rstyczynski.ansible.async_job_approval), the oldest first. Of the filters, O(playbook_name)
+      alone is about them.
+    - Each has C(playbook_name), C(approval_name), C(subject), C(asked_by), C(requested_at), C(expires), and C(approve) and C(reject), the
+      commands that decide.
+  returned: success, and when records cannot be read
+  type: list
+  elements: dict
+  sample: []
 unreadable:
   description: The records that cannot be read, each with C(state_file) and C(msg).
   returned: success, and when records cannot be read

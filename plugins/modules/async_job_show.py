@@ -14,6 +14,7 @@ description:
   - Prints what the records say. The managed host is not contacted.
   - Without O(job_name), a line for each job that fits the other options, with its status, its age and the last line of its
     output. With it, all that is known of that job, with its past attempts and the end of its output.
+  - Below the table, there are the requests that await approval, and the command that shows how to decide.
   - It prints by itself rather than return the records, because ten thousand of them in a variable would slow any play. For
     records in a variable, there is M(rstyczynski.ansible.async_job_info).
   - A record that cannot be read is named, and the task fails, after it has shown the others. A store that does not exist
@@ -101,6 +102,16 @@ statuses:
   returned: always
   type: dict
   sample: {running: 2, succeeded: 40}
+approvals:
+  description:
+    - The requests that await approval, see M(rstyczynski.ansible.async_job_approval), the oldest first. Of the filters, O(playbook_name)
+      alone is about them.
+    - Each has C(playbook_name), C(approval_name), C(subject), C(asked_by), C(requested_at), C(expires), and C(approve) and C(reject), the
+      commands that decide.
+  returned: always, empty with O(job_name)
+  type: list
+  elements: dict
+  sample: []
 delegated:
   description: The hosts whose jobs run on another one, because their task was delegated there, by the name of that.
   returned: always

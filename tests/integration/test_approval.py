@@ -8,11 +8,16 @@ from __future__ import annotations
 import concurrent.futures
 import datetime
 import json
+import os
+import re
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
 from controller import Controller, Live, Ran
 from plays import Yaml, ask, run_tasks
+from records import put
 from waiting import until
 
 
@@ -248,7 +253,7 @@ def every(ran: Ran) -> list[t.Any]:
 
 
 def test_records_are_not_mixed_up(controller: Controller) -> None:
-    """A list of jobs does not show approvals."""
+    """An approval is no job."""
     _asked, listed = ask(controller, gate("request"), {"rstyczynski.ansible.async_job_info": {}})
     assert (listed["records"], listed["unreadable"], listed["failed"]) == ([], [], False)
 
@@ -260,3 +265,83 @@ def test_many_requests_at_once(controller: Controller) -> None:
         playbook = controller.write("request.yml", text)
         ran = list(pool.map(lambda _number: controller.playbook(playbook).ok().recap("host1")["changed"], range(4)))
     assert sorted(ran) == [0, 0, 0, 1]
+
+
+def pasted(controller: Controller, command: str) -> Ran:
+    """Run a line as a shell does that somebody has pasted it into, from any directory."""
+    program = controller.home / "ansible-playbook"  # that of this release of Ansible
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m ansible playbook "$@"\n')
+    program.chmod(0o755)
+    environment = {**controller.environment, "PATH": f"{controller.home}:{os.environ['PATH']}"}
+    run = ["bash", "-ec", command]
+    done = subprocess.run(run, cwd=controller.home, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return Ran(done.returncode, done.stdout + done.stderr)
+
+
+def test_what_awaits_approval_can_be_seen(controller: Controller) -> None:
+    """In lists, in the table of jobs, in the report, in the inventory, and with a command, which says what to type."""
+    put(controller.state_dir, host="host1", playbook="test", status="succeeded")
+    odd = 'It\'s a "release" with no $(touch x) \x1b[2J'
+    others = [gate("request", name="late", subject="Too late"), gate("request", name="done"), gate("approve", name="done")]
+    asked = [gate("request", by="ci"), gate("request", name="it's odd", subject=odd)]
+    ask(controller, *others, *asked, {"rstyczynski.ansible.async_job_approval": {"mode": "wait"}})
+    late = file(controller, "late")
+    late.write_text(json.dumps({**json.loads(late.read_text()), "expires": "2026-01-01T00:00:00Z"}))
+    (controller.state_dir / ".approvals" / "other").mkdir()
+    other = {**stored(controller), "playbook_name": "other", "requested_at": "2026-01-01T00:00:00Z", "expires": ""}
+    (controller.state_dir / ".approvals" / "other" / "go_live.json").write_text(json.dumps(other))
+
+    listed, filtered, of_mode = ask(
+        controller,
+        {"rstyczynski.ansible.async_job_info": {}},
+        {"rstyczynski.ansible.async_job_info": {"playbook_name": "test"}},
+        {"rstyczynski.ansible.async_job_approval": {"mode": "list"}},
+    )
+    names = [(approval["playbook_name"], approval["approval_name"]) for approval in listed["approvals"]]
+    assert sorted(names) == [("other", "go_live"), ("test", "go_live"), ("test", "it's odd")]
+    assert names[0] == ("other", "go_live"), "the oldest comes first"
+    assert filtered["approvals"] == [approval for approval in listed["approvals"] if approval["playbook_name"] == "test"]
+    assert of_mode["approvals"] == listed["approvals"]
+    assert (of_mode["msg"], of_mode["changed"]) == (f"3 requests await approval in {controller.state_dir}.", False)
+    [first] = [approval for approval in filtered["approvals"] if approval["approval_name"] == "go_live"]
+    assert first["request_id"] in first["approve"]
+    assert first["asked_by"].startswith("ci (as ")
+
+    plays = [
+        {"import_playbook": f"rstyczynski.ansible.{name}", "vars": variables}
+        for name, variables in (("approvals", {"playbook": "test"}), ("jobs", {}), ("report", {"dest": "jobs.html"}))
+    ]
+    output = controller.playbook(json.dumps(plays, indent=1) + "\n").ok().output
+    shown, jobs = output.partition("PLAY [Jobs]")[0], output.partition("PLAY [Jobs]")[2].partition("PLAY [Report]")[0]
+    page = (controller.project / "jobs.html").read_text("ascii")
+    assert "test, go_live: Release 7 goes live" in shown
+    assert "2 requests await approval" in shown
+    assert "Too late" not in shown
+    assert "3 requests await approval. To see how to approve or reject: ansible-playbook rstyczynski.ansible.approvals -e" in jobs
+    for text in (jobs, page):
+        assert "Release 7 goes live" in text
+        assert "with no" in text
+        assert "Too late" not in text
+    assert f"To approve: <code>{first['approve']}" in page
+    for text in (shown, jobs):
+        assert "\x1b[2J" not in text
+
+    controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\nplaybook_name: test\n")
+    ran = controller.run("inventory", "-i", controller.inventory, "-i", "x.async_jobs.yml", "--list").ok()
+    document, _end = json.JSONDecoder().raw_decode(ran.output, ran.output.index("{"))
+    assert document["async_job_awaiting_approval"]["hosts"] == ["host1"]
+    assert len(document["_meta"]["hostvars"]["host1"]["async_job_approvals"]) == 2
+    assert first["approve"] in ran.output
+
+    to_approve, to_reject = (re.findall(rf"to {what}: +(.*)", shown) for what in ("approve", "reject"))
+    assert (len(to_approve), len(to_reject)) == (2, 2)
+    order = [approval["approval_name"] for approval in filtered["approvals"]]
+    pasted(controller, f"{to_approve[order.index('go_live')]}\n{to_reject[1 - order.index('go_live')]}").ok()
+    assert stored(controller)["status"] == "approved"
+    assert json.loads(file(controller, "it's odd").read_text())["status"] == "rejected"
+    assert not (controller.home / "x").exists()
+
+    file(controller, "broken").write_text("{")
+    ran = controller.playbook("rstyczynski.ansible.approvals", "-e", "playbook=test").failed()
+    assert f"Nothing awaits approval in {controller.state_dir}" in ran.text
+    assert "broken.json cannot be used" in ran.text

@@ -1,16 +1,24 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every command says of a store that others can write to, and what nobody else may read: endpoints, caches."""
+"""What every command says of a store that others can write to, a store that a team shares, and what nobody else may read: endpoints,
+caches.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import stat
+import subprocess
+import sys
 import typing as t
+from pathlib import Path
 
 import pytest
-from controller import Controller
+from controller import Controller, Ran
 from plays import ask, job, shell
 from records import put
 
@@ -99,3 +107,75 @@ def test_the_cache_of_an_inventory(controller: Controller) -> None:
         [cached] = (controller.project / "cache").iterdir()
         assert "secret" in cached.read_text()
         assert stat.S_IMODE(cached.stat().st_mode) == 0o600
+
+
+TEAM = 12347
+
+
+def as_user(controller: Controller, uid: int, command: str, *, groups: str = "") -> Ran:
+    """Run a line of a shell as another user, who can read whatever they need to run Ansible, and write nothing but what is theirs."""
+    home = controller.project.parent / str(uid)
+    if not home.exists():
+        home.mkdir(mode=0o700)
+        (home / "ansible-playbook").write_text(f'#!/bin/sh\nexec {sys.executable} -m ansible playbook "$@"\n')
+        (home / "ansible-playbook").chmod(0o755)
+        for path in (home, *home.iterdir()):
+            os.chown(path, uid, uid)
+    reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    who = ("setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={groups}" if groups else "--clear-groups", *reads)
+    environment = {**controller.environment, "HOME": str(home), "USER": f"user{uid}", "LOGNAME": f"user{uid}"}
+    environment["PATH"] = f"{home}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [*who, "bash", "-c", f"umask 077; {command}"],
+        cwd=home,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users, which only root can do")
+def test_a_team_shares_a_store(controller: Controller, tmp_path: Path) -> None:
+    """What one of them saves and asks for, another one sees, replaces, approves and removes. Whoever is not in the group gets nowhere."""
+    alice, bob, carol = 12345, 12346, 12349
+    store = tmp_path / "jobs"
+    store.mkdir()
+    os.chown(store, 0, TEAM)
+    store.chmod(0o2770)
+    task = {"job_name": "backup", "ansible_job_id": "j1.1", "host": "db01", "playbook_name": "Team"}
+    plays = [
+        {"name": "Team", "hosts": "localhost", "gather_facts": False, "tasks": [{f"{COLLECTION}.async_job_{name}": options}]}
+        for name, options in (("state", task), ("approval", {"name": "go_live", "mode": "request", "subject": "It goes live"}))
+    ]
+    save = shlex.quote(str(controller.write("save.yml", json.dumps(plays))))
+    place = f"-e async_job_state_dir={store} -e async_job_state_mode=group"
+
+    as_user(controller, alice, f"ansible-playbook {save} {place}", groups=str(TEAM)).ok()
+    found = {path.relative_to(store).name: path.stat() for path in store.rglob("*")}
+    assert {oct(stat.S_IMODE(status.st_mode)) for status in found.values()} == {"0o2770", "0o660"}
+    assert {status.st_gid for status in found.values()} == {TEAM}
+
+    both = f"ansible-playbook {COLLECTION}.jobs {place}; ansible-playbook {COLLECTION}.approvals {place}"
+    shown = as_user(controller, bob, both, groups=str(TEAM))
+    assert "1 job: 1 running" in shown.ok().output
+    [approve] = re.findall(r"to approve: (ansible-playbook .*)", shown.output)
+    assert "-e async_job_state_mode=group" in approve
+    assert "may not approve it too" in as_user(controller, alice, approve, groups=str(TEAM)).failed().text
+    again = f"{COLLECTION}.async_job_state -a 'job_name=backup host=db01 playbook_name=Team ansible_job_id=j2.2'"
+    adhoc = f"{sys.executable} -m ansible adhoc localhost -m"
+    ran = as_user(controller, bob, f"set -e; {approve}; {adhoc} {again} {place}", groups=str(TEAM)).ok()
+    assert "WARNING" not in ran.output
+    record = json.loads((store / "db01" / "Team" / "backup.json").read_text())
+    assert (record["ansible_job_id"], record["attempt"], record["attempts"][0]["ansible_job_id"]) == ("j2.2", 2, "j1.1")
+
+    refused = as_user(controller, carol, f"{adhoc} {again} {place}").failed()
+    assert f"{carol} is not in it" in refused.text
+    refused = as_user(controller, bob, f"{adhoc} {again.replace('j2.2', 'j3.3')} -e async_job_state_dir={store}", groups=str(TEAM)).failed()
+    assert "A group shares the store" in refused.text
+    forget = again.replace("ansible_job_id=j2.2", "state=absent")
+    as_user(controller, alice, f"{adhoc} {forget} {place}", groups=str(TEAM)).ok()
+    assert not (store / "db01" / "Team" / "backup.json").exists()

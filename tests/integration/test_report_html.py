@@ -233,13 +233,14 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
     def show(
         records: list[Record],
         unreadable: list[dict[str, str]] | None = None,
+        approvals: list[dict[str, t.Any]] | None = None,
         *,
         size: tuple[int, int] = DESK,
         scheme: str = "light",
         store: str = STORE,
     ) -> Tab:
         file = tmp_path / f"report{len(tabs)}.html"
-        file.write_text(page(records, unreadable or [], store=store, made=MADE), encoding="ascii")
+        file.write_text(page(records, unreadable or [], approvals or [], store=store, made=MADE), encoding="ascii")
         tabs.append(Tab(browser, file, size, scheme))
         return tabs[-1]
 
@@ -359,6 +360,20 @@ def test_unreadable(show: Show) -> None:
     for line in lines:
         assert line["state_file"] in text
         assert line["msg"] in text
+
+
+def test_approvals(show: Show) -> None:
+    """What awaits approval is above the jobs, with what to type."""
+    asked = {"approval_name": "go_live", "playbook_name": "Release", "asked_by": "ci", "requested_at": before(seconds=9), "expires": ""}
+    commands = {"approve": "ansible-playbook approve -e '<it>'", "reject": "ansible-playbook reject -e '<it>'"}
+    tab = show(few(), [], [{**asked, **commands, "subject": "Release 7 goes <live>"}, {**asked, "subject": "Release 8", "approve": ""}])
+    [text] = tab.texts(".approvals")
+    assert text.startswith("2 requests await approval")
+    for words in ("Release 7 goes <live>", "go_live of playbook Release", *commands.values()):
+        assert words in text
+    assert text.count("To approve:") == 1
+    assert tab.fits()
+    assert show(few()).texts(".approvals") == []
 
 
 def test_columns(show: Show) -> None:
@@ -580,6 +595,7 @@ def test_hostile_records(show: Show, attack: str) -> None:
     tab = show(
         [record, {**record, "start": before(seconds=20), "end": None}, job("good")],
         [{"state_file": attack, "msg": attack}],
+        [dict.fromkeys(("approval_name", "playbook_name", "subject", "asked_by", "requested_at", "expires", "approve", "reject"), attack)],
         store=attack,
         size=PHONE,
     )
@@ -591,7 +607,7 @@ def test_hostile_records(show: Show, attack: str) -> None:
     for column in range(10):
         tab.click(f"#head .c{column} button")
     plain = printable(attack)
-    parts = ".clamp, .detail dd, .detail dt, .detail td, .detail pre, .detail p, .unreadable code, .unreadable p, .store"
+    parts = ".clamp, .detail dd, .detail dt, .detail td, .detail pre, .detail p, .unreadable code, .unreadable p, .approvals p, .store"
     for part in parts.split(", "):
         texts = tab.js(f"[...document.querySelectorAll({json.dumps(part)})].map((one) => one.textContent)")
         assert any(plain in printable(text) for text in texts), part

@@ -61,9 +61,10 @@ def user(uid: int, *groups: int) -> Iterator[None]:
         os.setgroups(before)
 
 
-def opened(root: Path, key_file: str | None = None) -> FilesystemStore:
+def opened(root: Path, key_file: str | None = None, state_mode: str = "private") -> FilesystemStore:
     """The store, as tasks open it."""
-    return FilesystemStore.open({"state_dir": str(root), "create_store": True, "record_key_file": key_file}, nobody)
+    params = {"state_dir": str(root), "create_store": True, "record_key_file": key_file, "state_mode": state_mode}
+    return FilesystemStore.open(params, nobody)
 
 
 def mend(warning: str) -> None:

@@ -12,9 +12,6 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import datetime
-import json
-import re
-import shlex
 import time
 import typing as t
 import unicodedata
@@ -24,10 +21,15 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import (
-    PERSON,
+    TEMPLATE,
     Approval,
+    Person,
+    command,
+    find_pending,
     parse_approval,
     path_of_approval,
+    person_of,
+    status_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import contended, shown, whoami, write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION
@@ -39,12 +41,12 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
     nobody,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import brief_time, harmless
 
 ARGUMENT_SPEC: Spec = {
-    "name": {"type": "str", "required": True},
+    "name": {"type": "str"},
     "playbook_name": {"type": "str"},
-    "mode": {"type": "str", "choices": ["request", "wait", "approve", "reject"], "required": True},
+    "mode": {"type": "str", "choices": ["request", "wait", "approve", "reject", "list"], "required": True},
     "subject": {"type": "str"},
     "request": {"type": "str"},
     "by": {"type": "str"},
@@ -56,15 +58,11 @@ ARGUMENT_SPEC: Spec = {
     "wait_interval": {"type": "int", "default": 10},
     **STORE_OPTIONS,
 }
-REQUIRED_IF = [("mode", "request", ("subject",))]
+REQUIRED_IF = [("mode", "request", ("name", "subject")), *(("mode", mode, ("name",)) for mode in ("wait", "approve", "reject"))]
 
 TEXTS = ("name", "playbook_name", "subject", "request", "by", "reason")
 """Options that are texts, whatever they look like."""
 
-# What makes a template of a text that is given to C(ansible-playbook -e)
-_TEMPLATE = re.compile(r"\{[{%#]|^\s*#jinja2:")
-# What C(-e name=value) takes as it is, in a shell and in JSON too
-_PLAIN = re.compile(r"[A-Za-z0-9._/@:+-]+")
 # Writing systems that a name may mix with each other and with Latin letters: nobody takes a letter of one for a letter of another
 _EAST_ASIAN = frozenset(("BOPOMOFO", "CJK", "HANGUL", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"))
 # For small letters, those that look the same
@@ -92,48 +90,15 @@ _LOOK_ALIKES = {
 _SAME_LOOK = {ord(other): letter for letter, others in _LOOK_ALIKES.items() for other in others}
 
 
-class Person(t.NamedTuple):
-    """Somebody who asks or decides."""
-
-    by: str
-    """Who they say they are. Empty if they do not."""
-    process: str
-    """The user of the system that Ansible runs as, and the machine: C(user@machine)."""
-    awx_user: str
-    """Who started the job in AWX, where all jobs run as one user of the system. Empty elsewhere."""
-
-    @property
-    def account(self) -> str:
-        """Whom AWX or the system knows them as."""
-        return self.awx_user or self.process
-
-    @property
-    def name(self) -> str:
-        """What to call them."""
-        return self.by or self.account
-
-    def __str__(self) -> str:
-        account = f"{self.awx_user} in AWX" if self.awx_user else self.process
-        return f"{self.by} (as {account})" if self.by and self.by != self.account else account
-
-    def may_be(self, other: Person) -> bool:
-        """Return whether both may be the same person, by any of their names."""
-        names = [{_look(person.name), _look(person.account)} for person in (self, other)]
-        if not (self.awx_user and other.awx_user):
-            names[0].add(_look(self.process))
-            names[1].add(_look(other.process))
-        return not names[0].isdisjoint(names[1])
-
-
 def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody, awx_user: str = "") -> dict[str, t.Any]:
     """Do what the module's options ask for, and return what the module returns.
 
-    :arg params: values of ARGUMENT_SPEC; playbook_name is given
+    :arg params: values of ARGUMENT_SPEC; playbook_name is given, unless for a list
     :arg check_mode: only say what would be changed
     :arg awx_user: who has started this run in AWX. Empty elsewhere
     """
     for option in ("name", "playbook_name", "subject"):
-        if params[option] is not None and _TEMPLATE.search(params[option]):
+        if params[option] is not None and TEMPLATE.search(params[option]):
             raise AsyncJobError(
                 f"{option} is {params[option]!r}, which has the marks of a template: whoever pastes it into a command would run that."
                 " Nothing was changed. Choose a text without them."
@@ -141,6 +106,8 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody, 
     for option, name in (("by", params["by"]), ("awx_user_name", awx_user or None)):
         if name is not None:
             _check_name(name, option)
+    if params["mode"] == "list":
+        return _list(open_store(params, notify), params)
     gate = _Gate(open_store(params, notify), params["playbook_name"], params["name"], settings_of(params))
     who = Person((params["by"] or "").strip(), whoami(), awx_user.strip())
     if params["mode"] == "wait":
@@ -174,19 +141,10 @@ class _Gate:
 
     def command(self, approval: Approval) -> str:
         """Return the end of a sentence that tells how to approve what is asked for, and nothing else."""
-        which = {"playbook": self.playbook_name, "approval": self.name, **self._settings}
-        if "request_id" in approval:
-            which["request"] = approval["request_id"]
-        else:  # an older release has asked for it
-            which["subject"] = approval["subject"]
-        if any(_TEMPLATE.search(value) for value in which.values()):
+        text = command("approve", approval, self._settings)
+        if not text:
             return " No command to approve can be printed: the place of the store, or the subject, has the marks of a template."
-        if all(_PLAIN.fullmatch(value) for value in which.values()):
-            options = " ".join(f"-e {name}={value}" for name, value in which.items())
-        else:
-            text = json.dumps(which, ensure_ascii=False)
-            options = "-e " + shlex.quote(text if harmless(text) == text else json.dumps(which))
-        return f" To approve: ansible-playbook rstyczynski.ansible.approve {options}"
+        return f" To approve: {text}"
 
     def read(self) -> tuple[Approval | None, Version]:
         """Return the approval, or None where it is proven that nobody has asked for it."""
@@ -203,7 +161,7 @@ class _Gate:
 
         :arg more: a sentence for the message
         """
-        status = _status(after)
+        status = status_of(after)
         text = harmless(f"The {self}: {_said(after)}.") + more
         if status == "requested":
             text += self.command(after)
@@ -230,7 +188,7 @@ def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], w
     """Return the approval after somebody has asked for it. One that was given for the same subject stands."""
     subject = params["subject"]
     if before is not None and before["subject"] == subject:
-        status = _status(before)
+        status = status_of(before)
         asked_already = status == "requested" and before["allow_self"] == params["allow_self"]
         if asked_already or status == "approved" or (status == "rejected" and not params["renew"]):
             return before
@@ -266,7 +224,7 @@ def _decided(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who
             f"Nobody has asked for the {gate}: {gate.where} does not exist. Nothing was {decision}. Correct its name, playbook_name (the"
             " name of the play that asks), or the store."
         )
-    status = _status(before)
+    status = status_of(before)
     now_asked = f"{_said(before)}.{gate.command(before) if status == 'requested' else ''}"
     if params["request"] is None and params["subject"] is None:
         raise AsyncJobError(
@@ -285,9 +243,9 @@ def _decided(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who
         )
     if status != "requested":
         raise AsyncJobError(f"The {gate} has been decided already: {_said(before)}. Nothing was {decision}.")
-    if decision == "approved" and not before["allow_self"] and who.may_be(_person(before, "requester", "requested_by")):
+    if decision == "approved" and not before["allow_self"] and _may_be_same(who, person_of(before)):
         raise AsyncJobError(
-            f"{who} has asked for the {gate} as {_person(before, 'requester', 'requested_by')}, and may not approve it too. Nothing was"
+            f"{who} has asked for the {gate} as {person_of(before)}, and may not approve it too. Nothing was"
             " approved. Have somebody else do so, as another user of the system, or let the request say 'allow_self: true'."
         )
     now = _times.now()
@@ -302,6 +260,47 @@ def _decided(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who
         "save_time": now,
         "history": [*before["history"], event],
     }
+
+
+def _list(store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what awaits a decision, and under C(lines) what to show of it."""
+    store.must_exist()
+    pending = find_pending(store, params["playbook_name"], settings_of(params))
+    count = len(pending.approvals)
+    what = "Nothing awaits" if not count else "1 request awaits" if count == 1 else f"{count} requests await"
+    now = datetime.datetime.now(datetime.timezone.utc)
+    text = f"{what} approval in {store.locate()}."
+    lines = [line for approval in pending.approvals for line in (*_shown(approval, now), "")]
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "approvals": pending.approvals,
+        "unreadable": pending.unreadable,
+        "msg": text,
+        "store": store.locate(),
+        "lines": [*lines, *(f"Not readable: {harmless(problem['state_file'])}" for problem in pending.unreadable), text],
+        "warnings": store.warnings,
+    }
+    if pending.unreadable:
+        why = " ".join(problem["msg"] for problem in pending.unreadable[:3])
+        result.update(failed=True, msg=f"{len(pending.unreadable)} approvals in {store.locate()} cannot be read. {why} {text}")
+    return result
+
+
+def _shown(approval: Approval, now: datetime.datetime) -> t.Iterator[str]:
+    """Yield the lines that tell somebody what is asked for, and what to type."""
+
+    def away(time: str) -> str:
+        moment = _times.moment(time)
+        return brief_time(abs((moment - now).total_seconds())) if moment is not None else "?"
+
+    until = f", for another {away(approval['expires'])}" if approval["expires"] else ""
+    yield harmless(f"{approval['playbook_name']}, {approval['approval_name']}: {approval['subject']}")
+    yield harmless(f"  asked for by {approval['asked_by']} {away(approval['requested_at'])} ago{until}")
+    if not approval["approve"]:
+        yield "  no command can be printed: the place of the store, or the subject, has the marks of a template"
+        return
+    yield f"  to approve: {approval['approve']}"
+    yield f"  to reject:  {approval['reject']}"
 
 
 def _wait(gate: _Gate, params: dict[str, t.Any], notify: Notify, *, check_mode: bool) -> dict[str, t.Any]:
@@ -342,42 +341,36 @@ def _another(approval: Approval, gate: _Gate, params: dict[str, t.Any]) -> str:
     return ""
 
 
+def _may_be_same(one: Person, other: Person) -> bool:
+    """Return whether both may be the same person, by any of their names."""
+    names = [{_look(person.name), _look(person.account)} for person in (one, other)]
+    if not (one.awx_user and other.awx_user):
+        names[0].add(_look(one.process))
+        names[1].add(_look(other.process))
+    return not names[0].isdisjoint(names[1])
+
+
 def _event(what: str, who: Person, now: str, params: dict[str, t.Any]) -> dict[str, t.Any]:
     return {"event": what, "by": who.name, "as": who.account, "at": now, "reason": params["reason"] or ""}
 
 
-def _person(approval: Approval, role: str, name: str) -> Person:
-    """Return somebody whom an approval names. Older releases have noted nothing but the name."""
-    if role not in approval:
-        return Person("", approval[name], "")
-    return Person(*(approval[role].get(field, "") for field in PERSON))
-
-
-def _status(approval: Approval) -> str:
-    """Return the status as of now, by our clock."""
-    expires = _times.moment(approval["expires"])
-    if approval["status"] == "requested" and expires is not None and datetime.datetime.now(datetime.timezone.utc) >= expires:
-        return "expired"
-    return str(approval["status"])
-
-
 def _said(approval: Approval) -> str:
     """Say what there is to say of it, in a line that is for people only."""
-    status = _status(approval)
+    status = status_of(approval)
     if status == "requested":
         until = f" until {approval['expires']}" if approval["expires"] else ""
-        return f"awaiting approval{until}: {approval['subject']} (asked for by {_person(approval, 'requester', 'requested_by')})"
+        return f"awaiting approval{until}: {approval['subject']} (asked for by {person_of(approval)})"
     if status == "expired":
         return f"the request expired at {approval['expires']}, and nobody had decided: {approval['subject']}"
     reason = f" ({approval['reason']})" if approval.get("reason") else ""
-    return f"{status} by {_person(approval, 'decider', 'decided_by')} at {approval.get('decided_at', '')}{reason}: {approval['subject']}"
+    return f"{status} by {person_of(approval, 'decider', 'decided_by')} at {approval.get('decided_at', '')}{reason}: {approval['subject']}"
 
 
 def _history(before: Approval | None) -> list[t.Any]:
     """Return what has happened so far. That a request expired is known only when the next one comes."""
     if before is None:
         return []
-    if _status(before) == "expired":
+    if status_of(before) == "expired":
         return [*before["history"], {"event": "expired", "at": before["expires"]}]
     return list(before["history"])
 

@@ -17,12 +17,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
     STORE_OPTIONS,
     Spec,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import find_pending
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
 
 ARGUMENT_SPEC: Spec = {
     **JOB_OPTIONS,
@@ -68,8 +69,11 @@ def _one(store: Store, key: JobKey, async_dir: str) -> dict[str, t.Any]:
 
 def _many(store: Store, params: dict[str, t.Any], explain: Explain) -> dict[str, t.Any]:
     listing = find_records(store, params)
+    pending = find_pending(store, params["playbook_name"], settings_of(params))
+    listing = listing._replace(unreadable=[*listing.unreadable, *pending.unreadable])
     records = listing.records
     found: dict[str, t.Any] = {"found": bool(records), "record": {}, "records": records, "unreadable": listing.unreadable}
+    found["approvals"] = pending.approvals
     found["flawed"] = flawed(store, listing.found, explain)
     store.warnings += [problem["msg"] for problem in found["flawed"]]
     if listing.unreadable:

@@ -19,12 +19,13 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import find_pending
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
 
 ARGUMENT_SPEC: Spec = {
     "dest": {"type": "path", "required": True},
@@ -39,6 +40,7 @@ ARGUMENT_SPEC: Spec = {
 _METRICS = (
     ("async_jobs", "Jobs by status, as last recorded."),
     ("async_jobs_unreadable", "Records that cannot be read."),
+    ("async_job_approvals_pending", "Requests that await approval."),
     ("async_job_oldest_running_seconds", "For how long the oldest running job has been running."),
     ("async_job_duration_seconds", "How long the current attempt of a job has run, or is running."),
     ("async_job_attempts", "The number of the current attempt of a job."),
@@ -54,11 +56,13 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     store = open_store(params, notify)
     store.must_exist()
     listing = find_records(store, params)
+    approvals, unreadable = find_pending(store, params["playbook_name"], settings_of(params))
+    listing = listing._replace(unreadable=[*listing.unreadable, *unreadable])
     now = datetime.datetime.now(datetime.timezone.utc)
     if params["format"] == "html":
-        text = page(listing.records, listing.unreadable, store=store.locate(), made=now)
+        text = page(listing.records, listing.unreadable, approvals, store=store.locate(), made=now)
     else:
-        text = metrics(listing, now)
+        text = metrics(listing, now, approvals=len(approvals))
     if not check_mode:
         _write(params["dest"], text, params["format"])
     result: dict[str, t.Any] = {
@@ -66,6 +70,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
         "dest": params["dest"],
         "store": store.locate(),
         "jobs": len(listing.found),
+        "approvals": approvals,
         "unreadable": listing.unreadable,
         "warnings": store.warnings,
     }
@@ -74,12 +79,16 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     return result
 
 
-def metrics(listing: Listing, now: datetime.datetime) -> str:
-    """Return what there is to count, in the text format of Prometheus."""
+def metrics(listing: Listing, now: datetime.datetime, *, approvals: int = 0) -> str:
+    """Return what there is to count, in the text format of Prometheus.
+
+    :arg approvals: how many requests await approval
+    """
     values: dict[str, list[str]] = collections.defaultdict(list)
     counts = collections.Counter(record.get("status", "running") for record in listing.records)
     values["async_jobs"] = [f'{{status="{status}"}} {counts[status]}' for status in STATUSES]
     values["async_jobs_unreadable"] = [f" {len(listing.unreadable)}"]
+    values["async_job_approvals_pending"] = [f" {approvals}"]
     ages = [_times.run_time(record, now) for record in listing.records if record.get("status", "running") == "running"]
     values["async_job_oldest_running_seconds"] = [f" {max(ages, default=0.0):.0f}"]
     # Of two series with the same labels, Prometheus takes neither, and nothing else of the file.

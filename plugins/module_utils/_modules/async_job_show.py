@@ -15,11 +15,12 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import Approval, find_pending, run_playbook
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, BY_ITSELF, STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless, last_line_of, lines_of
 
 _NEVER = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
@@ -45,6 +46,7 @@ ARGUMENT_SPEC: Spec = {
 MUTUALLY_EXCLUSIVE = [("job_name", filter_) for filter_ in FILTERS]
 
 _HEADS = ("HOST", "PLAYBOOK", "JOB", "STATUS", "ATTEMPT", "AGE", "DURATION", "LAST LINE")
+_APPROVAL_HEADS = ("PLAYBOOK", "APPROVAL", "AGE", "EXPIRES IN", "ASKED BY", "SUBJECT")
 _PAST_HEADS = ("ATTEMPT", "STATUS", "START", "DURATION", "RC", "STARTED BY", "REASON")
 
 # How much of the output that a record keeps is shown, in lines.
@@ -75,6 +77,10 @@ def run(
     store = open_store(params, notify)
     store.must_exist()
     listing = find_records(store, params)
+    approvals: list[Approval] = []
+    if params["job_name"] is None:
+        approvals, unreadable = find_pending(store, params["playbook_name"], settings_of(params))
+        listing = listing._replace(unreadable=[*listing.unreadable, *unreadable])
     now = datetime.datetime.now(datetime.timezone.utc)
     found = sorted(listing.found, key=lambda found: _SORTS[params["sort"]](found.record, now))
     records = [found.record for found in found]
@@ -84,6 +90,7 @@ def run(
         "store": store.locate(),
         "jobs": len(records),
         "statuses": dict(counts),
+        "approvals": approvals,
         "delegated": _delegated(records),
         "not_asked": _not_asked(records, params["verified_hosts"]),
         "unreadable": listing.unreadable,
@@ -105,6 +112,7 @@ def run(
         lines.append(Line(f"{len(records)} {'job' if len(records) == 1 else 'jobs'}{': ' + summary if summary else ''}"))
         if result["not_asked"]:
             lines.append(Line(f"Not asked, and shown as last recorded: {', '.join(map(harmless, result['not_asked']))}", "orphaned"))
+        lines += awaited(approvals, now, width, settings_of(params))
         lines += [Line(f"Not readable: {harmless(problem['state_file'])}", "failed") for problem in listing.unreadable]
     if not params["look"]:  # whoever has looked has been told
         lines += [Line(harmless(problem["msg"]), "failed") for problem in result["flawed"]]
@@ -158,6 +166,28 @@ def table(records: t.Sequence[Record], now: datetime.datetime, width: int) -> li
     rows = [_HEADS, *(_row(record, now) for record in records)]
     statuses = ["", *map(_status, records)]
     return [Line(text, status) for text, status in zip(aligned(rows, width=width), statuses)]
+
+
+def awaited(approvals: t.Sequence[Approval], now: datetime.datetime, width: int, settings: t.Mapping[str, str]) -> list[Line]:
+    """Return a line for each approval that somebody has to decide on, and how to do so."""
+    if not approvals:
+        return []
+
+    def away(time: str) -> str:
+        moment = _times.moment(time)
+        return brief_time(abs((moment - now).total_seconds())) if moment else ""
+
+    rows: list[tuple[str, ...]] = [_APPROVAL_HEADS]
+    for approval in approvals:
+        texts = [harmless(approval[field]) for field in ("playbook_name", "approval_name", "asked_by", "subject")]
+        rows.append((*texts[:2], away(approval["requested_at"]), away(approval["expires"]), *texts[2:]))
+    how = run_playbook("approvals", settings) or "ansible-playbook rstyczynski.ansible.approvals"
+    many = "1 request awaits" if len(approvals) == 1 else f"{len(approvals)} requests await"
+    return [
+        Line(""),
+        *(Line(text, "orphaned" if number else "") for number, text in enumerate(aligned(rows, width=width))),
+        Line(f"{many} approval. To see how to approve or reject: {how}"),
+    ]
 
 
 def _row(record: Record, now: datetime.datetime) -> tuple[str, ...]:

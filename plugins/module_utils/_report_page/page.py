@@ -49,11 +49,19 @@ _OF_RESULT = ("rc", "msg", "start", "end", "stdout", "stderr", "stdout_lines", "
 _INTERNAL = ("schema_version", "write_id")
 
 
-def page(records: list[Record], unreadable: list[dict[str, str]], *, store: str, made: datetime.datetime) -> str:
+def page(
+    records: list[Record],
+    unreadable: list[dict[str, str]],
+    approvals: t.Sequence[dict[str, t.Any]] = (),
+    *,
+    store: str,
+    made: datetime.datetime,
+) -> str:
     """Make the report, in ASCII.
 
     :arg records: those that can be read; every field but C(job_name) and C(host) may be missing
     :arg unreadable: those that cannot, each with C(state_file) and C(msg)
+    :arg approvals: requests that await approval, as lists have them
     :arg store: the place of the store
     :arg made: the time of the report
     """
@@ -72,6 +80,7 @@ def page(records: list[Record], unreadable: list[dict[str, str]], *, store: str,
         hosts=_many(len({_text(record.get("host")) for record in records}), "host"),
         summary="\n".join(_chip(index, status, counts[status]) for index, status in enumerate(statuses)),
         share="".join(f'<i data-status="{html.escape(status)}" style="flex-grow:{counts[status]}"></i>' for status in statuses),
+        approvals=_approvals(approvals),
         unreadable=_unreadable(unreadable),
         data=_json(shown),
         details="\n".join(_json(_detail(record)) for record in records),
@@ -220,9 +229,36 @@ def _unreadable(unreadable: list[dict[str, str]]) -> str:
         for line in unreadable
     )
     return (
-        '<section class="unreadable" aria-labelledby="unreadable">'
+        '<section class="notice unreadable" aria-labelledby="unreadable">'
         f'<h2 id="unreadable">{_many(len(unreadable), "record")} cannot be read</h2>\n<ul tabindex="0">\n{lines}\n</ul></section>'
     )
+
+
+def _approvals(approvals: t.Sequence[dict[str, t.Any]]) -> str:
+    """Say what somebody has to decide on, and what to type."""
+    if not approvals:
+        return ""
+    lines = "\n".join(
+        f"<li><p><b><bdi>{_html(approval, 'subject')}</bdi></b> <span>(<bdi>{_html(approval, 'approval_name')}</bdi> of playbook"
+        f" <bdi>{_html(approval, 'playbook_name')}</bdi>), asked for by <bdi>{_html(approval, 'asked_by')}</bdi> at"
+        f" {_html(approval, 'requested_at')}{_until(approval)}</span></p>"
+        + "".join(f"<p>To {what}: <code>{_html(approval, what)}</code></p>" for what in ("approve", "reject") if approval.get(what))
+        + "</li>"
+        for approval in approvals
+    )
+    many = "1 request awaits" if len(approvals) == 1 else f"{len(approvals):,} requests await"
+    return (
+        f'<section class="notice approvals" aria-labelledby="approvals"><h2 id="approvals">{many} approval</h2>'
+        f'\n<ul tabindex="0">\n{lines}\n</ul></section>'
+    )
+
+
+def _until(approval: dict[str, t.Any]) -> str:
+    return f", until {_html(approval, 'expires')}" if approval.get("expires") else ""
+
+
+def _html(approval: dict[str, t.Any], field: str) -> str:
+    return html.escape(_text(approval.get(field)))
 
 
 def _json(value: t.Any) -> str:

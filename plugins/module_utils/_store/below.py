@@ -18,7 +18,7 @@ import stat
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directories import is_shared, name_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directories import MODES, Modes, is_shared, name_of
 
 # Where there is O_PATH, it takes the right to search a directory, and not that to list it, as a path does.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
@@ -27,19 +27,25 @@ _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 class Directory:
     """An open directory. Errors of its methods name whole paths."""
 
-    def __init__(self, path: str, fd: int) -> None:
+    def __init__(self, path: str, fd: int, modes: Modes) -> None:
         """Take over an open directory.
 
         :arg fd: its descriptor, which is closed with it
+        :arg modes: of what is made in it
         """
         self.path = path
+        self.modes = modes
         self._fd = fd
-        self.status = os.fstat(fd)
+        self.look()
 
     @classmethod
-    def open(cls, path: str) -> Directory:
+    def open(cls, path: str, modes: Modes = MODES["private"]) -> Directory:
         """Return the directory that a user has named. Links on the way are theirs."""
-        return cls(path, os.open(path, _ENTER))
+        return cls(path, os.open(path, _ENTER), modes)
+
+    def look(self) -> None:
+        """Note whose it is, and its mode, as of now."""
+        self.status = os.fstat(self._fd)
 
     def __enter__(self) -> Directory:
         return self
@@ -54,7 +60,7 @@ class Directory:
         """
         path = os.path.join(self.path, name)
         try:
-            return Directory(path, os.open(name, _ENTER | os.O_NOFOLLOW, dir_fd=self._fd))
+            return Directory(path, os.open(name, _ENTER | os.O_NOFOLLOW, dir_fd=self._fd), self.modes)
         except OSError as error:
             with self._at(name):
                 if error.errno not in (errno.ENOTDIR, errno.ELOOP):
@@ -64,26 +70,27 @@ class Directory:
                     raise
                 self._check_link(path, status)
                 # Nobody but its owner, who is trusted, can have exchanged it since.
-                return Directory(path, os.open(name, _ENTER, dir_fd=self._fd))
+                return Directory(path, os.open(name, _ENTER, dir_fd=self._fd), self.modes)
 
     def make(self, name: str) -> None:
-        """Make a directory that only we can enter, whatever the umask, unless there is something of that name."""
+        """Make a directory that only we, or our group, can enter, whatever the umask, unless there is something of that name."""
+        mode = self.modes.directory
         with self._at(name):
             try:
-                os.mkdir(name, 0o700, dir_fd=self._fd)
+                os.mkdir(name, mode, dir_fd=self._fd)
             except FileExistsError:
                 return
             status = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
-            # An unusual umask takes bits away.
-            if stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) != 0o700:
-                self._make_private(name)
+            # The umask takes bits away, and the directory above may add one.
+            if stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) != mode:
+                self._change_mode(name, mode)
         self.sync()
 
     def open_file(self, name: str, flags: int) -> int:
         """Return a descriptor of a file in this directory, which may turn out not to be one. A link is an error."""
         try:
             # O_NONBLOCK: a named pipe in place of the file must not hang us
-            return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=self._fd)
+            return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, self.modes.file, dir_fd=self._fd)
         except OSError as error:  # not by _at(): of all that is done here, this is done most often
             raise OSError(error.errno, error.strerror, os.path.join(self.path, name)) from error
 
@@ -173,16 +180,16 @@ class Directory:
             " on another disk, have a directory here, and mount the other one over it."
         )
 
-    def _make_private(self, name: str) -> None:
+    def _change_mode(self, name: str, mode: int) -> None:
         """Change the mode of what was made just now, and of nothing that somebody has put in its place since."""
         if not hasattr(os, "O_PATH"):  # then no link is followed by chmod either
-            os.chmod(name, 0o700, dir_fd=self._fd, follow_symlinks=False)
+            os.chmod(name, mode, dir_fd=self._fd, follow_symlinks=False)
             return
         # Not even its owner may open it for more than this while its mode forbids that.
         fd = os.open(name, _ENTER | os.O_NOFOLLOW, dir_fd=self._fd)
         try:
             if os.fstat(fd).st_uid == os.geteuid():
-                os.chmod(f"/proc/self/fd/{fd}", 0o700)
+                os.chmod(f"/proc/self/fd/{fd}", mode)
         finally:
             os.close(fd)
 
@@ -199,13 +206,13 @@ class Directory:
             raise OSError(error.errno, error.strerror, path) from error
 
 
-def make_directories(path: str) -> None:
+def make_directories(path: str, modes: Modes) -> None:
     """Make a directory that a user has named, and those above it."""
     above, name = os.path.split(path)
     try:
-        parent = Directory.open(above)
+        parent = Directory.open(above, modes)
     except FileNotFoundError:
-        make_directories(above)
-        parent = Directory.open(above)
+        make_directories(above, modes)
+        parent = Directory.open(above, modes)
     with parent:
         parent.make(name)

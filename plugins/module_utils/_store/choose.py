@@ -79,8 +79,9 @@ def paths_of(params: dict[str, t.Any]) -> list[str]:
 
 def settings_of(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the variables that make another playbook, on this machine or on one like it, use the same store."""
-    options = ("backend", *BACKENDS[params["backend"]].place, "record_key_file")
-    return {f"async_job_{option}": params[option] for option in options if params[option]}
+    backend = BACKENDS[params["backend"]]
+    manner = [option for option in backend.manner if params[option] != backend.options[option]["default"]]
+    return {f"async_job_{option}": params[option] for option in ("backend", *backend.place, *manner, "record_key_file") if params[option]}
 
 
 def backends_meant_by(given: dict[str, t.Any]) -> dict[str, str]:

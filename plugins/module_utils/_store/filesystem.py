@@ -34,13 +34,29 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
     nobody,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.below import Directory, make_directories
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directories import check, is_shared, writable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directories import (
+    LOCK_FILE,
+    MODES,
+    check,
+    group_name,
+    is_of_group,
+    is_shared,
+    mixed,
+    of_one,
+    sharing,
+    unfit,
+    unfit_file,
+    writable,
+    writable_file,
+)
 
-# Neither can be the name of a record or of its directories: the job key escapes a leading dot.
-_LOCK_FILE = ".lock"
+# Cannot be the name of a record or of its directories: the job key escapes a leading dot.
 _TEMPORARY = ".tmp-"
 
 _LOCK_SECONDS = 60.0
+# For how long somebody may take to give what they have just made the mode that it has to have, and how old that may be at most.
+_MODE_SECONDS = 2.0
+_NEW_SECONDS = 10.0
 _ABANDONED_SECONDS = 3600.0
 
 # A record lock does not keep the threads of its own process apart, and closing the file anywhere in the process drops it.
@@ -66,12 +82,13 @@ _CHUNK = 1 << 16
 class FilesystemStore(ChosenStore):
     """One file a document, C(<state_dir>/<path>)."""
 
-    def __init__(self, state_dir: str, notify: Notify = nobody, *, may_create: bool = True) -> None:
+    def __init__(self, state_dir: str, notify: Notify = nobody, *, may_create: bool = True, state_mode: str = "private") -> None:
         """Note where the records are.
 
         :arg state_dir: an absolute path; the directory is made with the first write
         :arg notify: called with a line for the user when a new store is made
         :arg may_create: whether one may be made
+        :arg state_mode: who can use it, a key of C(MODES)
         """
         try:
             os.stat(state_dir)
@@ -84,12 +101,19 @@ class FilesystemStore(ChosenStore):
         self._may_create = may_create
         self._is_known = False
         """Whether this is known to be a store, and no empty directory in the place of one."""
+        self._modes = MODES[state_mode]
+        self._by_group = state_mode == "group"
+        self._gid: int | None = None
+        """The group that shares the state directory, once that was opened. None if none is to."""
+        self._is_mixed = False
+        """Whether a group shares a store that is private here."""
+        self._has_said: set[str] = set()
         self.warnings = []
 
     @classmethod
     def open(cls, params: dict[str, t.Any], notify: Notify) -> FilesystemStore:
-        store = cls(os.path.abspath(params["state_dir"]), notify, may_create=params["create_store"])
-        store.warnings += check(store.locate(), signed=bool(params["record_key_file"]))
+        store = cls(os.path.abspath(params["state_dir"]), notify, may_create=params["create_store"], state_mode=params["state_mode"])
+        store.warnings += check(store.locate(), signed=bool(params["record_key_file"]), by_group=store._by_group)
         return store
 
     def locate(self, path: str = "") -> str:
@@ -111,7 +135,7 @@ class FilesystemStore(ChosenStore):
             self._check_store()
             return None
         except OSError as error:
-            raise _failed("read", self.locate(path), error) from error
+            raise self._failed("read", self.locate(path), error) from error
 
     def write(self, path: str, content: bytes, *, expect: Version | None = None) -> Version:
         file = self.locate(path)
@@ -140,7 +164,7 @@ class FilesystemStore(ChosenStore):
         except OSError as error:
             if isinstance(error, FileNotFoundError):
                 self._check_mounted(path)
-            raise _failed("write", file, error) from error
+            raise self._failed("write", file, error) from error
         return _version(content)
 
     def delete(self, path: str, *, expect: Version | None = None) -> bool:
@@ -160,7 +184,7 @@ class FilesystemStore(ChosenStore):
         except FileNotFoundError:
             self._check_mounted(path)
         except OSError as error:
-            raise _failed("remove", file, error) from error
+            raise self._failed("remove", file, error) from error
         self._expect(path, None, expect)
         return False
 
@@ -182,10 +206,10 @@ class FilesystemStore(ChosenStore):
         except AsyncJobError as error:
             yield Entry(prefix, None, error)
         except OSError as error:
-            yield Entry(prefix, None, _failed("list", self.locate(prefix), error))
+            yield Entry(prefix, None, self._failed("list", self.locate(prefix), error))
 
     def _entries(self, directory: Directory, prefix: str, wanted: t.Callable[[str], bool]) -> t.Iterator[Entry]:
-        self._warn_of(directory)
+        self._check_directory(directory)
         with directory.scan() as scan:
             # A link may lead to a directory, or to a disk that is not mounted.
             found = sorted((entry.name, entry.is_dir(follow_symlinks=False) or entry.is_symlink()) for entry in scan)
@@ -204,7 +228,7 @@ class FilesystemStore(ChosenStore):
                 except AsyncJobError as error:
                     yield Entry(path, None, error)
                 except OSError as error:
-                    yield Entry(path, None, _failed("read", self.locate(path), error))
+                    yield Entry(path, None, self._failed("read", self.locate(path), error))
 
     def _read(self, directory: Directory, path: str) -> Document:
         """Return a document in an open directory.
@@ -216,6 +240,7 @@ class FilesystemStore(ChosenStore):
         try:
             status = os.fstat(fd)
             directory.check_file(name, status)
+            self._warn_of_file(path, status)
             content = _all_of(fd, status.st_size)
         finally:
             os.close(fd)
@@ -245,15 +270,15 @@ class FilesystemStore(ChosenStore):
         """
         with contextlib.ExitStack() as stack:
             try:
-                directory = Directory.open(self._root)
+                directory = Directory.open(self._root, self._modes)
             except FileNotFoundError:
                 if not make:
                     raise
                 self._check_mounted("")
-                make_directories(self._root)
-                directory = Directory.open(self._root)
+                make_directories(self._root, self._modes)
+                directory = Directory.open(self._root, self._modes)
             opened = [stack.enter_context(directory)]
-            self._warn_of(directory)
+            self._check_root(directory)
             if make:
                 self._tell_of_a_new_one(directory)
             for name in path.split("/")[:-1]:
@@ -265,7 +290,7 @@ class FilesystemStore(ChosenStore):
                     opened[-1].make(name)
                     directory = opened[-1].enter(name)
                 opened.append(stack.enter_context(directory))
-                self._warn_of(directory)
+                self._check_directory(directory)
             yield opened
 
     def _check_store(self) -> None:
@@ -280,7 +305,7 @@ class FilesystemStore(ChosenStore):
         except FileNotFoundError:
             names = []
         except OSError as error:
-            raise _failed("read", self._root, error) from error
+            raise self._failed("read", self._root, error) from error
         if not _are_of_store(names):
             raise AsyncJobError(
                 f"There is no store in {self._root}, and create_store is false. Nothing was changed. Mount the disk that holds it, correct"
@@ -293,7 +318,8 @@ class FilesystemStore(ChosenStore):
         if not self._is_known:
             with root.scan() as scan:
                 if not _are_of_store(entry.name for entry in scan):
-                    self._notify(f"A new store is made in {self._root}: no job is known there.")
+                    shared = "" if self._gid is None else f" It is for everybody in the group {group_name(self._gid)}."
+                    self._notify(f"A new store is made in {self._root}: no job is known there.{shared}")
             self._is_known = True
 
     def _expect(self, path: str, document: Document | None, expect: Version | None) -> None:
@@ -315,9 +341,55 @@ class FilesystemStore(ChosenStore):
                 )
             directory = os.path.dirname(directory)
 
-    def _warn_of(self, directory: Directory) -> None:
-        """Warn of a directory in which others could replace a record, and so make us look at a job of theirs."""
-        self.warnings += [warning for warning in writable(directory.path, directory.status) if warning not in self.warnings]
+    def _check_root(self, root: Directory) -> None:
+        """Note who shares the state directory, and check it, as the others below it are checked."""
+        if self._by_group:
+            if root.status.st_gid != self._gid:
+                self._warn("of one", of_one(self._root, root.status))
+            self._gid = root.status.st_gid
+        elif is_of_group(self._root, root.status):
+            self._is_mixed = True
+            self._warn("mixed", [mixed(self._root)])
+        self._check_directory(root)
+
+    def _check_directory(self, directory: Directory) -> None:
+        """Warn of a directory in which others could replace a record, and so make us look at a job of theirs.
+
+        :raises AsyncJobError: if a group is to share it, and cannot, or others can
+        """
+        if self._gid is None:
+            if not (self._is_mixed and unfit(directory.status, directory.status.st_gid) == ""):
+                self._warn(directory.path, writable(directory.path, directory.status))
+            return
+        deadline = time.monotonic() + _MODE_SECONDS
+        while unfit(directory.status, self._gid) and _is_new(directory.status) and time.monotonic() < deadline:
+            time.sleep(0.01)  # somebody is making it
+            directory.look()
+        why = unfit(directory.status, self._gid)
+        if why:
+            raise AsyncJobError(
+                f"The directory {directory.path} {why}, but state_mode is group. Nothing was changed. It may be that somebody uses this"
+                f" store with state_mode: private. Say the same everywhere, and have root run: {sharing(self._root, self._gid)}"
+            )
+
+    def _warn_of_file(self, path: str, status: os.stat_result) -> None:
+        """Warn of the first record that others can write to, or that a group is to share, and cannot."""
+        if not self._is_mixed:
+            self._warn("writable file", writable_file(self.locate(path), status, self._gid))
+        why = unfit_file(status, self._gid) if self._gid is not None else ""
+        if why and self._gid is not None:
+            warning = (
+                f"{self.locate(path)} {why}, so that somebody uses this store with state_mode: private, and not everybody in the group"
+                f" {group_name(self._gid)} can read and change its records. Say state_mode: group everywhere, and have root run:"
+                f" {sharing(self._root, self._gid)}"
+            )
+            self._warn("unfit file", [warning])
+
+    def _warn(self, about: str, warnings: list[str]) -> None:
+        """Add warnings, unless there were some about the same."""
+        if warnings and about not in self._has_said:
+            self._has_said.add(about)
+            self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
     @contextlib.contextmanager
     def _locked(self, root: Directory, path: str) -> t.Iterator[None]:
@@ -328,19 +400,15 @@ class FilesystemStore(ChosenStore):
         a lock on a removed file would lock out nobody.
         """
         byte = int.from_bytes(hashlib.sha256(path.encode("utf-8")).digest()[:4], "big") >> 1
-        lock_file = self.locate(_LOCK_FILE)
+        lock_file = self.locate(LOCK_FILE)
         deadline = time.monotonic() + _LOCK_SECONDS
         with _THREADS:
-            try:
-                # Some kernels refuse to create what another user has in a directory for all, and so do not let us say whose it is.
-                fd = root.open_file(_LOCK_FILE, os.O_RDWR)
-            except FileNotFoundError:
-                fd = root.open_file(_LOCK_FILE, os.O_RDWR | os.O_CREAT)
+            fd = self._open_lock(root)
             try:
                 status = os.fstat(fd)
                 self._check_lock(lock_file, status, root.status.st_uid)
-                if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != 0o600:
-                    os.fchmod(fd, 0o600)  # whatever the umask
+                if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != self._modes.file:
+                    os.fchmod(fd, self._modes.file)  # whatever the umask
                 while True:
                     try:
                         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
@@ -359,12 +427,37 @@ class FilesystemStore(ChosenStore):
             finally:
                 os.close(fd)
 
+    def _open_lock(self, root: Directory) -> int:
+        """Return a descriptor of the lock file, which is made if there is none."""
+        deadline = time.monotonic() + _MODE_SECONDS
+        while True:
+            try:
+                try:
+                    # Some kernels refuse to create what another user has in a directory for all, and so do not let us say whose it is.
+                    return root.open_file(LOCK_FILE, os.O_RDWR)
+                except FileNotFoundError:
+                    return root.open_file(LOCK_FILE, os.O_RDWR | os.O_CREAT)
+            except PermissionError:
+                # Somebody else of the group may be making it.
+                if self._gid is None or time.monotonic() > deadline or not _is_new(os.stat(self.locate(LOCK_FILE), follow_symlinks=False)):
+                    raise
+            time.sleep(0.01)
+
     def _check_lock(self, lock_file: str, status: os.stat_result, owner: int) -> None:
         """Refuse what is not the lock file that one of us has made: its mode is about to be changed, and others could hold its lock."""
         if not stat.S_ISREG(status.st_mode):
             why = "is not a regular file"
         elif status.st_nlink > 1:
             why = "has another name somewhere else (a hard link)"
+        elif self._is_mixed:
+            raise AsyncJobError(f"Nothing was changed. {mixed(self._root)}")
+        elif self._gid is not None:
+            if not unfit_file(status, self._gid) or (status.st_uid == os.geteuid() and status.st_gid == self._gid):
+                return
+            raise AsyncJobError(
+                f"The lock file {lock_file} {unfit_file(status, self._gid)}, so that not everybody in the group can use this store."
+                f" Nothing was changed. Say state_mode: group everywhere, and have root run: {sharing(self._root, self._gid)}"
+            )
         elif status.st_uid not in (0, os.geteuid(), owner):
             why = f"belongs to another user (uid {status.st_uid})"
         else:
@@ -373,6 +466,21 @@ class FilesystemStore(ChosenStore):
             f"The lock file {lock_file} {why}, so that somebody else has put it there. Nothing was changed. Remove it while no playbook"
             f" uses this store. Run: rm {shlex.quote(lock_file)}"
         )
+
+    def _failed(self, verb: str, file: str, error: OSError) -> AsyncJobError:
+        where = error.filename if isinstance(error.filename, str) and error.filename != file else ""
+        shown = f" ({where})" if where else ""
+        advice = _WHAT_TO_DO.get(error.errno or 0, "Mend that, then run again.")
+        why = ""
+        if self._gid is not None and error.errno in (errno.EACCES, errno.EPERM):
+            with contextlib.suppress(OSError):
+                why = unfit_file(os.stat(where or file, follow_symlinks=False), self._gid)
+        if why and self._gid is not None:
+            advice = (
+                f"It {why}: somebody uses this store with state_mode: private. Say state_mode: group everywhere, and have root run:"
+                f" {sharing(self._root, self._gid)}"
+            )
+        return AsyncJobError(f"Cannot {verb} {file}: {error.strerror or error}{shown}. Nothing was changed. {advice}")
 
 
 def _all_of(fd: int, size: int) -> bytes:
@@ -397,6 +505,11 @@ def _version(content: bytes) -> Version:
     return Version(hashlib.sha256(content).hexdigest())
 
 
+def _is_new(status: os.stat_result) -> bool:
+    """Tell whether something was made, or changed its mode, just now."""
+    return abs(time.time() - status.st_ctime) < _NEW_SECONDS
+
+
 def _sweep(directory: Directory, *, now: float) -> None:
     """Remove what writers of other records left when they were killed. A living one needs its file for an instant.
 
@@ -410,13 +523,13 @@ def _sweep(directory: Directory, *, now: float) -> None:
 
 
 def _write_through(directory: Directory, name: str, content: bytes) -> float:
-    """Write a file that only we can read, and return when it is on the disk: its time."""
+    """Write a file that only we, or our group, can read, and return when it is on the disk: its time."""
     # What a killed writer left, or somebody planted, is removed rather than opened.
     with contextlib.suppress(FileNotFoundError):
         directory.remove(name)
     fd = directory.open_file(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with open(fd, "wb") as stream:
-        os.fchmod(fd, 0o600)
+        os.fchmod(fd, directory.modes.file)
         stream.write(content)
         stream.flush()
         os.fsync(fd)
@@ -432,9 +545,3 @@ def _sync_change(directory: Directory, file: str) -> None:
             f"{file} was changed, but its directory could not be written to the disk: {error.strerror}. The change may not"
             " survive a power loss. Look after that disk, then run again."
         ) from error
-
-
-def _failed(verb: str, file: str, error: OSError) -> AsyncJobError:
-    where = error.filename if isinstance(error.filename, str) and error.filename != file else ""
-    advice = _WHAT_TO_DO.get(error.errno or 0, "Mend that, then run again.")
-    return AsyncJobError(f"Cannot {verb} {file}: {error.strerror or error}{f' ({where})' if where else ''}. Nothing was changed. {advice}")
