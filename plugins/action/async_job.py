@@ -24,6 +24,7 @@ class ActionModule(AttemptAction):
     """The module C(async_job): it starts the job, or attaches to it, or tells its result."""
 
     spec = async_job.ARGUMENT_SPEC
+    warns_at_once = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         task = self._task

@@ -12,13 +12,13 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_prune
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records, find_records_of_hosts
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import filters_of, find_records, find_records_of_hosts
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import Doomed, doomed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import least_age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless, harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_text, heard_texts
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
@@ -68,6 +68,7 @@ class ActionModule(HostAction):
             "changed": bool(self._gone) and params["apply"],
             "applied": self._apply,
             "store": store.locate(),
+            "filters": filters_of(params),
             "jobs": len(found),
             "removed": sum(one.after is None for one in self._gone),
             "attempts": sum(len(one.attempts) for one in self._gone),
@@ -111,7 +112,7 @@ class ActionModule(HostAction):
     def _show(self, unreadable: list[dict[str, str]]) -> None:
         lines = [*aligned(self._rows, width=1 << 16), *(f"Not readable: {harmless(problem['state_file'])}" for problem in unreadable)]
         if lines and not self._task.no_log:
-            self.say("\n".join(lines))
+            self.show(harmless_lines("\n".join(lines)))
 
     def _left_behind(self) -> list[str]:
         """Say what is still on hosts that were not contacted."""

@@ -28,7 +28,7 @@ class ActionModule(StoreAction):
         result = async_job_show.run(params, width=Display().columns, notify=self.notify, explain=explain)
         lines = result.pop("lines")
         if lines and not self._task.no_log:
-            Display().display("\n".join(_coloured(line) for line in lines))
+            self.show("\n".join(_coloured(line) for line in lines))
         return result
 
 

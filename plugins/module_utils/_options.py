@@ -33,6 +33,11 @@ JOB_OPTIONS: Spec = {
     "host": {"type": "str"},
 }
 
+# What to print meanwhile.
+PROGRESS_OPTIONS: Spec = {
+    "progress": _backends.option("ASYNC_JOB_PROGRESS", type="bool", default=True),
+}
+
 # What to look for. Beside these, C(host) and C(playbook_name).
 USER_OPTIONS: Spec = {
     "become_recorded_user": {"type": "bool", "default": False},

@@ -20,11 +20,14 @@ description:
     moment is kept, too.
   - On the host, only files that Ansible and this collection make are removed. Those that the option C(stdout_file) of
     M(rstyczynski.ansible.async_job_state) names are not.
-  - The playbook C(rstyczynski.ansible.prune) does this from the command line, for all hosts.
+  - The playbook C(rstyczynski.ansible.prune) does this from the command line, for all hosts. There, an age alone does not say which jobs
+    are meant. To apply it, a status, a host, a playbook, a job or C(--limit) is needed as well, or C(-e all=true). The playbook refuses
+    variables that look like one of its filters and are none.
 seealso:
   - module: rstyczynski.ansible.async_job_state
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_users
+  - rstyczynski.ansible.async_job_progress
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes
 attributes:
@@ -128,6 +131,9 @@ EXAMPLES = r"""
 
 # On the command line, a dry run:
 #   ansible-playbook rstyczynski.ansible.prune -e older_than=30d
+# And not a dry run:
+#   ansible-playbook rstyczynski.ansible.prune -i inventory -e status=succeeded -e older_than=30d -e apply=true
+#   ansible-playbook rstyczynski.ansible.prune -i inventory -e older_than=30d -e all=true -e apply=true
 """
 
 RETURN = r"""
@@ -136,6 +142,11 @@ applied:
   returned: success, and when records cannot be read
   type: bool
   sample: true
+filters:
+  description: Which jobs were asked for, in words.
+  returned: success, and when records cannot be read
+  type: str
+  sample: host web2, status failed or lost
 jobs:
   description: How many jobs there are that fit the options, but for their age and number.
   returned: success, and when records cannot be read

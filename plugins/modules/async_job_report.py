@@ -81,6 +81,11 @@ store:
   returned: success, and when records cannot be read
   type: str
   sample: /srv/playbooks/.ansible_async_state
+filters:
+  description: Which jobs were asked for, in words.
+  returned: success, and when records cannot be read
+  type: str
+  sample: host web2, status failed or lost
 jobs:
   description: How many jobs the report is about.
   returned: success, and when records cannot be read

@@ -24,6 +24,7 @@ seealso:
   - module: rstyczynski.ansible.async_job_info
   - module: rstyczynski.ansible.async_job_verify
 extends_documentation_fragment:
+  - rstyczynski.ansible.async_job_progress
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_filters
   - rstyczynski.ansible.async_job_attributes
@@ -92,6 +93,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+filters:
+  description: Which jobs were asked for, in words.
+  returned: always
+  type: str
+  sample: host web2, status failed or lost
 jobs:
   description: How many jobs were found.
   returned: always

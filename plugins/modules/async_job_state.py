@@ -46,13 +46,17 @@ options:
   state:
     description:
       - V(present) saves the record, V(absent) removes it. The job itself is not touched by either.
+      - A job without a record counts as never started. V(absent) is refused for a job that is running or orphaned, as far as the record
+        knows, and for one that is being started, unless O(force=true).
     type: str
     choices: [present, absent]
     default: present
   force:
     description:
-      - With O(state=absent), remove the record of a job that a controller is about to start, too. If it has started after all, nobody
-        knows of it any more.
+      - With O(state=absent), remove the record of a job that a controller is about to start, too, and of one that runs as far as the
+        record knows. If it does run, nobody knows of it any more, and the next run of its playbook starts a second one.
+      - A record learns of the end of a job only from M(rstyczynski.ansible.async_job_status) and the other modules that look. Of one that
+        was followed with M(ansible.builtin.async_status) alone it goes on saying V(running).
     type: bool
     default: false
     version_added: 0.2.0
@@ -116,7 +120,7 @@ EXAMPLES = r"""
     job_name: backup
     status: succeeded
 
-- name: Forget it, so that the next run starts it anew
+- name: Forget it, now that it has ended, so that the next run starts it anew
   rstyczynski.ansible.async_job_state:
     job_name: backup
     state: absent

@@ -28,6 +28,7 @@ seealso:
   - module: rstyczynski.ansible.async_job_state
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_users
+  - rstyczynski.ansible.async_job_progress
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes
 attributes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import abc
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
@@ -18,17 +19,25 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
+    DEFAULT_ASYNC_DIR,
+    PROGRESS_OPTIONS,
+    STORE_OPTIONS,
+    Spec,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import refuse_near_misses
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, state_dir_warnings
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, is_first_warning, state_dir_warnings
 
 _ROLES = ("async_job_save", "async_job_load")
 # The names of the store options, by their aliases.
 _NAMES = {alias: option for option, spec in STORE_OPTIONS.items() for alias in spec.get("aliases", ())}
+# The callbacks that write lines for people to standard output. What others write there may be one document for a program.
+_FOR_PEOPLE = ("default", "minimal", "oneline", "debug", "yaml", "dense", "unixy", "stderr", "diy", "counter_enabled", "awx_display")
 
 
 class StoreAction(ActionBase):  # type: ignore[misc]
@@ -46,6 +55,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     """The least values of options that are numbers."""
     texts: t.ClassVar[t.Sequence[str]] = JobKey._fields
     """Options that are texts, whatever they look like."""
+    warns_at_once = False
+    """Whether what is wrong with the place of the records is told before the work, which takes long, and with the result once more."""
     completes_names = True
     """Whether a job that is given by its name is one of the host and the play of the task, unless the task says otherwise."""
 
@@ -72,16 +83,28 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         Display().display(harmless_lines(line), stderr=True)
 
     def say(self, line: str) -> None:
-        """Tell the user now how it is going."""
-        Display().display(harmless_lines(line))
+        """Tell the user now how it is going, if they want to know."""
+        if self._shows_progress:
+            self.notify(line)
+
+    def show(self, table: str) -> None:
+        """Print lines that a user has asked for, harmless ones, where they cannot spoil what a callback writes for a program."""
+        if self._shows_progress:
+            callback = str(constants.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2]
+            Display().display(table, stderr=callback not in _FOR_PEOPLE)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Do the task: Ansible calls this once per host and item."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         try:
+            refuse_near_misses(self._task, self._loader)
             params = self._params(self._task_vars)
-            warnings = state_dir_warnings(params)
+            self._shows_progress = params.get("progress", True)
+            warnings = state_dir_warnings(params, self._base_directory)
+            if warnings and self.warns_at_once and is_first_warning():
+                for warning in warnings:
+                    self.notify(f"[WARNING]: {warning}")
             result["warnings"] = warnings  # also if what follows fails
             result.update(self.work(params))
             result["warnings"] = [*warnings, *result.get("warnings", ())]
@@ -147,7 +170,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         return str(self._task_vars.get("ansible_role_name", "")).rpartition(".")[2]
 
     def _from_variables(self, task_vars: dict[str, t.Any], args: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the store options that variables set: <role>_<option> inside a role of this collection, async_job_<option> everywhere.
+        """Return the options that variables set: <role>_<option> inside a role of this collection, async_job_<option> everywhere.
 
         They stand between the options of the task, which beat them, and module_defaults, which they beat.
         """
@@ -155,6 +178,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         if self.role in _ROLES:
             prefixes.insert(0, f"{self.role}_")
         names = {prefix + option: option for prefix in prefixes for option in STORE_OPTIONS if option in self.spec}
+        names.update((f"async_job_{option}", option) for option in PROGRESS_OPTIONS if option in self.spec)
         templates = {name: task_vars[name] for name in names if name in task_vars}
         if not {names[name] for name in templates}.isdisjoint(args):
             # What the task omits is not among the arguments.

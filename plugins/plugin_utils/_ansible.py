@@ -119,6 +119,9 @@ INSIDE: dict[str, Inside] = {
     "BaseFileCacheModule.set, _dump, _get_cache_file_name": Inside(
         "The cache of an inventory, whose files hold records, and which Ansible makes for everybody to read.", _ERROR
     ),
+    "Task._parent._play": Inside(
+        "The variables that somebody gives to a playbook of this collection who imports it: they are among those of its play.", _ERROR
+    ),
     "ActionBase._requires_connection": Inside(
         "False where only the store is touched: such a task runs on hosts that cannot be reached, and Ansible starts no helper for them.",
         "No difference, except for network devices.",
@@ -202,8 +205,13 @@ def with_module_defaults(task: t.Any, action: str, options: dict[str, t.Any], te
     if hasattr(common, "_apply_action_arg_defaults"):  # ansible-core 2.19 and newer
         return dict(common._apply_action_arg_defaults(action, task, options, templar))
     merge = taken(common, "get_action_args_with_defaults")
-    groups = taken(taken(taken(task, "_parent"), "_play"), "_action_groups")
+    groups = taken(play_of(task), "_action_groups")
     return dict(merge(action, options, task.module_defaults, templar, action_groups=groups))
+
+
+def play_of(task: t.Any) -> t.Any:
+    """Return the play that a task is in."""
+    return taken(taken(task, "_parent", "Task._parent._play"), "_play", "Task._parent._play")
 
 
 def inner_task(outer: t.Any, *, action: str, args: dict[str, t.Any], limit: int) -> t.Any:

@@ -8,12 +8,46 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import mmap
 import os
+import re
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import find_process
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import paths_of
 
 _COLLECTION_DIRECTORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+# Which variables say where a CI system has checked out the project. It cleans that directory, or makes a new one, for each run.
+_CI_WORKSPACES = (
+    "GITHUB_WORKSPACE",  # Gitea and Forgejo, too
+    "CI_PROJECT_DIR",  # GitLab
+    "BUILD_SOURCESDIRECTORY",  # Azure Pipelines
+    "BITBUCKET_CLONE_DIR",
+    "TRAVIS_BUILD_DIR",
+    "CIRCLE_WORKING_DIRECTORY",
+    "BUILDKITE_BUILD_CHECKOUT_PATH",
+    "DRONE_WORKSPACE",
+    "CI_WORKSPACE",  # Woodpecker
+    "CODEBUILD_SRC_DIR",
+    "APPVEYOR_BUILD_FOLDER",
+    "CIRRUS_WORKING_DIR",
+    "SEMAPHORE_GIT_DIR",
+    "bamboo_build_working_directory",
+)
+# Which variables say that this is a run of a CI system, whatever else it says.
+_CI = ("CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID")
+
+# The names of private data directories that ansible-runner and AWX make for one run. One that a user has given stays.
+_MADE_FOR_ONE_RUN = re.compile(r"\.ansible-runner-|awx_[0-9]+_|tmp[a-z0-9_]{8}$")
+_IN_CONTAINER = "/runner"
+_MOUNTS = "/proc/self/mountinfo"
+
+# How many processes may be between the task and what has started its playbook.
+_GENERATIONS = 20
+
+# A byte that the process of ansible-playbook shares with the workers that it forks: this run has been warned.
+_warned = mmap.mmap(-1, 1)
 
 
 def base_directory(task_vars: dict[str, t.Any]) -> str:
@@ -23,30 +57,112 @@ def base_directory(task_vars: dict[str, t.Any]) -> str:
     collection, which nobody wants to write into, use the current directory.
     """
     playbook_dir = os.path.realpath(task_vars.get("playbook_dir") or ".")
-    if os.path.join(playbook_dir, "").startswith(os.path.join(_COLLECTION_DIRECTORY, "")):
+    if _is_below(playbook_dir, _COLLECTION_DIRECTORY):
         return os.getcwd()
     return playbook_dir
 
 
-def state_dir_warnings(params: dict[str, t.Any]) -> list[str]:
-    """Return what to warn of if the records go away with this run."""
+def state_dir_warnings(params: dict[str, t.Any], project: str) -> list[str]:
+    """Return what to warn of if the records go away with this run, or may.
+
+    :arg project: the directory that the playbook is in
+    """
     for path in paths_of(params):
-        directory = os.path.join(os.path.realpath(path), "")
-        doomed = next((run for run in _run_directories() if directory.startswith(os.path.join(os.path.realpath(run), ""))), None)
-        if doomed is not None:
+        for directory, remover in _doomed(project):
+            if _is_below(path, directory):
+                return [
+                    f"The state directory {path} is below {directory}, which {remover}. The records of the jobs go with it, and the"
+                    " next run STARTS EVERY JOB A SECOND TIME. Set async_job_state_dir to a directory that stays (outside the project; a"
+                    " volume mounted into the execution environment), or async_job_backend to oci."
+                ]
+        tree = _work_tree(project)
+        begins = any(params.get(option) for option in ("job_name", "job_names", "jobs")) and params.get("create_store", True)
+        if begins and tree and _is_below(path, tree) and not os.path.lexists(path):
             return [
-                f"The state directory {path} is below {doomed}, which AWX, Automation Platform or ansible-runner"
-                " removes after this run. The records of the jobs go with it, and the next run STARTS EVERY JOB A SECOND TIME."
-                " Set async_job_state_dir to a directory that stays (a volume mounted into the execution environment), or"
-                " async_job_backend to oci."
+                f"The state directory {path} is new, so no job is known there, and it is in the git work tree {tree}. Another clone has"
+                " one of its own, and 'git clean' removes it: whoever runs this playbook there, or then, STARTS EVERY JOB A SECOND TIME."
+                " If this work tree stays, and nobody uses another one, that is all right. Otherwise set async_job_state_dir to a"
+                " directory outside of it, or async_job_backend to oci."
             ]
     return []
 
 
-def _run_directories() -> t.Iterator[str]:
+def is_first_warning() -> bool:
+    """Return whether this run has not been warned yet, whichever of its processes asks."""
+    is_first = not _warned[0]
+    _warned[0] = 1
+    return is_first
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return os.path.join(os.path.realpath(path), "").startswith(os.path.join(os.path.realpath(directory), ""))
+
+
+def _doomed(project: str) -> t.Iterator[tuple[str, str]]:
+    """Yield the directories that are made, or cleaned, for each run, and what does that."""
+    for directory in _of_job_runner():
+        yield directory, "AWX, Automation Platform or ansible-runner removes after this run"
+    directory = os.getcwd()
+    if _is_below(project, directory) and _is_purged():
+        yield directory, "ansible-pull --purge removes after this run"
+    for name in _CI_WORKSPACES:
+        if os.environ.get(name):
+            yield os.path.expanduser(os.environ[name]), f"a CI system ({name}) removes or cleans before the next run"
+    if os.environ.get("JENKINS_URL") and os.environ.get("WORKSPACE"):
+        yield os.environ["WORKSPACE"], "Jenkins (WORKSPACE) has for this job on this agent alone, and may clean before the next run"
+    tree = _work_tree(project)
+    for name in _CI:
+        if tree and os.environ.get(name, "").lower() not in ("", "0", "false", "no"):
+            yield tree, f"is a git work tree that a CI system ({name} is set) removes or cleans before the next run"
+
+
+def _of_job_runner() -> t.Iterator[str]:
     """Yield the directories that a job runner made for this run."""
-    if "AWX_PRIVATE_DATA_DIR" in os.environ:
-        yield os.environ["AWX_PRIVATE_DATA_DIR"]
-    if "AWX_ISOLATED_DATA_DIR" in os.environ:  # <private data directory>/artifacts/<run>, set by ansible-runner
-        yield os.path.dirname(os.path.dirname(os.environ["AWX_ISOLATED_DATA_DIR"]))
-        yield "/runner"
+    in_awx = os.environ.get("AWX_PRIVATE_DATA_DIR")
+    if in_awx:
+        yield in_awx
+    artifacts = os.environ.get("AWX_ISOLATED_DATA_DIR")  # <private data directory>/artifacts/<run>, set by ansible-runner
+    if not artifacts:
+        return
+    private = os.path.dirname(os.path.dirname(artifacts))
+    if in_awx or _MADE_FOR_ONE_RUN.match(os.path.basename(private)):
+        yield private
+    if in_awx:
+        yield _IN_CONTAINER
+    elif private == _IN_CONTAINER:
+        mounted = _mounted_from(_IN_CONTAINER)
+        if not mounted or _MADE_FOR_ONE_RUN.match(os.path.basename(mounted)):
+            yield _IN_CONTAINER
+
+
+def _mounted_from(directory: str) -> str:
+    """Return which directory of its file system is mounted here. Empty if nothing is, or if nobody can tell."""
+    try:
+        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+            mounts = [line.split() for line in file]
+    except OSError:
+        return ""
+    return next((fields[3] for fields in reversed(mounts) if fields[4] == directory), "")
+
+
+def _work_tree(directory: str) -> str:
+    """Return the git work tree that a directory is in. Empty if it is in none."""
+    while not os.path.lexists(os.path.join(directory, ".git")):
+        parent = os.path.dirname(directory)
+        if parent == directory:
+            return ""
+        directory = parent
+    return directory
+
+
+def _is_purged() -> bool:
+    """Return whether C(ansible-pull --purge) has started this run."""
+    process = find_process(os.getppid())
+    for _generation in range(_GENERATIONS):
+        if process is None or process.pid <= 1:
+            break
+        names = [os.path.basename(word) for word in process.argv[:4]]
+        if "ansible-pull" in names[:3] or names[1:] == ["-m", "ansible", "pull"]:
+            return any(len(word) > len("--p") and "--purge".startswith(word) for word in process.argv)
+        process = find_process(process.ppid)
+    return False

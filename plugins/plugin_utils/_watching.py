@@ -31,8 +31,30 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import H
 _FIRST_INTERVAL = 1.0
 _GROWTH = 1.5
 
+# How much time passes between two lines about a job that goes on as before: a share of the whole wait, and that many seconds at most.
+_SHARE = 0.2
+_LONGEST_SILENCE = 600.0
+
 # How much of a line of output is shown, in characters.
 _LINE = 100
+
+
+class Pace:
+    """Tells when to say again how something is going: often in the beginning, and more and more rarely on a long wait."""
+
+    def __init__(self, clock: t.Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begin = clock()
+        self._said: dict[t.Hashable, tuple[float, str]] = {}
+
+    def is_due(self, what: t.Hashable, state: str) -> bool:
+        """Return whether to say it now: if it was never said, if its state is another one, or if that was long ago."""
+        now = self._clock()
+        when, before = self._said.get(what, (0.0, None))
+        if state == before and now - when < min((now - self._begin) * _SHARE, _LONGEST_SILENCE):
+            return False
+        self._said[what] = (now, state)
+        return True
 
 
 class WatchingAction(HostAction):
@@ -89,6 +111,7 @@ class WatchingAction(HostAction):
         meanwhile = "tail" if with_files or params["output"] == "new" else params["output"]
         deadline = time.monotonic() + params["wait_timeout"]
         interval = _FIRST_INTERVAL
+        pace = Pace()
         away_since: float | None = None
         while True:
             now = time.monotonic()
@@ -97,8 +120,8 @@ class WatchingAction(HostAction):
                 away_since = None
                 if now >= deadline or not any(look["status"] in GOES_ON for look in looks):
                     return looks if meanwhile == params["output"] else self.look_and_note(params, store, asked, params["output"])
-                for job, look in zip(asked, looks, strict=True):
-                    if look["status"] in GOES_ON:
+                for number, (job, look) in enumerate(zip(asked, looks, strict=True)):
+                    if look["status"] in GOES_ON and pace.is_due(number, look["status"]):
                         self.say(_progress(job, look, self.host, secret=job.secret or self._task.no_log))
             except AnsibleConnectionFailure as error:
                 away_since = away_since or now
@@ -108,7 +131,8 @@ class WatchingAction(HostAction):
                         f"{self.host} has been unreachable for {_times.clock(away)} (unreachable_timeout is {params['unreachable_timeout']}"
                         f" seconds). Nothing is known of its jobs since then; they go on without us. {error}"
                     ) from error
-                self.notify(f"{self.host} is unreachable for {_times.clock(away)}; its jobs go on without us. Trying again.")
+                if pace.is_due(self.host, f"away since {away_since}"):
+                    self.notify(f"{self.host} is unreachable for {_times.clock(away)}; its jobs go on without us. Trying again.")
                 self.reset_connection()
             time.sleep(max(0.0, min(interval, deadline - time.monotonic())))
             interval = min(interval * _GROWTH, max(params["wait_interval"], _FIRST_INTERVAL))

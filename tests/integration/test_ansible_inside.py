@@ -38,6 +38,7 @@ FOUND: dict[str, tuple[t.Any, tuple[str, ...]]] = {
         ),
     ),
     "options_in_playbook": (["directory", "odd"], ("ansible.parsing.mod_args.ModuleArgsParser",)),
+    "play_of": (["test", True], ("Task._parent._play",)),
     "keywords": ([True, True, True, True, False], ("ansible.playbook.task.Task.fattributes",)),
     "inner_task": (["ansible.builtin.command", {"_raw_params": "true"}, 7, 0, "inside", 0], ("ansible.playbook.task.Task.copy",)),
     "launching": (

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import typing as t
 from pathlib import Path
@@ -62,6 +63,56 @@ def test_progress(controller: Controller) -> None:
     ran = run_tasks(controller, job(shell("sleep 3"), poll=1))
     assert re.search(r"^job on host1: running 00:00:0\d$", ran.output, re.MULTILINE), ran.output
     assert told(ran)[0]["finished"]
+
+
+ONE_DOCUMENT = """
+DOCUMENTATION = "name: one_document\\ntype: stdout\\nshort_description: one\\ndescription: one\\n"
+import json
+from ansible.plugins.callback import CallbackBase
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "stdout", "one_document"
+    def v2_playbook_on_stats(self, stats):
+        self._display.display(json.dumps({"ok": stats.ok}))
+"""
+
+
+def test_what_is_printed_meanwhile(controller: Controller) -> None:
+    """Standard output is the callback's. That the records go away is said before the job ends; no more than that is said if nobody asks."""
+    controller.write("callbacks/one_document.py", ONE_DOCUMENT)
+    held = shell(f"until [ -e {controller.project}/go ]; do sleep 0.1; done")
+    tasks = [
+        job(held, name="loud", poll=1),
+        job(shell("sleep 2"), name="quiet", poll=1, vars={"async_job_progress": False}),
+        {"rstyczynski.ansible.async_job_show": {"status": "succeeded"}},
+    ]
+    playbook = controller.write("p.yml", json.dumps([{"hosts": "host1", "gather_facts": False, "tasks": tasks}]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ansible", "playbook", "-i", controller.inventory, playbook],
+        env={
+            **controller.environment,
+            "ANSIBLE_CALLBACK_PLUGINS": f"{controller.project}/callbacks",
+            "ANSIBLE_STDOUT_CALLBACK": "one_document",
+            "AWX_PRIVATE_DATA_DIR": str(controller.project),
+            "TELL_TO": os.devnull,
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = ""
+    while "loud on host1: running" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    (controller.project / "go").touch()
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, said + errors
+    assert json.loads(output) == {"ok": {"host1": 3}}
+    assert re.search(rf"^\[WARNING\]: The state directory {controller.state_dir} is below", said, re.MULTILINE), said
+    assert "quiet on host1" not in errors
+    assert re.search(r"^host1 +\S+ +quiet +succeeded", errors, re.MULTILINE), errors
 
 
 # --- The task -------------------------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def test_past_attempts_are_judged_like_the_current_one(controller: Controller) -
     past = {"attempt": 1, "ansible_job_id": "j1.1", "attempt_dir": f"{controller.home}/{7:032x}", "async_dir": str(precious.parent)}
     old = {"host": "host1", "status": "failed", "end": ago(days=9)}
     put(controller.state_dir, "job", **old, attempts=[past])
-    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true").ok()
+    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true", "-e", "all=true").ok()
     assert precious.read_text() == "precious"
     assert "the field 'attempt_dir'" in ran.text
 

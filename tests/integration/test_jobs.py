@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from records import put
 def test_table(controller: Controller, state_dir: Path) -> None:
     """A line for each job, the place of the store, and a summary."""
     ran = controller.playbook(JOBS).ok()
-    assert f"Store: {state_dir}" in ran.output
+    assert f"Store: {state_dir}\nFilters: none\n" in ran.output
     assert rows(ran) == [
         ["web1", "Nightly", "backup", "succeeded", "1", "2d 23h", "2m 0s", "42 tables"],
         ["web1", "Nightly", "copy", "failed", "2", rows(ran)[1][5], "10m 0s", "no space left"],
@@ -51,13 +52,35 @@ def test_filters(controller: Controller, state_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"), [(["-e", "status=failed,lost"], ["copy", "gone"]), (["--limit", "web2"], ["long", "gone"])], ids=" ".join
+    ("options", "expected", "understood"),
+    [
+        (["-e", "status=failed,lost"], ["copy", "gone"], "status failed or lost"),
+        (["--limit", "web2"], ["long", "gone"], "hosts of this run web2"),
+    ],
 )
-def test_filters_of_the_command_line(controller: Controller, state_dir: Path, options: list[str], expected: list[str]) -> None:
+def test_filters_of_the_command_line(
+    controller: Controller, state_dir: Path, options: list[str], expected: list[str], understood: str
+) -> None:
+    """Those that were understood are shown."""
     controller.hosts("web1", "web2")
     ran = controller.playbook(JOBS, *options).ok()
     assert names(ran) == expected
     assert f"{len(expected)} job" in ran.output
+    assert f"Filters: {understood}\n" in ran.output
+
+
+def test_a_mistyped_filter(controller: Controller, state_dir: Path) -> None:
+    """It is refused, also where somebody imports the playbook; and variables for other purposes are not."""
+    ran = controller.playbook(JOBS, "-e", "state=failed", "-e", "env=production").failed()
+    assert "jobs does not know state (did you mean status?). Nothing was done. jobs takes " in ran.text
+    assert names(ran) == []
+    imports = [{"import_playbook": JOBS, "vars": {"hostname": "web1"}}]
+    ran = controller.playbook(json.dumps(imports) + "\n").failed()
+    assert "jobs does not know hostname (did you mean host?)" in ran.text
+    assert names(ran) == []
+    controller.write("group_vars/all.yml", "state: production\nhostname: '{{ inventory_hostname }}'\n")
+    ran = controller.playbook(JOBS, "-e", "env=production", "-e", f"ansible_user=deploy async_job_state_dir={state_dir}").ok()
+    assert len(names(ran)) == 4
 
 
 def test_wide_names_keep_their_columns(controller: Controller) -> None:

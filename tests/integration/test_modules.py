@@ -75,7 +75,7 @@ def test_life_of_a_record(controller: Controller) -> None:
         state(status="failed"),
         info(job_name="backup"),
         state(ansible_job_id="j2.2", results_file="C:\\results\\j2.2"),
-        state(state="absent"),
+        state(state="absent", force=True),
         state(state="absent"),
         info(job_name="backup"),
     )
@@ -117,7 +117,7 @@ def test_results_are_those_that_are_documented(controller: Controller) -> None:
         state(ansible_job_id="j1.1", results_file=results_file, metadata={"ticket": "OPS-1"}),
         info(job_name="backup"),
         info(),
-        state(state="absent"),
+        state(state="absent", force=True),
         info(job_name="backup"),
     )
     assert set(saved) - COMMON == set(removed) - COMMON == set(documented[STATE])
@@ -269,7 +269,7 @@ def test_check_mode_and_diff_of_single_tasks(controller: Controller) -> None:
         {**state(ansible_job_id="j1.1"), "check_mode": True, "diff": True},
         info(job_name="backup"),
         state(ansible_job_id="j1.1"),
-        {**state(state="absent"), "check_mode": True, "diff": True},
+        {**state(state="absent", force=True), "check_mode": True, "diff": True},
         info(job_name="backup"),
     )
     assert (predicted["changed"], predicted["record"]["ansible_job_id"]) == (True, "j1.1")
@@ -468,7 +468,7 @@ def test_modules_work_without_their_action_plugins(controller: Controller, plain
     broken = older(controller, "broken")
     broken.write_text("{")
     controller.environment["ANSIBLE_COLLECTIONS_PATH"] = str(plain_modules)
-    unreadable, gone = perform(controller, info(**store), state(state="absent", **key, **store))
+    unreadable, gone = perform(controller, info(**store), state(state="absent", force=True, **key, **store))
     assert unreadable["failed"] is True
     assert [line["state_file"] for line in unreadable["unreadable"]] == [str(broken)]
     assert names(unreadable) == ["host1 backup"]

@@ -223,7 +223,7 @@ def test_check_mode_writes_nothing(controller: Controller, bucket: Bucket) -> No
     run(controller, play(SAVE)).ok()
     before = bucket.objects()
     another = role("async_job_save", job_name="job", ansible_job_id="j2.2")
-    forget = {STATE: {"job_name": "job", "state": "absent"}}
+    forget = {STATE: {"job_name": "job", "state": "absent", "force": True}}
     with bucket.requests() as made:
         ran = run(controller, play(another, forget), options=["--check"]).ok()
     assert made == {"GET": 2}

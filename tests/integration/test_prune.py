@@ -37,7 +37,9 @@ def stores(controller: Controller, count: int) -> list[Path]:
 def test_what_is_said_to_be_a_dry_run_is_one(controller: Controller) -> None:
     words = {"yes": True, "True": True, "1": True, "no": False, "y": False, "false": False}
     made = stores(controller, len(words))
-    cases = [{"older_than": "1d", "apply": word, "async_job_state_dir": str(store)} for word, store in zip(words, made, strict=True)]
+    cases = [
+        {"older_than": "1d", "all": word, "apply": word, "async_job_state_dir": str(store)} for word, store in zip(words, made, strict=True)
+    ]
     for (word, applied), store, ran in zip(words.items(), made, each(controller, PRUNE, cases), strict=True):
         assert ("Nothing was removed: this is a dry run" in ran.text) is not applied, word
         assert len(tree(store)) == (2 if applied else 4), word
@@ -54,19 +56,38 @@ def test_prune_is_a_dry_run_unless_told_otherwise(controller: Controller, state_
         assert tree(state_dir) == before
     assert "one of the following is required" in controller.playbook(PRUNE, "-e", "apply=true").failed().text
     assert "keep needs a job_name_pattern" in controller.playbook(PRUNE, "-e", "apply=true", "-e", "keep=3").failed().text
-    assert "which is not an age" in controller.playbook(PRUNE, "-e", "apply=true", "-e", "older_than=30").failed().text
-    assert "which is not an age" in controller.playbook(PRUNE, "-e", "apply=true", "-e", "older_than=soon").failed().text
+    assert "which is not an age" in controller.playbook(PRUNE, "-e", "apply=true", "-e", "all=true", "-e", "older_than=30").failed().text
+    assert "which is not an age" in controller.playbook(PRUNE, "-e", "apply=true", "-e", "all=true", "-e", "older_than=soon").failed().text
+    assert tree(state_dir) == before
+
+
+def test_a_slip_of_the_hand_removes_nothing(controller: Controller, state_dir: Path) -> None:
+    """Neither a filter with another name, nor an age alone; which jobs were understood is said."""
+    before = tree(state_dir)
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "hostname=web2", "-e", "state=failed", "-e", "apply=true").failed()
+    assert "prune does not know hostname (did you mean host?), state (did you mean status?). Nothing was done." in ran.text
+    assert tree(state_dir) == before
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").failed()
+    assert "Nothing but an age says which jobs to remove" in ran.text
+    assert "-e all=true" in ran.text
+    assert tree(state_dir) == before
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s").ok()
+    assert "Filters: older than 0s" in ran.text
+    assert "run again with -e apply=true -e all=true" in ran.text
+    assert tree(state_dir) == before
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "--limit", "host1").ok()  # all of one host
+    assert "Removed: 0 records" in ran.text
     assert tree(state_dir) == before
 
 
 CONDITIONS: list[tuple[str, set[str]]] = [
-    ("older_than=1d", {"backup", "gone"}),
-    ("older_than=30m", {"backup", "copy", "gone"}),
-    ("older_than=0s", {"backup", "copy", "gone"}),
+    ("older_than=1d all=yes", {"backup", "gone"}),
+    ("older_than=30m all=yes", {"backup", "copy", "gone"}),
+    ("older_than=0s all=yes", {"backup", "copy", "gone"}),
     ("status=failed,lost", {"gone"}),  # the other one ended less than an hour ago
     ("status=failed,lost older_than=0s", {"copy", "gone"}),
     ("status=lost older_than=6w", set()),
-    ("older_than=999999d", set()),
+    ("older_than=999999d all=yes", set()),
     ("job=*o* older_than=0s", {"copy", "gone"}),
     ("job=*o*", {"gone"}),
     ("job_name=*o* playbook_name=Nightly older_than=0s", {"copy"}),
@@ -91,7 +112,7 @@ def test_prune_by_all_conditions_at_once(controller: Controller) -> None:
 
 
 def test_prune_leaves_what_has_not_ended(controller: Controller) -> None:
-    cases: list[Yaml] = [{"older_than": "0s"}, {"keep": "0", "job": "*"}, {"keep_attempts": "1"}, {"job": "*"}]
+    cases: list[Yaml] = [{"older_than": "0s", "all": True}, {"keep": "0", "job": "*"}, {"keep_attempts": "1"}, {"job": "*"}]
     for number, case in enumerate(cases):
         case.update(apply="true", async_job_state_dir=str(controller.project / f"store{number}"))
         for status in ("starting", "prepared", "running", "orphaned", None):
@@ -152,7 +173,7 @@ def test_prune_clears_up_on_the_host(controller: Controller) -> None:
     results_file = Path(controller.record("native")["results_file"])
     assert results_file.exists()
 
-    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").ok()
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "all=true").ok()
     assert "Removed: 3 records and 4 attempts" in ran.text
     assert "holds notes, which is not ours" in ran.text
     assert not any(directory.exists() for directory in (*directories, results_file, fences[0]))
@@ -170,7 +191,7 @@ def test_prune_asks_the_host_first(controller: Controller) -> None:
     file = controller.state_dir / "host1/test/job.json"
     record = controller.record("job")
     file.write_text(json.dumps({**record, "status": "lost", "end": ago(days=9)}))
-    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true").ok()
+    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true", "-e", "all=true").ok()
     assert re.search(r"kept: job 'job' on host1 has been running", ran.output)
     assert "Removed: 0 records" in ran.text
     assert Path(record["attempt_dir"], "stdout").exists()
@@ -191,7 +212,7 @@ def test_prune_believes_no_record_that_names_another_directory(controller: Contr
     for number, place in enumerate(places):
         put(controller.state_dir, f"job{number}", **old, attempt_dir=str(place), async_dir=str(place))
     put(controller.state_dir, "id", **old, ansible_job_id="../precious/stdout", async_dir=str(controller.home / ".ansible_async"))
-    controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true").ok()
+    controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true", "-e", "all=true").ok()
     assert {file.name for file in home.iterdir()} == {"stdout", "result", "j1.1"}
     assert link.is_symlink()
 
@@ -214,6 +235,8 @@ def test_prune_keeps_what_somebody_changes_meanwhile(controller: Controller) -> 
         "older_than=1d",
         "-e",
         "apply=true",
+        "-e",
+        "all=true",
         "-e",
         f"ansible_python_interpreter={python}",
     )
@@ -246,7 +269,7 @@ def test_prune_goes_on_past_what_it_cannot_remove(controller: Controller, state_
     """It is named, the others are removed and shown, and the command fails at its end."""
     stuck = state_dir / "web1/Nightly/backup.json"
     with irremovable(stuck):
-        ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").failed()
+        ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "all=true").failed()
     assert re.search(r"web1 +Nightly +backup .* kept: Cannot remove .*backup.json", ran.output)
     assert re.search(r"web2 +Weekly +gone .* removed", ran.output)
     assert "Removed: 2 records" in ran.text
@@ -264,7 +287,7 @@ def test_prune_goes_on_past_odd_records(controller: Controller) -> None:
         put(controller.state_dir, "c", **old, async_dir="/tmp/zz", delegated_host={}),
         put(controller.state_dir, "d", **old, attempts=[{"stdout_file": "\0"}]),
     ]
-    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true").failed()
+    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true", "-e", "all=true").failed()
     assert "Removed: 1 records" in ran.text
     for file in odd:
         assert f"Not readable: {file}" in ran.output
@@ -290,7 +313,9 @@ def test_a_user_whom_nobody_can_become(hosts: Hosts, controller: Controller) -> 
     assert {row[2]: row[3] for row in rows(ran)} == {"foreign": "running", "runs": "running", "ends": "succeeded"}
     assert f"Not asked, and shown as last recorded: {first}" in ran.output
     put(controller.state_dir, "foreign", **nobody, status="failed", end=ago(days=9))
-    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "become_recorded_user=true").failed()
+    ran = controller.playbook(
+        PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "all=true", "-e", "become_recorded_user=true"
+    ).failed()
     assert re.search(r"test +ends .* removed", ran.output)
     assert "Nothing of no_such_user was removed from" in ran.text
     assert {file.stem for file in controller.state_dir.rglob("*.json")} == {"foreign", "runs"}
@@ -300,7 +325,7 @@ def test_prune_of_what_nobody_knows_where_it_is(hosts: Hosts, controller: Contro
     """The record says that it succeeded, and not where its results file was: that is no reason to keep it for ever."""
     controller.hosts(*hosts.inventory_lines())
     put(controller.state_dir, "job", host=hosts.names[0], status="succeeded", end=ago(days=9), async_dir="~/.ansible_async")
-    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true").ok()
+    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true", "-e", "all=true").ok()
     assert "Removed: 1 records" in ran.text
 
 
@@ -315,7 +340,7 @@ def test_prune_of_delegated_jobs(controller: Controller) -> None:
     ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "--limit", "host1").ok()
     assert "Removed: 0 records" in ran.text
     assert record.exists()
-    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").ok()
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "all=true").ok()
     assert "Still on the hosts: nothing that is known of" in ran.text
     assert not record.exists()
     assert [path.name for path in controller.home.glob(".ansible_async/*")] == [".async_job"]
@@ -354,7 +379,7 @@ def test_a_playbook_that_waits_for_the_next_attempt_of_a_pruned_job(controller: 
     process = controller.popen("playbook", "-i", controller.inventory, controller.write("wait.yml", json.dumps(whole)))
     file = controller.state_dir / "host1/test/job.json"
     until(lambda: file.exists() and json.loads(file.read_text())["status"] == "failed")
-    controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").ok()
+    controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "all=true").ok()
     assert not file.exists()
     output, _none = process.communicate(timeout=60)
     assert "The record of the job 'job'" in output
@@ -373,13 +398,13 @@ def test_prune_with_a_host_that_is_away(hosts: Hosts, controller: Controller) ->
     put(controller.state_dir, "other", host="not in the inventory", status="failed", end=ago(days=9), async_dir="/home/op/.ansible_async")
     hosts.disconnect()
     hosts.off(second)
-    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").failed()
+    ran = controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "all=true").failed()
     assert f"These could not be reached: {second}" in ran.text
     assert "Removed: 2 records" in ran.text
     assert "Still on the hosts: ['not in the inventory: what 1 attempts have left there']" in ran.text
     assert [file.parts[-3] for file in controller.state_dir.rglob("*.json")] == [second]
     assert hosts.execute(first, "sh", "-c", "ls ~/.ansible_async").strip() == ""
     hosts.on(second)
-    controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").ok()
+    controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "all=true").ok()
     assert hosts.execute(second, "sh", "-c", "ls ~/.ansible_async").strip() == ""
     assert not list(controller.state_dir.rglob("*.json"))

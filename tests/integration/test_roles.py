@@ -787,7 +787,7 @@ def direct(**options: t.Any) -> list[Yaml]:
     return [
         {INFO: {"job_name": "backup", **options}, "register": "result"},
         show("result.state_file"),
-        {STATE: {"job_name": "backup", "state": "absent", **options}, "register": "result"},
+        {STATE: {"job_name": "backup", "state": "absent", "force": True, **options}, "register": "result"},
         show("result.state_file"),
     ]
 

@@ -73,7 +73,7 @@ def test_a_name_that_does_things(op: Hosts, controller: Controller) -> None:
         (JOBS, "-e", "verify=true"),
         *((SHOW, "-e", f"job={name}", "-e", "verify=true") for name in jobs),
         *((CANCEL, "-e", f"job={name}") for name in jobs),
-        (PRUNE, "-e", "older_than=1d", "-e", "apply=true"),
+        (PRUNE, "-e", "older_than=1d", "-e", "apply=true", "-e", "all=true"),
     ):
         put_all()
         controller.playbook(playbook, *options, "-e", "become_recorded_user=true")
@@ -145,7 +145,7 @@ def test_a_record_makes_nobody_become_anybody(op: Hosts, controller: Controller)
         assert answer["failed"]
         assert f"Cannot see whether the job was started, in {directory} on h1. The job belongs to the user '{user}'" in answer["msg"]
     put_all(status="failed", start=ago(days=3), end=ago(days=2))
-    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true").ok()
+    ran = controller.playbook(PRUNE, "-e", "older_than=1d", "-e", "apply=true", "-e", "all=true").ok()
     for hint, file, content in zip(hints.values(), files, before, strict=True):
         assert hint in ran.text
         assert file.exists()
@@ -209,8 +209,8 @@ def test_cancel_and_prune_with_rights(op: Hosts, controller: Controller) -> None
     controller.playbook(CANCEL, "-e", "job=job", "-e", "become_recorded_user=true").ok()
     assert controller.record("job", host="h1")["status"] == "cancelled"
     assert "sleep 600" not in op.execute("h1", "ps", "-e", "-o", "args=")
-    controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true").ok()
+    controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "all=true").ok()
     assert op.execute("h1", "ls", record["attempt_dir"])
-    controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "become=true").ok()
+    controller.playbook(PRUNE, "-e", "older_than=0s", "-e", "apply=true", "-e", "all=true", "-e", "become=true").ok()
     assert op.execute("h1", "sh", "-c", f"ls -d {record['attempt_dir']} 2>/dev/null || true") == ""
     assert not (controller.state_dir / "h1/test/job.json").exists()

@@ -8,7 +8,13 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, USER_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
+    JOB_OPTIONS,
+    PROGRESS_OPTIONS,
+    STORE_OPTIONS,
+    USER_OPTIONS,
+    Spec,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import RESTARTABLE
 
 ARGUMENT_SPEC: Spec = {
@@ -37,6 +43,7 @@ ARGUMENT_SPEC: Spec = {
     "look_timeout": {"type": "int", "default": 60},
     "unreachable_timeout": {"type": "int", "default": 300},
     **USER_OPTIONS,
+    **PROGRESS_OPTIONS,
     **STORE_OPTIONS,
 }
 # On the host, the module takes from the action what playbooks cannot give: the arguments of C(run) in C(_host/command.py).

@@ -8,7 +8,14 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS, USER_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
+    FILTERS,
+    JOB_OPTIONS,
+    PROGRESS_OPTIONS,
+    STORE_OPTIONS,
+    USER_OPTIONS,
+    Spec,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 
 ARGUMENT_SPEC: Spec = {
@@ -26,6 +33,7 @@ ARGUMENT_SPEC: Spec = {
     "apply": {"type": "bool", "default": False},
     "look_timeout": {"type": "int", "default": 60},
     **USER_OPTIONS,
+    **PROGRESS_OPTIONS,
     **STORE_OPTIONS,
 }
 MUTUALLY_EXCLUSIVE = [("keep", "keep_attempts")]

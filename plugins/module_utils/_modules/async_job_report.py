@@ -20,7 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import find_pending
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, filters_of, find_records
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
@@ -69,6 +69,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
         "changed": True,  # it tells the time
         "dest": params["dest"],
         "store": store.locate(),
+        "filters": filters_of(params),
         "jobs": len(listing.found),
         "approvals": approvals,
         "unreadable": listing.unreadable,

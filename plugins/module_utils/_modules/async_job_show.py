@@ -14,9 +14,15 @@ import json
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS, JOB_OPTIONS, STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
+    FILTERS,
+    JOB_OPTIONS,
+    PROGRESS_OPTIONS,
+    STORE_OPTIONS,
+    Spec,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import Approval, find_pending, run_playbook
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, find_records, flawed
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, filters_of, find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, BY_ITSELF, STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
@@ -39,6 +45,7 @@ ARGUMENT_SPEC: Spec = {
     "look": {"type": "dict"},
     "verified_hosts": {"type": "list", "elements": "str"},
     "quiet": {"type": "bool", "default": False},
+    **PROGRESS_OPTIONS,
     **STORE_OPTIONS,
 }
 
@@ -88,6 +95,7 @@ def run(
     result: dict[str, t.Any] = {
         "changed": False,
         "store": store.locate(),
+        "filters": filters_of(params),
         "jobs": len(records),
         "statuses": dict(counts),
         "approvals": approvals,
@@ -98,7 +106,7 @@ def run(
         "warnings": store.warnings,
         "lines": [],
     }
-    lines = [Line(f"Store: {store.locate()}")]
+    lines = [Line(f"Store: {store.locate()}"), Line(f"Filters: {result['filters']}")]
     if params["job_name"] is not None and len(found) == 1:
         [one] = found
         result.update(record=one.record, state_file=store.locate(one.path), place=harmless(place_of(one.record)))

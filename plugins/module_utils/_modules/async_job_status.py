@@ -13,7 +13,13 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import JOB_OPTIONS, STORE_OPTIONS, USER_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
+    JOB_OPTIONS,
+    PROGRESS_OPTIONS,
+    STORE_OPTIONS,
+    USER_OPTIONS,
+    Spec,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, UNKNOWN
 
 ARGUMENT_SPEC: Spec = {
@@ -31,6 +37,7 @@ ARGUMENT_SPEC: Spec = {
     "look_timeout": {"type": "int", "default": 60},
     "unreachable_timeout": {"type": "int", "default": 300},
     **USER_OPTIONS,
+    **PROGRESS_OPTIONS,
     **STORE_OPTIONS,
 }
 

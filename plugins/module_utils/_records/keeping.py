@@ -32,7 +32,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     picked,
     without,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, PROOF, SIGNALLED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, PROOF, SIGNALLED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, MOST, Content, Document, Store, Version
 
 # What the history keeps of a past attempt, beside its number and its return code.
@@ -170,12 +170,13 @@ def save(store: Store, key: JobKey, changes: Fields, *, check_mode: bool) -> tup
 def forget(store: Store, key: JobKey, *, force: bool, check_mode: bool) -> tuple[Record | None, Record | None]:
     """Remove the record of a job. Return it, and what is there now: nothing.
 
-    :arg force: also if a controller is about to start the job, or was
+    :arg force: also if a controller is about to start the job, or was; and if it runs, as far as the record knows
     """
     before, version = read_record(store, key)
     if before is not None:
         if not force:
             _refuse_claimed(before, key)
+            _refuse_alive(before, key)
         if not check_mode:
             store.delete(key.path, expect=version)
     return before, None
@@ -294,6 +295,17 @@ def _refuse_claimed(record: Record, key: JobKey) -> None:
             f" {claim.get('since', record.get('save_time'))}. Nothing was changed. Wait until it runs, or, if that controller"
             " is gone, run the playbook that starts the job once more. Once you are sure that it does not run, its record can be removed"
             " with async_job_state: 'state: absent' and 'force: true'."
+        )
+
+
+def _refuse_alive(record: Record, key: JobKey) -> None:
+    status = record.get("status", "running")
+    if status in ALIVE:
+        raise AsyncJobError(
+            f"The {key} is {status}, as far as its record knows, which was saved at {record.get('save_time')}. Nothing was changed: without"
+            " a record nobody finds the job, and the next run of its playbook starts a second one beside it. If it has ended, look at it"
+            " with async_job_status, which notes that; if it has not, stop it with async_job_cancel. To remove the record of a job that"
+            " goes on, or of one that you are sure has ended, say 'force: true' beside 'state: absent'."
         )
 
 

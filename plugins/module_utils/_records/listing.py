@@ -17,6 +17,22 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import decode, encode, prefix
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, parse
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, Entry, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
+
+_FILTER_WORDS = {
+    "host": "host",
+    "hosts": "hosts of this run",
+    "playbook_name": "playbook",
+    "job_name": "job",
+    "job_name_pattern": "job",
+    "status": "status",
+    "older_than": "older than",
+    "newer_than": "newer than",
+    "keep": "all but the latest",
+    "keep_attempts": "attempts before the latest",
+}
+# How many values of one filter are shown.
+_SHOWN = 10
 
 
 class Found(t.NamedTuple):
@@ -46,6 +62,21 @@ class Listing(t.NamedTuple):
         why = " ".join(line["msg"] for line in self.unreadable[:3])
         more = " The others are in 'unreadable'." if len(self.unreadable) > 3 else ""
         return f"{len(self.unreadable)} records in {store.locate()} cannot be read. {why}{more}"
+
+
+def filters_of(params: dict[str, t.Any]) -> str:
+    """Say in words which jobs were asked for, so that a user sees what was understood.
+
+    :arg params: those of find_records; where a module takes them, also C(keep) and C(keep_attempts)
+    """
+    said = []
+    for option, words in _FILTER_WORDS.items():
+        value = params.get(option)
+        if value not in (None, []):
+            values = [harmless(str(one)) for one in (value if isinstance(value, list) else [value])]
+            more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+            said.append(f"{words} {' or '.join(values[:_SHOWN])}{more}")
+    return ", ".join(said) or "none"
 
 
 def flawed(store: Store, found: t.Iterable[Found], explain: t.Callable[[Record, str], str]) -> list[dict[str, str]]:

@@ -68,6 +68,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         handlers = [_ansible.handler_of(self, one, self._task) for one in chosen if one]
         return [(_ansible.supports_async(handler), _ansible.works_by_module(handler)) for handler in handlers]
 
+    def use_play_of(self) -> t.Any:
+        play = _ansible.play_of(self._task)
+        return [play.get_name(), play.get_ds()["hosts"] in ("all", "host1")]
+
     def use_keywords(self) -> t.Any:
         return [name in _ansible.task_keywords() for name in ("become", "no_log", "async", "until", "copy")]
 
