@@ -18,6 +18,7 @@ description:
   - However many controllers run it at the same moment, and at whatever moment they die, each attempt is started at most once,
     and one that was started is found again. What the host alone can lose is said to be V(lost) and not started anew, unless
     O(restart_on) says so.
+  - One task starts one job, or several at once on the same host, see O(jobs).
   - The time limit of the job is the task's keyword C(async). With C(poll=0) the task returns as soon as the job runs; with another
     C(poll), 15 seconds by default, it waits for its end, with a line that shows life every so often.
   - All other keywords of the task hold for the job, as C(become), C(environment), C(vars), C(loop), C(delegate_to) and C(no_log) do.
@@ -79,8 +80,8 @@ options:
   job_name:
     description:
       - The name of the job, unique within its playbook and host.
+      - Either this and O(task) are required, or O(jobs).
     type: str
-    required: true
   playbook_name:
     description:
       - The name of the playbook that the job belongs to. The default is the name of the play.
@@ -96,7 +97,90 @@ options:
         lists of tasks. Text for actions such as M(ansible.builtin.command) is taken as it is; options
         of theirs go into a mapping.
     type: dict
-    required: true
+  jobs:
+    description:
+      - Several jobs in place of O(job_name) and O(task). They are started one after the other, and run at the same time. With C(poll)
+        above 0, the task waits for all of them, and starts those anew that may be, each by its own O(restart_on), O(max_attempts) and
+        O(backoff).
+      - A job that has failed keeps none of the others from going on. In the end the task fails, and RV(jobs) has the results of all.
+      - The options of the task hold for every job that does not give its own, and so do the keywords of the task. C(async) is the time
+        limit of each job. Variables of a single job do not exist.
+    type: list
+    elements: dict
+    version_added: 0.2.0
+    suboptions:
+      job_name:
+        description:
+          - The name of the job, as O(job_name). No name may be in the list twice.
+        type: str
+        required: true
+      task:
+        description:
+          - What to start, as O(task).
+        type: dict
+        required: true
+      time_limit:
+        description:
+          - The time limit of this job in seconds, in place of the keyword C(async).
+        type: int
+      restart_on:
+        description:
+          - As O(restart_on), for this job.
+        type: list
+        elements: str
+        choices: [failed, killed, timed_out, lost, orphaned, cancelled]
+      max_attempts:
+        description:
+          - As O(max_attempts), for this job.
+        type: int
+      backoff:
+        description:
+          - As O(backoff), for this job.
+        type: int
+      max_backoff:
+        description:
+          - As O(max_backoff), for this job.
+        type: int
+      stop_leftovers:
+        description:
+          - As O(stop_leftovers), for this job.
+        type: bool
+      rerun_after:
+        description:
+          - As O(rerun_after), for this job.
+        type: int
+      on_change:
+        description:
+          - As O(on_change), for this job.
+        type: str
+        choices: [fail, attach, restart]
+      fingerprint:
+        description:
+          - As O(fingerprint), for this job.
+        type: str
+      keep_output:
+        description:
+          - As O(keep_output), for this job.
+        type: bool
+      metadata:
+        description:
+          - As O(metadata), for this job.
+        type: dict
+      store_result:
+        description:
+          - As O(store_result), for this job.
+        type: list
+        elements: str
+      tail_size:
+        description:
+          - As O(tail_size), for this job.
+        type: int
+  max_parallel:
+    description:
+      - How many of O(jobs) may run at the same time, those included that ran before. By default, all.
+      - A task that does not wait leaves the others alone, and says so. They are started when it is run again, by C(until) for instance.
+    type: int
+    version_added: 0.2.0
   restart_on:
     description:
       - In which end states the job is started anew. By default in none, and the task fails if the job has.
@@ -258,6 +342,27 @@ EXAMPLES = r"""
   async: 1800
   poll: 10
 
+- name: Back up all databases, two at a time, each of them tried three times
+  rstyczynski.ansible.async_job:
+    max_parallel: 2
+    restart_on: [failed, killed]
+    max_attempts: 3
+    jobs:
+      - job_name: backup_orders
+        task:
+          ansible.builtin.command: /opt/backup.sh orders
+      - job_name: backup_customers
+        task:
+          ansible.builtin.command: /opt/backup.sh customers
+      - job_name: backup_archive
+        time_limit: 86400
+        max_attempts: 1
+        task:
+          ansible.builtin.command: /opt/backup.sh archive
+  async: 7200
+  poll: 30
+  register: backups
+
 - name: Upgrade, and ask now and then
   rstyczynski.ansible.async_job:
     job_name: upgrade
@@ -309,6 +414,7 @@ changed:
     - While the job runs, whether this task has started the attempt. It stays so while C(until) runs it again.
     - Once the job has ended, whether its module has changed anything, for the first task that returns that, whoever has started the
       job; V(false) for all later ones. So a handler runs once.
+    - Of several jobs, whether that is so of any.
   returned: always
   type: bool
   sample: true
@@ -359,6 +465,15 @@ results_file:
   returned: success
   type: str
   sample: /home/deploy/.ansible_async/0123456789abcdef0123456789abcdef/j314159265358.2718
+jobs:
+  description:
+    - The results of O(jobs), in the order of these. Each holds what is returned for a single job, except RV(record), RV(processes),
+      and the output as lists of lines. Where nothing was started and there is no record, C(status) is empty.
+    - For several jobs, only RV(started), RV(finished), RV(changed) and C(msg) are returned beside it, which are about all of them.
+  returned: with O(jobs)
+  type: list
+  elements: dict
+  sample: [{job_name: backup_orders, status: succeeded, finished: true, failed: false, changed: true, attempt: 2, rc: 0, stdout: done}]
 job_name:
   description: The name of the job.
   returned: success
@@ -384,7 +499,12 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 
 def main() -> None:
     """Run the command of a job that the action has started. All else happens on the controller."""
-    module = AnsibleModule(argument_spec=async_job.MODULE_SPEC, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=async_job.MODULE_SPEC,
+        mutually_exclusive=async_job.MUTUALLY_EXCLUSIVE,
+        required_one_of=async_job.REQUIRED_ONE_OF,
+        supports_check_mode=True,
+    )
     by_action = module.params["_action"]
     if not by_action:
         module.fail_json(msg="async_job starts tasks of Ansible, which only its action plugin can do. Run it as a task of a playbook.")

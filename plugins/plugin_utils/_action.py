@@ -148,7 +148,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         args = self.arguments(task_vars)
         args.update(self._from_variables(task_vars, args))
         params = self.validated(self.spec, args)
-        if self.completes_names and (params.get("job_name") is not None or params.get("job_names") is not None):
+        if self.completes_names and any(params.get(name) is not None for name in ("job_name", "job_names", "jobs")):
             if params["host"] is None:
                 params["host"] = str(task_vars["inventory_hostname"])
             if params["playbook_name"] is None:

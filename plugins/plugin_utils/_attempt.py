@@ -8,6 +8,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import collections
 import re
 import shlex
 import typing as t
@@ -212,6 +213,11 @@ rm -rf "./$a" 2>/dev/null || {{{{ sleep 1; rm -rf "./$a"; }}}} && echo {_MARK}re
 class AttemptAction(WatchingAction):
     """An action that starts attempts of jobs, each in a directory of its own."""
 
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._fences: collections.Counter[str] = collections.Counter()
+        """How often it was tried to fence an attempt, by its directory."""
+
     def prepare(self, key: JobKey, timeout: float) -> Fields:
         """Choose a place for a new attempt. Return the fields of the record that say where and as whom it lives, and in which boot."""
         self.users.become("")
@@ -315,10 +321,10 @@ class AttemptAction(WatchingAction):
 
     def fence(self, record: Record, timeout: float) -> bool:
         """Make sure that an attempt cannot start any more. Return False if it may just have started."""
-        self._fences += 1
+        self._fences[record["attempt_dir"]] += 1
         self._work_as_user_of(record)
         said = self._in_attempt(_FENCE, record, timeout)
-        if "fenced" not in said and self._fences >= _LOOKS:
+        if "fenced" not in said and self._fences[record["attempt_dir"]] >= _LOOKS:
             raise AsyncJobError(
                 f"Cannot make sure that the job does not start in {record['attempt_dir']} on {self.host} after all:"
                 f" {said.get('problem', said['error'])[0]}. Nothing more was started. Make room and permissions there, and run the playbook"
@@ -373,7 +379,6 @@ class AttemptAction(WatchingAction):
             )
         return said
 
-    _fences = 0
     _terminal = False
     """Whether the host insists on a terminal, as sudo does with C(requiretty)."""
 

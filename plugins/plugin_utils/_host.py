@@ -55,6 +55,8 @@ class HostAction(StoreAction):
         "unreachable_timeout": 0,
         "claim_timeout": 0,
         "max_attempts": 1,
+        "max_parallel": 1,
+        "time_limit": 1,
         "backoff": 0,
         "max_backoff": 0,
         "rerun_after": 0,

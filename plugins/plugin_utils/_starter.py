@@ -37,7 +37,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import measured_age, stamp
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import has_moved
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, blocked_by, next_attempt, recorded, refusal_of
@@ -45,6 +45,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Pause, Turn, Waits
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
 
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
@@ -100,19 +101,44 @@ class Starter:
         """Whether the record was read for the diff only. The protocol begins with it."""
 
     def run(self) -> dict[str, t.Any]:
-        """Start or attach until there is something to tell. Return what the module returns."""
+        """Start or attach until there is something to tell, and wait in between. Return what the module returns."""
+        steps = self.steps()
+        answer: t.Any = None
+        error: Exception | None = None
+        try:
+            while True:
+                wait = steps.throw(error) if error else steps.send(answer)
+                answer, error = None, None
+                match wait:
+                    case Pause(seconds):
+                        time.sleep(seconds)
+                    case End(asked, params):
+                        try:
+                            answer = self._seen(asked, params)
+                        except Exception as problem:
+                            error = problem
+        except StopIteration as stop:
+            return t.cast("dict[str, t.Any]", stop.value)
+
+    def _seen(self, asked: Asked, params: dict[str, t.Any]) -> Seen:
+        if "wait_timeout" in params:
+            return self._action.wait(params, self._store, [asked])[0]
+        return self._action.look_and_note(params, self._store, [asked], params["output"])[0]
+
+    def steps(self) -> Waits[dict[str, t.Any]]:
+        """Start or attach until there is something to tell. Yield whatever there is to wait for, and return what the module returns."""
         before, self._document = read_document(self._store, self._key)
         self._just_read, self._is_fresh = before, True
         try:
-            answer = self._start_and_wait()
+            answer = yield from self._start_and_wait()
         except LaunchFailed as failure:
             self._take_fence_away()
             said = "Ansible could not start it (no_log hides what it says)" if self._request.secret else str(failure).rstrip(".")
-            if self._has_started():
+            if self.has_started:
                 return {"failed": True, "changed": True, "msg": f"{said}. No other attempt was started."}
             return {**plain_result(failure.result), "failed": True, "changed": False, "msg": f"{said}. Nothing was started."}
         except AsyncJobError as error:
-            if not self._has_started():
+            if not self.has_started:
                 raise
             return {"failed": True, "changed": True, "msg": str(error)}  # this task has started an attempt, whatever became of that
         after = answer["record"]
@@ -151,17 +177,18 @@ class Starter:
 
         return contended(attempt)
 
-    def _has_started(self) -> bool:
-        """Return whether an attempt has started that this task has claimed, whatever became of it."""
+    @property
+    def has_started(self) -> bool:
+        """Whether an attempt has started that this task has claimed, whatever became of it."""
         started = self._kept.started
         return not self._kept.claimed.isdisjoint((*started, *started.values()))
 
     # --- One attempt after the other
 
-    def _start_and_wait(self) -> dict[str, t.Any]:
+    def _start_and_wait(self) -> Waits[dict[str, t.Any]]:
         warnings: list[str] = []
         while True:
-            record, version, ours = self._start_or_attach()
+            record, version, ours = yield from self._start_or_attach()
             self._kept.attached = True
             if record.get("status") in ENDED:
                 look = recorded(self._request, record)
@@ -175,7 +202,7 @@ class Starter:
                 self._check_place(record)
                 if ours and not self._poll:  # seen a moment ago
                     return answer_to(self._request, record, {**UNSEEN, "status": "running", "reason": f"{asked.label} has been started"})
-                look = self._look_at(asked)
+                look = yield from self._look_at(asked)
                 self._request.kept.joined |= asked.was_alive
                 record, version = asked.record or record, asked.version
             if self._may_end(look["status"]):
@@ -191,10 +218,10 @@ class Starter:
             if decision.start and self._goes_on:
                 if not self._poll or not self._may_wait():
                     return blocked_by(self._request, record, look, self._goes_on)
-                time.sleep(self._poll)
+                yield Pause(self._poll, is_idle=True)
             elif decision.wait and self._poll:
                 self._action.notify(f"{self._key}: {next_attempt(record, decision)}.")
-                time.sleep(decision.wait)
+                yield Pause(decision.wait, is_idle=True)
             elif not decision.start:
                 answer = answer_to(self._request, record, look)
                 answer["warnings"] += warnings + ([f"The {self._key}: {decision.warning}"] if decision.warning else [])
@@ -284,7 +311,7 @@ class Starter:
     def _look_once(self, asked: Asked) -> Seen:
         return self._action.look([asked], output="tail", tail_size=0, timeout=self._params["look_timeout"])[0]
 
-    def _look_at(self, asked: Asked) -> Seen:
+    def _look_at(self, asked: Asked) -> Waits[Seen]:
         """Look at the job, once or until it has ended."""
         output = "tail" if asked.in_files else "full"
         params = {**self._params, "output": output, "store_output": True}
@@ -292,8 +319,8 @@ class Starter:
             # Its own limit holds, which another task may have set.
             limit = max(self._request.kept.limit, int((asked.record or {}).get("timeout", 0)))
             params.update(wait_timeout=limit + _MORE_THAN_LIMIT, wait_interval=self._poll)
-            return self._action.wait(params, self._store, [asked])[0]
-        return self._action.look_and_note(params, self._store, [asked], output)[0]
+        look: Seen = yield End(asked, params)
+        return look
 
     def _remove_output(self, record: Record, version: Version, warnings: list[str]) -> Record:
         """Remove the directory of an attempt that has ended, once. Return the record, which says so then."""
@@ -321,7 +348,7 @@ class Starter:
 
     # --- The protocol
 
-    def _start_or_attach(self) -> tuple[Record, Version, bool]:
+    def _start_or_attach(self) -> Waits[tuple[Record, Version, bool]]:
         """Drive the protocol to its end. Return the record of a job that was started, and whether it was started just now."""
         steps = exactly_once.start_or_attach(self._request.claim, self._again)
         begun = set(self._kept.claimed)
@@ -332,7 +359,7 @@ class Starter:
                 step = steps.throw(error) if error else steps.send(answer)
                 answer, error = None, None
                 try:
-                    answer = self._do(step)
+                    answer = yield from self._do(step)
                 except Exception as problem:
                     error = problem
         except StopIteration as stop:
@@ -348,18 +375,18 @@ class Starter:
                 " and will not be. The disk may be full."
             ) from None
 
-    def _do(self, step: exactly_once.Step) -> t.Any:
+    def _do(self, step: exactly_once.Step) -> Waits[t.Any]:
         """Do one step. Return the answer that the protocol waits for."""
         seconds = self._params["look_timeout"]
         match step:
             case exactly_once.Read():
-                return self._read()
+                return (yield from self._read_in_turn())
             case exactly_once.Write(record, expect):
                 return self._write(record, Version(expect))
             case exactly_once.Restore(_before, expect):
                 return self._restore(Version(expect))
             case exactly_once.Watch(record, version):
-                return self._watch(record, version)
+                return (yield from self._watch(record, version))
             case exactly_once.Prepare():
                 return self._prepare(seconds)
             case exactly_once.MakeDirectory(record):
@@ -438,6 +465,12 @@ class Starter:
             return ""
         return f"{action} does its work itself, and was interrupted; whether it has done it cannot be proven"
 
+    def _read_in_turn(self) -> Waits[tuple[Record | None, Version]]:
+        """Read the record. If an attempt may begin then, that has to be its turn."""
+        record, version = self._read()
+        may_begin = record is None or record.get("status") in CLAIMED or self._request.decide(self._with_age(record)).start
+        return self._read() if may_begin and (yield Turn()) else (record, version)
+
     def _read(self) -> tuple[Record | None, Version]:
         if not self._is_fresh:
             self._just_read, self._document = read_document(self._store, self._key)
@@ -485,16 +518,22 @@ class Starter:
                     " Nothing more was started. Both may run. Stop the first one, or put its record back."
                 )
 
-    def _watch(self, record: Record, version: str) -> bool:
+    def _watch(self, record: Record, version: str) -> Waits[bool]:
         life = self._params["claim_timeout"]
         if record.get("claim", {}).get(OWN_WORK):  # whoever does the work has no time for the record meanwhile
             life += record.get("timeout", 0)
-        return has_moved(
+        pauses = moves(
             record,
             lambda: read_record(self._store, self._key)[1] != version,
             life=life,
             notify=lambda line: self._action.notify(f"{self._key}: {line}"),
         )
+        while True:
+            try:
+                seconds = next(pauses)
+            except StopIteration as stop:
+                return bool(stop.value)
+            yield Pause(seconds, is_idle=False)
 
     def _prepare(self, seconds: float) -> Fields:
         place = self._action.prepare(self._key, seconds)

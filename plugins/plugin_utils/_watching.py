@@ -28,7 +28,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 
 # How long to wait before the second look, in seconds, and how much longer before each that follows.
-_FIRST_INTERVAL = 1.0
+FIRST_INTERVAL = 1.0
 _GROWTH = 1.5
 
 # How much time passes between two lines about a job that goes on as before: a share of the whole wait, and that many seconds at most.
@@ -110,7 +110,7 @@ class WatchingAction(HostAction):
         with_files = any(job.in_files for job in asked)
         meanwhile = "tail" if with_files or params["output"] == "new" else params["output"]
         deadline = time.monotonic() + params["wait_timeout"]
-        interval = _FIRST_INTERVAL
+        interval = FIRST_INTERVAL
         pace = Pace()
         away_since: float | None = None
         while True:
@@ -120,22 +120,40 @@ class WatchingAction(HostAction):
                 away_since = None
                 if now >= deadline or not any(look["status"] in GOES_ON for look in looks):
                     return looks if meanwhile == params["output"] else self.look_and_note(params, store, asked, params["output"])
-                for number, (job, look) in enumerate(zip(asked, looks, strict=True)):
-                    if look["status"] in GOES_ON and pace.is_due(number, look["status"]):
-                        self.say(_progress(job, look, self.host, secret=job.secret or self._task.no_log))
+                self.show_life(asked, looks, pace)
             except AnsibleConnectionFailure as error:
                 away_since = away_since or now
-                away = time.monotonic() - away_since
-                if away >= params["unreachable_timeout"] or now >= deadline:
-                    raise AnsibleConnectionFailure(
-                        f"{self.host} has been unreachable for {_times.clock(away)} (unreachable_timeout is {params['unreachable_timeout']}"
-                        f" seconds). Nothing is known of its jobs since then; they go on without us. {error}"
-                    ) from error
-                if pace.is_due(self.host, f"away since {away_since}"):
-                    self.notify(f"{self.host} is unreachable for {_times.clock(away)}; its jobs go on without us. Trying again.")
-                self.reset_connection()
+                self.bear(error, away_since, params["unreachable_timeout"], pace, is_over=now >= deadline)
             time.sleep(max(0.0, min(interval, deadline - time.monotonic())))
-            interval = min(interval * _GROWTH, max(params["wait_interval"], _FIRST_INTERVAL))
+            interval = longer(interval, params["wait_interval"])
+
+    def show_life(self, asked: list[Asked], looks: list[Seen], pace: Pace) -> None:
+        """Tell the user now how jobs are getting on that have not ended."""
+        for job, look in zip(asked, looks, strict=True):
+            if look["status"] in GOES_ON and pace.is_due(job.label, look["status"]):
+                self.say(_progress(job, look, self.host, secret=job.secret or self._task.no_log))
+
+    def bear(self, error: AnsibleConnectionFailure, since: float, limit: float, pace: Pace, *, is_over: bool) -> None:
+        """Go on without the host for now.
+
+        :arg since: when it has answered last, by our clock
+        :arg is_over: whether nobody waits any more
+        :raises AnsibleConnectionFailure: if that is so, or it has been away for too long
+        """
+        away = time.monotonic() - since
+        if is_over or away >= limit:
+            raise AnsibleConnectionFailure(
+                f"{self.host} has been unreachable for {_times.clock(away)} (unreachable_timeout is {limit} seconds). Nothing is known of"
+                f" its jobs since then; they go on without us. {error}"
+            ) from error
+        if pace.is_due(self.host, f"away since {since}"):
+            self.notify(f"{self.host} is unreachable for {_times.clock(away)}; its jobs go on without us. Trying again.")
+        self.reset_connection()
+
+
+def longer(interval: float, most: float) -> float:
+    """Return how long to wait before the look after the next one, in seconds."""
+    return min(interval * _GROWTH, max(most, FIRST_INTERVAL))
 
 
 def _progress(job: Asked, look: Seen, host: str, *, secret: bool) -> str:

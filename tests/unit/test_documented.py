@@ -94,12 +94,9 @@ def role_options(role_files: Path) -> dict[str, Yaml]:
     return {role: options(role) for role in ROLES}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_options_of_a_module_are_those_of_its_spec(documented: dict[str, Yaml], module: str) -> None:
-    """The same names, types, defaults, choices, aliases; what is required is so in both."""
-    options, spec = documented[module]["doc"]["options"], spec_of(module)
-    # What only the action may give is documented too, because ansible-test asks for that.
-    assert {name for name in options if not name.startswith("_")} == set(spec)
+def compare(options: Yaml, spec: Yaml) -> None:
+    """Compare documented options with those of a spec, and so on with those inside of them."""
+    assert set(options) == set(spec)
     for name, option in spec.items():
         for field, default in (
             ("type", "str"),
@@ -110,6 +107,15 @@ def test_options_of_a_module_are_those_of_its_spec(documented: dict[str, Yaml], 
             ("aliases", None),
         ):
             assert options[name].get(field, default) == option.get(field, default), f"{name}: {field}"
+        compare(options[name].get("suboptions", {}), option.get("options", {}))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_options_of_a_module_are_those_of_its_spec(documented: dict[str, Yaml], module: str) -> None:
+    """The same names, types, defaults, choices, aliases; what is required is so in both."""
+    options, spec = documented[module]["doc"]["options"], spec_of(module)
+    # What only the action may give is documented too, because ansible-test asks for that.
+    compare({name: option for name, option in options.items() if not name.startswith("_")}, spec)
 
 
 def test_options_of_the_inventory_are_those_of_its_spec(controller: Controller) -> None:

@@ -17,10 +17,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import RESTARTABLE
 
-ARGUMENT_SPEC: Spec = {
-    **JOB_OPTIONS,
-    "job_name": {**JOB_OPTIONS["job_name"], "required": True},
-    "task": {"type": "dict", "required": True},
+# Options that each job of several may have of its own.
+_OF_ONE_JOB: Spec = {
     "restart_on": {
         "type": "list",
         "elements": "str",
@@ -38,6 +36,22 @@ ARGUMENT_SPEC: Spec = {
     "metadata": {"type": "dict"},
     "store_result": {"type": "list", "elements": "str", "default": []},
     "tail_size": {"type": "int", "default": 4096},
+}
+
+# One of several jobs. What it does not say, the task says for all.
+_ELEMENT: Spec = {
+    "job_name": {"type": "str", "required": True},
+    "task": {"type": "dict", "required": True},
+    "time_limit": {"type": "int"},
+    **{name: {field: value for field, value in option.items() if field != "default"} for name, option in _OF_ONE_JOB.items()},
+}
+
+ARGUMENT_SPEC: Spec = {
+    **JOB_OPTIONS,
+    "task": {"type": "dict"},
+    "jobs": {"type": "list", "elements": "dict", "options": _ELEMENT},
+    "max_parallel": {"type": "int"},
+    **_OF_ONE_JOB,
     "claim_timeout": {"type": "float", "default": 60.0},
     "start_timeout": {"type": "int", "default": 120},
     "look_timeout": {"type": "int", "default": 60},
@@ -46,5 +60,9 @@ ARGUMENT_SPEC: Spec = {
     **PROGRESS_OPTIONS,
     **STORE_OPTIONS,
 }
+# One job, or several.
+MUTUALLY_EXCLUSIVE = [("job_name", "jobs"), ("task", "jobs")]
+REQUIRED_ONE_OF = [("job_name", "jobs"), ("task", "jobs")]
+
 # On the host, the module takes from the action what playbooks cannot give: the arguments of C(run) in C(_host/command.py).
 MODULE_SPEC: Spec = {**ARGUMENT_SPEC, "_action": {"type": "dict"}}

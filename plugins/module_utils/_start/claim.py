@@ -72,8 +72,10 @@ def holder_is_gone(record: Record) -> bool:
     return process is None or process.start != claim.get("pid_start")
 
 
-def has_moved(record: Record, changed: t.Callable[[], bool], *, life: float, notify: t.Callable[[str], None]) -> bool:
+def moves(record: Record, changed: t.Callable[[], bool], *, life: float, notify: t.Callable[[str], None]) -> t.Generator[float, None, bool]:
     """Wait until whoever has claimed the job moves on. Return False if they are gone, or have not moved for the life of the claim.
+
+    Yield how long to do nothing, in seconds, each time before it looks again.
 
     That is measured by our own clock, from now on: clocks of two machines are never compared.
 
@@ -95,7 +97,7 @@ def has_moved(record: Record, changed: t.Callable[[], bool], *, life: float, not
         if not told and time.monotonic() - begin > 1:
             told = True
             notify(f"It is being started by {claim.get('who', 'another controller')}. Waiting for at most {left:.0f} seconds.")
-        time.sleep(min(interval, left))
+        yield min(interval, left)
         interval = min(interval * _GROWTH, _LONGEST_INTERVAL)
     return changed()
 
