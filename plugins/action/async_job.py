@@ -8,7 +8,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job, async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
@@ -29,6 +29,7 @@ class ActionModule(AttemptAction):
     spec = async_job.ARGUMENT_SPEC
     mutually_exclusive = async_job.MUTUALLY_EXCLUSIVE
     required_one_of = async_job.REQUIRED_ONE_OF
+    begins_with_names = True
     warns_at_once = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -63,7 +64,9 @@ class ActionModule(AttemptAction):
         warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
         request, inner = self._asked(params, store, kept, self._task.args["task"])
         answer = predicted(request, diff=self.wants_diff) if self._task.check_mode else Starter(request, inner, self).run()
-        return {**answer, "warnings": [*warnings, *answer.get("warnings", ())]}
+        answer["warnings"] = [*warnings, *answer.get("warnings", ())]
+        is_start = answer.get("changed", False) and not kept.poll and answer.get("status") == "running"
+        return async_job_status.of_a_loop(answer, is_start=is_start) if self.in_loop else answer
 
     def _asked(self, params: dict[str, t.Any], store: Store, kept: KeptOnTask, task: t.Any) -> tuple[Request, InnerTask]:
         """Return what is asked for about one job, and the task to start as it."""

@@ -35,6 +35,8 @@ class ActionModule(WatchingAction):
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         store, [asked] = self.asked(params)
+        if params["jid"] is not None and not self.is_windows:
+            store, [asked], _look = self.found_by_job_id(params, asked)
         if asked.problem:
             raise AsyncJobError(f"{asked.label}: {asked.problem}. Nothing was stopped.")
         if asked.without_contact:

@@ -14,6 +14,7 @@ class ActionModule(StoreAction):
     """The module C(async_job_info), in the process of the controller."""
 
     spec = async_job_info.ARGUMENT_SPEC
+    begins_with_names = True
     mutually_exclusive = async_job_info.MUTUALLY_EXCLUSIVE
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -15,6 +15,7 @@ class ActionModule(StoreAction):
     """The module C(async_job_state), in the process of the controller."""
 
     spec = async_job_state.ARGUMENT_SPEC
+    begins_with_names = True
 
     def arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         args = super().arguments(task_vars)

@@ -25,20 +25,26 @@ class ActionModule(WatchingAction):
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         store, asked = self.asked(params)
+        seen: list[Seen] | None = None
+        if params["jid"] is not None and not self.is_windows:
+            store, asked, seen = self.found_by_job_id(params, asked[0])
         if params["mode"] == "cleanup":
             return self._clean_up(params, store, asked)
-        if params["output"] is None:
+        is_chosen = params["output"] is not None
+        if not is_chosen:
             in_files = any(job.in_files for job in asked)
             params["output"] = "tail" if in_files or params["job_names"] is not None else "full"
-        if params["wait_timeout"] > 0:
+        if params["wait_timeout"] > 0 and (seen is None or seen[0]["status"] in GOES_ON):
             looks = self.wait(params, store, asked)
         else:
-            looks = self.look_and_note(params, store, asked, params["output"])
+            looks = seen or self.look_and_note(params, store, asked, params["output"])
         answers = [self._answer(store, job, look, waited=params["wait_timeout"]) for job, look in zip(asked, looks, strict=True)]
         answer = answers[0] if params["job_names"] is None else _together(answers)
+        if not is_chosen or params["output"] == "full":
+            answer["warnings"] += async_job_status.cut_output(answers)
         if any(job.secret for job in asked):
             answer["_ansible_no_log"] = True
-        return answer
+        return async_job_status.of_a_loop(answer) if self.in_loop else answer
 
     def _clean_up(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> dict[str, t.Any]:
         """Remove the results file, as C(async_status) does. The record stays, and has the result before its file goes."""

@@ -45,6 +45,9 @@ RESTARTABLE = ("failed", "killed", "timed_out", "lost", "orphaned", "cancelled")
 SIGNALLED = ("failed", "killed")
 """How a job may be found to have ended that somebody has sent signals to."""
 
+NOT_SEEN_TO_END = ("killed", "lost")
+"""Ends that are known by what is missing. Whoever looks in the wrong place finds them, too."""
+
 UNKNOWN = "unknown"
 """What a look answers that can prove nothing. No record has this status: it keeps the last one that was proven."""
 

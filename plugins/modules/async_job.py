@@ -419,8 +419,11 @@ changed:
   type: bool
   sample: true
 stdout:
-  description: What the job has printed. Of a command, and of a stored result, the last O(tail_size) bytes.
-  returned: success
+  description:
+    - What the job has printed. Of a command, and of a stored result, the last O(tail_size) bytes. C(stdout_lines) has it by lines.
+    - All of it is returned by M(rstyczynski.ansible.async_job_status) with O(rstyczynski.ansible.async_job_status#module:job_name)
+      and O(rstyczynski.ansible.async_job_status#module:output=full), as long as it is on the host.
+  returned: success; in a loop, not by the task that starts the job with C(poll=0)
   type: str
   sample: ""
 stderr:
@@ -428,9 +431,24 @@ stderr:
   returned: success
   type: str
   sample: ""
+stdout_size:
+  description: How much the job has printed, in bytes. C(stderr_size) is the same of its standard error.
+  returned: success; in a loop, only if there is something to say
+  type: int
+  sample: 3145728
+stdout_truncated:
+  description:
+    - Whether RV(stdout) is not all that the job has printed. Then a warning says so, once the job has ended. C(stderr_truncated) is
+      the same of its standard error.
+  returned: success; in a loop, only if there is something to say
+  type: bool
+  sample: false
 rc:
-  description: The return code. All else that the module of the job returns is here as well.
-  returned: when the job has ended with one
+  description:
+    - The return code; of a job that has succeeded, V(0) if its module returns none. Without any value if there is none.
+    - All else that the module of the job returns is here as well. What later runs return of that is what O(store_result) names, each
+      field up to 32768 characters; a warning names the others, and how to get them.
+  returned: as RV(stdout)
   type: int
   sample: 0
 msg:
@@ -444,19 +462,26 @@ exception:
       setting C(DISPLAY_TRACEBACK) says so; RV(record) has it in C(result.exception).
   returned: if it has, not with C(no_log=true)
   type: str
+module_result:
+  description:
+    - What the module of the job returns under a name that means something else here, such as C(status), C(reason) and C(elapsed) of
+      M(ansible.builtin.uri).
+  returned: if there is such a field
+  type: dict
+  sample: {status: 200, elapsed: 3}
 progress:
   description: What the last line C(PROGRESS 41/60 some text) of a command says.
-  returned: success, none if there is no such line
+  returned: success; in a loop, only if there is something to say, none if there is no such line
   type: dict
   sample: {current: 41, total: 60, text: some text}
 elapsed:
   description: For how long the job has been running, or ran, in seconds, as far as that can be known.
-  returned: success
+  returned: success; in a loop, only if there is something to say
   type: float
   sample: 760.2
 processes:
   description: The processes of the job that were seen.
-  returned: success
+  returned: success, unless the task has a loop
   type: list
   elements: dict
   sample: []
@@ -480,13 +505,15 @@ job_name:
   type: str
   sample: migrate_2024
 record:
-  description: The record as it is in the store now. It holds the history of attempts.
-  returned: success
+  description:
+    - The record as it is in the store now. It holds the history of attempts.
+    - Not in a loop, whose result would be large. Read it with M(rstyczynski.ansible.async_job_info) there.
+  returned: success, unless the task has a loop
   type: dict
   sample: {ansible_job_id: j314159265358.2718, attempt: 1, host: db01, job_name: migrate_2024, status: running}
 state_file:
   description: The place of the record.
-  returned: success
+  returned: success, unless the task has a loop
   type: str
   sample: /srv/playbooks/.ansible_async_state/db01/Migrate/migrate_2024.json
 """

@@ -51,7 +51,9 @@ attributes:
 options:
   jid:
     description:
-      - The job id, as the background task returned it in C(ansible_job_id).
+      - The job id, as the background task returned it in C(ansible_job_id), or M(rstyczynski.ansible.async_job).
+      - Where Ansible keeps results files, there is none of a job that M(rstyczynski.ansible.async_job) has started. So if there is none,
+        the records of the host are asked where the job is, those of the play first. See O(host).
       - Give this, O(job_name) or O(job_names).
     type: str
   mode:
@@ -81,8 +83,8 @@ options:
   output:
     description:
       - Which of the job's output to return in RV(stdout) and RV(stderr).
-      - V(full) is all of it. V(tail) is its end. V(new) is what came since the last look with V(new), 1 MiB at most. How far that
-        went is kept in the record, so V(new) goes on where another run of the playbook has stopped.
+      - V(full) is all of it, up to 32 MiB. V(tail) is its end. V(new) is what came since the last look with V(new), 1 MiB at most.
+        How far that went is kept in the record, so V(new) goes on where another run of the playbook has stopped.
       - The default is V(tail) for O(job_names) and for output in files, which may be long, and else V(full).
       - The output of commands that M(rstyczynski.ansible.async_job) has started is in files, and can be seen from the beginning.
         Of other jobs Ansible has the output only at their end. To see it before, let the command write to a file, and name that
@@ -211,10 +213,24 @@ failed:
   type: bool
   sample: true
 msg:
-  description: What went wrong.
+  description: What went wrong. Of a job that is V(lost), it holds the words C(could not find job).
   returned: failure
   type: str
-  sample: "lost: the host of job 'migrate' on db01 rebooted at 2026-02-01T03:12:09Z, 00:12:40 after the job started"
+  sample: "lost: the host of job 'migrate' on db01 rebooted at 2026-02-01T03:12:09Z (could not find job j314159265358.2718)"
+rc:
+  description:
+    - The return code; of a job that has succeeded, V(0) if its module returns none. Without any value if there is none.
+    - All else that the module of the job returns is here as well.
+  returned: always, for one job
+  type: int
+  sample: 0
+module_result:
+  description:
+    - What the module of the job returns under a name that means something else here, such as C(status), C(reason) and C(elapsed) of
+      M(ansible.builtin.uri).
+  returned: if there is such a field
+  type: dict
+  sample: {status: 200, elapsed: 3}
 ansible_job_id:
   description: The job id.
   returned: always, for one job
@@ -223,12 +239,12 @@ ansible_job_id:
 progress:
   description:
     - How far the job has come, by the last line C(PROGRESS 41/60 some text) in its O(stdout_file). None if there is no such line.
-  returned: always, for one job
+  returned: always, for one job; in a loop, only if there is something to say
   type: dict
   sample: {current: 41, total: 60, text: some text}
 elapsed:
   description: For how long the job has been running, or ran, in seconds. Empty if that cannot be known.
-  returned: always, for one job
+  returned: always, for one job; in a loop, only if there is something to say
   type: float
   sample: 760.4
 processes:
@@ -236,7 +252,7 @@ processes:
     - The processes of the job that are there. Their C(role) is C(runner) or C(watcher) for those of Ansible,
       C(descendant) for what belongs to the job, and C(unclear) for what may belong to it or to another one of the same
       results directory.
-  returned: always, for one job
+  returned: for one job, unless the task has a loop
   type: list
   elements: dict
   sample:
@@ -253,14 +269,26 @@ stderr:
   sample: ""
 stdout_size:
   description: How much output the job has written so far, in bytes.
-  returned: always, for one job
+  returned: always, for one job; in a loop, only if there is something to say
   type: int
   sample: 3145728
 stderr_size:
   description: How much error output the job has written so far, in bytes.
-  returned: always, for one job
+  returned: always, for one job; in a loop, only if there is something to say
   type: int
   sample: 0
+stdout_truncated:
+  description:
+    - Whether RV(stdout) is not all of it. If the job has ended and O(output) was not given, a warning says so.
+    - With O(output=new), whether there is more that is new.
+  returned: always, for one job; in a loop, only if there is something to say
+  type: bool
+  sample: false
+stderr_truncated:
+  description: Whether RV(stderr) is not all of it.
+  returned: always, for one job; in a loop, only if there is something to say
+  type: bool
+  sample: false
 results_file:
   description: The results file of the job on the host.
   returned: always, for one job
@@ -273,17 +301,17 @@ erased:
   sample: /home/deploy/.ansible_async/j314159265358.2718
 job_name:
   description: The name of the job.
-  returned: if O(job_name) or O(job_names) is given
+  returned: if O(job_name) or O(job_names) is given, or if the record has told where O(jid) is
   type: str
   sample: migrate
 record:
-  description: The record as it is in the store now.
-  returned: if O(job_name) or O(job_names) is given
+  description: The record as it is in the store now. Not in a loop, whose result would be large.
+  returned: if O(job_name) or O(job_names) is given, or if the record has told where O(jid) is
   type: dict
   sample: {ansible_job_id: j314159265358.2718, host: db01, job_name: migrate, status: lost}
 state_file:
   description: The place of the record.
-  returned: if O(job_name) or O(job_names) is given
+  returned: as RV(record)
   type: str
   sample: /srv/playbooks/.ansible_async_state/db01/Migrate the database/migrate.json
 jobs:

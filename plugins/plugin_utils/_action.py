@@ -12,7 +12,7 @@ import abc
 import typing as t
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
@@ -29,6 +29,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._names import check_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import refuse_near_misses
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, is_first_warning, state_dir_warnings
@@ -57,6 +58,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     """Options that are texts, whatever they look like."""
     warns_at_once = False
     """Whether what is wrong with the place of the records is told before the work, which takes long, and with the result once more."""
+    begins_with_names = False
+    """Whether a job is started or saved, or looked for before it is: then its names must be what somebody has meant."""
     completes_names = True
     """Whether a job that is given by its name is one of the host and the play of the task, unless the task says otherwise."""
 
@@ -111,6 +114,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         except AsyncJobError as error:
             result.update(failed=True, msg=str(error))
         _make_harmless(result)
+        if self.in_loop and not result["warnings"]:
+            del result["warnings"]
         return result
 
     def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -153,6 +158,10 @@ class StoreAction(ActionBase):  # type: ignore[misc]
                 params["host"] = str(task_vars["inventory_hostname"])
             if params["playbook_name"] is None:
                 params["playbook_name"] = str(task_vars["ansible_play_name"])
+        if self.begins_with_names and params.get("state") != "absent":
+            for option in JobKey._fields:
+                if params[option] is not None:
+                    check_name(option, params[option])
         return params
 
     def arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -163,6 +172,11 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             if text is not None and option in args:
                 args[option] = text
         return args
+
+    @property
+    def in_loop(self) -> bool:
+        """Whether the task has several items, each with an answer of its own."""
+        return bool(self._task.loop_with) or self._task.loop is not None
 
     @property
     def role(self) -> str:
@@ -185,10 +199,29 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             given = args.keys() & {_NAMES.get(option, option) for option in self._options_of_task()}
             templates = {name: template for name, template in templates.items() if names[name] not in given}
         values: dict[str, t.Any] = {}
-        for name, value in self._templar.template(templates).items():
+        if self.role == "async_job_load":
+            # An error of these would come after the job was started, and before it is saved.
+            self._templated({name: task_vars[name] for option in STORE_OPTIONS if (name := f"async_job_save_{option}") in task_vars})
+        for name, value in self._templated(templates).items():
             # Newer cores drop an omitted value by themselves; older ones leave a placeholder.
             if value != task_vars.get("omit"):
                 values.setdefault(names[name], value)
+        return values
+
+    def _templated(self, templates: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the values of variables with settings of the store.
+
+        :raises AsyncJobError: if one is not defined
+        """
+        values: dict[str, t.Any] = {}
+        for name, template in templates.items():
+            try:
+                values.update(self._templar.template({name: template}))
+            except AnsibleUndefinedVariable as error:
+                raise AsyncJobError(
+                    f"The setting {name} of the store cannot be told: {error}. Nothing was started, read or written. Define what it takes,"
+                    " or leave it out."
+                ) from None
         return values
 
     def _options_of_task(self) -> t.Iterator[str]:

@@ -14,42 +14,32 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import duration
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, shown
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import lacking, of_module
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision, status_to_act_on
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, GOES_ON
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, with_kept_output
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
 
 
 def recorded(request: Request, record: Record) -> Seen:
     """Return what the record says of a job that has ended, in the form of a look."""
-    result = plain_result(record.get("result", {}))
-    missed = [str(name) for name in result.get(NOT_STORED) or ()]
-    return {
+    result = record.get("result", {})
+    look: Seen = {
         **UNSEEN,
         "status": record["status"],
         "reason": record.get("reason") or f"job {request.key.job_name!r} on {request.key.host}: {record['status']}",
-        "result": {name: value for name, value in result.items() if name not in ("stdout", "stderr", "progress", NOT_STORED)},
+        "result": of_module(result),
         "progress": result.get("progress"),
         "results_file": record.get("results_file", ""),
         "end": record.get("end", ""),
         "elapsed": duration(result),
-        "stdout": str(result.get("stdout", "")),
-        "stderr": str(result.get("stderr", "")),
-        "warnings": [_missed(missed)] if missed else [],
+        "warnings": lacking(record),
     }
-
-
-def _missed(fields: list[str]) -> str:
-    return (
-        f"The record of the job does not hold all of its result: {', '.join(fields)} were returned only by the run that saw it end. List in"
-        " store_result what later runs need."
-    )
+    return with_kept_output(look, record)
 
 
 def answer_to(request: Request, record: Record, look: Seen) -> dict[str, t.Any]:
@@ -64,7 +54,7 @@ def answer_to(request: Request, record: Record, look: Seen) -> dict[str, t.Any]:
         state_file=request.state_file,
         results_file=look["results_file"] or record.get("results_file", ""),
     )
-    answer["warnings"] += request.store.warnings
+    answer["warnings"] += [*async_job_status.cut_output([answer]), *request.store.warnings]
     if answer["failed"] and look["status"] in ENDED:
         answer["msg"] = f"{str(answer['msg']).rstrip('.')}. {_what_next(request, {**record, 'status': look['status']})}"
     elif request.kept.poll and look["status"] in GOES_ON:

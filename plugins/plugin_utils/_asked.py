@@ -12,19 +12,28 @@ import dataclasses
 import os
 import typing as t
 
+from ansible import constants
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import is_late, read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, storable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED, kept_result, masked
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, place_of, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import (
+    NOT_STORED,
+    STREAMS,
+    kept_output,
+    kept_result,
+    lacking,
+    masked,
+    of_module,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, NOT_SEEN_TO_END, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
@@ -50,6 +59,8 @@ UNSEEN: Seen = {
     "stderr_size": 0,
     "stdout_offset": 0,
     "stderr_offset": 0,
+    "stdout_truncated": False,
+    "stderr_truncated": False,
     "progress": None,
     "kept": None,
     "warnings": [],
@@ -74,6 +85,8 @@ class Asked:
     """The field of its record for which nobody may act upon it, and why. Empty if there is none."""
     predicted: Record | None = None
     """In check mode, what the record would be after the last look."""
+    other_machine: str = ""
+    """The machine where it is, if that is the localhost of another controller, and nothing but its record tells that."""
     was_alive: bool = False
     """Whether any look of this task has seen it run, or something of it."""
     tells: str = ""
@@ -167,15 +180,13 @@ class Asked:
             return look
         if known in ENDED and known != "lost":
             reason = record.get("reason", f"{self.label}: {known}")
-            result = plain_result(record.get("result", {}))
-            result.pop(NOT_STORED, None)
+            warnings = [*look["warnings"], *lacking(record)]
+            result = of_module(record.get("result", {}))
             settled: Seen = {**look, "status": known, "reason": reason, "result": result, "kept": None, "cancelled": None}
-            if not new:
-                settled["stdout"] = look["stdout"] or str(result.get("stdout", ""))
-                settled["stderr"] = look["stderr"] or str(result.get("stderr", ""))
-            return settled
+            settled["warnings"] = warnings
+            return settled if new else with_kept_output(settled, record)
         advice = self.advice(contacted)
-        if advice and look["status"] == "lost":
+        if advice and look["status"] in NOT_SEEN_TO_END:
             return {**look, "status": UNKNOWN, "reason": f"cannot tell what became of {self.label}: {advice}"}
         if advice and look["status"] == UNKNOWN:
             return {**look, "reason": f"{look['reason']}; {advice}"}
@@ -186,6 +197,8 @@ class Asked:
 
         :arg contacted: the host that was looked at
         """
+        if self.other_machine:
+            return f"it was started on the localhost of {self.other_machine}, and this is {os.uname().nodename}. Run this there"
         place = (self.record or {}).get("delegated_host", self.key.host if self.key else contacted)
         return "" if contacted == place else f"this task has looked on {contacted}. Run it on {place}, or with 'delegate_to: {place}'"
 
@@ -245,12 +258,43 @@ class Asked:
             size = self.looked_for.keep  # the host was told so, and may say more
             ends = {name: end[-size:] if isinstance(end, str) else end for name, end in look["kept"].items()} if size else {}
             kept.update(masked(ends))
-        for name in ("stdout", "stderr", "msg"):  # what an earlier look was asked to store
+        if not secret and (self.is_attempt or look["kept"]):
+            for stream in STREAMS:
+                if look[f"{stream}_size"]:  # type: ignore[literal-required]
+                    kept[f"{stream}_size"] = look[f"{stream}_size"]  # type: ignore[literal-required]
+                if kept.get(f"{stream}_size", 0) > self.looked_for.keep:
+                    kept[f"{stream}_truncated"] = True
+        for name in _LASTING:  # what an earlier look was asked to store
             if not secret and name in record.get("result", {}):
                 kept.setdefault(name, record["result"][name])
         if kept:
             fields["result"] = storable(kept, name="result")
         return fields
+
+
+# What a look at a job whose output is gone does not take away
+_LASTING = ("msg", *(f"{stream}{part}" for stream in STREAMS for part in ("", "_size", "_truncated")))
+
+
+def other_machine(record: Record, contacted: str, transport: str) -> str:
+    """Return the machine where a job is, if that is the localhost of another controller. Else empty.
+
+    :arg contacted: the host that the task contacts, and over which connection
+    """
+    if contacted not in constants.LOCALHOST or transport != "local" or place_of(record) != contacted:
+        return ""
+    machine = str(record.get("who", "")).rpartition("@")[2]
+    return "" if machine == os.uname().nodename else machine
+
+
+def with_kept_output(look: Seen, record: Record) -> Seen:
+    """Return a look with what the record has of the output, where the host has none."""
+    answer: dict[str, t.Any] = {**look}
+    for stream in STREAMS:
+        kept = kept_output(record.get("result", {}), stream)
+        if not answer[stream] and (kept.text or kept.size):
+            answer.update({stream: kept.text, f"{stream}_size": kept.size, f"{stream}_truncated": kept.cut})
+    return t.cast("Seen", answer)
 
 
 def by_job_id(params: dict[str, t.Any], async_dir: str) -> Asked:

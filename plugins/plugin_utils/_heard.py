@@ -94,6 +94,10 @@ def _is_text(value: t.Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_bool(value: t.Any) -> bool:
+    return isinstance(value, bool)
+
+
 def _is_line(value: t.Any) -> bool:
     return isinstance(value, str) and len(value) <= _LONG
 
@@ -184,8 +188,10 @@ _FITS: dict[str, Check] = {
     "stderr_size": is_count,
     "stdout_offset": is_count,
     "stderr_offset": is_count,
+    "stdout_truncated": _is_bool,
+    "stderr_truncated": _is_bool,
     "progress": _or_none(_progress),
     "kept": _or_none(_is_kept),
     "warnings": _are_texts,
-    "secret": lambda value: isinstance(value, bool),
+    "secret": _is_bool,
 }

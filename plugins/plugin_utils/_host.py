@@ -13,7 +13,6 @@ import os
 import signal
 import typing as t
 
-from ansible import constants
 from ansible.errors import AnsibleError
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -30,9 +29,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, by_job_id, by_name
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, by_job_id, by_name, other_machine
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._become import Users
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_look
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._job_ids import by_its_record, is_elsewhere
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
@@ -89,9 +89,12 @@ class HostAction(StoreAction):
             return False
         if self.host != record["host"] and self.host not in self._task_vars["groups"]["all"]:
             return False  # the localhost that is in no inventory: nobody but the record says that its job went there
-        if self.host not in constants.LOCALHOST or self._connection.transport != "local":
-            return True
-        return str(record.get("who", "")).rpartition("@")[2] in ("", os.uname().nodename)
+        return not other_machine(record, self.host, self._connection.transport)
+
+    def _note_machine(self, asked: Asked) -> None:
+        """Note of a job if it is on the localhost of another controller."""
+        if not (asked.record or {}).get("place"):  # else its host compares that
+            asked.other_machine = other_machine(asked.record or {}, self.host, self._connection.transport)
 
     @property
     def is_windows(self) -> bool:
@@ -105,7 +108,35 @@ class HostAction(StoreAction):
         store = open_store(params, self.notify)
         names = [params["job_name"]] if params.get("job_names") is None else params["job_names"]
         keys = [JobKey(params["host"], params["playbook_name"], name) for name in dict.fromkeys(names)]
-        return store, [by_name(store, key, params, self.async_dir) for key in keys]
+        jobs = [by_name(store, key, params, self.async_dir) for key in keys]
+        for job in jobs:
+            self._note_machine(job)
+        return store, jobs
+
+    def found_by_job_id(self, params: dict[str, t.Any], asked: Asked) -> tuple[Store | None, list[Asked], list[Seen] | None]:
+        """Look for the job that the option C(jid) names: where Ansible leaves results files, and if there is none, where a record says.
+
+        Return the store of its record, if that tells; the job; and the look, if that needs no other one.
+        """
+        output, tail_size = params.get("output") or "full", params.get("tail_size", 0)
+        [look] = self.look([asked], output=output, tail_size=tail_size, timeout=params["look_timeout"])
+        if not is_elsewhere(look):
+            return None, [asked], [look]
+        host = str(params["host"] or self._task_vars["inventory_hostname"])
+        play = str(self._task_vars["ansible_play_name"])
+        try:
+            store = open_store(params, self.notify)
+            found = by_its_record(store, asked.job_id, params, self.async_dir, host=host, playbook_name=play)
+        except AsyncJobError as error:
+            if look["status"] == "running":
+                return None, [asked], [look]
+            reason = f"{look['reason']}. Whether a record says where it is, nobody can tell: {error}"
+            return None, [asked], [{**look, "status": UNKNOWN, "reason": reason}]
+        if found is None:
+            return None, [asked], [look]
+        job, is_last = found
+        self._note_machine(job)
+        return store if is_last else None, [job], None
 
     def look(self, asked: list[Asked], *, output: str, tail_size: int, timeout: float) -> list[Seen]:
         """Look at jobs, with one program; with one for each user if the task may become those that the records name.

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._names import check_name
 
 # What the result of one job holds, and the list of several does not: the record and what can be made of the rest.
 _LEFT_OUT = ("record", "processes", "stdout_lines", "stderr_lines", "diff", "warnings", "ansible_facts")
@@ -52,6 +53,7 @@ def elements(params: dict[str, t.Any], given: t.Any, at_least: t.Mapping[str, fl
         name = one["job_name"]
         if not isinstance(raw["job_name"], (str, int, float)):
             raise AsyncJobError(f"jobs[{number}].job_name is no text: {raw['job_name']!r}. Nothing was started. Quote it.")
+        check_name("job_name", name)
         for option, least in at_least.items():
             if one.get(option) is not None and one[option] < least:
                 raise AsyncJobError(f"jobs[{number}].{option} is {one[option]}, and has to be at least {least}. Nothing was started.")

@@ -24,7 +24,8 @@ from pathlib import Path
 import pytest
 from controller import Controller, Ran
 from plays import play as play_anywhere
-from plays import role, run
+from plays import role, run, tell, told
+from records import put
 
 Yaml = dict[str, t.Any]
 
@@ -949,3 +950,15 @@ def test_wrong_options_are_refused_by_name(controller: Controller) -> None:
     for shown, message in zip(outputs(ran), expected, strict=True):
         assert message in shown
     assert not controller.state_dir.exists()
+
+
+def test_booleans_and_settings_of_variables_are_judged_before_the_job_starts(controller: Controller) -> None:
+    """A boolean from the command line is text. What the save takes, and is not defined, is an error of the load."""
+    put(controller.state_dir, "job", host="host1", playbook="test", async_dir="/nowhere", status="running")
+    load = role(LOAD, job_name="job")
+    for value, status in (("false", "running"), ("true", "lost")):
+        ran = run(controller, play(load, tell("async_job_load_status")), options=["-e", f"async_job_load_verify={value}"]).ok()
+        assert told(ran) == [status]
+    text = run(controller, play(load, vars={"async_job_save_state_dir": "{{ nowhere }}/state"})).failed().messages()["host1"]
+    assert "async_job_save_state_dir" in text
+    assert "Nothing was started" in text

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 import pytest
-from controller import Ran
+from controller import Controller, Ran
 from faults import Job, Scene
 from waiting import until
 
@@ -33,6 +33,28 @@ def said(output: str, host: str) -> str:
     """What the run said of a host."""
     pattern = rf"^(?:ok|fatal|changed|skipping): \[{host}\][^\n]*(?:=> )(?:\{{\n.*?^\}}|\{{[^\n]*\}})$"
     return " ".join(" ".join(re.findall(pattern, output, flags=re.M | re.S)).split())
+
+
+@pytest.mark.parametrize("number", ["01_idempotent_basic", "02_parameterized"])
+def test_the_localhost_of_another_controller(controller: Controller, number: str) -> None:
+    """Who has started a job there, and on which machine, is said; nothing is started, and nothing that is not known is noted."""
+    name = {"01_idempotent_basic": "nightly_backup"}.get(number, "parameterized")
+    title = f"Scenario {number.replace('_', ' ')}"
+    options = json.dumps({"cli_command": "true", "job_duration": 0, "async_job_state_dir": str(controller.state_dir)})
+    controller.playbook(SCENARIO + number, "-e", options).ok()
+    file = controller.state_dir / "localhost" / title / f"{name}.json"
+    record = json.loads(file.read_text("utf-8"))
+    record.update(who="ann@elsewhere", status="running", async_dir=str(controller.home / "another"))
+    file.write_text(json.dumps(record), "utf-8")
+    before = file.read_bytes()
+    ran = controller.playbook(SCENARIO + number, "-e", options).ok()
+    assert "by ann@elsewhere, on localhost" in ran.text
+    looked = controller.run(
+        "adhoc", "localhost", "-m", "rstyczynski.ansible.async_job_status", "-a", json.dumps({"job_name": name, "playbook_name": title})
+    ).failed()
+    assert "cannot tell what became of job" in looked.text
+    assert "it was started on the localhost of elsewhere" in looked.text
+    assert file.read_bytes() == before
 
 
 @pytest.mark.torture

@@ -121,3 +121,49 @@ def test_a_fingerprint_does_not_give_the_options_away(controller: Controller, le
         assert said in f"{old['status']} {old.get('msg')}"
         assert digest[:12] not in old.get("msg", "")
     assert ledger.read_text("utf-8").splitlines() == ["run", "run"]
+
+
+def test_what_was_cut_says_so_and_can_be_had(controller: Controller) -> None:
+    """A result that its record cannot hold, the end of an output, a job by its id alone; and a loop that does not hold each record."""
+    big = controller.write("big", "x" * 60_000)
+    slurp = job({"ansible.builtin.slurp": {"src": str(big)}}, poll=1, options={"store_result": ["content"]})
+    loud = job(shell("yes | head -c 9000; echo problem >&2; exit 2"), name="loud", poll=1)
+    items: dict[str, t.Any] = {"loop": ["a", "b"]}
+    first = ask(
+        controller,
+        slurp,
+        loud,
+        {STATUS: {"jid": "{{ answer1.ansible_job_id }}"}},
+        {**job(shell("true"), name="{{ item }}", poll=1), **items},
+        {**shell("true"), **items, "async": 60, "poll": 1},
+        {**job(shell("true"), name="start {{ item }}"), **items},
+        {**shell("true"), **items, "async": 60, "poll": 0},
+        {STATUS: {"jid": "{{ answer5.results[0].ansible_job_id }}", "wait_timeout": 60}},
+        {STATUS: {"job_name": "{{ item }}"}, **items},
+        job(shell("true"), name="deploy-{{ environment }}"),
+        {"rstyczynski.ansible.async_job_info": {"job_name": "deploy-{{ environment }}"}},
+    )
+    ours, native, starts, native_starts = first[3:7]
+    assert len(json.dumps(ours)) < 2 * len(json.dumps(native))
+    assert len(json.dumps(starts)) < 2 * len(json.dumps(native_starts))
+    assert [(item["status"], item["rc"]) for item in (*ours["results"], *first[8]["results"])] == [("succeeded", 0)] * 4
+    assert not {"record", "diff"} & {*first[1], *ours["results"][0]} - {"record"}
+    by_id = first[2]
+    assert (by_id["status"], by_id["rc"], by_id["stderr"], by_id["job_name"]) == ("failed", 2, "problem", "loud")
+    assert (first[7]["status"], first[7]["job_name"]) == ("succeeded", "start a")
+    for refused in first[9:]:
+        assert refused["failed"]
+        assert "'environment'" in refused["msg"]
+    assert not list(controller.state_dir.rglob("deploy*"))
+    jid = {"jid": first[1]["ansible_job_id"]}
+    slurped, cut, by_name, whole, by_id = ask(
+        controller, slurp, loud, {STATUS: {"job_name": "job"}}, {STATUS: {"job_name": "loud", "output": "full"}}, {STATUS: jid}, name="test"
+    )
+    assert "content (larger than" in slurped["warnings"][0]
+    assert "content" not in slurped
+    assert by_name["content"] == first[0]["content"]
+    for answer in (first[1], cut, by_id):
+        assert (len(answer["stdout"]) // 100, answer["stdout_size"], answer["stdout_truncated"]) == (40, 9000, True)
+        assert (answer["stderr"], answer["stderr_truncated"]) == ("problem", False)
+        assert "stdout (9000 bytes)" in answer["warnings"][0]
+    assert (len(whole["stdout"]) // 100, whole["stdout_truncated"], whole.get("warnings", [])) == (89, False, [])

@@ -67,13 +67,13 @@ class World:
             raise AsyncJobError("removed meanwhile")
         return look
 
-    def show_life(self, asked: list[Job], looks: list[Look]) -> None:
+    def show_life(self, asked: list[Job], looks: list[Look], _pace: t.Any) -> None:
         """Take down who is shown."""
         self.lives += [job.name for job, look in zip(asked, looks, strict=True) if look["status"] == "running"]
 
-    def bear(self, error: Exception, away: float, limit: float, *, is_over: bool) -> None:
+    def bear(self, error: Exception, since: float, limit: float, _pace: t.Any, *, is_over: bool) -> None:
         """Go on without the host, or not."""
-        if is_over or away >= limit:
+        if is_over or time.monotonic() - since >= limit:
             raise AnsibleConnectionFailure("given up") from error
 
 

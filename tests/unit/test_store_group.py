@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 import traceback
 import typing as t
 from collections.abc import Callable, Iterator
@@ -21,9 +22,11 @@ from pathlib import Path
 
 import pytest
 from store_contract import PATH, StoreContract, document
+from waiting import until
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import filesystem
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import settings_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
@@ -231,7 +234,7 @@ def test_members_wait_for_each_other(root: Path) -> None:
 
 
 def test_members_make_the_same_directories_at_once(above: Path) -> None:
-    """What has not got its mode yet is waited for."""
+    """Nobody is told that what another one is making is not as it has to be."""
     above.chmod(0o2775)
     os.chown(above, 0, TEAM)
 
@@ -242,6 +245,28 @@ def test_members_make_the_same_directories_at_once(above: Path) -> None:
 
     assert {wait() for wait in [start((ALICE, BOB)[number % 2], lambda number=number: fill(number)) for number in range(4)]} == {"done"}
     assert set(modes(above).values()) == {("0o2770", TEAM), ("0o660", TEAM)}
+
+
+@pytest.mark.parametrize("name", ["host1", ".lock"])
+def test_what_has_not_got_its_mode_yet_is_waited_for(root: Path, above: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An umask has taken away what whoever has just made it is about to give it."""
+    made, waits, sleep = root / name, above / "waits", time.sleep
+    made.mkdir(mode=0o700) if name == "host1" else made.touch(mode=0o600)
+    os.chown(made, ALICE.uid, TEAM)
+    made.chmod(0o2700 if name == "host1" else 0o600)
+    above.chmod(0o1777)
+
+    def slept(seconds: float) -> None:
+        waits.touch()
+        sleep(seconds)
+
+    monkeypatch.setattr(filesystem.time, "sleep", slept)
+    monkeypatch.setattr(filesystem, "_MODE_SECONDS", 60.0)
+    wait = start(BOB, lambda: write(root, document()))
+    monkeypatch.undo()
+    until(waits.exists)
+    made.chmod(0o2770 if name == "host1" else 0o660)
+    assert wait() == "[]"
 
 
 @pytest.mark.parametrize(
@@ -266,13 +291,13 @@ def test_a_directory_that_no_group_shares(root: Path, bits: int, why: str) -> No
 
 
 @pytest.mark.parametrize(("level", "bits", "gid"), [("host1", 0o700, TEAM), ("host1/play", 0o2777, TEAM), ("host1", 0o2770, OTHER_TEAM)])
-def test_a_directory_in_it_that_no_group_shares(root: Path, level: str, bits: int, gid: int) -> None:
-    """It is named, by its owner too; and in a list of all, which goes on."""
+def test_a_directory_in_it_that_no_group_shares(root: Path, monkeypatch: pytest.MonkeyPatch, level: str, bits: int, gid: int) -> None:
+    """It is named, to its owner too; and in a list of all, which goes on."""
+    monkeypatch.setattr(filesystem, "_MODE_SECONDS", 0.0)
     does(ALICE, lambda: write(root, document()))
     does(ALICE, lambda: write(root, document(), path="host2/play/job.json"))
     os.chown(root / level, ALICE.uid, gid)
     (root / level).chmod(bits)
-    os.utime(root / level)
     for action in (lambda: read(root), lambda: write(root, document()), lambda: opened(root).delete(PATH)):
         said = does(ALICE, action)
         assert f"The directory {root / level} " in said

@@ -42,6 +42,8 @@ if t.TYPE_CHECKING:
         stderr_size: int
         stdout_offset: int
         stderr_offset: int
+        stdout_truncated: bool
+        stderr_truncated: bool
         progress: dict[str, t.Any] | None
         kept: dict[str, t.Any] | None
         warnings: list[str]
@@ -93,6 +95,8 @@ def _output(job: Job, look: Look, which: str, tail_size: int) -> dict[str, t.Any
             "stderr_size": stderr.size,
             "stdout_offset": stdout.offset,
             "stderr_offset": stderr.offset,
+            "stdout_truncated": stdout.cut,
+            "stderr_truncated": stderr.cut,
             "progress": reader.progress(),
             "kept": reader.kept(),
             "warnings": [stream.problem for stream in (stdout, stderr) if stream.problem],
@@ -111,6 +115,8 @@ _NONE: dict[str, t.Any] = {
     "stderr": "",
     "stdout_size": 0,
     "stderr_size": 0,
+    "stdout_truncated": False,
+    "stderr_truncated": False,
     "progress": None,
     "kept": None,
     "warnings": [],

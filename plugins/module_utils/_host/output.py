@@ -40,6 +40,8 @@ class Output(t.NamedTuple):
     """Where what is new next time begins, in bytes."""
     problem: str = ""
     gone: bool = False
+    cut: bool = False
+    """Whether the text lacks something of it: what was before, or, of what is new, what comes next time."""
 
 
 class Reader:
@@ -152,4 +154,5 @@ def _part(file: t.BinaryIO, which: str, tail_size: int, offset: int) -> Output:
     # A character whose bytes are not all there yet comes next time.
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = decoder.decode(content, final=which != "new")
-    return Output(text, size, begin + len(content) - len(decoder.getstate()[0]))
+    end = begin + len(content)
+    return Output(text, size, end - len(decoder.getstate()[0]), cut=end < size if which == "new" else begin > 0)

@@ -31,6 +31,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, Refused, directory_of, parsed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id
 
+NO_FILE = "there is no results file"
+"""How a look says that it has found none."""
+
 
 class ResultsFile(t.NamedTuple):
     """The results file. It holds a result, or says that the job was started, or neither."""
@@ -207,7 +210,7 @@ def read_results(job: Job) -> ResultsFile:
             return file
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return ResultsFile(path, "there is no results file", user=_owner_above(path))
+            return ResultsFile(path, NO_FILE, user=_owner_above(path))
         return _refused(path, error, "the results file, or its directory," if path else "it cannot be looked for:")
 
 
@@ -223,7 +226,7 @@ def _read(job: Job, directory: Directory, path: str) -> ResultsFile:
     try:
         content, status = directory.read(job.job_id, owner=user_of(job))
     except FileNotFoundError:
-        return ResultsFile(path, "there is no results file", user=_user_of(directory))
+        return ResultsFile(path, NO_FILE, user=_user_of(directory))
     except OSError as error:
         return _refused(path, error, "the results file")._replace(user=_user_of(directory), refused=False)
     check_user(job, status.st_uid)

@@ -56,6 +56,8 @@ _HEADS = ("HOST", "PLAYBOOK", "JOB", "STATUS", "ATTEMPT", "AGE", "DURATION", "LA
 _APPROVAL_HEADS = ("PLAYBOOK", "APPROVAL", "AGE", "EXPIRES IN", "ASKED BY", "SUBJECT")
 _PAST_HEADS = ("ATTEMPT", "STATUS", "START", "DURATION", "RC", "STARTED BY", "REASON")
 
+_UNSEEN = "nobody has looked since it was saved"
+
 # How much of the output that a record keeps is shown, in lines.
 _OUTPUT_LINES = 200
 
@@ -214,12 +216,19 @@ def last_line(record: Record) -> str:
     """Return the last line that a job has said, as far as the record knows; of one that did not end by itself, what happened to it."""
     status, result = _status(record), record.get("result", {})
     said = ""
+    if is_unseen(record):
+        return _UNSEEN
     if status == "running":
         said = str(record.get("last_line", ""))
     elif status in BY_ITSELF:
         streams = ("stderr", "stdout", "msg") if status == "failed" else ("stdout", "stderr", "msg")
         said = next((str(result[stream]) for stream in streams if result.get(stream)), "")
     return last_line_of(said) or last_line_of(record.get("reason", ""))
+
+
+def is_unseen(record: Record) -> bool:
+    """Return whether nobody has looked at a job since it was saved, as far as its record tells: Ansible's own looks leave no word there."""
+    return _status(record) == "running" and not any(record.get(name) for name in ("attempt_dir", "runner", "place", "boot_id", "last_line"))
 
 
 def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[Line]:
@@ -232,7 +241,7 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
         ("Playbook", record["playbook_name"]),
         ("Host", record["host"]),
         ("Runs on", record.get("delegated_host")),
-        ("Status", f"{status}, as last recorded"),
+        ("Status", f"{status}, as last recorded{'; ' + _UNSEEN if is_unseen(record) else ''}"),
         ("Reason", record.get("reason")),
         *_outcome(said),
         ("Attempt", str(record.get("attempt", 1))),
@@ -301,8 +310,10 @@ def _output(said: dict[str, t.Any]) -> list[Line]:
     for stream, head in (("stdout", "Output"), ("stderr", "Error output")):
         lines = lines_of(str(said.get(stream) or "").rstrip("\n"))
         if any(lines):
-            cut = f"the last {_OUTPUT_LINES} lines" if len(lines) > _OUTPUT_LINES else "its end"
-            shown += [Line(""), Line(f"{head} ({cut}):"), *(Line(f"  {line}") for line in lines[-_OUTPUT_LINES:])]
+            is_whole = said.get(f"{stream}_truncated") is False  # as a look has it, which was told how much is wanted
+            most = len(lines) if is_whole else _OUTPUT_LINES
+            cut = f" (the last {_OUTPUT_LINES} lines)" if len(lines) > most else "" if is_whole else " (its end)"
+            shown += [Line(""), Line(f"{head}{cut}:"), *(Line(f"  {line}") for line in lines[-most:])]
     return shown
 
 

@@ -15,7 +15,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import DEFAULT_ASYNC_DIR, JOB_OPTIONS, STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import forget, save, shown
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
@@ -60,6 +60,8 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
         saved = "may not have been saved" if error.in_doubt else "was not saved"
         raise AsyncJobError(f"{error} The job id {job_id} {saved}: if that job was started, it goes on running.") from error
     where = store.locate(key.path)
+    if after is not None and before is not None:
+        store.warnings += _overwritten(before, after, key)
     return {
         "changed": before != after,
         "record": after or {},
@@ -67,6 +69,19 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
         "diff": {"before_header": where, "after_header": where, "before": shown(before), "after": shown(after)},
         "warnings": store.warnings,
     }
+
+
+def _overwritten(before: Record, after: Record, key: JobKey) -> list[str]:
+    """Return a warning if another job was running under this name, as far as anybody knows."""
+    old, new, status = before["ansible_job_id"], after["ansible_job_id"], before.get("status", "running")
+    if old in ("", new) or status not in ALIVE:
+        return []
+    who = f" by {before['who']}" if before.get("who") else ""
+    return [
+        f"The {key} was {old}, {status} as far as anybody has looked, and started at {before.get('start') or before.get('save_time')}{who}."
+        f" Now it is {new}. If two playbooks, or two plays, use this name, each of them loses the job of the other one: give one of them"
+        " another job_name or playbook_name. What was there before is in 'attempts' of the record."
+    ]
 
 
 def check_job_id(job_id: str, option: str) -> None:

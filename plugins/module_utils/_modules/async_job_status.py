@@ -20,6 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
     USER_OPTIONS,
     Spec,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import STREAMS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, UNKNOWN
 
 ARGUMENT_SPEC: Spec = {
@@ -45,6 +46,13 @@ MUTUALLY_EXCLUSIVE = [("jid", "job_name", "job_names")]
 
 REQUIRED_ONE_OF = [("jid", "job_name", "job_names")]
 
+# What a look says of a job and of its output.
+_OF_JOB = ("elapsed", "processes", "progress", *(f"{stream}_{part}" for stream in STREAMS for part in ("size", "truncated")))
+# What an answer says under a name that its module may have used, too.
+_OURS = ("status", "reason", "results_file", *_OF_JOB, "attempt", "job_name", "record", "state_file", "module_result")
+# What Ansible's own answer to a start does not have either.
+_NOT_OF_A_START = (*STREAMS, *(f"{stream}_lines" for stream in STREAMS), "rc")
+
 
 def returned(job_id: str, look: Seen, *, secret: bool = False, with_facts: bool = False) -> dict[str, t.Any]:
     """Return what the module returns for one job: everything that C(async_status) does, and what it does not know.
@@ -53,31 +61,66 @@ def returned(job_id: str, look: Seen, *, secret: bool = False, with_facts: bool 
     :arg with_facts: whether the job runs a module that may know facts of its host. Whose results file it is, can write others into it
     """
     result = plain_result(look["result"] or {}, with_facts=with_facts)
-    if "rc" in result:
-        result["rc"] = return_code(result)
+    status = look["status"]
+    code = return_code(result)
+    # Whoever asks for it gets an answer, whatever the module returns.
+    result["rc"] = 0 if code is None and status == "succeeded" else code
     if secret:
         result.pop("exception", None)
-    status = look["status"]
+    hidden = {name: result[name] for name in _OURS if name in result}
     answer = {
         "changed": False,
         **result,
+        **({"module_result": hidden} if hidden else {}),
         "ansible_job_id": job_id,
         "started": True,
         "finished": status in ENDED,
         "failed": status == UNKNOWN or (status in ENDED and status != "succeeded"),
         "status": status,
         "reason": look["reason"],
-        **{name: look[name] for name in ("elapsed", "processes", "progress", "results_file", "stdout_size", "stderr_size")},
+        "results_file": look["results_file"],
+        **{name: look[name] for name in _OF_JOB},  # type: ignore[literal-required]
     }
-    for stream in ("stdout", "stderr"):
-        answer[stream] = look[stream]
-        answer[f"{stream}_lines"] = look[stream].splitlines()
+    for stream in STREAMS:
+        text = look[stream]  # type: ignore[literal-required]
+        answer.update({stream: text, f"{stream}_lines": text.splitlines()})
     if answer["failed"] and (status != "failed" or "msg" not in result or secret):
         answer["msg"] = f"{status}: {look['reason']}" + (" (no_log hides what it says)" if secret else "")
+    if status == "lost":  # in the words of C(async_status), which playbooks look for
+        answer["msg"] += f" (could not find job{' ' + job_id if job_id else ''})"
+    if answer["failed"]:
+        answer["msg"] = str(answer["msg"])
     answer["warnings"] = [*_texts(result.get("warnings")), *look["warnings"]]
     if status == "orphaned":
         answer["warnings"].append(f"orphaned: {look['reason']}")
     return answer
+
+
+def of_a_loop(answer: dict[str, t.Any], *, is_start: bool = False) -> dict[str, t.Any]:
+    """Return an answer as an item of a loop has it: Ansible passes on all items at once, again and again, so each is to be small.
+
+    :arg is_start: whether the job was started just now, so that there is nothing to say of its end and its output
+    """
+    left_out = {"record", "state_file", "diff", "processes", *(_NOT_OF_A_START if is_start else ())}
+    left_out |= {name for name in (*_OF_JOB, "warnings") if not answer.get(name)}
+    return {name: value for name, value in answer.items() if name not in left_out}
+
+
+def cut_output(answers: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """Return a warning if what jobs that have ended have said was cut, so that nobody takes the end of it for all."""
+    cut = [
+        f"{stream}{' of ' + answer['job_name'] if len(answers) > 1 else ''} ({answer[stream + '_size']} bytes)"
+        for answer in answers
+        for stream in STREAMS
+        if answer["finished"] and answer[f"{stream}_truncated"]
+    ]
+    if not cut:
+        return []
+    more = f" and {len(cut) - 3} more" if len(cut) > 3 else ""
+    return [
+        f"Of the output, no more than the end is returned here: of {', '.join(cut[:3])}{more}. As long as it is on its host,"
+        " async_job_status returns it, up to 32 MiB: give it the name of the job, and 'output: full'."
+    ]
 
 
 def _texts(warnings: t.Any) -> list[str]:

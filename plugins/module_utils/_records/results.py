@@ -42,6 +42,10 @@ _FIELD_LENGTH = 32768
 NOT_STORED = "not_stored"
 """The field that names what a result had, and its record has not."""
 
+STREAMS = ("stdout", "stderr")
+# What a record has of the output, beside the result of the module.
+_OF_OUTPUT = ("progress", *(f"{stream}{part}" for stream in STREAMS for part in ("", "_size", "_truncated")))
+
 
 def kept_result(result: t.Mapping[str, t.Any], *, wanted: t.Sequence[str] = (), secret: bool = False) -> dict[str, t.Any]:
     """Return what a record keeps of a result.
@@ -54,7 +58,10 @@ def kept_result(result: t.Mapping[str, t.Any], *, wanted: t.Sequence[str] = (), 
     plain = plain_result(result)
     kept = _kept(plain, _OF_ALL_JOBS)
     if "msg" in plain:
-        kept["msg"] = mask_secrets(str(plain["msg"])[:_MESSAGE_LENGTH])
+        message = str(plain["msg"])
+        kept["msg"] = mask_secrets(message[:_MESSAGE_LENGTH])
+        if len(message) > _MESSAGE_LENGTH:
+            kept["msg_truncated"] = True
     if isinstance(plain.get("exception"), str):
         kept["exception"] = mask_secrets(plain["exception"][-LONGEST:])
     for name in wanted:
@@ -67,6 +74,48 @@ def kept_result(result: t.Mapping[str, t.Any], *, wanted: t.Sequence[str] = (), 
                 kept[name] = value
     missed = sorted(plain.keys() - kept.keys() - {*_UNMISSED})
     return {**kept, NOT_STORED: missed} if missed else kept
+
+
+def of_module(result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a record has of the result of a module, without what it has of the output."""
+    return {name: value for name, value in plain_result(result).items() if name not in (*_OF_OUTPUT, NOT_STORED)}
+
+
+class KeptOutput(t.NamedTuple):
+    """What a record has of one stream."""
+
+    text: str
+    size: int
+    """Of all that was written, in bytes."""
+    cut: bool
+
+
+def kept_output(result: t.Mapping[str, t.Any], stream: str) -> KeptOutput:
+    """Return what a record has of a stream. Former releases did not note how much there was."""
+    text, size, cut = (result.get(name) for name in (stream, f"{stream}_size", f"{stream}_truncated"))
+    said = text if isinstance(text, str) else ""
+    is_size = isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 60
+    return KeptOutput(said, t.cast(int, size) if is_size else len(said.encode("utf-8", "replace")), cut is True)
+
+
+def lacking(record: t.Mapping[str, t.Any]) -> list[str]:
+    """Return what to say of the parts of a result that its record does not have. Nothing if it has all that anybody misses."""
+    result = record.get("result", {})
+    wanted = [str(name) for name in record.get("store_result", ())]
+    names = [str(name) for name in result.get(NOT_STORED) or ()]
+    if result.get("msg_truncated") is True:
+        names.append("msg")
+    if not names:
+        return []
+    why = dict.fromkeys(wanted, f"larger than {_FIELD_LENGTH} characters")
+    why["msg"] = f"only its first {_MESSAGE_LENGTH} characters are kept"
+    named = ", ".join(f"{name} ({why[name]})" if name in why else name for name in names)
+    text = f"The record of the job does not hold all of its result: {named} were returned only by the run that saw it end."
+    if {*names} - {*wanted, "msg"}:
+        text += " List in store_result what later runs need."
+    if not record.get("output_removed"):
+        text += " As long as the results file is on its host, async_job_status returns all: give it this job_name, and 'output: full'."
+    return [text]
 
 
 def masked(value: t.Any) -> t.Any:
