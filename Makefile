@@ -19,7 +19,7 @@ MOLECULE_ON_HOSTS := scenario_04_crash_detection
 # The files of the report that no tool for Python knows
 REPORT_PAGE := plugins/module_utils/_report_page
 # What the artifact is made of
-SOURCES := $(shell find galaxy.yml README.md meta playbooks plugins roles -type f -not -name '*.pyc')
+SOURCES := $(shell find galaxy.yml README.md docs/docsite meta playbooks plugins roles -type f -not -name '*.pyc')
 
 export PATH := $(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -74,8 +74,11 @@ lint-ansible: .build/test-tools .build/collection
 lint-changelog: .build/test-tools
 	antsibull-changelog lint
 
+# The guides and the pages of all modules become a site, .build/site/html.
 docs: .build/test-tools .build/collection
 	ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck $(COLLECTIONS)/ansible_collections/rstyczynski/ansible
+	ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) python docs/site/build.py .build/site
+	RSTYCZYNSKI_ANSIBLE_TEST_COLLECTIONS=$(COLLECTIONS) python -m pytest -q tests/site
 
 sanity: .build/test-tools
 	$(BIN)/python tests/support/sanity.py

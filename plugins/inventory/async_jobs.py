@@ -54,6 +54,19 @@ options:
     type: str
     required: true
     choices: [rstyczynski.ansible.async_jobs]
+  backend:
+    description:
+      - Where the records are. V(filesystem) is a directory of the controller, V(oci) a bucket of OCI Object Storage.
+      - Environment variable E(ASYNC_JOB_BACKEND).
+    type: str
+    choices: [filesystem, oci]
+    default: filesystem
+  create_store:
+    description:
+      - It makes no difference here, because an inventory only reads. A store that is not there is an error.
+      - Environment variable E(ASYNC_JOB_CREATE_STORE).
+    type: bool
+    default: true
   state_dir:
     description:
       - With O(backend=filesystem), the directory of the records. A relative path is relative to the directory of this file.

@@ -1,39 +1,40 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for all commands: strange records, strange inventories, stores that are not there; and the README, pasted."""
+"""What holds for all commands: strange records, strange inventories, stores that are not there; and the guide, pasted."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from controller import Controller
 from fleet import CANCEL, JOBS, PRUNE, SHOW, rows, tree
+from pages import blocks_of, guide, readme
 from plays import job, run_tasks, shell
 from records import put
 from waiting import until
 
 
-def test_commands_of_the_readme(controller: Controller) -> None:
-    """All of them work when they are pasted, one after the other, behind the playbook that they speak of."""
-    readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text("utf-8")
-    [release] = re.findall(r"```yaml\n(- name: Release\n.*?)```", readme, re.DOTALL)
-    broken = controller.project / "broken"
-    controller.write("release.yml", release.replace("sleep 5", "true").replace("/tmp/broken", str(broken)))
-    [section] = re.findall(r"^## The fleet\n(.*?)^## ", readme, re.DOTALL | re.MULTILINE)
-    blocks = re.findall(r"```shell\n(.*?)```", section, re.DOTALL)
-    assert len(blocks) == 7
+def test_commands_of_the_guide(controller: Controller) -> None:
+    """All of them work when they are pasted, one after the other, behind the playbook that they speak of. Those of the README are not
+    played twice."""
+    [release] = [block.text for block in readme() if block.text.startswith("- name: Release\n")]
+    controller.write("release.yml", release.replace("sleep 5", "true"))
+    of_the_readme = {line for block in readme() for line in block.text.splitlines()}
+    blocks = [block.text for block in blocks_of(guide("guide_fleet")) if block.language == "shell"]
+    assert len(blocks) == 10
+    blocks = [block for block in blocks if not {*block.splitlines()} <= of_the_readme]
+    assert len(blocks) == 5
     said = ""
     for block in blocks:
         # The one variable that the first of them sets holds for the others as well, as it does in the shell of a user.
         state_dir = f"export ASYNC_JOB_STATE_DIR={controller.project}/fleet\n"
         done = subprocess.run(
-            ["bash", "-uo", "pipefail", "-c", state_dir + block.replace("/tmp/broken", str(broken))],
+            ["bash", "-uo", "pipefail", "-c", state_dir + block],
             cwd=controller.project,
             env={**controller.environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL,
@@ -48,8 +49,27 @@ def test_commands_of_the_readme(controller: Controller) -> None:
     assert "|--@async_job_failed:" in said
     attempts = {file.parts[-3]: json.loads(file.read_text())["attempt"] for file in controller.project.glob("fleet/*/Release/migrate.json")}
     assert attempts == {"web1": 1, "web2": 2}
-    assert "0 processes were stopped" in said
-    assert "Would be removed: 0 records" in said
+    assert (controller.project / "async_jobs.prom").is_file()
+
+
+def test_approvals_of_the_guide(controller: Controller) -> None:
+    """The playbook and the commands work as they are pasted, for somebody who is alone."""
+    _before, _label, section = guide("guide_user").partition("docsite.guide_user.approvals:")
+    [gate] = [block.text for block in blocks_of(section) if block.text.startswith("- name: Go live\n")]
+    controller.write("gate.yml", gate)
+    ask, decide = [block.text for block in blocks_of(section) if block.language == "shell" and "gate.yml" in block.text]
+    done = subprocess.run(
+        ["bash", "-euc", ask + decide],
+        cwd=controller.project,
+        env={**controller.environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "to reject:  ansible-playbook rstyczynski.ansible.reject" in done.stdout + done.stderr
+    assert done.stdout.count("TASK [Go on]") == 1
 
 
 def test_a_store_that_is_not_there(controller: Controller) -> None:

@@ -112,7 +112,7 @@ def test_files_of_an_attempt(scene: Scene) -> None:
         "result": "ln -s /etc/secret $d/result",
         "blanks": "printf 'PROGRESS 1/2 a%64000s' b",
     }
-    ask(scene, *(durable(name, f"d=$ANSIBLE_ASYNC_DIR; {trap}; touch /tmp/{name}; sleep 1000") for name, trap in traps.items()))
+    ask(scene, *(durable(name, f"d=$ASYNC_JOB_ATTEMPT_DIR; {trap}; touch /tmp/{name}; sleep 1000") for name, trap in traps.items()))
     until(lambda: scene.test("h1", " && ".join(f"test -e /tmp/{name}" for name in traps)))
     [looked] = ask(scene, status(job_names=list(traps), look_timeout=20))
     assert [answer["status"] for answer in looked["jobs"]] == ["running"] * len(traps), looked

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
 import typing as t
 from pathlib import Path
 
-from controller import Controller
-from plays import Yaml, lines, run_tasks, shell, told
+from controller import Controller, Live
+from plays import Yaml, lines, run_tasks, shell, telling, told
+from waiting import until
 
 
 def several(jobs: t.Any, *, poll: int = 0, limit: int = 900, options: Yaml | None = None, **keywords: t.Any) -> Yaml:
@@ -68,6 +72,23 @@ def test_several_jobs(controller: Controller, ledger: Path) -> None:
         assert (result["changed"], result["failed"], result["finished"]) == (False, True, True)
         assert [job["status"] for job in result["jobs"]] == [job["status"] for job in did["jobs"]]
         assert result["jobs"][0]["stdout"] == "done"
+
+
+def test_two_controllers(controller: Controller, ledger: Path) -> None:
+    """They meet in the middle of one list, and one of them is killed there. Each job is started once, and whoever is left has all."""
+    jobs = [one(f"job{number}", f"echo job{number} >>{ledger}; sleep 3") for number in range(6)]
+    plays = [[telling(several(some, poll=1))] for some in (jobs, [*reversed(jobs)])]
+    files = [controller.write(f"playbook{number}.yml", json.dumps(plays)) for number, plays in enumerate(plays)]
+    processes = [controller.popen("playbook", "-i", controller.inventory, file) for file in files]
+    dying, staying = map(Live, processes)
+    until(lambda: len(lines(ledger)) >= 3, seconds=90)
+    os.killpg(processes[0].pid, signal.SIGKILL)
+    [result] = told(staying.ran())
+    dying.ran()
+    assert [job["job_name"] for job in result["jobs"]] == [f"job{number}" for number in (5, 4, 3, 2, 1, 0)]
+    assert [job["status"] for job in result["jobs"]] == ["succeeded"] * 6, result
+    assert (result["finished"], result["failed"]) == (True, False)
+    assert sorted(lines(ledger)) == [f"job{number}" for number in range(6)]
 
 
 def test_so_many_at_the_same_time(controller: Controller, ledger: Path) -> None:

@@ -55,6 +55,7 @@ ON_THE_NEWEST = (
     "test_policies.py",
     "test_private_stores.py",
     "test_prune.py",
+    "test_readme.py",
     "test_report.py",
     "test_report_html.py",
     "test_role_load_verified.py",
@@ -78,7 +79,7 @@ ON_ALL = ("test_ansible_inside.py", "test_secrets.py", "test_stored_results.py")
 ON_THE_PRE_RELEASE = ("test_ansible_inside.py",)
 PRE_RELEASE = "pre-release"
 # More than there are cores: many tests mostly wait.
-WORKERS = "4"
+WORKERS = "5"
 
 _REQUIREMENTS = str(ROOT / "tests" / "requirements-matrix.txt")
 # The SDK takes longer to install than all else, and only these use it.

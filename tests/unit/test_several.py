@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 import typing as t
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._job_list import Element, returned
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Pause, Turn, Waits
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
@@ -247,3 +249,29 @@ def test_what_is_said_of_all(tmp_path: Path) -> None:
     result = returned(store, asked, [broken, away, done])
     assert (result["failed"], "unreachable" in result) == (True, False)
     assert result["msg"] == "2 of 3 jobs failed. a: bad; b: no route."
+
+
+def test_fences_of_several_attempts() -> None:
+    """How often one could not be fenced says nothing of another one."""
+
+    class Action(AttemptAction):
+        spec: t.ClassVar = {}
+        host = "host1"
+
+        def __init__(self) -> None:
+            self._fences = Counter()
+
+        def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+            return params
+
+        def _work_as_user_of(self, record: t.Any) -> None:
+            pass
+
+        def _in_attempt(self, *_args: t.Any, **_words: str) -> dict[str, list[str]]:
+            return {"error": ["busy"]}
+
+    action = Action()
+    for _round in range(4):
+        assert [action.fence(t.cast(t.Any, {"attempt_dir": name}), 1.0) for name in "abc"] == [False] * 3
+    with pytest.raises(AsyncJobError, match="busy"):
+        action.fence(t.cast(t.Any, {"attempt_dir": "a"}), 1.0)

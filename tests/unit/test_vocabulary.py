@@ -154,9 +154,3 @@ def test_the_report_has_a_letter_and_a_look_for_each() -> None:
     assert len({*page._LETTERS.values()}) == len(page._LETTERS)
     style = (ROOT / "plugins/module_utils/_report_page/report.css").read_text("utf-8")
     assert sorted(re.findall(r'\[data-status="(\w+)"\]', style)) == sorted(STATUSES.STATUSES)
-
-
-def test_the_readme_explains_what_a_look_can_say() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    [table] = re.findall(r"^\| `status` \| what happened .*\n((?:\|.*\n)+)", readme, re.MULTILINE)
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {*STATUSES.ALIVE, *STATUSES.ENDED, STATUSES.UNKNOWN}

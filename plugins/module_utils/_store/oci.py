@@ -408,7 +408,7 @@ class OciStore(ChosenStore):
         if status in (403, 404):
             return (
                 f"Check that the bucket {self._bucket!r} exists in the namespace {self._namespace!r}, and that a policy lets you read and"
-                " manage its objects (see the README)"
+                " manage its objects (see the guide on this store)"
             )
         return "Run again later; if it stays so, ask Oracle's support with the opc-request-id"
 

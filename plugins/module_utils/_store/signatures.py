@@ -101,7 +101,7 @@ def _lines(file: str) -> list[str]:
         # O_NONBLOCK: a named pipe in place of the file must not hang us
         fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise _unusable(file, f"it cannot be read ({error.strerror})", "Correct the option, or make the file (see the README)") from error
+        raise _unusable(file, f"it cannot be read ({error.strerror})", "Correct the option, or make the file (see the guides)") from error
     try:
         _check_secret(file, os.fstat(fd))
         with open(fd, "rb", closefd=False) as stream:
