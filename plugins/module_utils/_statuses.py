@@ -51,6 +51,7 @@ NOT_SEEN_TO_END = ("killed", "lost")
 UNKNOWN = "unknown"
 """What a look answers that can prove nothing. No record has this status: it keeps the last one that was proven."""
 
-PROOF: dict[str, int] = {"cancelled": 4, "succeeded": 3, "failed": 3, "timed_out": 3, "killed": 2, "lost": 1}
-"""How good the proof is that an attempt has ended this way: an order that was carried out, a result, processes that are gone without one,
-and nothing at all. A look that was late changes a word that somebody else has written meanwhile only if its own has the better proof."""
+PROOF: dict[str, int] = {"cancelled": 5, "succeeded": 4, "failed": 4, "timed_out": 3, "killed": 2, "lost": 1}
+"""How good the proof is that an attempt has ended this way: an order that was carried out, a result, what Ansible says that it has done,
+processes that are gone without a result, and nothing at all. A look that was late changes a word that somebody else has written meanwhile
+only if its own has the better proof."""

@@ -237,7 +237,7 @@ class Asked:
                 fields[name] = look[name]
         if status not in ENDED:
             return {**fields, **dict.fromkeys(("end", "ended", "result", "cancelled", "told"))}
-        if self.is_attempt and record.get("status") != status:
+        if (self.tells or "store_result" in record) and record.get("status") != status:  # C(async_job) has started it, or asks
             fields["told"] = self.tells  # if this is empty, the next task of C(async_job) is the first to return that
         if "ended" not in record:
             fields["ended"] = ages.stamp(look["ended_ago"] or 0.0)

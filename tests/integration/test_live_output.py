@@ -262,7 +262,7 @@ def test_killed(controller: Controller) -> None:
         assert seen["status"] == case.meanwhile, (case, seen["reason"])
         assert "begun" in seen["stdout"], case
         if case.meanwhile == "running" and "runner" in case.roles:
-            assert "wrapper was killed" in seen["reason"], case
+            assert "wrapper is gone" in seen["reason"], case
             assert "will be recorded" in seen["reason"], case
     (controller.project / "go").touch()
     ended = ask(controller, *(status(name, wait_timeout=30, wait_interval=1) for name in cases))

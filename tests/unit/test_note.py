@@ -54,7 +54,7 @@ _STAYS = {
     "cancelled": {"running", "orphaned", "lost", "killed", "timed_out", "failed", "succeeded", "cancelled"},
     "succeeded": {"running", "orphaned", "lost", "killed", "timed_out", "failed", "succeeded"},
     "failed": {"running", "orphaned", "lost", "killed", "timed_out", "failed", "succeeded"},
-    "timed_out": {"running", "orphaned", "lost", "killed", "timed_out", "failed", "succeeded"},
+    "timed_out": {"running", "orphaned", "lost", "killed", "timed_out"},
     "killed": {"running", "orphaned", "lost", "killed"},
     "lost": {"running", "orphaned", "lost"},
     "running": set(),

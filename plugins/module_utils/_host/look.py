@@ -42,7 +42,7 @@ _SETTLING = 6.0
 # By how much the clock of the host and the times of files may differ, in seconds.
 _SLACK = 2.0
 # How much of the command line of a process is shown.
-_COMMAND_LENGTH = 200
+_SHOWN = 200
 
 
 class Look(t.NamedTuple):
@@ -101,7 +101,7 @@ def described(process: Process, role: str, *, secret: bool = False) -> dict[str,
     """Describe a process to people."""
     line = {"pid": process.pid, "ppid": process.ppid, "uid": process.uid, "role": role}
     if not secret:
-        line["command"] = readable(" ".join(process.argv)[:_COMMAND_LENGTH])
+        line["command"] = readable(" ".join(process.argv)[:_SHOWN])
     return line
 
 
@@ -172,6 +172,8 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         module = next((process for process in own if job.exclusive and _waits_for_command(process)), None)
         if module is not None:
             elapsed = round(host.up - module.start, 2)
+            if timed_out(file.result or {}):
+                file = file._replace(result=None)  # it was not ended
 
     if file.result is not None:
         status, reason = _outcome(job, file.result)
@@ -187,16 +189,15 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
             file = file._replace(result=None)
         elif unclear and has_crashed:
             return _unknown(job, "", f"{reason.replace(_code_unknown(job), '')}{_going_on(own, unclear)}")
-        elif own:
-            reason += f". It has left processes behind, which run on ({_pids_of(own)})"
-        elif unclear:
-            reason += f". It, or another job of the same directory, has left processes behind, which run on ({_pids_of(unclear)})"
+        elif own or unclear:
+            other = "" if own else ", or another job of the same directory,"
+            reason += f". It{other} has left processes behind, which run on ({_pids_of(own or unclear)})"
     elif runner is not None:
         status, reason = "running", _running(job, runner, others, file, host)
     elif module is not None:
         status, reason = (
             "running",
-            f"{_since(job, module, host)}; its wrapper was killed{_NO_LIMIT}, but how its command ends will be recorded",
+            f"{_since(job, module, host)}; its wrapper is gone{_NO_LIMIT}, but how it ends will be recorded",
         )
     else:
         status, reason = _dead(job, file, host, own, unclear)
