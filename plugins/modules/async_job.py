@@ -171,6 +171,11 @@ options:
           - As O(store_result), for this job.
         type: list
         elements: str
+      success_codes:
+        description:
+          - As O(success_codes), for this job.
+        type: list
+        elements: int
       tail_size:
         description:
           - As O(tail_size), for this job.
@@ -244,6 +249,18 @@ options:
     type: list
     elements: str
     default: []
+  success_codes:
+    description:
+      - The return codes of a command that mean that it has succeeded. All others mean that it has failed. A command that could not be run
+        has failed, whatever its code is.
+      - The record has them, so that whoever looks at the job says the same of it.
+      - What C(failed_when) says of a job, only its own task knows. If that does not call it failed, O(restart_on) does not start it anew
+        either, in this run or a later one; its status stays V(failed). A plain V(false) there decides nothing, and neither does
+        C(failed_when) of a task with O(jobs).
+    type: list
+    elements: int
+    default: [0]
+    version_added: 0.2.0
   fingerprint:
     description:
       - What tells the job from another one, for O(on_change), in place of the options of O(task). Give one if those always vary.

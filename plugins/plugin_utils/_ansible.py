@@ -56,6 +56,12 @@ INSIDE: dict[str, Inside] = {
     "ansible.parsing.mod_args.ModuleArgsParser": Inside(
         "Which options a task itself gives (Task.get_ds): they beat variables, and module_defaults do not. Task.args has both.", _ERROR
     ),
+    "Templar.evaluate_conditional": Inside(
+        "What failed_when of a task says of the result of a job, before another attempt is started: Ansible asks only at the end.",
+        _ERROR,
+        "2.19 to 2.22",
+    ),
+    "ansible.playbook.conditional.Conditional": Inside("The same on older releases.", _ERROR, "2.16 to 2.18"),
     "ansible.playbook.task.Task.copy": Inside(
         "The task inside async_job: the outer one with another action, other args, and its own async_val and poll.", _ERROR
     ),
@@ -207,6 +213,19 @@ def with_module_defaults(task: t.Any, action: str, options: dict[str, t.Any], te
     merge = taken(common, "get_action_args_with_defaults")
     groups = taken(play_of(task), "_action_groups")
     return dict(merge(action, options, task.module_defaults, templar, action_groups=groups))
+
+
+def are_true(action: t.Any, conditions: list[t.Any], variables: dict[str, t.Any]) -> bool:
+    """Return whether all of these conditions are true, such as those of C(failed_when)."""
+    templar = action._templar
+    if hasattr(templar, "evaluate_conditional"):  # ansible-core 2.19 and newer
+        templar = templar.copy_with_new_env(available_variables=variables)
+        return all(templar.evaluate_conditional(condition) for condition in conditions)
+    from ansible.playbook import conditional  # newer releases have no such file
+
+    asked = taken(conditional, "Conditional", "ansible.playbook.conditional.Conditional")(loader=action._loader)
+    asked.when = conditions
+    return bool(asked.evaluate_conditional(templar, variables))
 
 
 def play_of(task: t.Any) -> t.Any:

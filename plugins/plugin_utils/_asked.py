@@ -18,6 +18,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import is_late, read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
@@ -33,7 +34,14 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.resul
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, NOT_SEEN_TO_END, UNKNOWN
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import (
+    ALIVE,
+    BY_ITSELF,
+    CLAIMED,
+    ENDED,
+    NOT_SEEN_TO_END,
+    UNKNOWN,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
@@ -171,6 +179,7 @@ class Asked:
         record = self.record
         if record is None or self.key is None or self.flaw:
             return look
+        look = self._by_its_code(look, record.get("success_codes", []))
         known = record.get("status", "running")
         if known in CLAIMED:
             return look if look["job_id"] else self.being_started
@@ -191,6 +200,17 @@ class Asked:
         if advice and look["status"] == UNKNOWN:
             return {**look, "reason": f"{look['reason']}; {advice}"}
         return look
+
+    def _by_its_code(self, look: Seen, codes: list[int]) -> Seen:
+        """Return a look at a command that has ended by itself, with what its return code means for whoever has started it."""
+        result = look["result"] or {}
+        code = return_code(result)
+        has_run = code is not None and bool(result.get("start"))  # what could not be run has a code, too
+        if not codes or look["status"] not in BY_ITSELF or not has_run:
+            return look
+        if code in codes:
+            return {**look, "status": "succeeded", "reason": f"{self.label} has succeeded with return code {code}"}
+        return {**look, "status": "failed", "reason": f"{self.label} has failed with return code {code}"}
 
     def advice(self, contacted: str) -> str:
         """Say where to look, if that is elsewhere. Else empty.

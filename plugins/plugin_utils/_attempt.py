@@ -14,6 +14,8 @@ import shlex
 import typing as t
 import uuid
 
+from ansible.errors import AnsibleError
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, MARKERS, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import FIELDS, PLACE_FILE, SALT, Place, elsewhere
@@ -217,6 +219,20 @@ class AttemptAction(WatchingAction):
         super().__init__(*args, **kwargs)
         self._fences: collections.Counter[str] = collections.Counter()
         """How often it was tried to fence an attempt, by its directory."""
+
+    def accepts(self, answer: dict[str, t.Any]) -> bool:
+        """Return whether C(failed_when) of the task says of a job that has failed that it has not.
+
+        A condition that cannot be told starts nothing: Ansible fails for it when it is asked about the end of the task.
+        """
+        conditions = [one for one in self._task.failed_when or () if not isinstance(one, bool)]
+        if not conditions or self._task.args.get("jobs") is not None:
+            return False
+        name = self._task.register
+        try:
+            return not _ansible.are_true(self, conditions, {**self._task_vars, **({name: answer} if isinstance(name, str) else {})})
+        except AnsibleError:
+            return True
 
     def prepare(self, key: JobKey, timeout: float) -> Fields:
         """Choose a place for a new attempt. Return the fields of the record that say where and as whom it lives, and in which boot."""

@@ -135,6 +135,10 @@ def _claim(value: dict[str, t.Any], attempt: Record) -> str:
     return "" if fits and all(isinstance(name, str) and name.isprintable() for name in names) else "is not a claim"
 
 
+def _codes(value: list[t.Any], attempt: Record) -> str:
+    return "" if all(isinstance(code, int) and not isinstance(code, bool) for code in value) else "is no list of return codes"
+
+
 _CHECKS: dict[str, Check] = {
     "ansible_job_id": _job_id,
     "async_dir": _directory,
@@ -146,6 +150,7 @@ _CHECKS: dict[str, Check] = {
     "delegated_host": _host,
     "timeout": _number,
     "tail_size": _number,
+    "success_codes": _codes,
     "stdout_offset": _number,
     "stderr_offset": _number,
     "claim": _claim,

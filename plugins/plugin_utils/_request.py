@@ -88,6 +88,8 @@ class Request:
         self._fingerprint = "" if secret else params["fingerprint"] or fingerprint
         """What is asked for now. What users say themselves may be read by all; what was made of the options may not."""
         self._about: Record = {"timeout": kept.limit, "tail_size": params["tail_size"], "store_result": params["store_result"]}
+        if params["success_codes"] != [0]:
+            self._about["success_codes"] = params["success_codes"]
         if params["metadata"] is not None:
             self._about["metadata"] = storable(params["metadata"], name="metadata")
 

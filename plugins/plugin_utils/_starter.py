@@ -11,6 +11,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import typing as t
 
@@ -94,6 +95,8 @@ class Starter:
         """The record of such an attempt before it has ended, and then of one whose directory is still to be removed."""
         self._fenced: Record | None = None
         """The record of an attempt that this task has claimed, launched and fenced."""
+        self._playbook = os.getppid()
+        """The process of ansible-playbook: this one is a worker."""
         self._said: dict[str, t.Any] = {}
         """What the module of the job has returned, as far as it is known."""
         self._just_read: Record | None = None
@@ -168,6 +171,8 @@ class Starter:
         """Note that this task returns how an attempt has ended, if none has so far. Return the record as it is in the store then."""
         if record.get("told") != "":  # former releases did not note that
             return record
+        if os.getppid() != self._playbook:  # it was killed, so nobody hears of it
+            return record
 
         def attempt() -> Record:
             found, version = read_record(self._store, self._key)
@@ -211,7 +216,7 @@ class Starter:
                 continue
             if look["status"] in ENDED and not self._params["keep_output"]:
                 record = self._remove_output(record, version, warnings)
-            decision = self._request.decide(self._with_age({**record, "status": look["status"]}))
+            decision = self._request.decide(self._with_age(self._accepted({**record, "status": look["status"]}, look)))
             self._said = look["result"] or {}
             if decision.refusal:
                 return refusal_of(self._request, record, look, decision)
@@ -237,7 +242,8 @@ class Starter:
 
     def _again(self, record: Record) -> bool:
         """Return whether a job is to be started anew: if the policies say so, and nothing of it runs any more."""
-        if not self._request.decide(self._with_age(record)).start:
+        look = recorded(self._request, record) if record.get("status") in ENDED else None
+        if not self._request.decide(self._with_age(self._accepted(record, look))).start:
             return False
         before, self._goes_on = self._goes_on, ""
         asked = of_record(self._key, record, self._version, self._params, self._action.async_dir)
@@ -251,6 +257,12 @@ class Starter:
             self._blocked_since = time.monotonic()
             self._action.notify(f"{self._key}: the next attempt waits. {self._goes_on}.")
         return not self._goes_on
+
+    def _accepted(self, record: Record, look: Seen | None) -> Record:
+        """Return the record of a job as one of a success, if the task accepts how it has failed (C(failed_when))."""
+        if look is None or record.get("status") != "failed" or not self._action.accepts(answer_to(self._request, record, look)):
+            return record
+        return {**record, "status": "succeeded"}
 
     def _with_age(self, record: Record) -> Record:
         """Return the record of a job with the time that has passed since it ended, if that matters and only its host can tell."""

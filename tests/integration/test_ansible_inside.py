@@ -38,6 +38,7 @@ FOUND: dict[str, tuple[t.Any, tuple[str, ...]]] = {
         ),
     ),
     "options_in_playbook": (["directory", "odd"], ("ansible.parsing.mod_args.ModuleArgsParser",)),
+    "are_true": ([True, False], ("Templar.evaluate_conditional", "ansible.playbook.conditional.Conditional")),
     "play_of": (["test", True], ("Task._parent._play",)),
     "keywords": ([True, True, True, True, False], ("ansible.playbook.task.Task.fattributes",)),
     "inner_task": (["ansible.builtin.command", {"_raw_params": "true"}, 7, 0, "inside", 0], ("ansible.playbook.task.Task.copy",)),
@@ -102,6 +103,7 @@ def test_each_use(controller: Controller, tmp_path: Path) -> None:
         "async": 60,
         "poll": 5,
         "register": "answer",
+        "failed_when": ["ran is defined", "ran.rc not in [0, 2]"],
     }
     defaults = [{"ansible.builtin.copy": {"mode": "0600", "dest": "/default"}}]
     found = told(run(controller, play(task, tell("answer"), module_defaults=defaults[0])).ok())[0]["found"]

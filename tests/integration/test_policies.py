@@ -39,6 +39,32 @@ def test_backoff_of_a_task_that_does_not_wait(controller: Controller, ledger: Pa
     assert (answer["status"], answer["attempt"], len(lines(ledger))) == ("succeeded", 2, 2)
 
 
+def test_what_counts_as_success(controller: Controller, ledger: Path) -> None:
+    """Other return codes than 0, for everybody; or what failed_when of a task accepts, for that task. A missing command is none of them."""
+    policies = {"restart_on": ["failed"], "max_attempts": 3}
+    accepted = [
+        {**job(shell(f"echo {name} >>{ledger}; exit 2"), name=name, poll=1, options=policies), "failed_when": condition}
+        for name, condition in (("both", ["answer0.rc not in [0, 2]"]), ("plain", False), ("odd", ["answer2.rc == 2", "nothing_at_all"]))
+    ]
+    codes = {**policies, "success_codes": [0, 2]}
+    coded = job(shell(f"echo coded >>{ledger}; exit 2"), name="coded", poll=1, options=codes)
+    missing = job({"ansible.builtin.command": "/nowhere/at/all"}, name="missing", poll=1, options={"success_codes": [0, 2]})
+    good = job(shell("exit 0"), name="good", poll=1, options={"success_codes": [1]})
+    looks = [{"rstyczynski.ansible.async_job_status": {"job_name": name}} for name in ("both", "coded", "good")]
+    for _run in range(2):
+        both, plain, odd, one, none, wrong, *seen = ask(controller, *accepted, coded, missing, good, *looks)
+        assert (both["rc"], both["failed"], both["status"], both["attempt"]) == (2, False, "failed", 1)
+        assert (plain["failed"], plain["status"], plain["attempt"]) == (False, "failed", 3)
+        assert (odd["failed"], odd.get("attempt", 1)) == (True, 1)
+        assert (one["rc"], one["failed"], one["status"], one["attempt"]) == (2, False, "succeeded", 1)
+        assert (none["failed"], none["status"]) == (True, "failed")
+        assert (wrong["rc"], wrong["failed"], wrong["status"]) == (0, True, "failed")
+        assert [look["status"] for look in seen] == ["failed", "succeeded", "failed"]
+        assert sorted(lines(ledger)) == ["both", "coded", "odd", *["plain"] * 3]
+    assert controller.record("coded")["success_codes"] == [0, 2]
+    assert "success_codes" not in controller.record("both")
+
+
 def test_rerun_after(controller: Controller, ledger: Path) -> None:
     """A success that is old enough is repeated, and attempts are counted anew."""
     task = shell(f"echo run >>{ledger}")

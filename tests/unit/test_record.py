@@ -258,6 +258,7 @@ WRONG: dict[str, list[t.Any]] = {
     "first_attempt": NOT_A_WHOLE_NUMBER,
     "tail_size": NOT_A_WHOLE_NUMBER,
     "store_result": NOT_AN_ARRAY,
+    "success_codes": NOT_AN_ARRAY,
     "output_removed": NOT_A_BOOLEAN,
     "last_line": NOT_TEXT,
     "told": NOT_TEXT,

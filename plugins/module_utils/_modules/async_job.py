@@ -35,6 +35,7 @@ _OF_ONE_JOB: Spec = {
     "keep_output": {"type": "bool", "default": True},
     "metadata": {"type": "dict"},
     "store_result": {"type": "list", "elements": "str", "default": []},
+    "success_codes": {"type": "list", "elements": "int", "default": [0]},
     "tail_size": {"type": "int", "default": 4096},
 }
 

@@ -41,6 +41,7 @@ Fields = t.Dict[str, t.Any]
 _Object = t.Dict[str, t.Any]
 _Objects = t.List[_Object]
 _Texts = t.List[str]
+_Numbers = t.List[int]
 
 
 class Record(TypedDict, total=False):
@@ -72,6 +73,7 @@ class Record(TypedDict, total=False):
     first_attempt: int
     tail_size: int
     store_result: _Texts
+    success_codes: _Numbers
     output_removed: bool
     last_line: str
     attempt_dir: str
@@ -131,6 +133,7 @@ ATTEMPT_FIELDS = (
     "stdout_offset",
     "stderr_offset",
     "tail_size",
+    "success_codes",
     "store_result",
     "output_removed",
     "last_line",

@@ -68,6 +68,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         handlers = [_ansible.handler_of(self, one, self._task) for one in chosen if one]
         return [(_ansible.supports_async(handler), _ansible.works_by_module(handler)) for handler in handlers]
 
+    def use_are_true(self) -> t.Any:
+        return [_ansible.are_true(self, self._task.failed_when, {**self._task_vars, "ran": {"rc": code}}) for code in (3, 2)]
+
     def use_play_of(self) -> t.Any:
         play = _ansible.play_of(self._task)
         return [play.get_name(), play.get_ds()["hosts"] in ("all", "host1")]
