@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import typing as t
+import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
@@ -28,6 +29,9 @@ class ActionModule(WatchingAction):
         seen: list[Seen] | None = None
         if params["jid"] is not None and not self.is_windows:
             store, asked, seen = self.found_by_job_id(params, asked[0])
+        for job in asked:
+            if job.key is not None and "store_result" in (job.record or {}) and job.key[:2] == self._play_of_task():
+                job.tells = uuid.uuid4().hex  # it returns what has changed, in the place of the task that has started the job
         if params["mode"] == "cleanup":
             return self._clean_up(params, store, asked)
         is_chosen = params["output"] is not None
@@ -45,6 +49,9 @@ class ActionModule(WatchingAction):
         if any(job.secret for job in asked):
             answer["_ansible_no_log"] = True
         return async_job_status.of_a_loop(answer) if self.in_loop else answer
+
+    def _play_of_task(self) -> tuple[str, str]:
+        return str(self._task_vars["inventory_hostname"]), str(self._task_vars["ansible_play_name"])
 
     def _clean_up(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> dict[str, t.Any]:
         """Remove the results file, as C(async_status) does. The record stays, and has the result before its file goes."""

@@ -430,7 +430,7 @@ changed:
   description:
     - While the job runs, whether this task has started the attempt. It stays so while C(until) runs it again.
     - Once the job has ended, whether its module has changed anything, for the first task that returns that, whoever has started the
-      job; V(false) for all later ones. So a handler runs once.
+      job; V(false) for all later ones. So a handler runs once. M(rstyczynski.ansible.async_job_status) in the same play is such a task.
     - Of several jobs, whether that is so of any.
   returned: always
   type: bool

@@ -207,10 +207,10 @@ def test_nobody_else_gets_in(root: Path) -> None:
     assert f"belongs to the group {TEAM}, and {CAROL.uid} is not in it" in said
     root.chmod(0o2775)
     for action in (
-        lambda: (root / PATH).read_bytes(),
+        (root / PATH).read_bytes,
         lambda: os.open(root / ".lock", os.O_RDONLY),
         lambda: (root / "new").write_bytes(b""),
-        lambda: (root / ".lock").unlink(),
+        (root / ".lock").unlink,
     ):
         assert "PermissionError" in does(CAROL, action)
 
