@@ -18,6 +18,26 @@ from controller import Controller
 from plays import Yaml, ask, job, lines, play, run_tasks, shell, told
 from waiting import until
 
+
+def test_a_limit_that_ends_nothing(controller: Controller, ledger: Path) -> None:
+    """Ansible kills the process group that it knows. What has made one of its own goes on: its job runs, and is not started anew."""
+    apart = controller.write("apart", f'#!/bin/sh\nexec setsid -w {sys.executable} "$@"\n')
+    apart.chmod(0o755)
+    command = f"echo run >>{ledger}; until [ -e go ]; do sleep 0.1; done; echo done"
+    task = {
+        **job({"ansible.builtin.shell": {"cmd": command, "chdir": str(controller.project)}}, limit=1, options={"restart_on": ["timed_out"]})
+    }
+    status = {"rstyczynski.ansible.async_job_status": {"job_name": "job"}, "retries": 60, "delay": 1}
+    interpreter = ["-e", f"ansible_python_interpreter={apart}"]
+    gone = {**status, "until": "'its wrapper is gone' in answer1.reason"}
+    _started, looked, attached = ask(controller, task, gone, task, options=interpreter)
+    assert (looked["status"], attached["status"], attached["attempt"]) == ("running", "running", 1)
+    (controller.project / "go").touch()
+    looked, known = ask(controller, {**status, "until": "answer0.finished"}, task, options=interpreter)
+    assert (looked["status"], looked["rc"], looked["stdout"]) == ("succeeded", 0, "done")
+    assert (known["status"], known["attempt"], lines(ledger)) == ("succeeded", 1, ["run"])
+
+
 # --- Start, attach, result ------------------------------------------------------------------------------------------------
 
 
