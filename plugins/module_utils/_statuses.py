@@ -45,8 +45,8 @@ RESTARTABLE = ("failed", "killed", "timed_out", "lost", "orphaned", "cancelled")
 SIGNALLED = ("failed", "killed")
 """How a job may be found to have ended that somebody has sent signals to."""
 
-NOT_SEEN_TO_END = ("killed", "lost")
-"""Ends that are known by what is missing. Whoever looks in the wrong place finds them, too."""
+CONCLUDED = ("killed", "lost")
+"""What a look concludes, if it has no result, from what is not there: whoever looks in the wrong place concludes it, too."""
 
 UNKNOWN = "unknown"
 """What a look answers that can prove nothing. No record has this status: it keeps the last one that was proven."""

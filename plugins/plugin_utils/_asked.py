@@ -38,8 +38,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
     ALIVE,
     BY_ITSELF,
     CLAIMED,
+    CONCLUDED,
     ENDED,
-    NOT_SEEN_TO_END,
     UNKNOWN,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
@@ -195,7 +195,7 @@ class Asked:
             settled["warnings"] = warnings
             return settled if new else with_kept_output(settled, record)
         advice = self.advice(contacted)
-        if advice and look["status"] in NOT_SEEN_TO_END:
+        if advice and look["status"] in CONCLUDED:
             return {**look, "status": UNKNOWN, "reason": f"cannot tell what became of {self.label}: {advice}"}
         if advice and look["status"] == UNKNOWN:
             return {**look, "reason": f"{look['reason']}; {advice}"}
