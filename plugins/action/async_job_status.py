@@ -29,11 +29,11 @@ class ActionModule(WatchingAction):
         seen: list[Seen] | None = None
         if params["jid"] is not None and not self.is_windows:
             store, asked, seen = self.found_by_job_id(params, asked[0])
+        if params["mode"] == "cleanup":
+            return self._clean_up(params, store, asked)
         for job in asked:
             if job.key is not None and "store_result" in (job.record or {}) and job.key[:2] == self._play_of_task():
                 job.tells = uuid.uuid4().hex  # it returns what has changed, in the place of the task that has started the job
-        if params["mode"] == "cleanup":
-            return self._clean_up(params, store, asked)
         is_chosen = params["output"] is not None
         if not is_chosen:
             in_files = any(job.in_files for job in asked)

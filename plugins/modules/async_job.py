@@ -498,7 +498,7 @@ elapsed:
   sample: 760.2
 processes:
   description: The processes of the job that were seen.
-  returned: success, unless the task has a loop
+  returned: success; in a loop, of what does not run, if there are any
   type: list
   elements: dict
   sample: []
@@ -525,12 +525,12 @@ record:
   description:
     - The record as it is in the store now. It holds the history of attempts.
     - Not in a loop, whose result would be large. Read it with M(rstyczynski.ansible.async_job_info) there.
-  returned: success, unless the task has a loop
+  returned: success; in a loop, of what does not run, if there are any
   type: dict
   sample: {ansible_job_id: j314159265358.2718, attempt: 1, host: db01, job_name: migrate_2024, status: running}
 state_file:
   description: The place of the record.
-  returned: success, unless the task has a loop
+  returned: success; in a loop, of what does not run, if there are any
   type: str
   sample: /srv/playbooks/.ansible_async_state/db01/Migrate/migrate_2024.json
 """

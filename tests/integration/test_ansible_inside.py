@@ -92,7 +92,7 @@ WITHOUT = {
 PUBLIC = {
     *("_task", "_connection", "_templar", "_loader", "_execute_module"),
     *("_fields", "_replace", "_asdict", "_make"),
-    *("_task_vars", "_of_async_job"),
+    *("_task_vars", "_of_async_job", "_of_async_jobs"),
 }
 
 

@@ -61,7 +61,7 @@ def test_whom_nobody_asked(controller: Controller) -> None:
     assert "shown as last recorded: away, broken, ghost. They are away," in ran.text
     for host, why in (("away", "UNREACHABLE"), ("ghost", "ghost could not be asked: it is not in the inventory")):
         ran = controller.playbook(SHOW, "-e", "job=job", "-e", f"host={host}", "-e", "verify=true").failed()
-        assert re.search(r"^Status: +running, as last recorded$", ran.output, re.MULTILINE)
+        assert re.search(r"^Status: +running, as last recorded; nobody has looked since it was saved$", ran.output, re.MULTILINE)
         assert why in ran.text
     ran = controller.playbook(CANCEL, "-e", "job=job", "-e", "host=ghost").failed()
     assert "The job runs on ghost, which is not in the inventory. Nothing was stopped." in ran.text

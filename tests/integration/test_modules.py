@@ -345,7 +345,7 @@ def test_ad_hoc_commands(controller: Controller) -> None:
     assert adhoc(INFO, "state_dir=other")["store"] == str(controller.project / "other")
     assert adhoc(INFO, "", cwd=elsewhere)["store"] == str(elsewhere / ".ansible_async_state")
     assert adhoc(INFO, "", "--playbook-dir", controller.project, cwd=elsewhere)["store"] == str(controller.state_dir)
-    assert adhoc(STATE, "job_name=backup playbook_name=test state=absent")["changed"] is True
+    assert adhoc(STATE, "job_name=backup playbook_name=test state=absent force=true")["changed"] is True
     shared = ["-e", f"async_job_state_dir={elsewhere}"]
     assert adhoc(INFO, "", *shared)["store"] == str(elsewhere)
     assert adhoc(INFO, "state_dir=other", *shared)["store"] == str(controller.project / "other")

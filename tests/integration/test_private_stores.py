@@ -84,16 +84,16 @@ def test_a_password_in_an_endpoint(controller: Controller, endpoint: str) -> Non
 
 def test_what_a_cache_makes_of_a_record(controller: Controller) -> None:
     """Text, also of what Ansible's own caches take for a template or for a vaulted value of theirs: such a record is not read at all."""
-    template = {"__ansible_type": "_AnsibleTaggedStr", "value": "{{ 6 * 7 }}", "tags": [{"__ansible_type": "TrustedAsTemplate"}]}
+    template = {"__ansible_type": "_AnsibleTaggedStr", "value": "{{ 6007 * 7 }}", "tags": [{"__ansible_type": "TrustedAsTemplate"}]}
     put(controller.state_dir, "planted", host="host1", playbook="test", status="failed", metadata={"m": template})
-    put(controller.state_dir, "text", host="host1", playbook="test", status="failed", metadata={"m": "{{ 6 * 7 }}"})
+    put(controller.state_dir, "text", host="host1", playbook="test", status="failed", metadata={"m": "{{ 6007 * 7 }}"})
     cache = {"ANSIBLE_INVENTORY_CACHE": "1", "ANSIBLE_INVENTORY_CACHE_PLUGIN": "jsonfile", "ANSIBLE_INVENTORY_CACHE_CONNECTION": "cache"}
     file = controller.write("x.async_jobs.yml", f"plugin: {COLLECTION}.async_jobs\n")
     show = [{"hosts": "host1", "gather_facts": False, "tasks": [{"ansible.builtin.debug": {"var": "async_jobs"}}]}]
     for _time in range(2):
         ran = controller.playbook(json.dumps(show, indent=1), "-i", controller.inventory, "-i", file, env=cache).ok()
-        assert "{{ 6 * 7 }}" in ran.output
-        assert "42" not in ran.output
+        assert "{{ 6007 * 7 }}" in ran.output
+        assert "42049" not in ran.output
         assert "the key '__ansible_type' belongs to Ansible" in ran.text
 
 
@@ -168,7 +168,8 @@ def test_a_team_shares_a_store(controller: Controller, tmp_path: Path) -> None:
     again = f"{COLLECTION}.async_job_state -a 'job_name=backup host=db01 playbook_name=Team ansible_job_id=j2.2'"
     adhoc = f"{sys.executable} -m ansible adhoc localhost -m"
     ran = as_user(controller, bob, f"set -e; {approve}; {adhoc} {again} {place}", groups=str(TEAM)).ok()
-    assert "WARNING" not in ran.output
+    assert ran.output.count("WARNING") == 1
+    assert "was j1.1, running as far as anybody has looked" in ran.text
     record = json.loads((store / "db01" / "Team" / "backup.json").read_text())
     assert (record["ansible_job_id"], record["attempt"], record["attempts"][0]["ansible_job_id"]) == ("j2.2", 2, "j1.1")
 
@@ -176,6 +177,6 @@ def test_a_team_shares_a_store(controller: Controller, tmp_path: Path) -> None:
     assert f"{carol} is not in it" in refused.text
     refused = as_user(controller, bob, f"{adhoc} {again.replace('j2.2', 'j3.3')} -e async_job_state_dir={store}", groups=str(TEAM)).failed()
     assert "A group shares the store" in refused.text
-    forget = again.replace("ansible_job_id=j2.2", "state=absent")
+    forget = again.replace("ansible_job_id=j2.2", "state=absent force=true")
     as_user(controller, alice, f"{adhoc} {forget} {place}", groups=str(TEAM)).ok()
     assert not (store / "db01" / "Team" / "backup.json").exists()

@@ -124,7 +124,7 @@ def test_so_many_at_the_same_time(controller: Controller, ledger: Path) -> None:
     assert "max_parallel" in at_once["jobs"][1]["reason"]
     assert (at_once["failed"], at_once["started"], at_once["finished"]) == (False, False, False)
     assert [job["job_name"] for job in waited["jobs"]] == names
-    assert [job["changed"] for job in waited["jobs"]] == [True, True, True, False, True]
+    assert all(job["changed"] for job in waited["jobs"])  # the end of the fourth, too, is first returned here
     assert (waited["finished"], waited["failed"]) == (True, False)
     assert [item["finished"] for item in tried["results"]] == [True, True]
     assert all(job["changed"] for item in tried["results"] for job in item["jobs"])
