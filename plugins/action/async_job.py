@@ -63,7 +63,9 @@ class ActionModule(AttemptAction):
             return self._several(params, store, kept)
         warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
         request, inner = self._asked(params, store, kept, self._task.args["task"])
-        answer = predicted(request, diff=self.wants_diff) if self._task.check_mode else Starter(request, inner, self).run()
+        answer = (
+            predicted(request, diff=self.wants_diff, accepts=self.accepts) if self._task.check_mode else Starter(request, inner, self).run()
+        )
         answer["warnings"] = [*warnings, *answer.get("warnings", ())]
         is_start = answer.get("changed", False) and not kept.poll and answer.get("status") == "running"
         return async_job_status.of_a_loop(answer, is_start=is_start) if self.in_loop else answer
@@ -106,7 +108,7 @@ class ActionModule(AttemptAction):
         if self._task.check_mode:
             answers = [self._predicted(request) for request, _inner in requests]
         else:
-            starters = [Starter(request, inner, self) for request, inner in requests]
+            starters = [Starter(request, inner, self, tells_at_once=False) for request, inner in requests]
             most = params["max_parallel"] or len(starters)
             answers = Several(starters, self, store, params, poll=common.poll, most=most).run()
         result = returned(store, asked, answers)
@@ -115,6 +117,6 @@ class ActionModule(AttemptAction):
     def _predicted(self, request: Request) -> dict[str, t.Any]:
         """Return what check mode says of one of several jobs, whatever is wrong with its record."""
         try:
-            return predicted(request, diff=self.wants_diff)
+            return predicted(request, diff=self.wants_diff, accepts=self.accepts)
         except AsyncJobError as error:
             return {"failed": True, "changed": False, "msg": str(error)}

@@ -96,10 +96,11 @@ def _what_next(request: Request, record: Record) -> str:
 # --- Check mode
 
 
-def predicted(request: Request, *, diff: bool) -> dict[str, t.Any]:
+def predicted(request: Request, *, diff: bool, accepts: t.Callable[[dict[str, t.Any]], bool]) -> dict[str, t.Any]:
     """Return what the module returns in check mode: what it would do, by what the record says. The host is not contacted.
 
     :arg diff: whether the user wants to see how the record would change
+    :arg accepts: tells of an answer about a job that has failed whether the task accepts that
     """
     record, _version = read_record(request.store, request.key)
     if record is None:
@@ -107,7 +108,8 @@ def predicted(request: Request, *, diff: bool) -> dict[str, t.Any]:
     flaw = flaw_of(record)
     if flaw:
         raise AsyncJobError(f"The record {request.state_file} cannot be used: {flaw}. Nothing would be started. Put back a good copy.")
-    decision = request.decide(record)
+    is_accepted = record.get("status") == "failed" and accepts(answer_to(request, record, recorded(request, record)))
+    decision = request.decide({**record, "status": "succeeded"} if is_accepted else record)
     if decision.refusal:
         return refusal_of(request, record, recorded(request, record), decision)
     if decision.start:

@@ -209,8 +209,10 @@ class Asked:
         if not codes or look["status"] not in BY_ITSELF or not has_run:
             return look
         if code in codes:
-            return {**look, "status": "succeeded", "reason": f"{self.label} has succeeded with return code {code}"}
-        return {**look, "status": "failed", "reason": f"{self.label} has failed with return code {code}"}
+            what, said = "succeeded", {**result, "failed": False, "msg": ""}
+        else:
+            what, said = "failed", {**result, "failed": True, "msg": f"return code {code} is none of success_codes"}
+        return {**look, "status": what, "reason": f"{self.label} has {what} with return code {code}", "result": said}
 
     def advice(self, contacted: str) -> str:
         """Say where to look, if that is elsewhere. Else empty.

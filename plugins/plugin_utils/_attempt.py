@@ -220,6 +220,11 @@ class AttemptAction(WatchingAction):
         self._fences: collections.Counter[str] = collections.Counter()
         """How often it was tried to fence an attempt, by its directory."""
 
+    @property
+    def knows_breaks(self) -> bool:
+        """Whether a connection that has broken is told from a command that has failed."""
+        return str(self._connection.transport) in ("ssh", "local", "paramiko", "paramiko_ssh")
+
     def accepts(self, answer: dict[str, t.Any]) -> bool:
         """Return whether C(failed_when) of the task says of a job that has failed that it has not.
 

@@ -109,6 +109,8 @@ class Request:
         if self._own_work:
             record["claim"] = {**record["claim"], OWN_WORK: self._own_work}
         record.pop("fingerprint", None)  # an attempt that was given up may have left one
+        if "success_codes" not in self._about:
+            record.pop("success_codes", None)
         if self._fingerprint and not record.get("no_log"):
             record["fingerprint"] = self.params["fingerprint"] or policies.sealed(self._fingerprint)
         return record

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
@@ -84,7 +84,14 @@ class Several:
                     time.sleep(max(0.0, min(moments) - now))
                 else:
                     self._leave()
-        return [t.cast("dict[str, t.Any]", job.answer) for job in self._jobs]
+        # Together, at the end: else what has ended first would count as told if this run dies meanwhile.
+        return [self._told(job) for job in self._jobs]
+
+    def _told(self, job: _Job) -> dict[str, t.Any]:
+        try:
+            return job.starter.told(t.cast("dict[str, t.Any]", job.answer))
+        except AsyncJobError as error:
+            return _failed(job, error)
 
     def _ready(self, now: float) -> t.Iterator[_Job]:
         """Yield the jobs that can do something now. What goes on with an attempt comes before what begins one."""
@@ -109,6 +116,8 @@ class Several:
             job.answer = _failed(job, failure)
         now = time.monotonic()
         match job.wait:
+            case Turn():
+                job.runs = False
             case Pause(seconds, is_idle):
                 job.until = now + seconds
                 job.runs &= not is_idle
@@ -148,7 +157,7 @@ class Several:
             except AnsibleConnectionFailure as final:
                 for job in watched:
                     self._go_on(job, error=final)
-        except AsyncJobError as error:
+        except (AsyncJobError, AnsibleError) as error:
             for job in watched:
                 self._go_on(job, error=error)
         else:
@@ -198,4 +207,6 @@ def _wait_of(job: _Job) -> End:
 
 
 def _failed(job: _Job, failure: Exception) -> dict[str, t.Any]:
-    return {"failed": True, "changed": job.starter.has_started, "msg": str(failure)}
+    is_ours = isinstance(failure, (AsyncJobError, AnsibleConnectionFailure))
+    text = str(failure) if is_ours or not job.starter.is_secret else f"{type(failure).__name__} (no_log hides what it says)"
+    return {"failed": True, "changed": job.starter.has_started, "msg": text}

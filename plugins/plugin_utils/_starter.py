@@ -22,6 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._failure import with_cause
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import (
     contended,
@@ -69,7 +70,7 @@ class Starter:
     :arg action: what does things on the host, and speaks to the user
     """
 
-    def __init__(self, request: Request, inner: InnerTask, action: AttemptAction) -> None:
+    def __init__(self, request: Request, inner: InnerTask, action: AttemptAction, *, tells_at_once: bool = True) -> None:
         self._request = request
         self._key = request.key
         self._store = request.store
@@ -80,6 +81,7 @@ class Starter:
         """Whether an earlier try has. Within a try, the protocol itself finds what it has launched again."""
         self._inner = inner
         self._action = action
+        self._tells_at_once = tells_at_once
         self._document: Document | None = None
         """What the record was read from last. A claim that is taken back puts it back."""
         self._ended: dict[str, Fields | None] = {}
@@ -99,6 +101,11 @@ class Starter:
         """The process of ansible-playbook: this one is a worker."""
         self._said: dict[str, t.Any] = {}
         """What the module of the job has returned, as far as it is known."""
+        self._accepts: dict[str, bool] = {}
+        """Of attempts that have failed, whether the task accepts that, judged by the whole result as long as it is known."""
+        self._is_refused = False
+        """Whether the policies forbid to start the job and to attach to it."""
+        self._before: Record | None = None
         self._just_read: Record | None = None
         self._is_fresh = False
         """Whether the record was read for the diff only. The protocol begins with it."""
@@ -121,7 +128,7 @@ class Starter:
                         except Exception as problem:
                             error = problem
         except StopIteration as stop:
-            return t.cast("dict[str, t.Any]", stop.value)
+            return self.told(stop.value)
 
     def _seen(self, asked: Asked, params: dict[str, t.Any]) -> Seen:
         if "wait_timeout" in params:
@@ -129,30 +136,42 @@ class Starter:
         return self._action.look_and_note(params, self._store, [asked], params["output"])[0]
 
     def steps(self) -> Waits[dict[str, t.Any]]:
-        """Start or attach until there is something to tell. Yield whatever there is to wait for, and return what the module returns."""
-        before, self._document = read_document(self._store, self._key)
-        self._just_read, self._is_fresh = before, True
+        """Start or attach until there is something to tell. Yield whatever there is to wait for, and return what there is to tell."""
+        self._before, self._document = read_document(self._store, self._key)
+        self._just_read, self._is_fresh = self._before, True
         try:
-            answer = yield from self._start_and_wait()
+            return (yield from self._start_and_wait())
         except LaunchFailed as failure:
             self._take_fence_away()
             said = "Ansible could not start it (no_log hides what it says)" if self._request.secret else str(failure).rstrip(".")
             if self.has_started:
                 return {"failed": True, "changed": True, "msg": f"{said}. No other attempt was started."}
-            return {**plain_result(failure.result), "failed": True, "changed": False, "msg": f"{said}. Nothing was started."}
+            result = {} if self._request.secret else plain_result(failure.result)
+            return {**result, "failed": True, "changed": False, "msg": f"{said}. Nothing was started."}
         except AsyncJobError as error:
-            if not self.has_started:
-                raise
-            return {"failed": True, "changed": True, "msg": str(error)}  # this task has started an attempt, whatever became of that
+            return self._failed(error)
+
+    def _failed(self, error: AsyncJobError) -> dict[str, t.Any]:
+        if not self.has_started:
+            raise error
+        return {"failed": True, "changed": True, "msg": str(error)}  # this task has started an attempt, whatever became of that
+
+    def told(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return what the module returns, after noting that it does."""
+        if "record" not in answer:  # an error
+            return answer
         after = answer["record"]
-        if answer["finished"]:
-            after = answer["record"] = self._tell(after)
+        if answer["finished"] and not self._is_refused:
+            try:
+                after = answer["record"] = self._tell(after)
+            except AsyncJobError as error:
+                return self._failed(error)
             self._kept.answered.add(name_of(after))
-        answer["changed"] = self._has_changed(answer, after)
+        answer["changed"] = not self._is_refused and self._has_changed(answer, after)
         answer.pop("diff", None)
         if self._action.wants_diff:
             where = self._request.state_file
-            answer["diff"] = {"before_header": where, "after_header": where, "before": shown(before), "after": shown(after)}
+            answer["diff"] = {"before_header": where, "after_header": where, "before": shown(self._before), "after": shown(after)}
         if after.get("no_log") or self._request.secret:
             answer["_ansible_no_log"] = True
         return answer
@@ -183,6 +202,11 @@ class Starter:
         return contended(attempt)
 
     @property
+    def is_secret(self) -> bool:
+        """Whether nothing may be said of the task to start."""
+        return bool(self._request.secret)
+
+    @property
     def has_started(self) -> bool:
         """Whether an attempt has started that this task has claimed, whatever became of it."""
         started = self._kept.started
@@ -203,7 +227,7 @@ class Starter:
             else:
                 asked = of_record(self._key, record, version, self._params, self._action.async_dir)
                 asked.hide(secret=bool(self._request.secret))
-                asked.tells = self._kept.token
+                asked.tells = self._kept.token if self._tells_at_once else ""
                 self._check_place(record)
                 if ours and not self._poll:  # seen a moment ago
                     return answer_to(self._request, record, {**UNSEEN, "status": "running", "reason": f"{asked.label} has been started"})
@@ -219,6 +243,7 @@ class Starter:
             decision = self._request.decide(self._with_age(self._accepted({**record, "status": look["status"]}, look)))
             self._said = look["result"] or {}
             if decision.refusal:
+                self._is_refused = True
                 return refusal_of(self._request, record, look, decision)
             if decision.start and self._goes_on:
                 if not self._poll or not self._may_wait():
@@ -250,8 +275,9 @@ class Starter:
         look = self._look_before(asked)
         has_ended = record.get("status") in ENDED
         if has_ended and look is not None and look["status"] in ENDED and not is_late(look["status"], record.get("status", "running")):
-            self._action.note(self._store, asked, look, "tail")  # it has ended better than the record knows: decide anew
-            return False
+            self._action.note(self._store, asked, look, "tail")
+            if asked.record != record:  # it has ended better than the record knew: decide anew
+                return False
         self._goes_on = self._what_goes_on(asked, look)
         if self._goes_on and not before:
             self._blocked_since = time.monotonic()
@@ -260,9 +286,12 @@ class Starter:
 
     def _accepted(self, record: Record, look: Seen | None) -> Record:
         """Return the record of a job as one of a success, if the task accepts how it has failed (C(failed_when))."""
-        if look is None or record.get("status") != "failed" or not self._action.accepts(answer_to(self._request, record, look)):
+        if look is None or record.get("status") != "failed":
             return record
-        return {**record, "status": "succeeded"}
+        name = name_of(record)
+        if name not in self._accepts:
+            self._accepts[name] = self._action.accepts(answer_to(self._request, record, look))
+        return {**record, "status": "succeeded"} if self._accepts[name] else record
 
     def _with_age(self, record: Record) -> Record:
         """Return the record of a job with the time that has passed since it ended, if that matters and only its host can tell."""
@@ -406,6 +435,7 @@ class Starter:
                 return None
             case exactly_once.Launch(record):
                 self._kept.launched = True
+                self._own_result = None
                 self._own_place = record if self._inner.own_work else None
                 elsewhere = self._action.launch(self._inner, record, self._params["start_timeout"])
                 if "result" in elsewhere:
@@ -431,7 +461,7 @@ class Starter:
     def _take_fence_away(self) -> None:
         """Leave nothing on the host of a launch that Ansible itself says has failed: it has come to its end, so that none of it is under
         way. Only Linux tells whether it has left a process that may still start something; elsewhere, the fence stays."""
-        if self._fenced is not None and self._fenced.get("boot_id"):
+        if self._fenced is not None and self._fenced.get("boot_id") and self._action.knows_breaks:
             with contextlib.suppress(AnsibleConnectionFailure, AsyncJobError):
                 self._action.take_fence_away(self._fenced, self._seconds)
 
@@ -439,11 +469,13 @@ class Starter:
         """Return the fields of the record of an attempt whose action has done the work itself. What it leaves on the host is not needed."""
         self._own_result = with_cause(plain_result(result, with_facts=True))
         self._kept.claimed.add(name_of(record))
+        self._kept.started[name_of(record)] = record["attempt_dir"]
         kept = kept_result(self._own_result, wanted=record.get("store_result", ()), secret=bool(self._request.secret))
         if not self._request.secret:
             size = record["tail_size"]
             kept.update({name: masked(said[-size:]) for name, said in _output_of(self._own_result).items() if size})
-        failed = result.get("failed") or result.get("rc")
+        code = return_code(result)
+        failed = result.get("failed") or (code and result.get("failed") is not False)
         return {
             **dict.fromkeys(("attempt_dir", "async_dir", "stdout_file", "stderr_file")),
             "status": "failed" if failed else "succeeded",
@@ -533,7 +565,7 @@ class Starter:
     def _watch(self, record: Record, version: str) -> Waits[bool]:
         life = self._params["claim_timeout"]
         if record.get("claim", {}).get(OWN_WORK):  # whoever does the work has no time for the record meanwhile
-            life += record.get("timeout", 0)
+            life += min(record.get("timeout", 0), self._kept.limit)
         pauses = moves(
             record,
             lambda: read_record(self._store, self._key)[1] != version,

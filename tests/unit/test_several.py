@@ -85,7 +85,7 @@ class Job:
     in_files = True
     is_pruned = False
 
-    def __init__(self, world: World, name: str, *attempts: float, pause: float = 0.0, runs: bool = False, poll: int = 5) -> None:
+    def __init__(self, world: World, name: str, *attempts: float, pause: float | None = 0.0, runs: bool = False, poll: int = 5) -> None:
         self.world = world
         self.name = name
         self.attempts = attempts
@@ -95,6 +95,11 @@ class Job:
         self.size = 100
         self.begun: list[float] = []
         self.has_started = False
+        self.is_secret = False
+
+    def told(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the answer: nobody else asks."""
+        return answer
 
     def keep(self, _size: int) -> None:
         """Take down nothing: the size is a matter of the host."""
@@ -103,7 +108,7 @@ class Job:
         """Do it."""
         look: Look = {}
         for number, seconds in enumerate(self.attempts):
-            if number:
+            if number and self.pause is not None:
                 yield Pause(self.pause, is_idle=True)
             if self.runs and not number:
                 self.world.ends[self] = self.world.now + seconds
@@ -275,3 +280,12 @@ def test_fences_of_several_attempts() -> None:
         assert [action.fence(t.cast(t.Any, {"attempt_dir": name}), 1.0) for name in "abc"] == [False] * 3
     with pytest.raises(AsyncJobError, match="busy"):
         action.fence(t.cast(t.Any, {"attempt_dir": "a"}), 1.0)
+
+
+@pytest.mark.parametrize("pause", [None, 0.0, 3.0])
+def test_a_next_attempt_is_no_other_job(world: World, pause: float | None) -> None:
+    """A job that has failed makes room for itself, if there is no pause, too."""
+    one, two = Job(world, "one", 2, 2, pause=pause), Job(world, "two", 2, 2, pause=pause)
+    answers = run(world, one, two, most=1)
+    assert [answer["finished"] for answer in answers] == [True, True]
+    assert [len(job.begun) for job in (one, two)] == [2, 2]

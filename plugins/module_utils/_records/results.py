@@ -65,7 +65,7 @@ def kept_result(result: t.Mapping[str, t.Any], *, wanted: t.Sequence[str] = (), 
     if isinstance(plain.get("exception"), str):
         kept["exception"] = mask_secrets(plain["exception"][-LONGEST:])
     for name in wanted:
-        if name in plain and name not in kept:
+        if name in plain and name not in kept and name not in _OF_OUTPUT:
             try:
                 value = storable(plain[name], name=f"result.{name}")
             except AsyncJobError:
