@@ -65,6 +65,7 @@ options:
     type: str
     choices: [private, group]
     default: private
+    version_added: 0.2.0
   oci_bucket:
     description:
       - With O(backend=oci), the name of the bucket. It has to exist.

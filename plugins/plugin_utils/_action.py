@@ -104,7 +104,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             refuse_near_misses(self._task, self._loader)
             params = self._params(self._task_vars)
             self._shows_progress = params.get("progress", True)
-            warnings = state_dir_warnings(params, self._base_directory)
+            warnings = state_dir_warnings(params, self._base_directory, begins=self.begins_with_names)
             if warnings and self.warns_at_once and is_first_warning():
                 for warning in warnings:
                     self.notify(f"[WARNING]: {warning}")

@@ -28,20 +28,30 @@ _BECOME = "become"
 _SETTINGS = frozenset(f"async_job_{option}" for option in (*STORE_OPTIONS, *PROGRESS_OPTIONS))
 _OF_ROLES = ("async_job_load_", "async_job_save_")
 
-_FILTERS = ("host", "playbook", "playbook_name", "job", "job_name", "status", "older_than", "newer_than", "keep", "keep_attempts", "sort")
-"""What commands of the fleet filter with. Whoever gives one to a command that does not take it, expects that it does."""
+_FILTERS = (
+    *("host", "playbook", "playbook_name", "job", "job_name", "status", "older_than", "newer_than", "keep", "keep_attempts", "sort"),
+    *("verify", "output"),
+)
+"""What commands of the fleet filter with, and how they look. Whoever gives one to a command that does not take it, expects that it does."""
+
+# Commands that change something take one of these.
+_OF_CHANGES = frozenset(("apply", "grace_period", "decision"))
 
 # What people say when they mean one of ours.
 _OTHER_WORDS = {
-    "host": ("hosts", "hostname", "hostnames", "target", "targets", "target_host", "target_hosts", "limit", "subset"),
+    "host": (
+        *("hosts", "hostname", "hostnames", "target", "targets", "target_host", "target_hosts", "limit", "subset"),
+        *("server", "servers", "node", "nodes", "machine", "machines", "inventory_hostname", "delegated_host", "ansible_limit"),
+    ),
     "playbook": ("play",),
     "job": ("name", "jid", "job_id", "pattern"),
     "status": ("state", "states", "stat", "finished", "failed"),
-    "older_than": ("age", "older", "min_age", "minimum_age", "before", "days", "until"),
+    "older_than": ("age", "older", "min_age", "minimum_age", "before", "days", "until", "completed_before", "finished_before"),
     "newer_than": ("newer", "max_age", "maximum_age", "since", "after"),
     "keep": ("retain", "last", "latest"),
+    "keep_attempts": ("attempts",),
     "sort": ("order", "order_by"),
-    "apply": ("dry_run", "dryrun", "force", "confirm", "yes", "check", "delete", "remove", "really"),
+    "apply": ("dry_run", "dryrun", "force", "confirm", "yes", "check", "delete", "remove", "really", "check_mode", "apply"),
     "async_job_state_dir": ("state_dir", "state_directory", "store", "store_dir"),
     "async_job_backend": ("backend",),
     "async_job_oci_bucket": ("bucket", "oci_bucket"),
@@ -75,7 +85,7 @@ def refuse_near_misses(task: t.Any, loader: t.Any) -> None:
     play = _ansible.play_of(task)
     known = {_BECOME, *(play.get_ds().get("vars") or ())}
     extra = load_extra_vars(loader)
-    of_import = {name: None for name in play.vars if name not in known}  # the values of others may be empty on purpose
+    of_import = {name: True for name in play.vars if name not in known}  # the values of others may be empty on purpose
     refuse(os.path.basename(path).removesuffix(".yml"), known, {**of_import, **extra})
 
 
@@ -97,20 +107,22 @@ def refuse(command: str, known: t.Collection[str], given: t.Mapping[str, t.Any])
     wrong = [f"{name} (did you mean {ours}?)" if ours in (*known, *_SETTINGS) else name for name, ours in missed.items() if ours]
     if wrong:
         raise AsyncJobError(f"{command} does not know {', '.join(sorted(wrong))}. {nothing} {takes}")
-    empty = sorted(name for name in _FILTERS if name in given and str(given[name]).strip() == "") if "apply" in known else []
-    if empty:
+    empty = sorted(name for name in _FILTERS if name in given and (given[name] in (None, [], {}) or not str(given[name]).strip()))
+    if empty and not _OF_CHANGES.isdisjoint(known):
         raise AsyncJobError(f"{', '.join(empty)} has no value, which would mean any. {nothing} Give one, or leave it out.")
 
 
 def meant(name: str, known: t.Collection[str]) -> str:
     """Return which of our variables somebody meant who gives another one. Empty if it is known, or seems to be for another purpose."""
-    if name in known or name in _SETTINGS or name.startswith(_OF_ROLES):
+    if name in known or name in _SETTINGS:
         return ""
+    if name.startswith(_OF_ROLES):  # a setting of a role says nothing to a playbook
+        return f"async_job_{name[len(_OF_ROLES[0]) :]}"
     if name.lower().startswith(("async_job", "asyncjob")):
         return _nearest(name, sorted(_SETTINGS)) or "async_job_…"
     if name in _FILTERS:
         return _MEANT.get(name) or _like(name, known) or name
-    if name.startswith("ansible_") or name in _ORDINARY:
+    if (name.startswith("ansible_") and _plain(name) not in _MEANT) or name in _ORDINARY:
         return ""
     ours = {_plain(one): one for one in (*_FILTERS, *known)}
     words = [word for word in re.split("[^a-z]+", name.lower()) if word not in _BESIDE]
@@ -118,7 +130,7 @@ def meant(name: str, known: t.Collection[str]) -> str:
     for word in (_plain(name), "".join(words), "".join(word for word in words if word not in ("job", "jobs"))):
         for one in (word, word.removesuffix("s"), word.removesuffix("es")):
             found = ours.get(one) or _MEANT.get(one, "")
-            if found and (found != "apply" or "apply" in known):
+            if found and (found != "apply" or not _OF_CHANGES.isdisjoint(known)):
                 return found
     return _nearest(name, ours.values())
 

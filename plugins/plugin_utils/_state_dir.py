@@ -62,10 +62,11 @@ def base_directory(task_vars: dict[str, t.Any]) -> str:
     return playbook_dir
 
 
-def state_dir_warnings(params: dict[str, t.Any], project: str) -> list[str]:
+def state_dir_warnings(params: dict[str, t.Any], project: str, *, begins: bool = True) -> list[str]:
     """Return what to warn of if the records go away with this run, or may.
 
     :arg project: the directory that the playbook is in
+    :arg begins: whether a job may be started or saved there
     """
     for path in paths_of(params):
         for directory, remover in _doomed(project):
@@ -76,8 +77,8 @@ def state_dir_warnings(params: dict[str, t.Any], project: str) -> list[str]:
                     " volume mounted into the execution environment), or async_job_backend to oci."
                 ]
         tree = _work_tree(project)
-        begins = any(params.get(option) for option in ("job_name", "job_names", "jobs")) and params.get("create_store", True)
-        if begins and tree and _is_below(path, tree) and not os.path.lexists(path):
+        may_make = begins and any(params.get(option) for option in ("job_name", "jobs")) and params.get("create_store", True)
+        if may_make and tree and _is_below(path, tree) and not os.path.lexists(path):
             return [
                 f"The state directory {path} is new, so no job is known there, and it is in the git work tree {tree}. Another clone has"
                 " one of its own, and 'git clean' removes it: whoever runs this playbook there, or then, STARTS EVERY JOB A SECOND TIME."

@@ -35,6 +35,8 @@ MISSES = {
     **{"older_then": "older_than", "newer": "newer_than", "newer_than": "newer_than", "since": "newer_than"},
     **{"kep": "keep", "keep_last": "keep", "keep_attempt": "keep_attempts", "aply": "apply", "dry_run": "apply", "force": "apply"},
     **{"async_job_statedir": "async_job_state_dir", "async_job_stat_dir": "async_job_state_dir", "state_dir": "async_job_state_dir"},
+    **{"async_job_load_state_dir": "async_job_state_dir", "ansible_limit": "host", "attempts": "keep_attempts", "servers": "host"},
+    **{"inventory_hostname": "host", "finished_before": "older_than", "check_mode": "apply", "verify": "verify"},
     **{"async_job_dir": "async_job_…", "async_job_Backend": "async_job_backend", "bucket": "async_job_oci_bucket"},
 }
 # What an inventory, a pipeline or AWX may give for its own purposes
@@ -43,7 +45,7 @@ OTHERS = [
     *("env", "environment", "stage", "region", "version", "user", "users", "port", "db_host", "host_vars_dir", "domain", "app", "service"),
     *("awx_job_id", "awx_job_template_name", "awx_user_name", "tower_job_id", "tower_user_name", "tower_workflow_job_id"),
     *("http_proxy", "timeout", "verbose", "become", "job_user", "status_page_url", "playbook_repository", "hosts_file_path", "test"),
-    *("async_job_load_state_dir", "async_job_save_backend", "async_job_progress", *(f"async_job_{option}" for option in STORE_OPTIONS)),
+    *("async_job_progress", *(f"async_job_{option}" for option in STORE_OPTIONS)),
 ]
 
 
@@ -83,11 +85,21 @@ def test_what_gives_nothing_a_value() -> None:
     """A filter with spaces around its equals sign, or without a value, would filter nothing."""
     with pytest.raises(AsyncJobError, match=r"^-e 'host = web2' gives no variable a value\."):
         refuse("jobs", KNOWN["jobs"], {"_raw_params": "host = web2"})
-    for value in ("", " "):
+    for value in ("", " ", None, []):
         with pytest.raises(AsyncJobError, match=r"^host has no value, which would mean any"):
             refuse("prune", KNOWN["prune"], {"host": value, "status": "failed", "apply": True})
     refuse("prune", KNOWN["prune"], {"keep": 0, "job": "a*"})
     refuse("jobs", KNOWN["jobs"], {"host": ""})
+    with pytest.raises(AsyncJobError, match=r"^host has no value"):
+        refuse("cancel", KNOWN["cancel"], {"job": "backup", "host": ""})
+
+
+@pytest.mark.parametrize("command", ["cancel", "approve"])
+@pytest.mark.parametrize("name", ["apply", "dry_run", "check", "check_mode"])
+def test_what_has_no_dry_run(command: str, name: str) -> None:
+    """It would do it for whoever thinks that this is one."""
+    with pytest.raises(AsyncJobError, match=rf"^{command} does not know {name}\. Nothing was done"):
+        refuse(command, KNOWN[command], {name: False})
 
 
 def test_all_are_named_at_once() -> None:
