@@ -52,9 +52,11 @@ class ActionModule(WatchingAction):
             _ansible.hide_from_log(self)
         self.users.become(self.user_for(asked))
         before = asked.record
-        self._note_intent(store, asked, by)
+        done = self._has_succeeded(params, asked)
+        if done is None:
+            self._note_intent(store, asked, by)
         try:
-            look, stopped = self._cancel(params, asked, by)
+            look, stopped = self._cancel(params, asked, by) if done is None else (done, [])
         except AnsibleConnectionFailure:
             self._take_back(store, asked, before, by)  # should it have begun all the same, the host notes that
             raise
@@ -110,6 +112,15 @@ class ActionModule(WatchingAction):
             answer.update(job_name=asked.key.job_name, record=asked.record, state_file=store.locate(asked.key.path))
             answer["warnings"] += store.warnings
         return answer
+
+    def _has_succeeded(self, params: dict[str, t.Any], asked: Asked) -> Seen | None:
+        """Return what is seen of a job that has ended with another return code than 0, which means that it has succeeded. The host does not
+        know that, and would stop what it has left behind."""
+        if not (asked.record or {}).get("success_codes"):
+            return None
+        [seen] = self.look([asked], output="tail", tail_size=0, timeout=params["look_timeout"])
+        settled = asked.settled(seen, contacted=self.host)
+        return seen if settled["status"] == "succeeded" else None
 
     def _cancel(self, params: dict[str, t.Any], asked: Asked, by: dict[str, t.Any]) -> tuple[Seen, list[dict[str, t.Any]]]:
         """Stop the job. Return what was seen of it at last, and what was stopped."""

@@ -252,7 +252,7 @@ def _outcome(job: Job, result: dict[str, t.Any]) -> tuple[str, str]:
         return "timed_out", f"{job.label} ran into its time limit, and Ansible ended it"
     if code is not None and code < 0 and result.get("failed") is not False:
         return "killed", f"the command of {job.label} was killed by signal {-code}{_signal_name(-code)}"
-    if crashed(result) and not last_words(result):
+    if crashed(result) and "Traceback" not in last_words(result):
         return "killed", f"the module of {job.label} was killed, or crashed, before it could return a result{_code_unknown(job)}"
     if result.get("failed") or (code and result.get("failed") is not False):
         return "failed", f"{job.label} has failed" + (f" with return code {code}{_shell_code(code)}" if code else "")
@@ -298,7 +298,7 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
     """Judge a job that has neither a result nor a runner."""
     me = os.geteuid()
     cannot = f"cannot tell what became of {job.label}:"
-    helps = job.unseen.rstrip(".") or "Look as root, or as the user of the job"
+    hint = job.unseen.rstrip(".") or "Look as root, or as the user of the job"
     directory = os.path.dirname(file.path)
     above = os.path.dirname(directory) if job.exclusive else directory
     orphaned = "orphaned", f"the wrapper of {job.label} was killed, so no result will come{_going_on(own, unclear)}"
@@ -313,13 +313,13 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
     if job.boot_id and host.boot_id and job.boot_id != host.boot_id and not is_newer:
         return "lost", _rebooted(job, file, host)
     if file.hidden:
-        return "unknown", f"{cannot} {file.problem}: {file.path}" + (f". {helps}" if me else "")
+        return "unknown", f"{cannot} {file.problem}: {file.path}" + (f". {hint}" if me else "")
     if not host.table.complete and file.owner != me:
-        return "unknown", f"{cannot} {file.problem}, and this host hides the processes of other users (hidepid). {helps}"
+        return "unknown", f"{cannot} {file.problem}, and this host hides the processes of other users (hidepid). {hint}"
     if file.there and me not in (0, file.owner):
         return "unknown", (
             f"{cannot} its wrapper is gone, and what it has left behind can be seen only by root and by the user with the id {file.owner}."
-            f" {helps}"
+            f" {hint}"
         )
     if own:
         return orphaned
@@ -337,7 +337,7 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
             reason += "; what it may have started as another user is hidden here (hidepid)"
         return "killed", reason
     if me and job.unseen:
-        return "unknown", f"{cannot} {file.problem}, and what the job may have left behind cannot be seen. {helps}"
+        return "unknown", f"{cannot} {file.problem}, and what the job may have left behind cannot be seen. {hint}"
     no_file = f"there is no results file {file.path}"
     save = "; and save results_file with a job, or become_user"
     others = [] if job.exclusive or job.runner else host.false_wrappers_of(job, file)
