@@ -209,8 +209,8 @@ def test_the_fleet_and_the_inventory(place: Place, controller: Controller) -> No
         ran = controller.playbook(f"{COLLECTION}.jobs", *args).failed()
         assert "is not trusted: it carries no signature" in ran.text
         assert "0 jobs" in ran.output
-    for name in ("show", "cancel"):
-        ran = controller.playbook(f"{COLLECTION}.{name}", "-e", "job=job", "-e", "host=host1", "-e", "verify=true").failed()
+    for name, *options in (("show", "-e", "verify=true"), ("cancel",)):
+        ran = controller.playbook(f"{COLLECTION}.{name}", "-e", "job=job", "-e", "host=host1", *options).failed()
         assert "is not trusted" in ran.text
     file = controller.write("x.async_jobs.yml", "plugin: rstyczynski.ansible.async_jobs\n")
     inventory = controller.run("inventory", "-i", file, "--list").ok().output
