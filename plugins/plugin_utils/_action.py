@@ -9,6 +9,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import abc
+import os
 import typing as t
 
 from ansible import constants
@@ -81,6 +82,11 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         """The directory of results files that is in effect for the host, as it is written."""
         return str(self.get_shell_option("async_dir", DEFAULT_ASYNC_DIR))
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether ansible-playbook, whose worker this process is, still waits for the result. If that was killed, the worker goes on."""
+        return os.getppid() == self._playbook
+
     def notify(self, line: str) -> None:
         """Tell the user now. Warnings of a task are shown only when it has ended."""
         Display().display(harmless_lines(line), stderr=True)
@@ -98,6 +104,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Do the task: Ansible calls this once per host and item."""
+        self._playbook = os.getppid()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         try:

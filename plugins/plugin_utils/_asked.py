@@ -97,7 +97,7 @@ class Asked:
     """The machine where it is, if that is the localhost of another controller, and nothing but its record tells that."""
     was_alive: bool = False
     """Whether any look of this task has seen it run, or something of it."""
-    tells: str = ""
+    tells: t.Callable[[], str] = str
     """What the record is to say of the task that returns how the job has ended. Empty if no task of C(async_job) asks."""
 
     @property
@@ -259,8 +259,9 @@ class Asked:
                 fields[name] = look[name]
         if status not in ENDED:
             return {**fields, **dict.fromkeys(("end", "ended", "result", "cancelled", "told"))}
-        if (self.tells or "store_result" in record) and record.get("status") != status:  # C(async_job) has started it, or asks
-            fields["told"] = self.tells  # if this is empty, the next task of C(async_job) is the first to return that
+        tells = self.tells()
+        if (tells or "store_result" in record) and record.get("status") != status:  # C(async_job) has started it, or asks
+            fields["told"] = tells  # if this is empty, the next task of C(async_job) is the first to return that
         if "ended" not in record:
             fields["ended"] = ages.stamp(look["ended_ago"] or 0.0)
         if look["cancelled"]:

@@ -11,7 +11,6 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import typing as t
 
@@ -97,8 +96,6 @@ class Starter:
         """The record of such an attempt before it has ended, and then of one whose directory is still to be removed."""
         self._fenced: Record | None = None
         """The record of an attempt that this task has claimed, launched and fenced."""
-        self._playbook = os.getppid()
-        """The process of ansible-playbook: this one is a worker."""
         self._said: dict[str, t.Any] = {}
         """What the module of the job has returned, as far as it is known."""
         self._accepts: dict[str, bool] = {}
@@ -190,7 +187,7 @@ class Starter:
         """Note that this task returns how an attempt has ended, if none has so far. Return the record as it is in the store then."""
         if record.get("told") != "":  # former releases did not note that
             return record
-        if os.getppid() != self._playbook:  # it was killed, so nobody hears of it
+        if not self._action.is_heard:
             return record
 
         def attempt() -> Record:
@@ -227,7 +224,8 @@ class Starter:
             else:
                 asked = of_record(self._key, record, version, self._params, self._action.async_dir)
                 asked.hide(secret=bool(self._request.secret))
-                asked.tells = self._kept.token if self._tells_at_once else ""
+                if self._tells_at_once:
+                    asked.tells = lambda: self._kept.token if self._action.is_heard else ""
                 self._check_place(record)
                 if ours and not self._poll:  # seen a moment ago
                     return answer_to(self._request, record, {**UNSEEN, "status": "running", "reason": f"{asked.label} has been started"})

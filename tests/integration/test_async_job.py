@@ -19,6 +19,26 @@ from plays import Yaml, ask, job, lines, play, run_tasks, shell, told
 from waiting import until
 
 
+def test_an_end_that_nobody_hears_of(controller: Controller) -> None:
+    """The worker of a playbook that was killed goes on, and notes how the job has ended. The next run is told what has changed."""
+    task = job({"ansible.builtin.shell": {"cmd": "until [ -e go ]; do sleep 0.1; done", "chdir": str(controller.project)}}, poll=1)
+    playbook = controller.write("waits.yml", json.dumps([play(task)]))
+    running = controller.popen("playbook", "-i", controller.inventory, playbook)
+    until(
+        lambda: (
+            controller.state_dir.exists()
+            and list(controller.state_dir.rglob("job.json"))
+            and controller.record("job")["status"] == "running"
+        )
+    )
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    (controller.project / "go").touch()
+    until(lambda: controller.record("job")["status"] == "succeeded")
+    first, second = ask(controller, task, task)
+    assert (first["changed"], second["changed"]) == (True, False)
+
+
 def test_a_limit_that_ends_nothing(controller: Controller, ledger: Path) -> None:
     """Ansible kills the process group that it knows. What has made one of its own goes on: its job runs, and is not started anew."""
     apart = controller.write("apart", f'#!/bin/sh\nexec setsid -w {sys.executable} "$@"\n')

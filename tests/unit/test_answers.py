@@ -164,7 +164,7 @@ def test_an_item_of_a_loop() -> None:
         "changed": True,
         "failed": 0,
         "finished": 0,
-        "results_file": "/root/.ansible_async/j1.2",
+        "results_file": "/home/op/.ansible_async/j1.2",
         "started": 1,
     }
     assert len(json.dumps(of_a_loop(answer, is_start=True))) < 2 * len(json.dumps(native))
