@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -17,7 +19,7 @@ import pytest
 from waiting import until
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import cancel as cancelling
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import _told, roles_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, _told, roles_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import look_at_jobs
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import (
@@ -27,7 +29,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processe
     boot_id,
     boot_time,
     environment_of,
+    find_process,
     may_write,
+    scan,
 )
 
 JOB = Job("j7.9", "job", "/tmp")
@@ -83,7 +87,7 @@ def test_a_process_whose_first_thread_has_ended(tmp_path: Path) -> None:
     )
     with (tmp_path / "stdout").open("ab") as opened:
         status = os.fstat(opened.fileno())
-        with subprocess.Popen([sys.executable, "-c", program], stdout=opened) as process:
+        with subprocess.Popen(launch, stdout=opened) as process:
             until(lambda: Path(f"/proc/{process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "Z")
             try:
                 assert may_write(process.pid, {(status.st_dev, status.st_ino)})
@@ -208,3 +212,37 @@ def test_what_an_attempt_has_left_behind(tmp_path: Path, environment: dict[str, 
         looks = [looked_at(directory, exclusive=True, attempt=directory.name) for directory in attempts.values()]
         process.kill()
     assert [process.pid in [one["pid"] for one in look.processes] for look in looks] == [of_attempt, of_other]
+
+
+def test_what_was_killed_needs_a_moment_to_go(tmp_path: Path) -> None:
+    """A limit ends a module. Until that is gone, nobody takes it for one that the limit has not ended."""
+    attempt = tmp_path / ("a" * 32)
+    attempt.mkdir(mode=0o700)
+    (attempt / "j7.9").write_text('{"msg": "Timeout exceeded", "child_pid": 8, "failed": true}')
+    module = tmp_path / "AnsiballZ_async_job.py"
+    module.write_text("import time; time.sleep(60)")
+    with subprocess.Popen(
+        [sys.executable, str(module)], env={**os.environ, "ASYNC_JOB_ATTEMPT_DIR": str(attempt)}, start_new_session=True
+    ) as process:
+        until(lambda: "ASYNC_JOB_ATTEMPT_DIR" in (environment_of(process.pid) or {}))
+        dying = threading.Timer(1, process.kill)
+        dying.start()
+        assert looked_at(attempt, exclusive=True, attempt=attempt.name).status == "timed_out"
+        assert process.poll() is not None
+    dying.join()
+
+
+def test_a_process_that_ends_while_it_is_looked_at() -> None:
+    """It tells nothing of itself any more. That is not what clears its environment, and may be left of any job."""
+    launch = [
+        sys.executable,
+        "-c",
+        "import os, subprocess; os.setsid(); print(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid)",
+    ]
+    pid = int(subprocess.run(launch, env={}, stdout=subprocess.PIPE, check=True).stdout)
+    until(lambda: scan().processes[pid].argv[0] == "sleep")
+    host = Host(scan())
+    assert pid in [process.pid for process, _told in Host(host.table)._stray_processes()]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: find_process(pid) is None)
+    assert pid not in [process.pid for process, _told in host._stray_processes()]

@@ -30,6 +30,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processe
     boot_id,
     boot_time,
     environment_of,
+    has_ended,
     may_write,
     user_of_process,
 )
@@ -175,7 +176,7 @@ class Host:
                 marker = told and told[0]
                 if namespace_of(process.pid) not in ("", self.place["pid_namespace"]) and not is_attempt_directory(marker):
                     continue  # it is in a container, and of a job there
-                if marker or self.table.is_leaderless(process.sid):
+                if marker or (self.table.is_leaderless(process.sid) and not has_ended(process)):
                     self._strays.append((process, told))
         return self._strays
 
@@ -241,7 +242,8 @@ class Host:
                 (distance < _NEAR and later < _TOGETHER) or (distance < _NEXT and (later < _STARTING or job.exclusive))
             )
             return "unclear" if near else "another's"
-        may_be_told = self._sees_rivals(file) and not (job.guess and later is None)
+        # If the results directory does not tell which other jobs there were, nobody can.
+        may_be_told = self._launched[os.path.dirname(file.path)] is not None and not (job.guess and later is None)
         if may_be_told and distance <= _NEXT and all(self._distance(process, other) > _NEXT for other in rivals):
             return "its own"
         if begun is None or later is None:
@@ -262,10 +264,6 @@ class Host:
             may = number != launcher_of(job.job_id) and self._distance(process, number) <= _PIDS // 2
             if may and times.start <= oldest + _TICKS and times.end >= oldest - _SLACK:
                 yield number, times.start
-
-    def _sees_rivals(self, file: ResultsFile) -> bool:
-        """Tell whether the results directory tells which other jobs there were."""
-        return self._launched.get(os.path.dirname(file.path)) is not None
 
     @staticmethod
     def _distance(process: Process, launcher: int) -> int:

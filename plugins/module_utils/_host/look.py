@@ -13,7 +13,6 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
 import typing as t
@@ -22,7 +21,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _clock
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import Cancelling
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import elsewhere, gone
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import elsewhere, gone, nearest
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, scan, user_of_process
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import (
     ResultsFile,
@@ -109,12 +108,10 @@ def readable(value: t.Any) -> t.Any:
     """Replace whatever is not UTF-8 in the texts of a value: that cannot be printed, and breaks Ansible's own transport."""
     if isinstance(value, str):
         try:
-            value.encode("utf-8")
+            encoded = value.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
-            return value.encode("utf-8", "surrogateescape" if not re.search("[\ud800-\udc7f\udd00-\udfff]", value) else "replace").decode(
-                "utf-8", "replace"
-            )
-        return value
+            encoded = value.encode("utf-8", "replace")
+        return encoded.decode("utf-8", "replace")
     if isinstance(value, dict):
         return {readable(key): readable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -125,17 +122,17 @@ def readable(value: t.Any) -> t.Any:
 def _safe_look(job: Job, host: Host, *, last: bool) -> Look | None:
     """Judge one job, whatever somebody has done to its files: that must not affect other jobs."""
     if not job.job_id:
-        return _unknown(job, "", "it has not started so far")
+        return _unknown(job, "it has not started so far")
     problem = flaw(job)
     if problem:
-        return _unknown(job, "", problem)
+        return _unknown(job, problem)
     try:
         return _look_at(job, host, last=last)
     except Exception as error:
-        return _unknown(job, results_file(job), f"its files cannot be understood ({type(error).__name__})")
+        return _unknown(job, f"its files cannot be understood ({type(error).__name__})", results_file(job))
 
 
-def _unknown(job: Job, path: str, problem: str) -> Look:
+def _unknown(job: Job, problem: str, path: str = "") -> Look:
     reason = f"cannot tell what became of {job.label}: {problem}{f': {path}' if path else ''}"
     return Look("unknown", reason, path, None, [], None, "", "", None, job.job_id)
 
@@ -144,11 +141,12 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
     """Judge one job. None if it is about to end."""
     file = read_results(job)
     if file.refused:
-        return _unknown(job, file.path, file.problem)
-    has_crashed = file.result is not None and crashed(file.result)
+        return _unknown(job, file.problem, file.path)
+    result = file.result or {}
+    has_crashed = crashed(result)
     where = elsewhere(job.place or {}, host.place, host.boot_time)
     if where and (file.result is None or has_crashed):  # a result is one on a disk of several machines, too
-        return _unknown(job, "", where)
+        return _unknown(job, where)
     runner, others = host.wrappers_of(job, file)
     if others and not runner and file.result is None and not last:
         return None
@@ -168,27 +166,30 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         elapsed = round(host.up - runner.start, 2)
     else:
         own, unclear = host.orphans(job, file)
+        is_fresh = time.time() - file.modified < _SETTLING
+        if own and is_fresh and not last and (timed_out(result) or (return_code(result) or 0) < 0):
+            return None  # what was killed with it needs a moment to go
         shown += [(process, "descendant") for process in own] + [(process, "unclear") for process in unclear]
         module = next((process for process in own if job.exclusive and _waits_for_command(process)), None)
         if module is not None:
             elapsed = round(host.up - module.start, 2)
-            if timed_out(file.result or {}):
+            if timed_out(result):
                 file = file._replace(result=None)  # it was not ended
 
     if file.result is not None:
-        status, reason = _outcome(job, file.result)
+        status, reason = _outcome(job, result)
         end = _clock.utc(file.modified)
-        elapsed = duration(file.result)
+        elapsed = duration(result)
         if job.exclusive and has_crashed:
             # All else is about Ansible's own module, not about the job.
-            file = file._replace(result={"failed": True, "exception": last_words(file.result)})
+            file = file._replace(result={"failed": True, "exception": last_words(result)})
         if own and (has_crashed or status == "killed"):
             # What the wrapper says is true of the module, or of the process that the module has started. The work goes on.
             reason = reason.replace(_code_unknown(job), "")
             status, reason, end, elapsed = "orphaned", f"{reason}, so no result will come{_going_on(own, unclear)}", "", None
             file = file._replace(result=None)
         elif unclear and has_crashed:
-            return _unknown(job, "", f"{reason.replace(_code_unknown(job), '')}{_going_on(own, unclear)}")
+            return _unknown(job, f"{reason.replace(_code_unknown(job), '')}{_going_on(own, unclear)}")
         elif own or unclear:
             other = "" if own else ", or another job of the same directory,"
             reason += f". It{other} has left processes behind, which run on ({_pids_of(own or unclear)})"
@@ -207,12 +208,12 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
     look = Look(status, reason, file.path, file.result, processes, elapsed, end, boot, noted, job.job_id)
     look = look._replace(
         place=host.place_of(job) if alive else None,
-        ended_ago=max(host.boot_time + host.up - file.modified, 0.0) if end else None,
-        cancelled=file.result["cancelled"] if status == "cancelled" and file.result else None,
+        ended_ago=max(time.time() - file.modified, 0.0) if end else None,
+        cancelled=result["cancelled"] if status == "cancelled" else None,
         user=file.reader if file.there else None if runner is None else user_of_process(runner),
     )
     if file.cancel_problem and look.place is None and look.status != "succeeded" and not look.cancelled:
-        return _unknown(job, file.path, file.cancel_problem)
+        return _unknown(job, file.cancel_problem, file.path)
     return look if file.cancelling is None else _cancelling(job, look, file.cancelling, host)
 
 
@@ -244,17 +245,18 @@ def is_at_it(said: Cancelling, process: Process | None, boot: str) -> bool:
 
 def _outcome(job: Job, result: dict[str, t.Any]) -> tuple[str, str]:
     """Judge by a result. Nothing of it but numbers enters the reason of a secret job: records and logs have that reason."""
-    code = return_code(result)
+    code = return_code(result) or 0
+    failed = result.get("failed")
     if is_cancelled(result):
         said = "" if job.secret else str(result.get("msg", ""))
         return "cancelled", said or f"{job.label} was cancelled"
     if timed_out(result):
         return "timed_out", f"{job.label} ran into its time limit, and Ansible ended it"
-    if code is not None and code < 0 and result.get("failed") is not False:
+    if code < 0 and failed is not False:
         return "killed", f"the command of {job.label} was killed by signal {-code}{_signal_name(-code)}"
     if crashed(result) and "Traceback" not in last_words(result):
         return "killed", f"the module of {job.label} was killed, or crashed, before it could return a result{_code_unknown(job)}"
-    if result.get("failed") or (code and result.get("failed") is not False):
+    if failed or (code and failed is not False):
         return "failed", f"{job.label} has failed" + (f" with return code {code}{_shell_code(code)}" if code else "")
     return "succeeded", f"{job.label} has succeeded"
 
@@ -318,8 +320,7 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
         return "unknown", f"{cannot} {file.problem}, and this host hides the processes of other users (hidepid). {hint}"
     if file.there and me not in (0, file.owner):
         return "unknown", (
-            f"{cannot} its wrapper is gone, and what it has left behind can be seen only by root and by the user with the id {file.owner}."
-            f" {hint}"
+            f"{cannot} its wrapper is gone, and what it has left behind can be seen only by root and by user {file.owner}. {hint}"
         )
     if own:
         return orphaned
@@ -332,7 +333,7 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
         if not file.started:
             reason += f": {file.problem}"
         if not file.started or os.path.exists(f"{file.path}.tmp"):
-            reason += "; the disk is full" if _full(file.path) else "; the disk may have been full"
+            reason += f"; the disk {'is' if _full(file.path) else 'may have been'} full"
         if not host.table.complete:
             reason += "; what it may have started as another user is hidden here (hidepid)"
         return "killed", reason
@@ -377,7 +378,7 @@ def _rebooted(job: Job, file: ResultsFile, host: Host) -> str:
 
 def _pids_of(processes: t.Iterable[Process]) -> str:
     pids = sorted(process.pid for process in processes)
-    return f"{'process' if len(pids) == 1 else 'processes'} {', '.join(map(str, pids[:10]))}{', ...' if len(pids) > 10 else ''}"
+    return f"process{'es' * (len(pids) > 1)} {', '.join(map(str, pids[:10]))}{', ...' * (len(pids) > 10)}"
 
 
 def _signal_name(number: int) -> str:
@@ -388,10 +389,8 @@ def _signal_name(number: int) -> str:
 
 
 def _full(path: str) -> bool:
-    while not os.path.isdir(path) and path != os.path.dirname(path):
-        path = os.path.dirname(path)
     try:
-        disk = os.statvfs(path)
+        disk = os.statvfs(nearest(path))
     except OSError:
         return False
     return disk.f_bavail * disk.f_frsize < 4096

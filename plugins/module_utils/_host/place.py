@@ -88,10 +88,16 @@ def gone(noted: Place, directory: str) -> str:
     return "removed" if noted.get("mount") and mount_point(directory) == noted["mount"] else "not mounted"
 
 
+def nearest(path: str) -> str:
+    """Return the directory that there is, and that something is in or would be."""
+    while not os.path.isdir(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    return path
+
+
 def mount_point(directory: str) -> str:
     """Return where the file system is mounted that a directory is in, or would be. Empty if nobody knows."""
-    while not os.path.isdir(directory) and directory != os.path.dirname(directory):
-        directory = os.path.dirname(directory)
+    directory = nearest(directory)
     try:
         # As the start of a job has asked. Not AnsibleModule.run_command: this is no module.
         done = subprocess.run(["df", "-P", directory], stdout=subprocess.PIPE, timeout=10, check=False)  # pylint: disable=ansible-bad-function

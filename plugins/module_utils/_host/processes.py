@@ -90,6 +90,12 @@ def find_process(pid: int) -> Process | None:
     return _parse_ps(_ps()).get(pid)
 
 
+def has_ended(process: Process) -> bool:
+    """Return whether a process has ended since it was seen, or is about to: then it has no memory any more, and tells nothing of itself."""
+    now = find_process(process.pid)
+    return not (now and now.argv and process.same_as(now))
+
+
 def environment_of(pid: int) -> dict[str, str] | None:
     """Return the environment that a process was started with. None if we may not know it."""
     try:
