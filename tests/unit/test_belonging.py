@@ -87,7 +87,7 @@ def test_a_process_whose_first_thread_has_ended(tmp_path: Path) -> None:
     )
     with (tmp_path / "stdout").open("ab") as opened:
         status = os.fstat(opened.fileno())
-        with subprocess.Popen(launch, stdout=opened) as process:
+        with subprocess.Popen([sys.executable, "-c", program], stdout=opened) as process:
             until(lambda: Path(f"/proc/{process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "Z")
             try:
                 assert may_write(process.pid, {(status.st_dev, status.st_ino)})
