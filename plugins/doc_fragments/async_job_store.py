@@ -58,8 +58,8 @@ options:
       - With V(group), a directory is refused that others than the group can write to, that the group cannot write to, or that has no
         setgid bit, and so is a user who is not in the group. The message has the command that mends it.
       - All who use a directory have to say the same. Who says V(private) where a group shares the store can read it, with a warning, and
-        gets an error before anything is written. With V(group), what somebody has written with V(private) is named, with the command that
-        mends it.
+        gets an error before anything is written; so does whoever would make a store of their own where a group was to share one. With
+        V(group), what somebody has written with V(private) is named, with the command that mends it.
       - It is about the records alone. Which user of a host can see a job there, is another matter.
       - Environment variable E(ASYNC_JOB_STATE_MODE).
     type: str

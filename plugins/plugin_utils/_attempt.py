@@ -323,7 +323,8 @@ class AttemptAction(WatchingAction):
         if where:
             raise AsyncJobError(
                 f"Nobody can tell whether the job was started ({attempt_dir} on {self.host}): {where}. Nothing was started. Let"
-                " the name lead to the right machine; or, once you are sure that the job does not run, remove its record."
+                " the name lead to the right machine; or, once you are sure that the job does not run, remove its record (async_job_state"
+                " with state: absent and force: true)."
             )
         lost = ""
         if boot != record.get("boot_id", ""):
@@ -334,7 +335,7 @@ class AttemptAction(WatchingAction):
                 raise AsyncJobError(
                     f"Nobody can tell whether the job was started: {above} on {self.host} is not the directory that it was, or its disk is"
                     f" not mounted at {noted.get('mount')}. Nothing was started. Mount it; or, once you are sure that the job does not run,"
-                    " remove its record."
+                    " remove its record (async_job_state with state: absent and force: true)."
                 )
             self._shell(_MAKE_ABOVE, timeout, attempt=shlex.quote(attempt_dir))
             lost = f"{above} on {self.host} was removed while the job was being started; whether it ran cannot be proven"

@@ -337,7 +337,7 @@ class Starter:
         if look["status"] == UNKNOWN and look["job_id"] and noted:
             raise AsyncJobError(
                 f"{look['reason']}. Nothing was started: it may still run. Let whoever looks see it (become_recorded_user); or, once you"
-                " are sure that it does not run, remove its record."
+                " are sure that it does not run, remove its record (async_job_state with state: absent and force: true)."
             )
         what = f"Attempt {record.get('attempt', 1)} has ended ({record.get('status')}), and"
         own, unclear = _left(look, "descendant"), _left(look, "unclear")

@@ -335,8 +335,30 @@ def test_private_where_a_group_shares(root: Path, who: User) -> None:
     assert does(ALICE, lambda: write(root, document(), "private")) == "[]"
 
 
+@pytest.mark.parametrize("who", [ALICE, User(0, 0)], ids=["a member", "root"])
+def test_who_forgets_it_in_a_fresh_directory(root: Path, who: User) -> None:
+    """What was made for a team does not become one user's by that. It can be made private on purpose."""
+    assert json.loads(does(who, lambda: read(root, "private")))[0] is None
+    said = does(who, lambda: write(root, document(), "private"))
+    assert "Nothing was changed. Say state_mode: group" in said
+    assert list(root.iterdir()) == []
+    assert does(BOB, lambda: write(root, document())) == "[]"
+    shutil.rmtree(root / "host1")
+    (root / ".lock").unlink()
+    mend(said)
+    os.chown(root, who.uid, TEAM)
+    assert does(who, lambda: write(root, document(), "private")) == "[]"
+
+
 def test_a_group_where_it_was_private(root: Path) -> None:
     """Somebody has used a directory that was made for the team as their own: who, and what mends it, is said to all others."""
+    root.chmod(0o700)
+    os.chown(root, ALICE.uid, ALICE.gid)
+    does(ALICE, lambda: write(root, document(), "private", OTHER))
+    for made in root.rglob("*"):
+        os.chown(made, ALICE.uid, TEAM)
+    os.chown(root, 0, TEAM)
+    root.chmod(0o2770)
     said = json.loads(does(ALICE, lambda: write(root, document(), "private")))
     assert all("or, if a group shares it on purpose, say state_mode: group" in warning for warning in said)
     assert f"The directory {root / 'host1'} has mode 0700" in does(BOB, lambda: read(root))

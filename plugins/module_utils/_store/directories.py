@@ -161,6 +161,21 @@ def is_of_group(state_dir: str, status: os.stat_result) -> bool:
     return stat.S_ISREG(lock.st_mode) and bool(lock.st_mode & stat.S_IWGRP)
 
 
+def is_for_team(status: os.stat_result) -> bool:
+    """Return whether somebody has shared a directory with a group on purpose that has more than its owner in it."""
+    return _is_for_group(status) and not _is_private(status)
+
+
+def for_team(state_dir: str, status: os.stat_result) -> str:
+    """Say that a directory was made for a group, and that nobody has used it so far."""
+    return (
+        f"The state directory {state_dir} is empty, and was made for the group {group_name(status.st_gid)} (mode"
+        f" {stat.S_IMODE(status.st_mode):04o}), but state_mode is private: a store would be made there that nobody else of the group could"
+        " use. Nothing was changed. Say state_mode: group (async_job_state_mode, or ASYNC_JOB_STATE_MODE in the environment); or, if it is"
+        f" yours alone, run: chmod g-s,go= {shlex.quote(state_dir)}"
+    )
+
+
 def mixed(state_dir: str) -> str:
     """Say that a group shares a store that is used here as if it were private."""
     return (

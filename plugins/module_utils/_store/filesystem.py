@@ -38,7 +38,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directo
     LOCK_FILE,
     MODES,
     check,
+    for_team,
     group_name,
+    is_for_team,
     is_of_group,
     is_shared,
     mixed,
@@ -314,10 +316,15 @@ class FilesystemStore(ChosenStore):
         self._is_known = True
 
     def _tell_of_a_new_one(self, root: Directory) -> None:
-        """Say so if a store is about to be made: it may take the place of one whose disk is not mounted."""
+        """Say so if a store is about to be made: it may take the place of one whose disk is not mounted.
+
+        :raises AsyncJobError: if it would be one user's, in a directory that was made for a group
+        """
         if not self._is_known:
             with root.scan() as scan:
                 if not _are_of_store(entry.name for entry in scan):
+                    if not self._by_group and is_for_team(root.status):
+                        raise AsyncJobError(for_team(self._root, root.status))
                     shared = "" if self._gid is None else f" It is for everybody in the group {group_name(self._gid)}."
                     self._notify(f"A new store is made in {self._root}: no job is known there.{shared}")
             self._is_known = True
