@@ -159,7 +159,9 @@ class ActionModule(HostAction):
                 if asked.flaw or not self.is_here(attempt) or self.is_windows:
                     self._left.append(f"{place}: {directory}" + (f" ({asked.flaw})" if asked.flaw else ""))
                     continue
-                job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": [], "whole": one.after is None})
+                # Of its attempts, a record that was cut names fewer than there were.
+                has_forgotten = one.after is None and len(record.get("attempts", ())) + 1 < record.get("attempt", 1)
+                job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": [], "has_forgotten": has_forgotten})
                 job["looks"].append(self.described(asked))
         return users
 

@@ -215,17 +215,21 @@ def with_module_defaults(task: t.Any, action: str, options: dict[str, t.Any], te
     return dict(merge(action, options, task.module_defaults, templar, action_groups=groups))
 
 
-def are_true(action: t.Any, conditions: list[t.Any], variables: dict[str, t.Any]) -> bool:
-    """Return whether all of these conditions are true, such as those of C(failed_when)."""
+def are_true(action: t.Any, conditions: list[t.Any], variables: dict[str, t.Any], told: dict[str, t.Any]) -> bool:
+    """Return whether all of these conditions are true, such as those of C(failed_when).
+
+    :arg told: variables with values that come from elsewhere. Whatever looks like a template in them is none
+    """
     templar = action._templar
-    if hasattr(templar, "evaluate_conditional"):  # ansible-core 2.19 and newer
-        templar = templar.copy_with_new_env(available_variables=variables)
+    if hasattr(templar, "evaluate_conditional"):  # ansible-core 2.19 and newer, where a template is one because somebody has said so
+        templar = templar.copy_with_new_env(available_variables={**variables, **told})
         return all(templar.evaluate_conditional(condition) for condition in conditions)
     from ansible.playbook import conditional  # newer releases have no such file
+    from ansible.utils.unsafe_proxy import wrap_var
 
     asked = taken(conditional, "Conditional", "ansible.playbook.conditional.Conditional")(loader=action._loader)
     asked.when = conditions
-    return bool(asked.evaluate_conditional(templar, variables))
+    return bool(asked.evaluate_conditional(templar, {**variables, **wrap_var(told)}))
 
 
 def play_of(task: t.Any) -> t.Any:

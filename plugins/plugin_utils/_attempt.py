@@ -235,7 +235,7 @@ class AttemptAction(WatchingAction):
             return False
         name = self._task.register
         try:
-            return not _ansible.are_true(self, conditions, {**self._task_vars, **({name: answer} if isinstance(name, str) else {})})
+            return not _ansible.are_true(self, conditions, self._task_vars, {name: answer} if isinstance(name, str) else {})
         except AnsibleError:
             return True
 

@@ -37,7 +37,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import measured_age, stamp
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import ended_ago, measured_age, stamp
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
@@ -224,7 +224,7 @@ class Starter:
             else:
                 asked = of_record(self._key, record, version, self._params, self._action.async_dir)
                 asked.hide(secret=bool(self._request.secret))
-                if self._tells_at_once:
+                if self._tells_at_once and self._params["keep_output"]:  # to remove it takes a while, in which this run may die
                     asked.tells = lambda: self._kept.token if self._action.is_heard else ""
                 self._check_place(record)
                 if ours and not self._poll:  # seen a moment ago
@@ -301,7 +301,7 @@ class Starter:
             try:
                 self._check_place(record)
                 look = self._look_once(of_record(self._key, record, ABSENT, self._params, self._action.async_dir))
-                self._ended[job_id] = None if look["ended_ago"] is None else stamp(look["ended_ago"])
+                self._ended[job_id] = None if look["ended_ago"] is None else stamp(ended_ago(look["ended_ago"], record))
             except (AnsibleConnectionFailure, AsyncJobError):
                 return record  # its times are what there is
         ended = self._ended[job_id]
@@ -602,7 +602,7 @@ class Starter:
         if record["status"] not in CLAIMED:
             record.pop("claim", None)
         if record["status"] in ENDED:
-            record["end"], record["told"] = _times.now(), self._kept.token
+            record["end"], record["told"] = _times.now(), self._kept.token if self._tells_at_once and self._action.is_heard else ""
         try:
             written, version = write_record(self._store, self._key, record, expect=expect)
         except Conflict:

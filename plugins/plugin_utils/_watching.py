@@ -60,11 +60,22 @@ class Pace:
 class WatchingAction(HostAction):
     """An action that looks at jobs and keeps their records true."""
 
-    def look_and_note(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str) -> list[Seen]:
-        """Look at all jobs once, and write what was learned to their records."""
+    def look_and_note(
+        self, params: dict[str, t.Any], store: Store | None, asked: list[Asked], output: str, *, at_last: str = ""
+    ) -> list[Seen]:
+        """Look at all jobs once, and write what was learned to their records.
+
+        :arg at_last: what output is wanted once none goes on, if that is another one. It is asked for before their ends are noted: this run
+            may be killed at any moment, and what it has noted counts as told
+        """
         for job in asked:
             job.keep(params["tail_size"] if params["store_output"] else 0)
         looks = self.look(asked, output=output, tail_size=params["tail_size"], timeout=params["look_timeout"])
+        if at_last not in ("", output) and not any(look["status"] in GOES_ON for look in looks):
+            output = at_last
+            whole = self.look(asked, output=output, tail_size=params["tail_size"], timeout=params["look_timeout"])
+            # Somebody may have removed a result meanwhile.
+            looks = [now if now["result"] is not None or look["result"] is None else look for look, now in zip(looks, whole, strict=True)]
         return [self.note(store, job, look, output) for job, look in zip(asked, looks, strict=True)]
 
     def note(self, store: Store | None, job: Asked, look: Seen, output: str, *, last_line: bool = False) -> Seen:
@@ -91,10 +102,14 @@ class WatchingAction(HostAction):
             return look
         record, version = note(store, job.key, job.record, job.version, learned)
         if version == ABSENT:
+            is_known = (
+                look["result"] is not None or look["status"] in GOES_ON
+            )  # whoever has pruned the record has removed the result before
+            state = f"was {look['status']}" if is_known else "has left nothing that tells how it ended"
             raise AsyncJobError(
                 f"The record of {job.key} was removed while this task looked at the job: somebody has pruned or forgotten it."
-                f" {job.job_id} ({job.looked_for.directory} on {self.host}) was {look['status']}. Nothing was started anew. Put the record"
-                " back if you can."
+                f" {job.job_id} ({job.looked_for.directory} on {self.host}) {state}. Nothing was started anew. Put the record back if you"
+                " can."
                 " Otherwise, once the job has ended, run the playbook once more: it counts as never started."
             )
         if record["ansible_job_id"] != job.job_id:
@@ -115,15 +130,16 @@ class WatchingAction(HostAction):
         away_since: float | None = None
         while True:
             now = time.monotonic()
+            is_over = now >= deadline
             try:
-                looks = self.look_and_note(params, store, asked, meanwhile)
+                looks = self.look_and_note(params, store, asked, params["output"] if is_over else meanwhile, at_last=params["output"])
                 away_since = None
-                if now >= deadline or not any(look["status"] in GOES_ON for look in looks):
-                    return looks if meanwhile == params["output"] else self.look_and_note(params, store, asked, params["output"])
+                if is_over or not any(look["status"] in GOES_ON for look in looks):
+                    return looks
                 self.show_life(asked, looks, pace)
             except AnsibleConnectionFailure as error:
                 away_since = away_since or now
-                self.bear(error, away_since, params["unreachable_timeout"], pace, is_over=now >= deadline)
+                self.bear(error, away_since, params["unreachable_timeout"], pace, is_over=is_over)
             time.sleep(max(0.0, min(interval, deadline - time.monotonic())))
             interval = longer(interval, params["wait_interval"])
 

@@ -58,6 +58,18 @@ def test_a_limit_that_ends_nothing(controller: Controller, ledger: Path) -> None
     assert (known["status"], known["attempt"], lines(ledger)) == ("succeeded", 1, ["run"])
 
 
+def test_what_a_job_prints_is_no_template(controller: Controller) -> None:
+    """Not even for failed_when, which is asked about the answer of the task: in the run that sees the end, and in the next one."""
+    mark = controller.project / "mark"
+    text = f"{{{{ lookup('pipe', 'touch {mark}') }}}}"
+    controller.write("out", text)
+    task = job({"ansible.builtin.shell": {"cmd": "cat out; exit 3", "chdir": str(controller.project)}}, poll=1)
+    for _run in range(2):
+        [answer] = ask(controller, {**task, "failed_when": "answer0.rc == 5"})
+        assert (answer["failed"], answer["rc"], answer["stdout"]) == (False, 3, text)
+    assert not mark.exists()
+
+
 # --- Start, attach, result ------------------------------------------------------------------------------------------------
 
 

@@ -455,7 +455,7 @@ def test_wrong_user(scene: Scene) -> None:
     )
     recorded = scene.look(jobs["noted"], become_recorded_user=True)["noted"].by_name
     scene.check("KILL the process group, the user is noted and become", recorded, "killed", "its command left no result")
-    scene.check("KILL the process group, the user is not noted", looks["not noted"].by_name, "unknown", "user with the id 59002")
+    scene.check("KILL the process group, the user is not noted", looks["not noted"].by_name, "unknown", "by user 59002")
     looks = scene.look(*jobs.values(), options=app)
     for name in jobs:
         scene.check(f"KILL the process group, the right user looks, {name}", looks[name].by_name, "killed", "its command left no result")

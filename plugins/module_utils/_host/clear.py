@@ -13,7 +13,7 @@ import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import has_mark
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, OURS, mark
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, OURS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.erase import remove_results_file
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, look_at_jobs, readable
@@ -37,17 +37,16 @@ def main(jobs: list[dict[str, t.Any]]) -> dict[str, t.Any]:
 def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Remove what attempts that have ended have left on this host.
 
-    :arg jobs: each has C(looks), its attempts: the fields of each :class:`Job`; and C(whole), whether nothing is left of its record. Then
-        what its record has forgotten goes as well
+    :arg jobs: each has C(looks), its attempts: the fields of each :class:`Job`; and C(has_forgotten), whether nothing is left of its
+        record, and that had forgotten attempts. Then these go as well
     :returns: for each job, C(refused), why nothing was removed, or else C(removed), paths, and C(left), why others were not
     """
     for job in jobs:
-        if job["whole"]:
+        if job["has_forgotten"]:
             job["looks"].extend(_forgotten(job["looks"]))
     looks = iter(look_at_jobs([Job(**attempt) for job in jobs for attempt in job["looks"]]))
     answers: list[dict[str, t.Any]] = []
     for job in jobs:
-        removed: set[tuple[str, int]] = set()
         seen = [next(looks) for _attempt in job["looks"]]
         going_on = [look.reason for look, attempt in zip(seen, job["looks"]) if _may_go_on(look, exclusive=attempt["exclusive"])]
         answer: dict[str, t.Any] = {"refused": going_on[0] if going_on else "", "removed": [], "left": []}
@@ -56,31 +55,40 @@ def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
                 if look.status == "unknown":
                     answer["left"].append(look.reason)
                 elif attempt.exclusive:
-                    _remove_attempt(attempt, answer, removed)
+                    _remove_attempt(attempt, answer)
                 else:
                     _remove_file(attempt, answer)
-        if job["whole"]:
-            for parent, owner in removed:
-                _remove_fences(parent, owner, job["looks"][0]["key"])
         answers.append(readable(answer))
     return answers
 
 
 def _forgotten(looks: t.Sequence[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
-    """Find attempts of a job that its record does not name any more, because there were too many after them: their directories do."""
+    """Find attempts of a job that its record does not name any more, because there were too many after them: their directories do.
+
+    They are older than all that it names. What is newer was started meanwhile, or from another store where the job has the same name.
+    """
     known = {attempt["directory"] for attempt in looks}
     for parent, attempt in {os.path.dirname(attempt["directory"]): attempt for attempt in looks if attempt["exclusive"]}.items():
         about = Job(**{**attempt, "job_id": "", "boot_id": "", "runner": None, "place": None, "stdout_file": "", "stderr_file": ""})
         names: list[str] = []
         with contextlib.suppress(OSError), directory_of(parent) as opened:
             names = opened.names()
+        begun = [_begun(path) for path in known if os.path.dirname(path) == parent]
+        oldest = min((time for time in begun if time is not None), default=0.0)
         for path in (os.path.join(parent, name) for name in names):
             if is_attempt_directory(path) and path not in known and os.path.isdir(path) and not os.path.islink(path):
                 with contextlib.suppress(OSError), directory_of(path) as directory:
                     job = with_job_id(about._replace(directory=path, attempt=os.path.basename(path)))
                     check_user(job, directory.owner)  # whoever may make directories there may say anything of theirs
-                    if job.job_id and has_mark(directory):
+                    if job.job_id and has_mark(directory) and directory.status(MARK).st_mtime < oldest:
                         yield job._asdict()
+
+
+def _begun(path: str) -> float | None:
+    """Return when an attempt was begun, by the clock of this host. None if nothing is left that tells."""
+    with contextlib.suppress(OSError), directory_of(path) as directory:
+        return directory.status(MARK).st_mtime
+    return None
 
 
 def _may_go_on(look: Look, *, exclusive: bool) -> bool:
@@ -92,10 +100,10 @@ def _may_go_on(look: Look, *, exclusive: bool) -> bool:
     return look.status in ALIVE or left or (look.status == UNKNOWN and exclusive)
 
 
-def _remove_attempt(job: Job, answer: dict[str, t.Any], removed: set[tuple[str, int]]) -> None:
+def _remove_attempt(job: Job, answer: dict[str, t.Any]) -> None:
     """Remove the directory of an attempt. What is not ours stays, and so does the directory then.
 
-    :arg removed: gets the directory above one that was removed, and its owner
+    A file that stands in the place of one, so that it never begins, stays as well: whoever was frozen may still be about to begin it.
     """
     path = job.directory
     ourselves = os.geteuid()  # before we have the rights of another user
@@ -112,7 +120,7 @@ def _remove_attempt(job: Job, answer: dict[str, t.Any], removed: set[tuple[str, 
             for name in ours:
                 if name != MARK or not foreign:
                     directory.unlink(name)
-            inode, owner = os.fstat(directory.descriptor).st_ino, directory.owner
+            inode = os.fstat(directory.descriptor).st_ino
         if foreign:
             answer["left"].append(f"{path}: holds {', '.join(foreign[:3])}, which is not ours")
             return
@@ -121,7 +129,6 @@ def _remove_attempt(job: Job, answer: dict[str, t.Any], removed: set[tuple[str, 
             if os.stat(name, dir_fd=parent.descriptor, follow_symlinks=False).st_ino == inode:
                 os.rmdir(name, dir_fd=parent.descriptor)
                 answer["removed"].append(path)
-                removed.add((os.path.dirname(path), owner))
     except (FileNotFoundError, NotADirectoryError):  # it was removed before, or is a fence
         return
     except OSError as error:
@@ -143,22 +150,3 @@ def _remove_file(job: Job, answer: dict[str, t.Any]) -> None:
             answer["removed"].append(path)
     except OSError as error:
         answer["left"].append(f"{path}: {error.strerror}")
-
-
-def _remove_fences(parent: str, owner: int, key: str) -> None:
-    """Remove the files that stand in place of attempts of a job which were given up.
-
-    They keep a controller that was frozen from starting those after all: so they stay as long as the record of the job.
-    """
-    with contextlib.suppress(OSError), directory_of(parent) as directory:
-        for name in directory.names():
-            if is_attempt_directory(f"/{name}"):
-                with contextlib.suppress(OSError):
-                    content, status = directory.read(name, _FENCE_LENGTH, owner)
-                    marks = [f"{mark(key, name, secret=secret)}\n".encode() for secret in (False, True)]
-                    if content in marks and status.st_uid == owner:
-                        directory.unlink(name)
-
-
-# More than the path of any record takes in JSON, in bytes.
-_FENCE_LENGTH = 1 << 16

@@ -11,6 +11,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import glob
 import json
@@ -89,6 +90,8 @@ def run(options: dict[str, t.Any], directory: str, *, uses_shell: bool, shell: s
                 result.update(rc=0, msg=f"Did not run command since {skipped}")
             else:
                 environment = _environment(directory)
+                if environment.get(MARKERS[0]) == directory:
+                    join_group_of_wrapper()
                 _execute(given, words, stdout, stderr, result, environment, uses_shell=uses_shell, shell=shell)
     except (AsyncJobError, ValueError) as error:  # a quotation without its end is a ValueError
         result.update(failed=True, msg=str(error))
@@ -96,6 +99,30 @@ def run(options: dict[str, t.Any], directory: str, *, uses_shell: bool, shell: s
         result.update(failed=True, rc=error.errno, msg=str(error))
     _record(result, directory)
     return result
+
+
+def join_group_of_wrapper() -> None:
+    """Make sure that the time limit ends this process as well.
+
+    Ansible's watcher makes the runner, our parent, lead a process group, and ends that group. On a busy machine it may come to that after
+    the runner has started us. Then we would be in another group, and go on without any limit.
+
+    :raises SystemExit: if the runner has ended meanwhile: nothing has begun, and nobody would end it
+    """
+    runner = os.getppid()
+    deadline = time.monotonic() + _JOINING
+    while os.getpgrp() != runner:
+        if runner == 1 or os.getppid() != runner:
+            raise SystemExit("Ansible's wrapper has ended before the command began: it was not started.")
+        with contextlib.suppress(OSError):  # there is no such group so far
+            if os.getsid(runner) != os.getsid(0) or time.monotonic() > deadline:
+                return  # what stands for Python has made a session of its own, and with it a group
+            os.setpgid(0, runner)
+        time.sleep(0.01)
+
+
+# For how long the watcher may take to make the group, in seconds.
+_JOINING = 2.0
 
 
 def _made(path: str) -> t.BinaryIO:

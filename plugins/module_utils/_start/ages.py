@@ -26,6 +26,16 @@ def stamp(ago: float) -> Fields | None:
     return {"boot_id": boot, "up": round(_up() - ago, 1)} if boot else None
 
 
+def ended_ago(said: float, record: Record) -> float:
+    """Return how long ago a job ended, in seconds. Nothing ended before it began: a clock of its host that was set tells otherwise.
+
+    :arg said: what the host has said
+    """
+    start = _times.moment(record.get("start", ""))
+    since = -1.0 if start is None else time.time() - start.timestamp()
+    return said if since < 0 else min(said, since)
+
+
 def measured_age(record: Record) -> float | None:
     """Return how long ago a job ended, in seconds, by the clock with which that was noted. None if that is not ours."""
     noted: t.Any = record.get("ended", {})

@@ -169,7 +169,7 @@ def is_for_team(status: os.stat_result) -> bool:
 def for_team(state_dir: str, status: os.stat_result) -> str:
     """Say that a directory was made for a group, and that nobody has used it so far."""
     return (
-        f"The state directory {state_dir} is empty, and was made for the group {group_name(status.st_gid)} (mode"
+        f"The state directory {state_dir} holds no store, and was made for the group {group_name(status.st_gid)} (mode"
         f" {stat.S_IMODE(status.st_mode):04o}), but state_mode is private: a store would be made there that nobody else of the group could"
         " use. Nothing was changed. Say state_mode: group (async_job_state_mode, or ASYNC_JOB_STATE_MODE in the environment); or, if it is"
         f" yours alone, run: chmod g-s,go= {shlex.quote(state_dir)}"

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import functools
+import glob
 import hashlib
 import os
 import random
@@ -303,12 +304,12 @@ class FilesystemStore(ChosenStore):
         if self._may_create or self._is_known:
             return
         try:
-            names = os.listdir(self._root)
+            os.listdir(self._root)
         except FileNotFoundError:
-            names = []
+            pass
         except OSError as error:
             raise self._failed("read", self._root, error) from error
-        if not _are_of_store(names):
+        if not _is_store(self._root):
             raise AsyncJobError(
                 f"There is no store in {self._root}, and create_store is false. Nothing was changed. Mount the disk that holds it, correct"
                 " state_dir, or let one be made."
@@ -321,12 +322,11 @@ class FilesystemStore(ChosenStore):
         :raises AsyncJobError: if it would be one user's, in a directory that was made for a group
         """
         if not self._is_known:
-            with root.scan() as scan:
-                if not _are_of_store(entry.name for entry in scan):
-                    if not self._by_group and is_for_team(root.status):
-                        raise AsyncJobError(for_team(self._root, root.status))
-                    shared = "" if self._gid is None else f" It is for everybody in the group {group_name(self._gid)}."
-                    self._notify(f"A new store is made in {self._root}: no job is known there.{shared}")
+            if not _is_store(self._root):
+                if not self._by_group and is_for_team(root.status):
+                    raise AsyncJobError(for_team(self._root, root.status))
+                shared = "" if self._gid is None else f" It is for everybody in the group {group_name(self._gid)}."
+                self._notify(f"A new store is made in {self._root}: no job is known there.{shared}")
             self._is_known = True
 
     def _expect(self, path: str, document: Document | None, expect: Version | None) -> None:
@@ -502,9 +502,11 @@ def _all_of(fd: int, size: int) -> bytes:
     return content
 
 
-def _are_of_store(names: t.Iterable[str]) -> bool:
-    """Tell whether a directory holds anything but what a file system begins with."""
-    return any(name != "lost+found" for name in names)
+def _is_store(directory: str) -> bool:
+    """Tell whether a directory holds the lock file of a store, or a record: former releases may have written one without the other."""
+    if os.path.lexists(os.path.join(directory, LOCK_FILE)):
+        return True
+    return next(glob.iglob(os.path.join(glob.escape(directory), "*", "*", f"*{SUFFIX}")), None) is not None
 
 
 def _version(content: bytes) -> Version:

@@ -1,0 +1,56 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What prune removes on a host: what the record names, and what it had to forget. Not what is another store's, or newer."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, mark
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.clear import clear
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+
+KEY = "host1/play/job.json"
+
+
+def attempt(parent: Path, letter: str, begun: float) -> Path:
+    """An attempt that has succeeded."""
+    directory = parent / (letter * 32)
+    directory.mkdir(mode=0o700)
+    (directory / MARK).write_text(mark(KEY, directory.name) + "\n")
+    (directory / "j7.9").write_text(json.dumps({"rc": 0, "changed": True}))
+    os.utime(directory / MARK, (begun, begun))
+    return directory
+
+
+def look(directory: Path) -> dict[str, t.Any]:
+    return Job("j7.9", "job 'job' on host1", str(directory), exclusive=True, attempt=directory.name, key=KEY)._asdict()
+
+
+@pytest.mark.parametrize("has_forgotten", [True, False])
+def test_attempts_that_a_record_does_not_name(tmp_path: Path, has_forgotten: bool) -> None:
+    """Older ones go with it if it was cut. Newer ones were started from another store, or since the record was read."""
+    older, named, last, newer = (attempt(tmp_path, letter, 1e9 + number) for number, letter in enumerate("abcd"))
+    fence = tmp_path / ("e" * 32)
+    fence.write_text(mark(KEY, fence.name) + "\n")
+    [answer] = clear([{"looks": [look(named), look(last)], "has_forgotten": has_forgotten}])
+    assert answer["refused"] == ""
+    assert {
+        name
+        for name in ("older", "named", "last", "newer")
+        if {"older": older, "named": named, "last": last, "newer": newer}[name].exists()
+    } == ({"newer"} if has_forgotten else {"older", "newer"})
+    assert fence.exists(), "whoever was frozen must not begin that attempt after all"
+
+
+def test_nothing_tells_what_is_older(tmp_path: Path) -> None:
+    """What the record names is gone from the host: then nothing goes that it does not name."""
+    other = attempt(tmp_path, "a", 1e9)
+    clear([{"looks": [look(tmp_path / ("b" * 32))], "has_forgotten": True}])
+    assert other.exists()
