@@ -200,7 +200,8 @@ class TogetherAction(AttemptAction):
             if isinstance(word, dict)
         }
         while calls:
-            text, numbers = "", []
+            text = ""
+            numbers: list[int] = []
             for number in calls:
                 longer = _EACH.format(script=body, calls="".join(calls[other] for other in [*numbers, number]))
                 if numbers and len(shlex.quote(shlex.quote(longer)).encode()) > _LONGEST:

@@ -59,7 +59,7 @@ def _begin(job: dict[str, t.Any], lines: list[str], shell: str) -> subprocess.Po
 def _end(job: dict[str, t.Any], begun: subprocess.Popen[bytes] | OSError, keep_files: bool) -> dict[str, t.Any]:
     """Wait until a command has ended, and return what it has said. The wrapper removes its files itself when it has started."""
     if isinstance(begun, OSError):
-        answer = {"rc": None, "stdout": "", "stderr": str(begun)}
+        answer: dict[str, t.Any] = {"rc": None, "stdout": "", "stderr": str(begun)}
     else:
         stdout, stderr = (said.decode("utf-8", "replace")[-_LONGEST:] for said in begun.communicate())
         answer = {"rc": begun.returncode, "stdout": stdout, "stderr": stderr}
