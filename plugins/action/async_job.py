@@ -14,16 +14,16 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import predicted
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import SEVERAL, InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._job_list import check_list, elements, returned
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import KeptOnTask, Request
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 
 
-class ActionModule(AttemptAction):
+class ActionModule(TogetherAction):
     """The module C(async_job): it starts jobs, or attaches to them, or tells their results."""
 
     spec = async_job.ARGUMENT_SPEC
@@ -108,7 +108,7 @@ class ActionModule(AttemptAction):
         if self._task.check_mode:
             answers = [self._predicted(request) for request, _inner in requests]
         else:
-            starters = [Starter(request, inner, self, tells_at_once=False) for request, inner in requests]
+            starters = [Starter(request, inner, self, alone=False) for request, inner in requests]
             most = params["max_parallel"] or len(starters)
             answers = Several(starters, self, store, params, poll=common.poll, most=most).run()
         result = returned(store, asked, answers)

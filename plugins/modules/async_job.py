@@ -99,9 +99,12 @@ options:
     type: dict
   jobs:
     description:
-      - Several jobs in place of O(job_name) and O(task). They are started one after the other, and run at the same time. With C(poll)
+      - Several jobs in place of O(job_name) and O(task). They are started together, and run at the same time. With C(poll)
         above 0, the task waits for all of them, and starts those anew that may be, each by its own O(restart_on), O(max_attempts) and
         O(backoff).
+      - To start twenty asks the host as often as to start one. Jobs whose action has an action plugin of its own other than
+        those of M(ansible.builtin.command) and M(ansible.builtin.shell), such as M(ansible.builtin.package), and those whose module is
+        an executable file, are started one after the other.
       - A job that has failed keeps none of the others from going on. In the end the task fails, and RV(jobs) has the results of all.
       - The options of the task hold for every job that does not give its own, and so do the keywords of the task. C(async) is the time
         limit of each job. Variables of a single job do not exist.

@@ -23,6 +23,7 @@ import os
 import tempfile
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__
@@ -86,6 +87,10 @@ INSIDE: dict[str, Inside] = {
     "ActionBase._update_module_args": Inside(
         "Since ansible-core 2.19, a module that raises an exception hands on its traceback only if its arguments say so.",
         "The message of the exception is all that there is.",
+    ),
+    "ActionBase._make_tmp_path, _transfer_data, _transfer_file, _fixup_perms2": Inside(
+        "What Ansible would send to the host to start a module in the background: the jobs of a list are sent and started together.",
+        "They are started one after the other.",
     ),
     "ActionBase._supports_async": Inside(
         "Tells which actions can be a job, before anything is started. Those that say so only when they run, have it in their code.",
@@ -296,6 +301,17 @@ def works_by_module(handler: t.Any) -> bool:
     return directory == os.path.dirname(_file_of(ActionBase)) and file in [f"{name}.py" for name in _BY_MODULES]
 
 
+# These do nothing on the host but that.
+_ONLY_A_MODULE = ("command", "normal", "shell")
+
+
+def only_runs_a_module(handler: t.Any) -> bool:
+    """Return whether all that an action does on the host is to run one module there, through a shell as Unix has them."""
+    directory, file = os.path.split(_file_of(type(handler)))
+    is_posix = getattr(_shell_of(handler._connection), "SHELL_FAMILY", "") == "sh"
+    return is_posix and directory == os.path.dirname(_file_of(ActionBase)) and file in [f"{name}.py" for name in _ONLY_A_MODULE]
+
+
 def supports_async(handler: t.Any) -> bool:
     """Return whether an action says that it can run in the background: always, or in its code, when it runs.
 
@@ -381,6 +397,88 @@ def start_module(handler: t.Any, name: str, args: dict[str, t.Any], task_vars: d
     if "wrap_async" not in inspect.signature(execute).parameters:
         raise gone("ActionBase._execute_module(wrap_async)")
     return dict(execute(module_name=name, module_args=args, task_vars=task_vars, wrap_async=True))
+
+
+class ToSend(t.NamedTuple):
+    """What Ansible would do on a host to start a module in the background."""
+
+    files: dict[str, bytes]
+    """What is in the files that it would send, by their names."""
+    command: str
+    """What it would run then in the shell of the host, as the user that the task has become."""
+
+
+class _Stopped(BaseException):
+    """Ansible was about to do that on the host. It is no Exception, which an action would take for a failure."""
+
+    def __init__(self, found: ToSend | None) -> None:
+        super().__init__()
+        self.found = found
+
+
+_SENDING = ("_make_tmp_path", "_transfer_data", "_transfer_file", "_fixup_perms2", "_low_level_execute_command")
+
+
+def to_send(handler: t.Any, start: t.Callable[[], t.Any], directory: str) -> ToSend | None:
+    """Let an action set out to start a module in the background, and return what it would do on the host. None if that is something else.
+
+    It may ask the host which Python it has.
+
+    :arg start: starts it
+    :arg directory: on the host, for the files that it would send
+    :raises AsyncJobError: if it may have been started after all
+    """
+    if not all(hasattr(handler, name) for name in _SENDING):
+        return None
+    execute = handler._low_level_execute_command
+    files: dict[str, bytes] = {}
+
+    def make_tmp_path(*_args: t.Any, **_kwargs: t.Any) -> str:
+        handler._cleanup_remote_tmp = True
+        handler._connection._shell.tmpdir = directory
+        return directory
+
+    def transfer_data(path: t.Any, data: t.Any) -> t.Any:
+        place, name = os.path.split(path)
+        if place != directory or not isinstance(data, (str, bytes)):
+            raise _Stopped(None)
+        files[name] = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+        return path
+
+    def transfer_file(*_args: t.Any, **_kwargs: t.Any) -> t.NoReturn:
+        raise _Stopped(None)  # it has to be one that can be executed
+
+    def run(command: str, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        if not files:
+            return execute(command, *args, **kwargs)
+        is_it = "async_wrapper" in command and not args and set(kwargs) <= {"sudoable", "in_data", "process_result"}
+        is_it = is_it and kwargs.get("sudoable", True) and not kwargs.get("in_data") and not kwargs.get("process_result")
+        raise _Stopped(ToSend(files, command) if is_it else None)
+
+    before = taken(_shell_of(handler._connection), "tmpdir", "Connection._shell.tmpdir")
+    forget_directory(handler._connection)
+    ours = (make_tmp_path, transfer_data, transfer_file, lambda *_args, **_kwargs: None, run)
+    for name, instead in zip(_SENDING, ours, strict=True):
+        setattr(handler, name, instead)
+    try:
+        start()
+    except _Stopped as stopped:
+        return stopped.found
+    finally:
+        for name in _SENDING:
+            delattr(handler, name)
+        handler._connection._shell.tmpdir = before
+    raise AsyncJobError("Ansible has not started the job as it starts others.")
+
+
+def shell_of_commands(action: ActionBase) -> str:
+    """Return the shell that runs all commands of a task on the host."""
+    return str(getattr(taken(action, "_play_context"), "executable", "") or "/bin/sh")
+
+
+def keeps_files() -> bool:
+    """Return whether the files of modules stay on the host, for somebody who looks for a fault."""
+    return bool(getattr(constants, "DEFAULT_KEEP_REMOTE_FILES", False))
 
 
 def text_of_warning(warning: t.Any) -> str:

@@ -30,14 +30,14 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import 
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 # Lines for us begin with this: a host may print others when somebody logs in.
-_MARK = "async_job:"
+SAYS = "async_job:"
 # For how long a wrapper that is there may take to say that it has started the job, in tenths of a second.
-_PATIENCE = 100
+PATIENCE = 100
 # How long what an attempt has left behind may take to end, in seconds, before it is killed.
 _GRACE = 10
 # How often to look again if an attempt that cannot be fenced shows no job either.
@@ -45,25 +45,25 @@ _LOOKS = 5
 
 # What place.py makes out when somebody looks, said by a shell. $p is the directory that holds those of attempts.
 _PLACE = f"""
-echo "{_MARK}boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
+echo "{SAYS}boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 i=$(tr -d '[:space:]' </etc/machine-id 2>/dev/null)
-[ -z "$i" ] || echo "{_MARK}machine_id=$(printf '%s%s' "$i" {SALT} | sha256sum 2>/dev/null | cut -c1-32)"
-echo "{_MARK}nodename=$(uname -n)"
-echo "{_MARK}pid_namespace=$(readlink /proc/self/ns/pid 2>/dev/null)"
-echo "{_MARK}pid_1_start=$(sed 's/^.*) //' /proc/1/stat 2>/dev/null | cut -d ' ' -f 20)"
-echo "{_MARK}time=$(date +%s)"
-echo "{_MARK}up=$(cut -d . -f 1 /proc/uptime 2>/dev/null)"
+[ -z "$i" ] || echo "{SAYS}machine_id=$(printf '%s%s' "$i" {SALT} | sha256sum 2>/dev/null | cut -c1-32)"
+echo "{SAYS}nodename=$(uname -n)"
+echo "{SAYS}pid_namespace=$(readlink /proc/self/ns/pid 2>/dev/null)"
+echo "{SAYS}pid_1_start=$(sed 's/^.*) //' /proc/1/stat 2>/dev/null | cut -d ' ' -f 20)"
+echo "{SAYS}time=$(date +%s)"
+echo "{SAYS}up=$(cut -d . -f 1 /proc/uptime 2>/dev/null)"
 f=$p/{PLACE_FILE}
-[ ! -f "$f" ] || [ -L "$f" ] || echo "{_MARK}directory=$(dd bs=64 count=1 <"$f" 2>/dev/null | tr -dc 0-9a-f)"
+[ ! -f "$f" ] || [ -L "$f" ] || echo "{SAYS}directory=$(dd bs=64 count=1 <"$f" 2>/dev/null | tr -dc 0-9a-f)"
 q=$p
 while [ ! -d "$q" ] && [ -n "$q" ]; do q=${{{{q%/*}}}}; done
 n='  *[0-9-][0-9-]*'
-echo "{_MARK}mount=$(df -P "${{{{q:-/}}}}" 2>/dev/null | sed -n "2s/^.*$n$n$n$n%* *//p")"
+echo "{SAYS}mount=$(df -P "${{{{q:-/}}}}" 2>/dev/null | sed -n "2s/^.*$n$n$n$n%* *//p")"
 """
 
 # Where others may put and replace files, in that directory or in one above it, nobody can tell whose an attempt is. That is looked at
 # before anything is made there, link by link, and then where these lead.
-_PREPARE = f"""
+PREPARE = f"""
 d={{directory}}
 check() {{{{
   p=$1
@@ -77,14 +77,14 @@ check() {{{{
     case $1 in d????w???[!tT]+*) who="Whoever its access control list names" ;; esac
     case $1 in d???????w[!tT]*) who=Everybody ;; esac
     [ -z "$1" ] || [ "$3" = 0 ] || [ "$3" = "$(id -u)" ] || who="Another user, with the id $3,"
-    [ -z "$who" ] || {{{{ printf '{_MARK}writable=%s may write to %s\\n' "$who" "$p"; exit 0; }}}}
+    [ -z "$who" ] || {{{{ printf '{SAYS}writable=%s may write to %s\\n' "$who" "$p"; exit 0; }}}}
     case $p in */*) p=${{{{p%/*}}}} ;; *) break ;; esac
     [ -n "$p" ] || break
   done
 }}}}
 case $d in /*) ;; *) d=$(pwd)/$d ;; esac
 check "$d"
-(umask 022; mkdir -p "$d") && cd "$d" && printf '{_MARK}above=%s\n' "$(pwd -P)"
+(umask 022; mkdir -p "$d") && cd "$d" && printf '{SAYS}above=%s\n' "$(pwd -P)"
 check "$(pwd -P)"
 # One that is empty was made when the disk was full.
 [ -s {PLACE_FILE} ] || (
@@ -114,9 +114,9 @@ mkdir -p "${{d%/*}}"
 """
 
 # It fails if there is anything by that name.
-_MAKE_DIRECTORY = f"""
+MAKE_DIRECTORY = f"""
 {_ENTER}
-[ "$here" = yes ] && mkdir -m 0700 "$a" && (cd "$a" && umask 077 && set -C && printf '%s\\n' "$m" >{MARK}) && echo {_MARK}made=yes
+[ "$here" = yes ] && mkdir -m 0700 "$a" && (cd "$a" && umask 077 && set -C && printf '%s\\n' "$m" >{MARK}) && echo {SAYS}made=yes
 """
 
 # What is there has to be a directory that says whose it is. The former release did not write that, and a power cut may have lost it:
@@ -132,7 +132,7 @@ elif [ -n "$here" ] && [ -d "$a" ]; then
   else case $(ls -ld "$a") in drwx------*) whose=unsaid ;; *) whose=another ;; esac
   fi
 fi
-if [ "$whose" = another ]; then echo {_MARK}foreign=yes; exit 0; fi
+if [ "$whose" = another ]; then echo {SAYS}foreign=yes; exit 0; fi
 """
 
 # A process of an attempt has its directory in one of these.
@@ -140,7 +140,7 @@ _GREP = " ".join(f'-e "{name}=$d"' for name in MARKERS)
 
 # The results file is called after the job id; the output of a command is there too, under other names.
 # A wrapper that was told the directory, and has not written its results file yet, may be about to.
-_INSPECT = f"""
+INSPECT = f"""
 {_CHECK}
 set -- $(ls -nd ${{{{here:+"$a"}}}} 2>/dev/null)
 [ -n "$here" ] && [ -n "$3" ] && o=$3 || o=$(id -u)
@@ -150,7 +150,7 @@ running() {{{{
     grep -s "^Uid:[[:space:]]*$o[[:space:]]" "${{{{f%environ}}}}status"
   done
 }}}}
-n=0
+n={{waited}}
 while :; do
   jobs=
   for f in ${{{{here:+"$a"/j[0-9]*}}}}; do
@@ -158,22 +158,22 @@ while :; do
     f=${{{{f##*/}}}}
     case $f in
       *[!j0-9.]*) ;; # what is unfinished, or somebody else's, whose name could say anything
-      *) jobs=yes; printf '{_MARK}job=%s\\n' "$f" ;;
+      *) jobs=yes; printf '{SAYS}job=%s\\n' "$f" ;;
     esac
   done
   [ -z "$jobs" ] || break
   [ -n "$(running)" ] || break
-  if [ $n -ge {_PATIENCE} ]; then echo {_MARK}stuck=yes; break; fi
+  if [ $n -ge {PATIENCE} ]; then echo {SAYS}stuck=yes; break; fi
   n=$((n + 1))
   sleep 0.1 2>/dev/null || sleep 1
 done
 # Of a job that was started in another boot than its place was chosen in, a process tells.
-[ -z "$jobs" ] || [ {{boot}} = "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)" ] || [ -z "$(running)" ] || echo {_MARK}alive=yes
+[ -z "$jobs" ] || [ {{boot}} = "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)" ] || [ -z "$(running)" ] || echo {SAYS}alive=yes
 {_PLACE}
 """
 
 # Nothing runs that could still need what is unfinished. If a job has appeared meanwhile, rmdir fails, and the file cannot be made.
-_FENCE = f"""
+FENCE = f"""
 {_CHECK}
 [ -z "$whose" ] || (cd "$a" && [ "$(pwd -P)" = "$d" ] && rm -f ./*.tmp ./{MARK})
 [ -n "$here" ] || cd / # so that nothing is found by that name
@@ -186,7 +186,7 @@ e="something else is there"
 [ -e "$a" ] || [ -L "$a" ] || {{{{
   e=$( ([ -n "$here" ] || cd "$p" || exit; set -C; printf '%s\\n' "$m" >"$a") 2>&1) && {{{{ sync . 2>/dev/null || sync; }}}}
 }}}}
-if [ -f "$a" ] && [ ! -L "$a" ]; then echo {_MARK}fenced=yes; else printf '{_MARK}problem=%s\\n' "$e"; fi
+if [ -f "$a" ] && [ ! -L "$a" ]; then echo {SAYS}fenced=yes; else printf '{SAYS}problem=%s\\n' "$e"; fi
 """
 
 # Only what we have put there ourselves.
@@ -200,15 +200,15 @@ fi
 # The wrapper of a job that has just ended may still be writing there.
 _REMOVE = f"""
 {_CHECK}
-[ -n "$whose" ] || {{{{ echo {_MARK}removed=yes; exit 0; }}}}
+[ -n "$whose" ] || {{{{ echo {SAYS}removed=yes; exit 0; }}}}
 # Of what does not say that it is ours, only what we would have put there.
 if [ "$whose" = unsaid ]; then
-  [ -O "$a" ] || {{{{ echo {_MARK}foreign=yes; exit 0; }}}}
+  [ -O "$a" ] || {{{{ echo {SAYS}foreign=yes; exit 0; }}}}
   (cd "$a" && [ "$(pwd -P)" = "$d" ] && rm -f ./j[0-9]* ./stdout ./stderr ./result ./result.tmp ./{MARK})
-  rmdir "$a" && echo {_MARK}removed=yes
+  rmdir "$a" && echo {SAYS}removed=yes
   exit 0
 fi
-rm -rf "./$a" 2>/dev/null || {{{{ sleep 1; rm -rf "./$a"; }}}} && echo {_MARK}removed=yes
+rm -rf "./$a" 2>/dev/null || {{{{ sleep 1; rm -rf "./$a"; }}}} && echo {SAYS}removed=yes
 """
 
 
@@ -241,12 +241,19 @@ class AttemptAction(WatchingAction):
 
     def prepare(self, key: JobKey, timeout: float) -> Fields:
         """Choose a place for a new attempt. Return the fields of the record that say where and as whom it lives, and in which boot."""
+        return self._prepared(key, self._ask_for_place(PREPARE, timeout))
+
+    def _ask_for_place(self, script: str, timeout: float, **words: str) -> dict[str, list[str]]:
         self.users.become("")
-        words = {"directory": _quoted(self.async_dir), "new": uuid.uuid4().hex}
-        said = self._shell(_PREPARE, timeout, **words)
+        words.update(directory=_quoted(self.async_dir), new=uuid.uuid4().hex)
+        said = self._shell(script, timeout, **words)
         if not said.keys() & {"above", "writable"} and re.search("tty|terminal", said["error"][0]):
             self._terminal = True
-            said = self._shell(_PREPARE, timeout, **words)
+            said = self._shell(script, timeout, **words)
+        return said
+
+    def _prepared(self, key: JobKey, said: dict[str, list[str]]) -> Fields:
+        """Return what C(prepare) returns, of what the host has said."""
         if "writable" in said:
             raise AsyncJobError(
                 f"{said['writable'][0]} on {self.host}, and so replace what is in {self.async_dir} (async_dir)."
@@ -268,7 +275,9 @@ class AttemptAction(WatchingAction):
     def make_directory(self, record: Record, timeout: float) -> None:
         """Make the directory of an attempt, if there is nothing by its name."""
         self.users.become("")
-        said = self._in_attempt(_MAKE_DIRECTORY, record, timeout)
+        self._check_made(record, self._in_attempt(MAKE_DIRECTORY, record, timeout))
+
+    def _check_made(self, record: Record, said: dict[str, list[str]]) -> None:
         if "made" not in said:
             raise AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {said['error'][0]}")
 
@@ -281,7 +290,13 @@ class AttemptAction(WatchingAction):
         """
         self.users.become("")
         with self._as_terminal(), time_limit(timeout + (record["timeout"] if task.own_work else 0)):
-            job_id, directory, result = task.launch(record["attempt_dir"])
+            launched = task.launch(record["attempt_dir"])
+        return self._launched(record, launched)
+
+    @staticmethod
+    def _launched(record: Record, launched: Launched) -> Fields | dict[str, t.Any]:
+        """Return what C(launch) returns, of what has come of it."""
+        job_id, directory, result = launched
         if result is not None:
             return {"result": result}
         if not is_job_id(job_id) or not is_plain_path(directory) or directory == record["attempt_dir"]:
@@ -294,9 +309,14 @@ class AttemptAction(WatchingAction):
 
     def inspect(self, record: Record, timeout: float) -> exactly_once.Seen:
         """Look into the directory of an attempt. Return what is there."""
-        attempt_dir = record["attempt_dir"]
         self._work_as_user_of(record)
-        said = self._in_attempt(_INSPECT, record, timeout + _PATIENCE / 10, boot=shlex.quote(record.get("boot_id", "")))
+        boot = shlex.quote(record.get("boot_id", ""))
+        said = self._in_attempt(INSPECT, record, timeout + PATIENCE / 10, boot=boot, waited="0")
+        return self._inspected(record, said, timeout)
+
+    def _inspected(self, record: Record, said: dict[str, list[str]], timeout: float) -> exactly_once.Seen:
+        """Return what C(inspect) returns, of what the host has said."""
+        attempt_dir = record["attempt_dir"]
         jobs = [name for name in said.get("job", []) if is_job_id(name)]
         if "boot_id" not in said:
             raise AsyncJobError(f"Cannot look into {attempt_dir} on {self.host}, to see whether the job was started: {said['error'][0]}")
@@ -345,7 +365,10 @@ class AttemptAction(WatchingAction):
         """Make sure that an attempt cannot start any more. Return False if it may just have started."""
         self._fences[record["attempt_dir"]] += 1
         self._work_as_user_of(record)
-        said = self._in_attempt(_FENCE, record, timeout)
+        return self._is_fenced(record, self._in_attempt(FENCE, record, timeout))
+
+    def _is_fenced(self, record: Record, said: dict[str, list[str]]) -> bool:
+        """Return what C(fence) returns, of what the host has said."""
         if "fenced" not in said and self._fences[record["attempt_dir"]] >= _LOOKS:
             raise AsyncJobError(
                 f"Cannot make sure that the job does not start in {record['attempt_dir']} on {self.host} after all:"
@@ -385,6 +408,12 @@ class AttemptAction(WatchingAction):
 
         :arg words: what else stands in the script for values, quoted
         """
+        words.update(self._words_of(record))
+        return self._of_this_attempt(record, self._shell(script, timeout, **words))
+
+    @staticmethod
+    def _words_of(record: Record) -> dict[str, str]:
+        """Return the directory of an attempt, and the marks that it may have, as words for the shell."""
         attempt_dir = record["attempt_dir"]
         if not is_attempt_directory(attempt_dir) or not attempt_dir.isprintable():
             raise AsyncJobError(f"{attempt_dir} is not the directory of an attempt. Nothing was started or removed there.")
@@ -392,12 +421,15 @@ class AttemptAction(WatchingAction):
         secret = bool(record.get("no_log"))
         # Whether a job is secret, its record may say wrongly.
         marks = (mark(key.path, attempt_dir.rpartition("/")[2], secret=it_is) for it_is in (secret, not secret))
-        words.update(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (attempt_dir, *marks)), strict=True))
-        said = self._shell(script, timeout, **words)
+        return dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (attempt_dir, *marks)), strict=True))
+
+    def _of_this_attempt(self, record: Record, said: dict[str, list[str]]) -> dict[str, list[str]]:
+        """Return what the host has said of the directory of an attempt, if it is that of this one."""
         if "foreign" in said:
+            key = JobKey(record["host"], record["playbook_name"], record["job_name"])
             raise AsyncJobError(
-                f"{attempt_dir} on {self.host} is not the directory of this attempt of the {key}: it was replaced, or belongs to another"
-                " job or user. It was left alone, and nothing was started. Find out who has changed it, or the record."
+                f"{record['attempt_dir']} on {self.host} is not the directory of this attempt of the {key}: it was replaced, or belongs to"
+                " another job or user. It was left alone, and nothing was started. Find out who has changed it, or the record."
             )
         return said
 
@@ -417,12 +449,19 @@ class AttemptAction(WatchingAction):
 
         :raises AsyncJobError: if the task is not one, and may not become one
         """
+        self.users.become(self._user_of(record))
+
+    def _user_of(self, record: Record) -> str:
+        """Return the user to become to see an attempt, as C(Users.become) takes it.
+
+        :raises AsyncJobError: if the task is not one, and may not become one
+        """
         problem = self.users.lacking(record)
         if problem:
             raise AsyncJobError(
                 f"Cannot see whether the job was started, in {record['attempt_dir']} on {self.host}. {problem} Nothing was started."
             )
-        self.users.become(self.users.needed_for(record))
+        return self.users.needed_for(record)
 
     def _shell(self, script: str, timeout: float, **words: str) -> dict[str, list[str]]:
         """Run lines in the shell of the host. Return what they say, by name, and under C(error) what else there was to read.
@@ -430,13 +469,21 @@ class AttemptAction(WatchingAction):
         :arg words: what stands in the script for values, quoted
         :raises AnsibleConnectionFailure: if the host cannot be reached
         """
+        done = self._run_in_shell(script.format(**words), timeout)
+        return said_in(done["stdout"], done.get("stderr") or done["stdout"])
+
+    def _run_in_shell(self, script: str, timeout: float) -> dict[str, t.Any]:
         with self._as_terminal(), time_limit(timeout):
-            done = _ansible.run_in_shell(self, script.format(**words).strip())
-        said: dict[str, list[str]] = {}
-        for name, value in re.findall(rf"^{_MARK}(\w+)=(.*?)\r?$", done["stdout"], re.MULTILINE):
-            said.setdefault(name, []).append(value)
-        said["error"] = [" ".join((done.get("stderr") or done["stdout"] or "it says nothing").split())[-500:]]
-        return said
+            return _ansible.run_in_shell(self, script.strip())
+
+
+def said_in(output: str, errors: str) -> dict[str, list[str]]:
+    """Return what lines in the shell of the host have said, by name, and under C(error) what else there was to read."""
+    said: dict[str, list[str]] = {}
+    for name, value in re.findall(rf"^{SAYS}(\w+)=(.*?)\r?$", output, re.MULTILINE):
+        said.setdefault(name, []).append(value)
+    said["error"] = [" ".join((errors or "it says nothing").split())[-500:]]
+    return said
 
 
 def _place_said(said: dict[str, list[str]]) -> Place:

@@ -214,13 +214,14 @@ class HostAction(StoreAction):
             "kept": {stream: output[stream][-job.keep :] for stream in output} if job.keep else None,
         }
 
-    def on_host(self, entry: str, arguments: dict[str, t.Any], *, timeout: float) -> dict[str, t.Any]:
+    def on_host(self, entry: str, arguments: dict[str, t.Any], *, timeout: float, may_repeat: bool = True) -> dict[str, t.Any]:
         """Run a program on the host. Return what it answers.
 
         :arg entry: the file that has its function C(main)
         :arg arguments: of that function
         :arg timeout: in seconds; after it the host counts as unreachable. A connection that was open when the network broke would
             otherwise say nothing for a quarter of an hour
+        :arg may_repeat: whether it may be run once more, if it failed for lack of room
         :raises AnsibleConnectionFailure: if the host cannot be reached
         :raises AsyncJobError: if the program did not run, or could not do what it was asked for
         """
@@ -232,7 +233,7 @@ class HostAction(StoreAction):
                 done = self._run(entry, arguments)
             except AnsibleError as error:
                 # On a full disk there is no room for the program itself.
-                if not _needs_room(error) or not _ansible.use_pipelining(self._connection):
+                if not may_repeat or not _needs_room(error) or not _ansible.use_pipelining(self._connection):
                     raise
                 done = self._run(entry, arguments)
         return done

@@ -8,6 +8,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 import typing as t
 from collections.abc import Mapping
@@ -85,6 +86,8 @@ class InnerTask:
             raise AsyncJobError(f"task: the action {self.action!r} {_why_not(_bare(name))}")
         self.own_work = "" if _ansible.works_by_module(self._handler) else name
         """The action, if it may do its work itself, from the controller, although it says that it supports C(async). Else empty."""
+        self.goes_together = not self.own_work and _ansible.only_runs_a_module(self._handler)
+        """Whether all that it does on the host is to start one module in the background: then several can be started together."""
         self.is_command = name in _COMMANDS
         """Whether it runs a command, whose output goes to files in the directory of the attempt."""
         self.fingerprint = policies.fingerprint_of(name, self._task.args)
@@ -101,30 +104,53 @@ class InnerTask:
 
         :raises LaunchFailed: if Ansible says that it has failed
         """
-        connection = self._outer._connection
-        secret = bool(self._task.no_log)
-        with (
-            _ansible.shell_option(connection, "async_dir", async_dir),
-            _ansible.connection_option(connection, "reconnection_retries", 0),
-            _ansible.launching(self._task, async_dir, MARKERS, secret=secret) as launching,
-        ):
+        with self._launching(async_dir) as launching:
             try:
-                result: dict[str, t.Any] = (
-                    self._launch_command(async_dir) if self.is_command else self._handler.run(task_vars=self._task_vars)
-                )
+                result = self._start(async_dir)
             except AnsibleConnectionFailure:
                 raise
             except Exception as error:
                 if not self.own_work or launching.has_launched:
                     raise
                 result = _failure(error)
+        if result.get("unreachable") or result.get("ansible_job_id") or not self.own_work or launching.has_launched:
+            return self.judged(result)
+        return Launched("", "", result)
+
+    def to_send(self, async_dir: str, directory: str) -> _ansible.ToSend | None:
+        """Return what Ansible would send to the host and run there to start it. None if it has to be started by itself.
+
+        :arg directory: on the host, for the files of the module
+        """
+        if not self.goes_together:
+            return None
+        with self._launching(async_dir):
+            return _ansible.to_send(self._handler, lambda: self._start(async_dir), directory)
+
+    @staticmethod
+    def judged(result: dict[str, t.Any]) -> Launched:
+        """Return what came of a start in the background, of what Ansible's wrapper says of it.
+
+        :raises LaunchFailed: if that is that it has failed
+        """
         if result.get("ansible_job_id"):
             return Launched(str(result["ansible_job_id"]), str(result.get("results_file") or "").rpartition("/")[0])
         if result.get("unreachable"):
             raise AnsibleConnectionFailure(str(result.get("msg", "The host cannot be reached.")))
-        if not self.own_work or launching.has_launched:
-            raise LaunchFailed(result)
-        return Launched("", "", result)
+        raise LaunchFailed(result)
+
+    @contextlib.contextmanager
+    def _launching(self, async_dir: str) -> t.Iterator[_ansible.Launching]:
+        connection = self._outer._connection
+        with (
+            _ansible.shell_option(connection, "async_dir", async_dir),
+            _ansible.connection_option(connection, "reconnection_retries", 0),
+            _ansible.launching(self._task, async_dir, MARKERS, secret=bool(self._task.no_log)) as launching,
+        ):
+            yield launching
+
+    def _start(self, async_dir: str) -> dict[str, t.Any]:
+        return self._launch_command(async_dir) if self.is_command else dict(self._handler.run(task_vars=self._task_vars))
 
     def _launch_command(self, directory: str) -> dict[str, t.Any]:
         about = {"options": self._task.args, "directory": directory, "uses_shell": self._uses_shell}

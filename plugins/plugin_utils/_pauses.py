@@ -17,6 +17,14 @@ class Turn(t.NamedTuple):
     """It is about to begin an attempt. Answer: whether time has passed, so that its record has to be read anew."""
 
 
+class Exchange(t.NamedTuple):
+    """It has something to do on its host, of which several jobs of a task can do theirs together. Answer: what came of it."""
+
+    what: str
+    """The method of :class:`AttemptAction` that does it for one job."""
+    arguments: tuple[t.Any, ...]
+
+
 class Pause(t.NamedTuple):
     """There is nothing to do for a while. Answer: nothing."""
 
@@ -33,7 +41,7 @@ class End(t.NamedTuple):
     """As :meth:`WatchingAction.wait` takes them. Without C(wait_timeout), one look is enough."""
 
 
-Wait = Turn | Pause | End
+Wait = Turn | Exchange | Pause | End
 
 _Answer = t.TypeVar("_Answer")
 Waits = t.Generator[Wait, t.Any, _Answer]

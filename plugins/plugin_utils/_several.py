@@ -20,10 +20,15 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Pause, Turn, Wait
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Wait
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import FIRST_INTERVAL, Pace, WatchingAction, longer
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import FIRST_INTERVAL, Pace, longer
 
+# How many jobs may be on their way to the host at the same time. Their claims must not grow old while the records of others are written.
+_TOGETHER = 50
+# What is done first, so that those who are behind catch up.
+_STEPS = ("prepare", "make_directory", "launch", "inspect", "fence")
 # How long jobs that run may have to wait for a look while others are started, in seconds.
 _LATE = 10
 
@@ -52,7 +57,7 @@ class Several:
     """
 
     def __init__(
-        self, starters: t.Sequence[Starter], action: WatchingAction, store: Store, params: dict[str, t.Any], *, poll: int, most: int
+        self, starters: t.Sequence[Starter], action: TogetherAction, store: Store, params: dict[str, t.Any], *, poll: int, most: int
     ) -> None:
         self._jobs = [_Job(starter) for starter in starters]
         self._action = action
@@ -73,10 +78,13 @@ class Several:
             now = time.monotonic()
             watched = [job for job in self._jobs if isinstance(job.wait, End)]
             ready = next(self._ready(now), None)
-            if watched and now >= self._next_look + (max(self._poll, _LATE) if ready else 0):
+            together = self._next_exchange()
+            if watched and now >= self._next_look + (max(self._poll, _LATE) if ready or together else 0):
                 self._look_at(watched, now)
             elif ready:
                 self._go_on(ready, answer=isinstance(ready.wait, Turn))
+            elif together:
+                self._do_together(together)
             else:
                 moments = [self._next_look] if watched else []
                 moments += [job.until for job in self._jobs if isinstance(job.wait, Pause)]
@@ -98,7 +106,25 @@ class Several:
         yield from (job for job in self._jobs if isinstance(job.wait, Pause) and now >= job.until)
         # While the host does not answer, nothing begins.
         if self._away_since is None and sum(job.runs for job in self._jobs) < self._most:
-            yield from (job for job in self._jobs if isinstance(job.wait, Turn))
+            on_their_way = sum(isinstance(job.wait, Exchange) for job in self._jobs)
+            for job in self._jobs:
+                if isinstance(job.wait, Turn) and (not on_their_way or (job.starter.goes_together and on_their_way < _TOGETHER)):
+                    yield job
+
+    def _next_exchange(self) -> list[tuple[_Job, Exchange]]:
+        """Return the jobs that are to do the same on the host now, and what."""
+        waiting = [(job, job.wait) for job in self._jobs if isinstance(job.wait, Exchange)]
+        first = min((_STEPS.index(wait.what) for _job, wait in waiting), default=None)
+        return [(job, wait) for job, wait in waiting if _STEPS.index(wait.what) == first]
+
+    def _do_together(self, waiting: list[tuple[_Job, Exchange]]) -> None:
+        """Do the same for several jobs on the host, and let each of them go on with what came of it."""
+        answers = self._action.do_together(waiting[0][1].what, [wait.arguments for _job, wait in waiting])
+        for (job, _wait), answer in zip(waiting, answers, strict=True):
+            if isinstance(answer, Exception):
+                self._go_on(job, error=answer)
+            else:
+                self._go_on(job, answer=answer)
 
     def _go_on(self, job: _Job, answer: t.Any = None, error: Exception | None = None) -> None:
         """Let one job do what it can, until it waits once more or there is its answer."""

@@ -46,7 +46,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Pause, Turn, Waits
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
 
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
@@ -67,9 +67,10 @@ class Starter:
 
     :arg inner: the task to start as the job
     :arg action: what does things on the host, and speaks to the user
+    :arg alone: whether it is the only job of the task
     """
 
-    def __init__(self, request: Request, inner: InnerTask, action: AttemptAction, *, tells_at_once: bool = True) -> None:
+    def __init__(self, request: Request, inner: InnerTask, action: AttemptAction, *, alone: bool = True) -> None:
         self._request = request
         self._key = request.key
         self._store = request.store
@@ -80,7 +81,9 @@ class Starter:
         """Whether an earlier try has. Within a try, the protocol itself finds what it has launched again."""
         self._inner = inner
         self._action = action
-        self._tells_at_once = tells_at_once
+        self._tells_at_once = alone
+        self.goes_together = not alone and inner.goes_together
+        """Whether what it does on the host to start its job is left to whoever drives it, who does it together with that of other jobs."""
         self._document: Document | None = None
         """What the record was read from last. A claim that is taken back puts it back."""
         self._ended: dict[str, Fields | None] = {}
@@ -427,15 +430,14 @@ class Starter:
             case exactly_once.Watch(record, version):
                 return (yield from self._watch(record, version))
             case exactly_once.Prepare():
-                return self._prepare(seconds)
+                return (yield from self._prepare(seconds))
             case exactly_once.MakeDirectory(record):
-                self._action.make_directory(record, seconds)
-                return None
+                return (yield from self._on_host("make_directory", record, seconds))
             case exactly_once.Launch(record):
                 self._kept.launched = True
                 self._own_result = None
                 self._own_place = record if self._inner.own_work else None
-                elsewhere = self._action.launch(self._inner, record, self._params["start_timeout"])
+                elsewhere = yield from self._on_host("launch", self._inner, record, self._params["start_timeout"])
                 if "result" in elsewhere:
                     return self._ended_itself(record, elsewhere["result"])
                 if elsewhere:
@@ -444,17 +446,23 @@ class Starter:
                 return elsewhere
             case exactly_once.Inspect(record):
                 with self._where_it_lives(record):
-                    seen = self._action.inspect(record, seconds)
+                    seen: exactly_once.Seen = yield from self._on_host("inspect", record, seconds)
                 if seen.job_id:
                     self._kept.started[seen.job_id] = record["attempt_dir"]
                     return seen
                 return seen._replace(lost=seen.lost or self._may_have_worked(record))
             case exactly_once.Fence(record):
                 with self._where_it_lives(record):
-                    is_fenced = self._action.fence(record, seconds)
+                    is_fenced: bool = yield from self._on_host("fence", record, seconds)
                 if is_fenced and record["attempt_dir"] in self._kept.claimed:
                     self._fenced = record
                 return is_fenced
+
+    def _on_host(self, what: str, *arguments: t.Any) -> Waits[t.Any]:
+        """Do a step on the host, at once or together with those of other jobs."""
+        if self.goes_together:
+            return (yield Exchange(what, arguments))
+        return getattr(self._action, what)(*arguments)
 
     def _take_fence_away(self) -> None:
         """Leave nothing on the host of a launch that Ansible itself says has failed: it has come to its end, so that none of it is under
@@ -577,8 +585,8 @@ class Starter:
                 return bool(stop.value)
             yield Pause(seconds, is_idle=False)
 
-    def _prepare(self, seconds: float) -> Fields:
-        place = self._action.prepare(self._key, seconds)
+    def _prepare(self, seconds: float) -> Waits[Fields]:
+        place: Fields = yield from self._on_host("prepare", self._key, seconds)
         if self._inner.is_command:
             place.update({f"{stream}_file": f"{place['attempt_dir']}/{stream}" for stream in (STDOUT, STDERR)})
         self._kept.claimed.add(place["attempt_dir"])

@@ -46,6 +46,10 @@ FOUND: dict[str, tuple[t.Any, tuple[str, ...]]] = {
         [True, not _OLD, True, True, False],
         ("ActionBase._update_module_args", "_ANSIBALLZ_WRAPPER in the text of a module"),
     ),
+    "to_send": (
+        [["AnsiballZ_stat.py", "async_wrapper.py"], "77", True, False, True, True, "/bin/sh", False],
+        ("ActionBase._make_tmp_path, _transfer_data, _transfer_file, _fixup_perms2",),
+    ),
     "supports_async": (
         [[True, True], [True, True], [True, True], [False, False], [False, False], [True, False]],
         ("ActionBase._supports_async",),

@@ -66,6 +66,7 @@ ON_THE_NEWEST = (
     "test_signed_records.py",
     "test_store_oci.py",
     "test_third_store.py",
+    "test_together.py",
     "test_trust_approval.py",
     "test_trust_inventory.py",
     "test_users_in_records.py",

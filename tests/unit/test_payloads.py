@@ -40,6 +40,7 @@ PROGRAMS = {
     "_host.leftovers": {*_LOOK, "_host.stopping"},
     "_host.clear": {*_LOOK, "_host.erase", "_statuses"},
     "_host.erase": _JOB,
+    "_host.launch": {"_errors"},
 }
 
 

@@ -97,6 +97,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             done = _ansible.start_module(handler, "rstyczynski.ansible.async_job", args, self._task_vars)
         return [done.get("started"), done.get("ansible_job_id"), done.get("results_file"), self.get_shell_option("async_dir")]
 
+    def use_to_send(self) -> t.Any:
+        chosen = _ansible.choose_action(self, "ansible.builtin.stat")
+        assert chosen is not None
+        task = _ansible.inner_task(self._task, action="ansible.builtin.stat", args={"path": "/"}, limit=77)
+        handler = _ansible.handler_of(self, chosen, task)
+        before = self._connection._shell.tmpdir
+        sent = _ansible.to_send(handler, lambda: handler.run(task_vars=self._task_vars), "/there/ansible-tmp-1")
+        assert sent is not None
+        words = sent.command.split()
+        wrapper = words.index("/there/ansible-tmp-1/async_wrapper.py")
+        return [
+            sorted(sent.files),
+            words[wrapper + 2],
+            "/there/ansible-tmp-1/AnsiballZ_stat.py" in words,
+            "preserve" in sent.command or words[wrapper + 3] == "true",
+            self._connection._shell.tmpdir == before,
+            _ansible.only_runs_a_module(handler),
+            _ansible.shell_of_commands(self),
+            _ansible.keeps_files(),
+        ]
+
     def use_shell(self) -> t.Any:
         done = _ansible.run_in_shell(self, "echo out; echo err >&2; exit 3")
         return [done["rc"], done["stdout"].strip(), done["stderr"].strip()]

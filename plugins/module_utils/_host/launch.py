@@ -1,0 +1,79 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start several jobs as Ansible starts one: write the files that it would send for each, and run the command that it would run.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import typing as t
+
+# How many may be on their way at the same time: each is an interpreter that starts two others.
+_SIDE_BY_SIDE = 16
+# What the shell says if it cannot run a command
+_CANNOT_RUN = (126, 127)
+# How much of what a command has said is handed on, in characters.
+_LONGEST = 1 << 16
+
+
+def main(jobs: list[dict[str, t.Any]], lines: list[str], shell: str, keep_files: bool) -> dict[str, t.Any]:
+    """Answer the controller: C(launched), for each job how its command has ended.
+
+    :arg jobs: of each, the C(directory) to make for its files, which are in C(files) by their names, and the C(command) to run then
+    :arg lines: the lines of all files, each a byte per character. A file is a list of their numbers
+    :arg keep_files: whether the files of what could not be started stay
+    """
+    begun: list[tuple[dict[str, t.Any], subprocess.Popen[bytes] | OSError]] = []
+    answers: list[dict[str, t.Any]] = []
+    for job in jobs:
+        begun.append((job, _begin(job, lines, shell)))
+        if len(begun) - len(answers) >= _SIDE_BY_SIDE:
+            answers.append(_end(*begun[len(answers)], keep_files))
+    while len(answers) < len(begun):
+        answers.append(_end(*begun[len(answers)], keep_files))
+    return {"launched": answers}
+
+
+def _begin(job: dict[str, t.Any], lines: list[str], shell: str) -> subprocess.Popen[bytes] | OSError:
+    try:
+        os.mkdir(job["directory"], 0o700)  # a launch that is repeated fails here
+    except OSError as error:
+        job["directory"] = ""
+        return error
+    try:
+        for name, numbers in job["files"].items():
+            descriptor = os.open(os.path.join(job["directory"], name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "wb") as file:
+                file.write("".join([lines[number] for number in numbers]).encode("latin-1"))
+        return subprocess.Popen([shell, "-c", job["command"]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    except OSError as error:
+        return error
+
+
+def _end(job: dict[str, t.Any], begun: subprocess.Popen[bytes] | OSError, keep_files: bool) -> dict[str, t.Any]:
+    """Wait until a command has ended, and return what it has said. The wrapper removes its files itself when it has started."""
+    if isinstance(begun, OSError):
+        answer: dict[str, t.Any] = {"rc": None, "stdout": "", "stderr": str(begun)}
+    else:
+        stdout, stderr = (said.decode("utf-8", "replace")[-_LONGEST:] for said in begun.communicate())
+        answer = {"rc": begun.returncode, "stdout": stdout, "stderr": stderr}
+    if job["directory"] and not keep_files and _has_not_started(answer):
+        shutil.rmtree(job["directory"], ignore_errors=True)
+    return answer
+
+
+def _has_not_started(answer: dict[str, t.Any]) -> bool:
+    """Return whether nothing can be under way that needs the files."""
+    if answer["rc"] is None or answer["rc"] in _CANNOT_RUN:
+        return True
+    try:
+        said = json.loads(answer["stdout"])
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("failed") is True and "ansible_job_id" not in said

@@ -1,0 +1,90 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs of one task that are started together, over ssh: how often the host is asked, and what becomes of a start that breaks off."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from controller import Live
+from faults import Scene
+from plays import Yaml, ask, run_tasks, shell, telling, told
+from waiting import until
+
+_LEDGER = "/root/ledger"
+
+
+def several(names: t.Iterable[str], command: str, **keywords: t.Any) -> Yaml:
+    """Return a task that starts a job of each name, which notes that it was executed."""
+    jobs = [{"job_name": name, "task": shell(f"echo {name} >>{_LEDGER}; {command}")} for name in names]
+    return {"rstyczynski.ansible.async_job": {"jobs": jobs}, "async": 600, "poll": 0, **keywords}
+
+
+def test_as_many_exchanges_as_for_one(scene: Scene) -> None:
+    """For any number of jobs. Each is executed once, as the user of the task, and nothing of the start is left on the host."""
+    hosts, controller = scene.hosts, scene.controller
+    controller.hosts(hosts.inventory_lines(user="op")[0])
+    controller.environment["ANSIBLE_ASYNC_DIR"] = "~/.ansible_async"
+    counts = []
+    names: list[str] = []
+    for count in (1, 5, 20):
+        some = [f"job{count}_{number}" for number in range(count)]
+        names += some
+        ran = run_tasks(controller, several(some, "id -un; sleep 1", become=True), options=["-vvvv"])
+        [answer] = told(ran)
+        assert [job["started"] for job in answer["jobs"]] == [True] * count, answer
+        counts.append((len(re.findall("SSH: EXEC", ran.output)), len(re.findall("sftp> put|SSH: EXEC sftp", ran.output))))
+        files = {job["state_file"] for job in answer["jobs"]}
+        assert len(files) == count
+    assert counts[0] == counts[1] == counts[2], counts
+    [ended] = ask(controller, several(names, "id -un; sleep 1", become=True, poll=1))
+    assert [job["status"] for job in ended["jobs"]] == ["succeeded"] * 26, ended
+    assert {job["stdout"] for job in ended["jobs"]} == {"root"}
+    assert sorted(hosts.execute("h1", "cat", _LEDGER).split()) == sorted(names)
+    until(lambda: not hosts.execute("h1", "sh", "-c", "find /root/.ansible/tmp /home/op/.ansible/tmp -mindepth 1 2>/dev/null; true"))
+    modes = hosts.execute("h1", "sh", "-c", "find /root/.ansible_async -name 'j*' -prune -o -printf '%m %y\\n' | sort -u").split("\n")
+    assert "700 d" in modes
+
+
+# In place of the interpreter of the host: the fourth of Ansible's wrappers waits, and says which process has started it.
+_INTERPRETER = """#!/bin/sh
+case "$*" in
+  *async_wrapper*)
+    n=1
+    while ! mkdir /root/begun$n 2>/dev/null; do n=$((n + 1)); done
+    if [ $n = 4 ]; then
+      p=$$
+      while tr '\\0' ' ' </proc/$p/cmdline | grep -q async_wrapper; do p=$(sed 's/^.*) . //' /proc/$p/stat | cut -d ' ' -f 1); done
+      echo $p >/root/program.new && mv /root/program.new /root/program
+      while [ ! -e /root/go ]; do sleep 0.1; done
+    fi
+    ;;
+esac
+exec %s "$@"
+"""
+
+
+def test_a_start_that_breaks_off(scene: Scene) -> None:
+    """Some have started then, some have not, and one is about to. The next run finds the former, starts the others, and each runs once."""
+    hosts, controller = scene.hosts, scene.controller
+    python = next(iter(hosts.pythons.values()))
+    hosts.execute("h1", "sh", "-c", 'printf %s "$1" >/root/python && chmod +x /root/python', "-", _INTERPRETER % python)
+    controller.hosts(hosts.inventory_lines(python="/root/python")[0])
+    controller.environment["ANSIBLE_ASYNC_DIR"] = "~/.ansible_async"
+    names = [f"job{number}" for number in range(24)]
+    playbook = controller.write("playbook.yml", json.dumps([telling(several(names, "true"))]))
+    live = Live(controller.popen("playbook", "-i", controller.inventory, playbook))
+    until(lambda: scene.test("h1", f"test -e /root/program && [ $(wc -l <{_LEDGER}) -ge 15 ]"), seconds=120)
+    hosts.execute("h1", "kill", "-KILL", hosts.execute("h1", "cat", "/root/program").strip())
+    [broken] = told(live.ran())
+    assert {(job["status"], job["failed"]) for job in broken["jobs"]} == {("running", False), ("", True)}, broken
+    assert any("belong to" in job["msg"] for job in broken["jobs"] if job["failed"]), broken
+    assert any("belong to" not in job["msg"] for job in broken["jobs"] if job["failed"]), broken
+    hosts.execute("h1", "touch", "/root/go")
+    [ended] = ask(controller, several(names, "true", poll=1))
+    assert [job["status"] for job in ended["jobs"]] == ["succeeded"] * 24, ended
+    assert [job["attempt"] for job in ended["jobs"]] == [1] * 24
+    assert sorted(hosts.execute("h1", "cat", _LEDGER).split()) == sorted(names)

@@ -1,0 +1,196 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several jobs on one host at once: the program that launches them, the lines for its shell, and what is made of the answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import typing as t
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction, _numbers, _said_by_wrapper
+
+Answer = dict[str, t.Any]
+
+
+def launched(*jobs: Answer, lines: list[str], keep_files: bool = False) -> list[Answer]:
+    """Run the program as a host does, and return its answers."""
+    text = program("_host.launch", {"jobs": [*jobs], "lines": lines, "shell": "/bin/sh", "keep_files": keep_files})
+    done = subprocess.run([sys.executable], input=text, capture_output=True, check=True)
+    return t.cast("list[Answer]", json.loads(done.stdout)["launched"])
+
+
+def test_each_has_files_of_its_own(tmp_path: Path) -> None:
+    """Private ones, byte by byte as they were, from lines that travel once. More than run side by side, in their order."""
+    content = bytes(range(256)) + b"\nshared\n"
+    lines: dict[str, int] = {}
+    numbers = _numbers(content, lines)
+    assert _numbers(b"own\nshared\n", lines)[-1] == numbers[-1]
+    assert len(lines) == len(numbers) + 1
+    places = [tmp_path / f"ansible-tmp-{number}" for number in range(40)]
+    jobs = [
+        {
+            "directory": str(place),
+            "files": {"module": numbers},
+            "command": f"echo {number}; cd {place}; stat -c %a . module; exit {number}",
+        }
+        for number, place in enumerate(places)
+    ]
+    answers = launched(*jobs, lines=[*lines])
+    assert [answer["rc"] for answer in answers] == [*range(40)]
+    assert [answer["stdout"].split() for answer in answers] == [[str(number), "700", "600"] for number in range(40)]
+    assert {(place / "module").read_bytes() for place in places} == {content}
+
+
+def test_what_cannot_be_launched(tmp_path: Path) -> None:
+    """It says so, and leaves nothing behind, unless files are to be kept; the others are launched. A repeated launch is none."""
+    fails = json.dumps({"failed": True, "msg": "could not create directory"})
+    commands = ["echo fine", "/nonexistent/python", f"echo '{fails}'; exit 1", "echo fine"]
+    jobs = [{"directory": str(tmp_path / str(number)), "files": {}, "command": command} for number, command in enumerate(commands)]
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "of the first launch").touch()
+    fine, missing, failed, again = launched(*jobs, lines=[])
+    assert (fine["stdout"], missing["rc"], failed["stdout"].strip(), again["rc"]) == ("fine\n", 127, fails, None)
+    assert "exists" in again["stderr"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "3"]
+    assert [path.name for path in (tmp_path / "3").iterdir()] == ["of the first launch"]
+    launched({**jobs[1], "directory": str(tmp_path / "kept")}, lines=[], keep_files=True)
+    assert (tmp_path / "kept").is_dir()
+
+
+class Users:
+    """Users of a task that may become nobody else, and sees all but the jobs of one user."""
+
+    def become(self, _user: str) -> None:
+        """Do nothing."""
+
+    def lacking(self, record: Answer) -> str:
+        """Say whose job cannot be seen."""
+        return "It is hers." if record.get("become_user") == "she" else ""
+
+    def needed_for(self, _record: Answer) -> str:
+        """Need nobody."""
+        return ""
+
+
+class Action(TogetherAction):
+    """One whose host is this machine, through a real shell."""
+
+    spec: t.ClassVar = {}
+    host = "host1"
+
+    def __init__(self) -> None:
+        self.users = t.cast(t.Any, Users())
+        self._fences = Counter()
+        self._scratch = ""
+        self.exchanges = 0
+        self.is_away = False
+
+    def work(self, params: Answer) -> Answer:
+        """Return nothing of interest."""
+        return params
+
+    def _run_in_shell(self, script: str, timeout: float) -> Answer:
+        self.exchanges += 1
+        if self.is_away:
+            raise AnsibleConnectionFailure("no route")
+        done = subprocess.run(["sh", "-c", script.strip()], capture_output=True, text=True, check=False)
+        return {"stdout": done.stdout, "stderr": done.stderr}
+
+
+@pytest.fixture
+def action() -> Action:
+    """A new one."""
+    return Action()
+
+
+def records(tmp_path: Path, count: int) -> list[Answer]:
+    """Return records of attempts, with names that a shell could trip over."""
+    return [
+        {
+            "host": "host1",
+            "playbook_name": "it's $(id)",
+            "job_name": f"job {number} '\"`{{}}%s",
+            "attempt_dir": f"{tmp_path}/{number:032x}",
+            "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        }
+        for number in range(count)
+    ]
+
+
+def test_one_exchange_for_each_step(action: Action, tmp_path: Path) -> None:
+    """What the shell says of each is the same as if it was asked about that one alone."""
+    some = records(tmp_path, 9)
+    asked = [(record, 30.0) for record in some]
+    Path(some[2]["attempt_dir"]).touch()
+    made = action.do_together("make_directory", asked)
+    assert [isinstance(answer, AsyncJobError) for answer in made] == [number == 2 for number in range(9)]
+    assert "File exists" in str(made[2])
+    assert action.exchanges == 1
+    Path(some[3]["attempt_dir"], "j12.34").touch()
+    Path(some[4]["attempt_dir"], "attempt.json").write_text("{}")
+    # A name that looks like a line of ours
+    Path(some[5]["attempt_dir"], "\nasync_job:job=j6.6\nasync_job:number=6\n.tmp").mkdir()
+    some[7]["become_user"] = "she"
+    some[2]["attempt_dir"] = "/etc"
+    seen = action.do_together("inspect", asked)
+    assert action.exchanges == 2
+    assert [seen[number].job_id for number in (0, 1, 3, 5, 6, 8)] == ["", "", "j12.34", "", "", ""]
+    assert "is not the directory of an attempt" in str(seen[2])
+    assert "is not the directory of this attempt" in str(seen[4])
+    assert "It is hers." in str(seen[7])
+    fenced = action.do_together("fence", asked)
+    assert action.exchanges == 3
+    assert [fenced[number] for number in (0, 1, 3, 5, 6, 8)] == [True, True, False, False, True, True]
+    assert Path(some[0]["attempt_dir"]).is_file()
+    alone = [action.fence(t.cast(t.Any, some[number]), 30.0) for number in (0, 3)]
+    assert alone == [True, False]
+
+
+def test_a_host_that_is_away(action: Action, tmp_path: Path) -> None:
+    """The exchange has failed for each of them."""
+    action.is_away = True
+    for what in ("make_directory", "inspect", "fence"):
+        answers = action.do_together(what, [(record, 30.0) for record in records(tmp_path, 3)])
+        assert [type(answer) for answer in answers] == [AnsibleConnectionFailure] * 3
+
+
+def test_long_names_take_more_exchanges(action: Action, tmp_path: Path) -> None:
+    """Linux takes so much as one argument, and no more."""
+    some = records(tmp_path, 30)
+    for record in some:
+        record["job_name"] = "'" * 200 + record["job_name"]
+    made = action.do_together("make_directory", [(record, 30.0) for record in some])
+    assert made == [None] * 30
+    assert 1 < action.exchanges < 30
+
+
+@pytest.mark.parametrize(
+    ("stdout", "rc", "words"),
+    [
+        ("", -9, "it says nothing"),
+        ("Killed\n", 137, "Killed"),
+        ('noise\n{"failed": true, "msg": "could not create directory"}\n', 1, "could not create directory"),
+        ("{ no json\n", 0, "no json"),
+    ],
+)
+def test_what_the_wrapper_says(stdout: str, rc: int, words: str) -> None:
+    """Without a job id, nothing was started as far as it knows."""
+    with pytest.raises(LaunchFailed, match=words):
+        InnerTask.judged(_said_by_wrapper({"rc": rc, "stdout": stdout, "stderr": ""}))
+
+
+def test_what_the_wrapper_says_of_a_start() -> None:
+    """Whatever a login prints before."""
+    line = json.dumps({"ansible_job_id": "j1.2", "results_file": "/a/b/j1.2", "started": True})
+    assert InnerTask.judged(_said_by_wrapper({"rc": 0, "stdout": f"hello\n{line}\n", "stderr": ""}))[:2] == ("j1.2", "/a/b")
