@@ -26,6 +26,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS, RESULT, STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 
+BY_ACTION = "_by_action"
+"""What C(task) holds on the host in place of an action: the arguments of C(run). The action plugin, which comes first, takes it from none."""
+
 # The options of ansible.builtin.command and, less one, of ansible.builtin.shell.
 _SPEC: Spec = {
     "_raw_params": {"type": "str"},
