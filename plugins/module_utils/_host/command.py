@@ -27,7 +27,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 
 BY_ACTION = "_by_action"
-"""What C(task) holds on the host in place of an action: the arguments of C(run). The action plugin, which comes first, takes it from none."""
+"""What C(task) holds on the host: the arguments of C(run). No playbook can say that: the action plugin knows no action of this name."""
 
 # The options of ansible.builtin.command and, less one, of ansible.builtin.shell.
 _SPEC: Spec = {
