@@ -7,6 +7,7 @@
 #   make torture   the tests that need chance, by the hundred
 #   make bench     what the roles cost, compared with plain Ansible
 #   make build     the artifact for Galaxy
+#   make release   the same for a release, tried with the oldest and the newest ansible-core
 #
 # Everything is made below .build; PYTHON chooses the interpreter.
 
@@ -26,8 +27,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 # 1 leaves out the tests that need what this machine does not have. Otherwise they fail.
 export ALLOW_MISSING
 
-.PHONY: demo test unit integration molecule lint sanity docs environments matrix torture bench build clean
-.PHONY: lint-python lint-types lint-page lint-ansible lint-changelog
+.PHONY: demo test unit integration molecule lint sanity docs environments matrix torture bench build release clean
+.PHONY: lint-python lint-types lint-page lint-ansible lint-changelog lint-artifact
 
 demo: .build/collection
 	PATH="$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) bash tests/demo.sh
@@ -55,7 +56,7 @@ molecule: .build/test-tools .build/collection
 	fi
 
 # Each of these is a hook in .pre-commit-config.yaml too.
-lint: lint-python lint-types lint-page lint-ansible lint-changelog
+lint: lint-python lint-types lint-page lint-ansible lint-changelog lint-artifact
 
 lint-python: .build/test-tools
 	ruff check .
@@ -73,6 +74,13 @@ lint-ansible: .build/test-tools .build/collection
 
 lint-changelog: .build/test-tools
 	antsibull-changelog lint
+
+# What Galaxy and Automation Hub say to the artifact. Warnings are errors; what other targets run (ansible-doc, ansible-lint, ansible-test) is off.
+lint-artifact: .build/importer/complete .build/collection
+	cd .build && GALAXY_IMPORTER_CHECK_REQUIRED_TAGS=true GALAXY_IMPORTER_REQUIRE_V1_OR_GREATER=true \
+	  GALAXY_IMPORTER_RUN_ANSIBLE_DOC=false GALAXY_IMPORTER_RUN_ANSIBLE_LINT=false GALAXY_IMPORTER_RUN_ANSIBLE_TEST=false \
+	  importer/bin/python -m galaxy_importer.main $(COLLECTIONS)/*.tar.gz > importer.log 2>&1 || { cat importer.log; exit 1; }
+	@! grep -E '^(ERROR|WARNING)' .build/importer.log
 
 # The guides and the pages of all modules become a site, .build/site/html.
 docs: .build/test-tools .build/collection
@@ -103,6 +111,9 @@ bench: .build/test-tools .build/oci-cli/complete
 build: .build/venv/ansible
 	$(BIN)/ansible-galaxy collection build --force
 
+release: .build/test-tools
+	$(BIN)/python tests/support/release.py
+
 clean:
 	rm -rf .build .ansible_async_state
 
@@ -124,6 +135,12 @@ clean:
 .build/oci-cli/complete:
 	$(PYTHON) -m venv --clear .build/oci-cli
 	.build/oci-cli/bin/pip install --quiet oci-cli
+	touch $@
+
+# It wants older releases of what the other tools want newer ones of.
+.build/importer/complete:
+	$(PYTHON) -m venv --clear .build/importer
+	.build/importer/bin/pip install --quiet --no-compile galaxy-importer
 	touch $@
 
 .build/collection: .build/venv/ansible $(SOURCES)

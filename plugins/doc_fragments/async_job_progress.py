@@ -21,5 +21,5 @@ options:
       - Environment variable E(ASYNC_JOB_PROGRESS).
     type: bool
     default: true
-    version_added: 0.2.0
+    version_added: 1.0.0
 """

@@ -46,6 +46,7 @@ options:
       - Environment variable E(ASYNC_JOB_CREATE_STORE).
     type: bool
     default: true
+    version_added: 1.0.0
   state_mode:
     description:
       - With O(backend=filesystem), who can use the directory. With V(private), that is its owner. Directories are made with mode 0700,
@@ -65,7 +66,7 @@ options:
     type: str
     choices: [private, group]
     default: private
-    version_added: 0.2.0
+    version_added: 1.0.0
   oci_bucket:
     description:
       - With O(backend=oci), the name of the bucket. It has to exist.
@@ -174,6 +175,7 @@ options:
       - Environment variable E(ASYNC_JOB_OCI_CACHE_DIR).
     type: path
     default: ~/.ansible/async_job_cache
+    version_added: 1.0.0
   record_key_file:
     description:
       - A file of the controller with keys to sign records and approvals with. Without it, nothing is signed or checked.
@@ -191,4 +193,5 @@ options:
       - Whoever writes without the keys writes unsigned. A relative path is relative to what O(state_dir) is relative to.
       - Environment variable E(ASYNC_JOB_RECORD_KEY_FILE).
     type: path
+    version_added: 1.0.0
 """

@@ -19,5 +19,5 @@ options:
       - Without it, a task that may not see all of a job says that it cannot tell, and what would help.
     type: bool
     default: false
-    version_added: 0.2.0
+    version_added: 1.0.0
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: async_jobs
 short_description: Hosts that have named jobs, grouped by what became of these
-version_added: 0.1.0
+version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Reads the records of a store, and puts the hosts that other inventories have into groups. Give it after the others, for example

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job
 short_description: Start a long task once, and find it again from anywhere
-version_added: 0.2.0
+version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Starts a task in the background under a name. The name, and all that is known of the job, is a record in a directory of the
@@ -73,10 +73,6 @@ attributes:
     platforms: posix
     details: Jobs on Windows cannot be started this way.
 options:
-  _action:
-    description:
-      - What the action plugin hands to the module on the host. It is not for playbooks, where it is refused.
-    type: dict
   job_name:
     description:
       - The name of the job, unique within its playbook and host.
@@ -110,7 +106,6 @@ options:
         limit of each job. Variables of a single job do not exist.
     type: list
     elements: dict
-    version_added: 0.2.0
     suboptions:
       job_name:
         description:
@@ -188,7 +183,6 @@ options:
       - How many of O(jobs) may run at the same time, those included that ran before. By default, all.
       - A task that does not wait leaves the others alone, and says so. They are started when it is run again, by C(until) for instance.
     type: int
-    version_added: 0.2.0
   restart_on:
     description:
       - In which end states the job is started anew. By default in none, and the task fails if the job has.
@@ -224,7 +218,6 @@ options:
         stops it.
     type: bool
     default: false
-    version_added: 0.2.0
   rerun_after:
     description:
       - Start the job anew if it has succeeded at least that many seconds ago. By default, a success holds for ever.
@@ -263,7 +256,6 @@ options:
     type: list
     elements: int
     default: [0]
-    version_added: 0.2.0
   fingerprint:
     description:
       - What tells the job from another one, for O(on_change), in place of the options of O(task). Give one if those always vary.
@@ -540,19 +532,20 @@ state_file:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import BY_ACTION, run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job
 
 
 def main() -> None:
     """Run the command of a job that the action has started. All else happens on the controller."""
     module = AnsibleModule(
-        argument_spec=async_job.MODULE_SPEC,
+        argument_spec=async_job.ARGUMENT_SPEC,
         mutually_exclusive=async_job.MUTUALLY_EXCLUSIVE,
         required_one_of=async_job.REQUIRED_ONE_OF,
         supports_check_mode=True,
     )
-    by_action = module.params["_action"]
+    # What the action hands over is no action with its options, as playbooks give them: the arguments of C(run).
+    by_action = (module.params["task"] or {}).get(BY_ACTION)
     if not by_action:
         module.fail_json(msg="async_job starts tasks of Ansible, which only its action plugin can do. Run it as a task of a playbook.")
     result = run(**by_action, shell=module._shell or "/bin/sh")

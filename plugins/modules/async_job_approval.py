@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job_approval
 short_description: Ask a person before going on, and remember the answer
-version_added: 0.2.0
+version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - A gate in a playbook, kept in the same store as the records of jobs. A task asks for an approval, another one waits for it. Somebody

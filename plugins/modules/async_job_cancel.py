@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job_cancel
 short_description: Stop a background job and everything it has started
-version_added: 0.2.0
+version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Stops a job that was started with C(async) and C(poll=0), by its name or by its job id.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job_prune
 short_description: Remove the records of old jobs, and what these have left on their hosts
-version_added: 0.1.0
+version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Removes the records of jobs that have ended and that fit all of the options given, with their directories and results files

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job_report
 short_description: Write a report of all jobs, for people or for Prometheus
-version_added: 0.2.0
+version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Reads the records of a store and writes one file on the controller. The managed hosts are not contacted. What the report says is what

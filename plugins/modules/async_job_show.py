@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job_show
 short_description: Print a table of named jobs, or all that is known of one
-version_added: 0.1.0
+version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Prints what the records say. The managed host is not contacted.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job_sign
 short_description: Sign the records and approvals that are in a store
-version_added: 0.1.0
+version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Signs with the first key of O(record_key_file) whatever in the store carries no signature, or one of another key of that file. Do so

@@ -59,7 +59,7 @@ options:
         was followed with M(ansible.builtin.async_status) alone it goes on saying V(running).
     type: bool
     default: false
-    version_added: 0.2.0
+    version_added: 1.0.0
   ansible_job_id:
     description:
       - The C(ansible_job_id) that the background task returned.
@@ -90,14 +90,17 @@ options:
       - It is a name as C(useradd) takes it, or the one of a domain, V(user@domain) or V(DOMAIN\\user).
       - The default is the user that this task becomes, if it becomes one.
     type: str
+    version_added: 1.0.0
   stdout_file:
     description:
       - The file on the host that the command of the job writes its output to, so that it can be seen while the job runs.
     type: str
+    version_added: 1.0.0
   stderr_file:
     description:
       - The file on the host that the command of the job writes its error output to.
     type: str
+    version_added: 1.0.0
 """
 
 EXAMPLES = r"""

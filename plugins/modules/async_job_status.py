@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job_status
 short_description: Tell what became of a background job
-version_added: 0.2.0
+version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Takes the place of M(ansible.builtin.async_status), with the same options and return values, and tells the truth where

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_job_verify
 short_description: Ask a host what became of its named jobs
-version_added: 0.1.0
+version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Looks at all jobs of the host that are V(running) or V(orphaned) by their records, in one exchange, and notes what became

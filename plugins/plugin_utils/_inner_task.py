@@ -18,7 +18,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import checked_options
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import BY_ACTION, checked_options
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 
@@ -154,8 +154,8 @@ class InnerTask:
 
     def _launch_command(self, directory: str) -> dict[str, t.Any]:
         about = {"options": self._task.args, "directory": directory, "uses_shell": self._uses_shell}
-        # A job name and a task have to be given. What counts is the command.
-        args = {"job_name": "job", "task": {}, "_action": about}
+        # A job name has to be given. What counts is the command.
+        args = {"job_name": "job", "task": {BY_ACTION: about}}
         return _ansible.start_module(self._handler, "rstyczynski.ansible.async_job", args, self._task_vars)
 
 

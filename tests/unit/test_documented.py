@@ -15,6 +15,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from controller import Controller
+from role_options import made, path_of
 
 Yaml = dict[str, t.Any]
 
@@ -114,8 +115,7 @@ def compare(options: Yaml, spec: Yaml) -> None:
 def test_options_of_a_module_are_those_of_its_spec(documented: dict[str, Yaml], module: str) -> None:
     """The same names, types, defaults, choices, aliases; what is required is so in both."""
     options, spec = documented[module]["doc"]["options"], spec_of(module)
-    # What only the action may give is documented too, because ansible-test asks for that.
-    compare({name: option for name, option in options.items() if not name.startswith("_")}, spec)
+    compare(options, spec)
 
 
 def test_options_of_the_inventory_are_those_of_its_spec(controller: Controller) -> None:
@@ -186,6 +186,34 @@ def test_every_action_has_a_module_and_is_in_the_action_group(documented: dict[s
 def test_roles_that_read_settings_are_those_that_there_are() -> None:
     """The action takes <role>_<option> from these roles, and the tests here know what each of them wraps."""
     assert sorted(importlib.import_module(f"{PLUGINS}.plugin_utils._action")._ROLES) == ROLES == sorted(WRAPPED)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_store_options_of_a_role_are_made(role: str) -> None:
+    """From the documentation of the modules: python tests/support/role_options.py does it."""
+    assert path_of(role).read_text("utf-8") == made(role)
+
+
+def test_no_document_names_what_is_not_for_users() -> None:
+    """What the action hands to the module is no option."""
+    assert [name for name in MODULES for option in spec_of(name) if option.startswith("_")] == []
+
+
+# Released with 0.1.0. All else is newer.
+FIRST = {"async_job_copy", "async_job_info", "async_job_state"}
+
+
+def test_what_is_new_says_since_when(documented: dict[str, Yaml], role_options: dict[str, Yaml]) -> None:
+    assert {name for name in MODULES if documented[name]["doc"]["version_added"] == "0.1.0"} == FIRST
+    assert {documented[name]["doc"]["version_added"] for name in {*MODULES} - FIRST} == {"1.0.0"}
+    for name in FIRST:
+        options = documented[name]["doc"]["options"]
+        new = {option for option in options if options[option].get("version_added") == "1.0.0"}
+        of_its_own = {"become_user", "force", "stderr_file", "stdout_file"} if name == "async_job_state" else set()
+        assert new == of_its_own | {"create_store", "oci_cache_dir", "record_key_file", "state_mode"}, name
+    for role, options in role_options.items():
+        old = {option[len(role) + 1 :] for option in options if options[option].get("version_added") != "1.0.0"}
+        assert old.isdisjoint({"verify", "restart_on", "become_user", "stdout_file", "state_mode", "record_key_file"}), role
 
 
 @pytest.mark.parametrize("role", ROLES)

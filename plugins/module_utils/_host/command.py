@@ -27,6 +27,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS, RESULT, STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 
+BY_ACTION = "_by_action"
+"""What C(task) holds on the host: the arguments of C(run). No playbook can say that: the action plugin knows no action of this name."""
+
 # The options of ansible.builtin.command and, less one, of ansible.builtin.shell.
 _SPEC: Spec = {
     "_raw_params": {"type": "str"},

@@ -64,6 +64,3 @@ ARGUMENT_SPEC: Spec = {
 # One job, or several.
 MUTUALLY_EXCLUSIVE = [("job_name", "jobs"), ("task", "jobs")]
 REQUIRED_ONE_OF = [("job_name", "jobs"), ("task", "jobs")]
-
-# On the host, the module takes from the action what playbooks cannot give: the arguments of C(run) in C(_host/command.py).
-MODULE_SPEC: Spec = {**ARGUMENT_SPEC, "_action": {"type": "dict"}}

@@ -92,7 +92,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         task = _ansible.inner_task(self._task, action="ansible.builtin.command", args={"_raw_params": "true"}, limit=60)
         handler = _ansible.handler_of(self, chosen, task)
         directory = str(self._task.args["directory"])
-        args = {"job_name": "job", "task": {}, "_action": {"options": {"_raw_params": "true"}, "directory": directory, "uses_shell": False}}
+        about = {"options": {"_raw_params": "true"}, "directory": directory, "uses_shell": False}
+        args = {"job_name": "job", "task": {"_by_action": about}}
         with _ansible.shell_option(self._connection, "async_dir", directory):
             done = _ansible.start_module(handler, "rstyczynski.ansible.async_job", args, self._task_vars)
         return [done.get("started"), done.get("ansible_job_id"), done.get("results_file"), self.get_shell_option("async_dir")]
