@@ -545,7 +545,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     # What the action hands over is no action with its options, as playbooks give them: the arguments of C(run).
-    by_action = (module.params["task"] or {}).get(BY_ACTION)
+    by_action = (module.params["task"] or {}).get(BY_ACTION) or {}
     if not by_action:
         module.fail_json(msg="async_job starts tasks of Ansible, which only its action plugin can do. Run it as a task of a playbook.")
     result = run(**by_action, shell=module._shell or "/bin/sh")
