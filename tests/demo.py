@@ -94,7 +94,9 @@ class Run:
         if re.search(pattern, self.output):
             return True
         if ended:
-            raise Failed(f"ansible-playbook has ended with {self.process.returncode}, and has not said: {pattern}. Its output is in {self.file}")
+            raise Failed(
+                f"ansible-playbook has ended with {self.process.returncode}, and has not said: {pattern}. Its output is in {self.file}"
+            )
         return False
 
 
