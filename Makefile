@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-#   make demo      start a job by name, find it again, collect it
+#   make demo      start a job by name, kill its controller, find it again, collect it
 #   make test      all tests
 #   make torture   the tests that need chance, by the hundred
 #   make bench     what the roles cost, compared with plain Ansible
@@ -31,7 +31,7 @@ export ALLOW_MISSING
 .PHONY: lint-python lint-types lint-page lint-ansible lint-changelog lint-artifact
 
 demo: .build/collection
-	PATH="$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) bash tests/demo.sh
+	@ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) $(BIN)/python tests/demo.py
 
 # The matrix runs the integration tests too, and takes both cores. Molecule leaves one idle, so all else is beside it.
 test:
