@@ -90,7 +90,7 @@ def _try(artifact: Path, core: str, interpreter: Path) -> None:
         env["PATH"] = f"{place / 'venv/bin'}{os.pathsep}{env['PATH']}"
         env["ANSIBLE_COLLECTIONS_PATH"], env["ANSIBLE_HOME"] = str(place / "collections"), str(place / "ansible")
         _run("ansible-galaxy", "collection", "install", "--offline", "-p", place / "collections", artifact, env=env, cwd=place)
-        _run("bash", ROOT / "tests/demo.sh", env=env, cwd=place)
+        _run(place / "venv/bin/python", ROOT / "tests/demo.py", env=env, cwd=place)
 
 
 def main() -> int:

@@ -69,7 +69,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return [(_ansible.supports_async(handler), _ansible.works_by_module(handler)) for handler in handlers]
 
     def use_are_true(self) -> t.Any:
-        return [_ansible.are_true(self, self._task.failed_when, {**self._task_vars, "ran": {"rc": code}}) for code in (3, 2)]
+        return [_ansible.are_true(self, self._task.failed_when, self._task_vars, {"ran": {"rc": code}}) for code in (3, 2)]
 
     def use_play_of(self) -> t.Any:
         play = _ansible.play_of(self._task)
