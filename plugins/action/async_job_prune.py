@@ -13,7 +13,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_prune
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import filters_of, find_records, find_records_of_hosts
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Record, key_of, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import Doomed, doomed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import least_age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
@@ -159,8 +159,9 @@ class ActionModule(HostAction):
                 if asked.flaw or not self.is_here(attempt) or self.is_windows:
                     self._left.append(f"{place}: {directory}" + (f" ({asked.flaw})" if asked.flaw else ""))
                     continue
-                # Of its attempts, a record that was cut names fewer than there were.
-                has_forgotten = one.after is None and len(record.get("attempts", ())) + 1 < record.get("attempt", 1)
+                # What prune has cut off itself, it has removed.
+                is_full = len(record.get("attempts", ())) >= PAST_ATTEMPTS
+                has_forgotten = one.after is None and is_full and record.get("attempt", 1) > PAST_ATTEMPTS + 1
                 job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": [], "has_forgotten": has_forgotten})
                 job["looks"].append(self.described(asked))
         return users

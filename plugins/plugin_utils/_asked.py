@@ -262,8 +262,11 @@ class Asked:
         tells = self.tells()
         if (tells or "store_result" in record) and record.get("status") != status:  # C(async_job) has started it, or asks
             fields["told"] = tells  # if this is empty, the next task of C(async_job) is the first to return that
+        ago = look["ended_ago"] or 0.0
+        if self.is_attempt:  # the start of another one is when it was saved
+            ago = ages.ended_ago(ago, record)
         if "ended" not in record:
-            fields["ended"] = ages.stamp(ages.ended_ago(look["ended_ago"] or 0.0, record))
+            fields["ended"] = ages.stamp(ago)
         if look["cancelled"]:
             # Of a secret job, what its module may have said is not believed; and on a full disk, there was no room for a name.
             nobody = {"who": "somebody", "time": "", "reason": ""} if secret else look["cancelled"]
@@ -272,7 +275,7 @@ class Asked:
             fields.update(cancelled=known if is_unnamed and known else nobody, cancelling=None)
         if record.get("status") != status or "end" not in record:
             # By our clock, as its start: that of the host may be any.
-            fields["end"] = _times.now(ages.ended_ago(look["ended_ago"] or 0.0, record))
+            fields["end"] = _times.now(ago)
         result = look["result"] or {}
         kept = kept_result(result, wanted=record.get("store_result", ()), secret=secret)
         if not self.is_attempt:  # whoever follows a native job asks Ansible for its result

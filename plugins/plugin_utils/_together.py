@@ -85,7 +85,10 @@ class TogetherAction(AttemptAction):
             "inspect": self._inspect_all,
             "fence": self._fence_all,
         }
-        return do[what](asked)
+        try:
+            return do[what](asked)
+        except Exception as error:  # such as of a user of one job whom nobody can become
+            return [error for _one in asked]
 
     def _prepare_all(self, asked: t.Sequence[tuple[JobKey, float]]) -> list[t.Any]:
         remote_tmp = str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp"))
@@ -107,7 +110,7 @@ class TogetherAction(AttemptAction):
         records = [record for record, _timeout in asked]
         timeout = asked[0][1]
         # Nobody waits here for what may just be starting. If there is anything like that, it is looked at by itself.
-        answers = self._as_their_users(INSPECT.replace("{waited}", str(PATIENCE)), records, timeout)
+        answers = self._as_their_users(INSPECT.replace("{waited}", str(PATIENCE)), records, timeout + len(asked))
         return [
             _tried(self.inspect, record, timeout)
             if isinstance(said, dict) and "stuck" in said
@@ -119,7 +122,7 @@ class TogetherAction(AttemptAction):
         records = [record for record, _timeout in asked]
         for record in records:
             self._fences[record["attempt_dir"]] += 1
-        answers = self._as_their_users(FENCE, records, asked[0][1])
+        answers = self._as_their_users(FENCE, records, asked[0][1] + len(asked))  # each is written through to the disk
         return [_tried(self._is_fenced, record, said) for record, said in zip(records, answers, strict=True)]
 
     # --- To start them

@@ -14,6 +14,8 @@ import pytest
 
 _WRAPPER = """
 import os, subprocess, sys, time
+if os.fork():
+    os._exit(0)  # as a daemon is made: in a session whose leader has ended
 module = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
 time.sleep(0.3)  # a busy machine
 {then}
@@ -35,7 +37,11 @@ def test_a_wrapper_that_is_slow(tmp_path: Path, then: str, begun: str | None) ->
     """Whoever is started before there is the group joins it; and begins nothing if nobody would end it any more."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen(
-        [sys.executable, "-c", _WRAPPER.format(then=then), _MODULE], cwd=tmp_path, env=environment, stderr=subprocess.PIPE
+        [sys.executable, "-c", _WRAPPER.format(then=then), _MODULE],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     ) as wrapper:
         assert wrapper.stderr is not None
         said = wrapper.stderr.read().decode()  # up to the end of both

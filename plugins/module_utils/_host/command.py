@@ -114,7 +114,7 @@ def join_group_of_wrapper() -> None:
     """
     runner = os.getppid()
     deadline = time.monotonic() + _JOINING
-    while os.getpgrp() != runner:
+    while os.getpgrp() == os.getsid(0):  # the group in which the watcher was started. In any other one, we are where we belong
         if runner == 1 or os.getppid() != runner:
             raise SystemExit("Ansible's wrapper has ended before the command began: it was not started.")
         with contextlib.suppress(OSError):  # there is no such group so far
