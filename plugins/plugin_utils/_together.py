@@ -56,7 +56,7 @@ _CALL = f"""
 attempt={{attempt}} mark={{mark}} same_mark={{same_mark}} boot={{boot}}
 printf '\\n{SAYS}number={{number}}\\n'
 one 2>&1 >&3 | sed 's/^/! /'"""
-_NUMBER = re.compile(rf"^{SAYS}number=(\d+)\r?$", re.MULTILINE)
+_NUMBER = re.compile(rf"^{SAYS}number=(\d{{1,6}})\r?$", re.MULTILINE)
 _ERROR = re.compile(r"^! (.*)$", re.MULTILINE)
 
 Said = dict[str, list[str]]
@@ -85,10 +85,7 @@ class TogetherAction(AttemptAction):
             "inspect": self._inspect_all,
             "fence": self._fence_all,
         }
-        try:
-            return do[what](asked)
-        except Exception as error:  # such as of a user of one job whom nobody can become
-            return [error for _one in asked]
+        return do[what](asked)
 
     def _prepare_all(self, asked: t.Sequence[tuple[JobKey, float]]) -> list[t.Any]:
         remote_tmp = str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp"))
@@ -186,8 +183,11 @@ class TogetherAction(AttemptAction):
         answers: list[t.Any] = list(users)
         for user in dict.fromkeys(user for user in users if isinstance(user, str)):
             numbers = [number for number, other in enumerate(users) if other == user]
-            self.users.become(user)
-            said = self._in_attempts(script, [records[number] for number in numbers], timeout)
+            try:
+                self.users.become(user)
+                said = self._in_attempts(script, [records[number] for number in numbers], timeout)
+            except Exception as error:  # whom nobody can become
+                said = [error for _number in numbers]
             for number, one in zip(numbers, said, strict=True):
                 answers[number] = one
         return answers

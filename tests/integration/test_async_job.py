@@ -40,7 +40,7 @@ def test_an_end_that_nobody_hears_of(controller: Controller) -> None:
 
 
 def test_a_limit_that_ends_nothing(controller: Controller, ledger: Path) -> None:
-    """Ansible kills the process group that it knows. What has made one of its own in time goes on: its job runs, and is not started anew."""
+    """Ansible kills the process group that it knows. What has made one of its own goes on: its job runs, and is not started anew."""
     apart = controller.write("apart", f'#!/bin/sh\nexec setsid -w {sys.executable} "$@"\n')
     apart.chmod(0o755)
     command = f"echo run >>{ledger}; until [ -e go ]; do sleep 0.1; done; echo done"

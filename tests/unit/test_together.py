@@ -71,16 +71,18 @@ def test_what_cannot_be_launched(tmp_path: Path) -> None:
 class Users:
     """Users of a task that may become nobody else, and sees all but the jobs of one user."""
 
-    def become(self, _user: str) -> None:
-        """Do nothing."""
+    def become(self, user: str) -> None:
+        """Do nothing, unless there is no such user."""
+        if user:
+            raise AsyncJobError(f"nobody is {user}")
 
     def lacking(self, record: Answer) -> str:
         """Say whose job cannot be seen."""
         return "It is hers." if record.get("become_user") == "she" else ""
 
-    def needed_for(self, _record: Answer) -> str:
-        """Need nobody."""
-        return ""
+    def needed_for(self, record: Answer) -> str:
+        """Need whom the record names."""
+        return str(record.get("become_user", ""))
 
 
 class Action(TogetherAction):
@@ -155,6 +157,15 @@ def test_one_exchange_for_each_step(action: Action, tmp_path: Path) -> None:
     assert Path(some[0]["attempt_dir"]).is_file()
     alone = [action.fence(t.cast(t.Any, some[number]), 30.0) for number in (0, 3)]
     assert alone == [True, False]
+
+
+def test_a_user_whom_nobody_can_become(action: Action, tmp_path: Path) -> None:
+    """What a record says takes no other job with it."""
+    some = records(tmp_path, 3)
+    some[1]["become_user"] = "#1000"
+    action.do_together("make_directory", [(record, 30.0) for record in some])
+    answers = action.do_together("fence", [(record, 30.0) for record in some])
+    assert [answers[0], type(answers[1]), answers[2]] == [True, AsyncJobError, True]
 
 
 def test_a_host_that_is_away(action: Action, tmp_path: Path) -> None:
