@@ -493,7 +493,7 @@ elapsed:
   sample: 760.2
 processes:
   description: The processes of the job that were seen.
-  returned: success; in a loop, of what does not run, if there are any
+  returned: success; in a loop, of what neither runs nor has succeeded, if there are any
   type: list
   elements: dict
   sample: []

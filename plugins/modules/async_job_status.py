@@ -252,7 +252,7 @@ processes:
     - The processes of the job that are there. Their C(role) is C(runner) or C(watcher) for those of Ansible,
       C(descendant) for what belongs to the job, and C(unclear) for what may belong to it or to another one of the same
       results directory.
-  returned: for one job; in a loop, of what does not run, if there are any
+  returned: for one job; in a loop, of what neither runs nor has succeeded, if there are any
   type: list
   elements: dict
   sample:

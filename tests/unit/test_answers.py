@@ -170,6 +170,7 @@ def test_an_item_of_a_loop() -> None:
     assert len(json.dumps(of_a_loop(answer, is_start=True))) < 2 * len(json.dumps(native))
     ended = {**answer, "elapsed": 1.5, "stdout_size": 3, "processes": [{"pid": 1}]}
     assert of_a_loop({**ended, "status": "orphaned"})["processes"] == [{"pid": 1}]
+    assert "processes" not in of_a_loop({**ended, "status": "succeeded", "finished": True})
     empty = {"progress", "stdout_truncated", "stderr_size", "stderr_truncated", "warnings"}
     assert {*ended} - {*of_a_loop(ended)} == {"record", "state_file", "processes", *empty}
     assert of_a_loop({**answer, "warnings": ["w"]}, is_start=True)["warnings"] == ["w"]

@@ -102,7 +102,8 @@ def of_a_loop(answer: dict[str, t.Any], *, is_start: bool = False) -> dict[str, 
     :arg is_start: whether the job was started just now, so that there is nothing to say of its end and its output
     """
     left_out = {"record", "state_file", "diff", *(_NOT_OF_A_START if is_start else ())}
-    if answer.get("status") == "running":  # of others, they are what somebody may have to stop
+    is_well = answer.get("finished") and not answer.get("failed")  # what has just ended may still be seen for a moment
+    if is_well or answer.get("status") == "running":  # of others, they are what somebody may have to stop
         left_out.add("processes")
     left_out |= {name for name in (*_OF_JOB, "warnings") if not answer.get(name)}
     return {name: value for name, value in answer.items() if name not in left_out}
