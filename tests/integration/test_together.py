@@ -14,7 +14,7 @@ from faults import Scene
 from plays import Yaml, ask, run_tasks, shell, telling, told
 from waiting import until
 
-_LEDGER = "/root/ledger"
+_LEDGER = "/opt/ledger"
 
 
 def several(names: t.Iterable[str], command: str, **keywords: t.Any) -> Yaml:
@@ -44,8 +44,8 @@ def test_as_many_exchanges_as_for_one(scene: Scene) -> None:
     assert [job["status"] for job in ended["jobs"]] == ["succeeded"] * 26, ended
     assert {job["stdout"] for job in ended["jobs"]} == {"root"}
     assert sorted(hosts.execute("h1", "cat", _LEDGER).split()) == sorted(names)
-    until(lambda: not hosts.execute("h1", "sh", "-c", "find /root/.ansible/tmp /home/op/.ansible/tmp -mindepth 1 2>/dev/null; true"))
-    modes = hosts.execute("h1", "sh", "-c", "find /root/.ansible_async -name 'j*' -prune -o -printf '%m %y\\n' | sort -u").split("\n")
+    until(lambda: not hosts.execute("h1", "sh", "-c", "find ~/.ansible/tmp ~op/.ansible/tmp -mindepth 1 2>/dev/null; true"))
+    modes = hosts.execute("h1", "sh", "-c", "find ~/.ansible_async -name 'j*' -prune -o -printf '%m %y\\n' | sort -u").split("\n")
     assert "700 d" in modes
 
 
@@ -54,12 +54,12 @@ _INTERPRETER = """#!/bin/sh
 case "$*" in
   *async_wrapper*)
     n=1
-    while ! mkdir /root/begun$n 2>/dev/null; do n=$((n + 1)); done
+    while ! mkdir /opt/begun$n 2>/dev/null; do n=$((n + 1)); done
     if [ $n = 4 ]; then
       p=$$
       while tr '\\0' ' ' </proc/$p/cmdline | grep -q async_wrapper; do p=$(sed 's/^.*) . //' /proc/$p/stat | cut -d ' ' -f 1); done
-      echo $p >/root/program.new && mv /root/program.new /root/program
-      while [ ! -e /root/go ]; do sleep 0.1; done
+      echo $p >/opt/program.new && mv /opt/program.new /opt/program
+      while [ ! -e /opt/go ]; do sleep 0.1; done
     fi
     ;;
 esac
@@ -71,19 +71,19 @@ def test_a_start_that_breaks_off(scene: Scene) -> None:
     """Some have started then, some have not, and one is about to. The next run finds the former, starts the others, and each runs once."""
     hosts, controller = scene.hosts, scene.controller
     python = next(iter(hosts.pythons.values()))
-    hosts.execute("h1", "sh", "-c", 'printf %s "$1" >/root/python && chmod +x /root/python', "-", _INTERPRETER % python)
-    controller.hosts(hosts.inventory_lines(python="/root/python")[0])
+    hosts.execute("h1", "sh", "-c", 'printf %s "$1" >/opt/stalling && chmod +x /opt/stalling', "-", _INTERPRETER % python)
+    controller.hosts(hosts.inventory_lines(python="/opt/stalling")[0])
     controller.environment["ANSIBLE_ASYNC_DIR"] = "~/.ansible_async"
     names = [f"job{number}" for number in range(24)]
     playbook = controller.write("playbook.yml", json.dumps([telling(several(names, "true"))]))
     live = Live(controller.popen("playbook", "-i", controller.inventory, playbook))
-    until(lambda: scene.test("h1", f"test -e /root/program && [ $(wc -l <{_LEDGER}) -ge 15 ]"), seconds=120)
-    hosts.execute("h1", "kill", "-KILL", hosts.execute("h1", "cat", "/root/program").strip())
+    until(lambda: scene.test("h1", f"test -e /opt/program && [ $(wc -l <{_LEDGER}) -ge 15 ]"), seconds=120)
+    hosts.execute("h1", "kill", "-KILL", hosts.execute("h1", "cat", "/opt/program").strip())
     [broken] = told(live.ran())
     assert {(job["status"], job["failed"]) for job in broken["jobs"]} == {("running", False), ("", True)}, broken
     assert any("belong to" in job["msg"] for job in broken["jobs"] if job["failed"]), broken
     assert any("belong to" not in job["msg"] for job in broken["jobs"] if job["failed"]), broken
-    hosts.execute("h1", "touch", "/root/go")
+    hosts.execute("h1", "touch", "/opt/go")
     [ended] = ask(controller, several(names, "true", poll=1))
     assert [job["status"] for job in ended["jobs"]] == ["succeeded"] * 24, ended
     assert [job["attempt"] for job in ended["jobs"]] == [1] * 24
