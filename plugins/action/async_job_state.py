@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleActionFail
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
@@ -23,6 +26,14 @@ class ActionModule(StoreAction):
             # Before 2.19, a template makes a text of a dictionary that holds a date. The variable itself is still whole.
             args["metadata"] = self._templar.template(task_vars["async_job_save_metadata"])
         return args
+
+    def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        try:
+            return super().validated(spec, args)
+        except AnsibleActionFail as error:  # also from ansible-core 2.18, of a dictionary that holds a date
+            job_id = args.get("ansible_job_id")
+            saved = f" {async_job_state.not_saved(job_id)}" if job_id else ""
+            raise AnsibleActionFail(f"{error}{saved}") from error
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         become = self._connection.become

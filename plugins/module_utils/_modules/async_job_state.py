@@ -57,8 +57,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     except AsyncJobError as error:
         if job_id is None:
             raise
-        saved = "may not have been saved" if error.in_doubt else "was not saved"
-        raise AsyncJobError(f"{error} The job id {job_id} {saved}: if that job was started, it goes on running.") from error
+        raise AsyncJobError(f"{error} {not_saved(job_id, in_doubt=error.in_doubt)}") from error
     where = store.locate(key.path)
     if after is not None and before is not None:
         store.warnings += _overwritten(before, after, key)
@@ -69,6 +68,14 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
         "diff": {"before_header": where, "after_header": where, "before": shown(before), "after": shown(after)},
         "warnings": store.warnings,
     }
+
+
+def not_saved(job_id: t.Any, *, in_doubt: bool = False) -> str:
+    """Say what it means for a job that its id was not saved.
+
+    :arg in_doubt: whether it may have been
+    """
+    return f"The job id {job_id} {'may not have been' if in_doubt else 'was not'} saved: if that job was started, it goes on running."
 
 
 def _overwritten(before: Record, after: Record, key: JobKey) -> list[str]:
