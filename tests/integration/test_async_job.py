@@ -563,7 +563,8 @@ def test_an_action_that_is_interrupted_at_its_work(controller: Controller, ledge
     """Nobody knows how far it has come, so it is not taken for one that has not begun."""
     go_on = controller.project / "go_on"
     go_on.touch()
-    task = job({"at_once": {"ledger": str(ledger), "while": str(go_on)}}, poll=1)
+    # How long whoever does the work may be silent, before it counts as dead.
+    task = job({"at_once": {"ledger": str(ledger), "while": str(go_on)}}, poll=1, limit=5, options={"claim_timeout": 5})
     book = controller.write("killed.yml", json.dumps([play(task)]))
     process = controller.popen("playbook", "-i", controller.inventory, book)
     until(lambda: lines(ledger) == ["run"])
