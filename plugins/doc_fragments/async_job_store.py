@@ -9,10 +9,14 @@ class ModuleDocFragment:
     """Where the records are: the options of C(module_utils/_options.py)."""
 
     DOCUMENTATION = r"""
+requirements:
+  - "On the controller: ansible-core 2.16 or newer (tested with 2.16, 2.19, 2.20 and 2.21) and Python 3.10 or newer"
+  - "On the controller, with O(backend=oci) alone: the Python package C(oci), as by C(python3 -m pip install oci)"
 options:
   backend:
     description:
-      - Where records are kept. V(filesystem) is a directory of the controller, V(oci) a bucket of OCI Object Storage.
+      - The kind of the store, where records are kept. V(filesystem) is a directory of the controller, V(oci) a bucket of OCI Object
+        Storage.
       - Each of the options of the store can also be set once for all modules and roles of this collection. The first
         of these that is there counts, the option of the task; inside the roles, the variable C(<role>_<option>); the
         variable C(async_job_<option>), here C(async_job_backend); C(module_defaults) of the action group
@@ -181,7 +185,7 @@ options:
       - A file of the controller with keys to sign records and approvals with. Without it, nothing is signed or checked.
       - With it, whatever is written is signed, and what is not signed with one of the keys counts for nothing. Lists name it as a
         record that cannot be read. Whoever works on its job fails, and neither starts nor stops anything.
-      - Each line is a key of at least 32 characters. C((umask 077; openssl rand -base64 32 > FILE)) makes such a file. The first
+      - Each line is a key of at least 32 characters. V((umask 077; openssl rand -base64 32 > FILE\)) makes such a file. The first
         key signs, all of them verify. For a new key, put it before the old ones, run the playbook
         C(rstyczynski.ansible.sign_records) with C(-e apply=true), and remove the old ones. That playbook also signs what is in a
         store that had no keys before.

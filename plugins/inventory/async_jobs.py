@@ -6,35 +6,56 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: async_jobs
-short_description: Hosts that have named jobs, grouped by what became of these
+short_description: Group hosts by what became of their jobs
 version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
-  - Reads the records of a store, and puts the hosts that other inventories have into groups. Give it after the others, for example
-    C(-i inventory -i my.async_jobs.yml). A host is in a group if it has a record that fits the filters; its name is the one that it
-    had in the inventory of the playbook that has started the job.
-  - A host that only a record names is left out, and a warning says so, because whoever may write records must not choose where a
-    playbook goes. See O(add_hosts).
-  - Each host is in a group for each status that a job of it is in, such as C(async_job_failed); for each playbook, such as
-    C(async_job_playbook_Nightly_backup); and for each job, such as C(async_job_name_backup). What cannot be in the name of a
-    group becomes C(_).
-  - The variable C(async_jobs) of a host is the list of its records, as M(rstyczynski.ansible.async_job_info) returns them.
-  - If a request awaits approval, see M(rstyczynski.ansible.async_job_approval), every host has the variable C(async_job_approvals), the
-    list of these, with the commands that approve and reject them. Hosts that have a record of the playbook that asks are in the group
-    C(async_job_awaiting_approval). Of the filters, O(playbook_name) alone is about requests.
-  - What a record holds is never taken for a template.
-  - The name of the file ends with C(.async_jobs.yml) or C(.async_jobs.yaml).
-  - The options of the store are those of the modules. Where one is not given here, its environment variable counts, then its default;
-    there are no variables and no C(module_defaults) yet when an inventory is read.
+  - Reads the records of a store, and puts hosts into groups by what became of their jobs. So a playbook can be limited to the hosts where a
+    job has failed, say, or still runs.
+  - It groups the hosts that other inventories have. Give it after these, for example C(-i inventory -i failed.async_jobs.yml), or put it
+    into a directory of inventories, whose files are read by their names, as C(inventory/20-failed.async_jobs.yml) beside
+    C(inventory/10-hosts).
+  - The name of its file ends with C(.async_jobs.yml) or C(.async_jobs.yaml).
+  - "Which hosts come out: those that an inventory before this one has, and that have a record that fits the filters. The name of a host in
+    a record is the one that it had in the inventory of the playbook that has started the job. A host that only a record names is left out,
+    and a warning says so, because whoever may write records must not choose where a playbook goes. See O(add_hosts)."
+  - "Each of these hosts is in the following groups. What cannot be in the name of a group becomes C(_)."
+  - "C(async_job_STATUS), for each status that a job of it is in, such as C(async_job_failed) and C(async_job_running)."
+  - "C(async_job_playbook_PLAYBOOK), for each playbook that it has a record of, such as C(async_job_playbook_Nightly_backup)."
+  - "C(async_job_name_JOB), for each job, such as C(async_job_name_backup)."
+  - "C(async_job_awaiting_approval), if a request of such a playbook awaits approval, see M(rstyczynski.ansible.async_job_approval)."
+  - "C(async_job_unreadable), if it has records that cannot be read. This one has hosts that are in no other group, too."
+  - "Each of these hosts has the variable C(async_jobs), the list of its records that fit, as C(records) of
+    M(rstyczynski.ansible.async_job_info) has them: with C(job_name), C(playbook_name), C(status), C(reason), C(attempt), C(start), C(end),
+    C(who), C(metadata), C(result) and more."
+  - If requests await approval, every host of all inventories has the variable C(async_job_approvals), the list of these, with the commands
+    that approve and reject them. Of the filters, O(playbook_name) alone is about requests.
+  - O(compose), O(groups) and O(keyed_groups) make more variables and groups of these, as those of every
+    constructed inventory do.
+  - "Filters: O(host), O(playbook_name), O(job_name_pattern), O(status), O(older_than), O(newer_than)."
+  - "The store: O(backend), O(state_dir), O(state_mode), O(record_key_file), and those that begin with C(oci_). Where one is not given here,
+    its environment variable counts, then its default. There are no variables and no C(module_defaults) yet when an inventory is read."
+  - "The cache, which is off by default: O(cache), O(cache_plugin), O(cache_connection), O(cache_timeout), O(cache_prefix). It keeps what
+    was read of the store, and is for those that are slow. Until it times out, an inventory says what was known then; C(--flush-cache) reads
+    anew. Its files can be read by their owner only."
 notes:
-  - Where records cannot be read, the others are used, and a warning names them. Their hosts are in the group
-    C(async_job_unreadable). With O(strict=true), they are an error. So are records that can be read, and hold what no job can have, such
-    as a job id that is none.
+  - What a record holds is never taken for a template.
+  - Where records cannot be read, the others are used, and a warning names them. With O(strict=true), they are an error. So are records that
+    can be read, and hold what no job can have, such as a job id that is none.
   - Records whose host has a name that no host of an inventory can have, or that is the name of a group, are left out, with a warning.
   - A store that cannot be read or does not exist is an error. Ansible then goes on without this inventory, unless it is told to
     stop, with C(any_unparsed_is_failed) in the section C(inventory) of its configuration.
+  - "In AWX and Automation Platform, it can be an inventory source of the kind I(Sourced from a Project). Name a directory of the project, in
+    which a file with the hosts comes before this one; or this file alone, with O(add_hosts=true), in an inventory that has the variables of
+    these hosts from elsewhere. Check I(Overwrite), or else hosts stay in the groups of earlier updates, and I(Update on launch). The store
+    has to be a bucket, or a directory that is mounted, by its absolute path. Environment variables of the store are given as variables of
+    the source. What its execution environment needs is what jobs need, this collection included."
 seealso:
   - module: rstyczynski.ansible.async_job_info
+  - ref: ansible_collections.rstyczynski.ansible.docsite.guide_fleet.again
+    description: How to run a playbook again where it failed.
+  - ref: ansible_collections.rstyczynski.ansible.docsite.guide_awx
+    description: Where the store has to be for AWX and Automation Platform.
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_filters
@@ -73,6 +94,23 @@ options:
       - Environment variable E(ASYNC_JOB_STATE_DIR).
     type: path
     default: .ansible_async_state
+  state_mode:
+    description:
+      - With O(backend=filesystem), who can use the directory, as those say who write to it. V(private) is its owner, V(group) everybody in
+        its group.
+      - An inventory only reads. With V(private), there is a warning where a group shares the store. With V(group), a directory that the
+        group cannot share is an error.
+      - Environment variable E(ASYNC_JOB_STATE_MODE).
+    type: str
+    choices: [private, group]
+    default: private
+  record_key_file:
+    description:
+      - A file of the controller with the keys that records and approvals are signed with. Without it, no signature is checked.
+      - With it, records that are not signed with one of the keys count as records that cannot be read, and do not name a host.
+      - A relative path is relative to the directory of this file.
+      - Environment variable E(ASYNC_JOB_RECORD_KEY_FILE).
+    type: path
   host:
     description:
       - Only jobs of this host. The default is any.
@@ -86,21 +124,46 @@ options:
 EXAMPLES = r"""
 # Save this as failed.async_jobs.yml beside release.yml, and run that again where it has failed:
 #   ansible-playbook -i inventory -i failed.async_jobs.yml --limit async_job_failed release.yml
+# To see the groups:
+#   ansible-inventory -i inventory -i failed.async_jobs.yml --graph
+# And the records of one host:
+#   ansible-inventory -i inventory -i failed.async_jobs.yml --host web1
 plugin: rstyczynski.ansible.async_jobs
 playbook_name: Release
-
-# ---
-# All records of a bucket, with a group for each person who has started jobs, and one for what takes long
-# plugin: rstyczynski.ansible.async_jobs
-# backend: oci
-# oci_bucket: jobs
-# keyed_groups:
-#   - key: async_jobs | map(attribute='who', default='nobody') | unique
-#     prefix: started_by
-# groups:
-#   retried: async_jobs | selectattr('attempt', 'defined') | selectattr('attempt', '>', 1) | list | length > 0
-# compose:
-#   failed_jobs: async_jobs | selectattr('status', 'defined') | selectattr('status', 'eq', 'failed') | map(attribute='job_name')
+---
+# What has gone wrong in the last day, whichever playbook has started it
+plugin: rstyczynski.ansible.async_jobs
+state_dir: /srv/jobs
+status: [failed, killed, timed_out, lost]
+newer_than: 1d
+---
+# A group for each person who has started jobs, such as started_by_alice_ctl1; one for each number of attempts, such as attempts_2; one for
+# hosts with jobs that were started more than once; and the names of the jobs of a host that have failed, in a variable
+plugin: rstyczynski.ansible.async_jobs
+keyed_groups:
+  - key: async_jobs | map(attribute='who', default='nobody') | unique
+    prefix: started_by
+  - key: async_jobs | map(attribute='attempt', default=1) | max | string
+    prefix: attempts
+groups:
+  retried: async_jobs | map(attribute='attempt', default=1) | max > 1
+compose:
+  failed_jobs: async_jobs | selectattr('status', 'defined') | selectattr('status', 'eq', 'failed') | map(attribute='job_name')
+---
+# All records of a bucket, read at most once in five minutes
+plugin: rstyczynski.ansible.async_jobs
+backend: oci
+oci_bucket: jobs
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.ansible/async_jobs_inventory
+cache_timeout: 300
+---
+# An inventory source of AWX: inventory/20-jobs.async_jobs.yml of a project, which has its hosts in inventory/10-hosts.yml. The source is
+# the directory inventory, and its variables say where the bucket is: ASYNC_JOB_OCI_BUCKET, OCI_REGION and so on
+plugin: rstyczynski.ansible.async_jobs
+backend: oci
+oci_auth_type: instance_principal
 """
 
 import contextlib

@@ -11,10 +11,11 @@ short_description: Start a long task once, and find it again from anywhere
 version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
-  - Starts a task in the background under a name. The name, and all that is known of the job, is a record in a directory of the
-    controller or in a bucket.
+  - Starts a task in the background under a name. The name, and all that is known of the job, is a record, a JSON document in a
+    directory of the controller or in a bucket.
   - Run it again, from this controller or from another one, and it attaches to the job instead of starting a second one, and
     reports. Once the job has ended, it returns the stored result without contacting the host.
+  - An attempt is one execution of the task as this job. A job that is started anew has another one.
   - However many controllers run it at the same moment, and at whatever moment they die, each attempt is started at most once,
     and one that was started is found again. What the host alone can lose is said to be V(lost) and not started anew, unless
     O(restart_on) says so.
@@ -22,6 +23,17 @@ description:
   - The time limit of the job is the task's keyword C(async). With C(poll=0) the task returns as soon as the job runs; with another
     C(poll), 15 seconds by default, it waits for its end, with a line that shows life every so often.
   - All other keywords of the task hold for the job, as C(become), C(environment), C(vars), C(loop), C(delegate_to) and C(no_log) do.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "What to start: O(job_name), O(task), O(playbook_name), O(host), O(metadata); of several jobs, O(jobs) and O(max_parallel)."
+  - "When to start it anew: O(restart_on), O(max_attempts), O(backoff), O(max_backoff), O(stop_leftovers), O(rerun_after), O(on_change),
+    O(fingerprint), O(success_codes)."
+  - "What to keep of it: O(tail_size), O(keep_output), O(store_result)."
+  - "How long to wait for a host or another controller: O(claim_timeout), O(start_timeout), O(look_timeout), O(unreachable_timeout)."
+  - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
+requirements:
+  - "On the managed host: Python 3.7 or newer, as far as the ansible-core of the controller takes it"
 notes:
   - With C(no_log=true), nothing of the arguments and of the output is stored, now or by any later task for that job. O(metadata),
     which is yours, is.
@@ -48,6 +60,11 @@ notes:
 seealso:
   - module: rstyczynski.ansible.async_job_status
   - module: rstyczynski.ansible.async_job_cancel
+  - module: rstyczynski.ansible.async_job_info
+  - ref: ansible_collections.rstyczynski.ansible.docsite.guide_user
+    description: How to use it, step by step.
+  - ref: ansible_collections.rstyczynski.ansible.docsite.guide_exactly_once
+    description: What is promised of a start, and how that is held.
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_progress
@@ -62,7 +79,10 @@ attributes:
     details: It is what this is for.
   check_mode:
     support: full
-    details: Tells whether a job would be started, by what the record says. The host is not contacted.
+    details:
+      - Tells whether a job would be started, by what the record says. The host is not contacted.
+      - Of a job that would be started, RV(attempt), RV(changed), RV(job_name), RV(msg), RV(reason), RV(record), RV(state_file), RV(status),
+        and an empty output are returned, and no more.
   connection:
     support: full
   diff_mode:
@@ -393,12 +413,12 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_job_id:
   description: The job id. Empty if there is none yet.
-  returned: success
+  returned: success, not in check mode if the job would be started
   type: str
   sample: j314159265358.2718
 started:
   description: Always V(true) once there is a job.
-  returned: success
+  returned: success, not in check mode if the job would be started
   type: bool
   sample: true
 finished:
@@ -445,27 +465,28 @@ stderr:
   sample: ""
 stdout_size:
   description: How much the job has printed, in bytes. C(stderr_size) is the same of its standard error.
-  returned: success; in a loop, only if there is something to say
+  returned: success, not in check mode before the job has ended; in a loop, only if there is something to say
   type: int
   sample: 3145728
 stdout_truncated:
   description:
     - Whether RV(stdout) is not all that the job has printed. Then a warning says so, once the job has ended. C(stderr_truncated) is
       the same of its standard error.
-  returned: success; in a loop, only if there is something to say
+  returned: success, not in check mode before the job has ended; in a loop, only if there is something to say
   type: bool
   sample: false
 rc:
   description:
-    - The return code; of a job that has succeeded, V(0) if its module returns none. Without any value if there is none.
+    - The return code; of a job that has succeeded, V(0) if its module returns none. Without any value if there is none, and with
+      ansible-core 2.21 it is left out then.
     - All else that the module of the job returns is here as well. What later runs return of that is what O(store_result) names, each
       field up to 32768 characters; a warning names the others, and how to get them.
   returned: as RV(stdout)
   type: int
   sample: 0
 msg:
-  description: What the module says, or why it has failed. If it has raised an exception, its last line.
-  returned: failure, or if the module says something
+  description: What the module says, or why it has failed. If it has raised an exception, its last line. In check mode, what would be done.
+  returned: failure, or if the module says something, and in check mode
   type: str
   sample: "RuntimeError: no such database. It is not started anew unless restart_on has 'failed', or its record is removed."
 exception:
@@ -482,31 +503,32 @@ module_result:
   type: dict
   sample: {status: 200, elapsed: 3}
 progress:
-  description: What the last line C(PROGRESS 41/60 some text) of a command says.
-  returned: success; in a loop, only if there is something to say, none if there is no such line
+  description: What the last line C(PROGRESS 41/60 some text) of a command says. None if there is no such line.
+  returned: success, not in check mode before the job has ended; in a loop, only if there is something to say
   type: dict
   sample: {current: 41, total: 60, text: some text}
 elapsed:
   description: For how long the job has been running, or ran, in seconds, as far as that can be known.
-  returned: success; in a loop, only if there is something to say
+  returned: success, not in check mode before the job has ended; in a loop, only if there is something to say
   type: float
   sample: 760.2
 processes:
-  description: The processes of the job that were seen.
-  returned: success; in a loop, of what neither runs nor has succeeded, if there are any
+  description: The processes of the job that were seen, as M(rstyczynski.ansible.async_job_status) returns them.
+  returned: success, not in check mode before the job has ended; in a loop, of what neither runs nor has succeeded, if there are any
   type: list
   elements: dict
   sample: []
 results_file:
   description: The results file of the job on the host.
-  returned: success
+  returned: success, not in check mode before the job has ended
   type: str
   sample: /home/deploy/.ansible_async/0123456789abcdef0123456789abcdef/j314159265358.2718
 jobs:
   description:
     - The results of O(jobs), in the order of these. Each holds what is returned for a single job, except RV(record), RV(processes),
       and the output as lists of lines. Where nothing was started and there is no record, C(status) is empty.
-    - For several jobs, only RV(started), RV(finished), RV(changed) and C(msg) are returned beside it, which are about all of them.
+    - For several jobs, only RV(started), RV(finished), C(failed), RV(changed) and RV(msg) are returned beside it, which are about all of
+      them; with C(--diff), also C(diff).
   returned: with O(jobs)
   type: list
   elements: dict
@@ -520,12 +542,12 @@ record:
   description:
     - The record as it is in the store now. It holds the history of attempts.
     - Not in a loop, whose result would be large. Read it with M(rstyczynski.ansible.async_job_info) there.
-  returned: success; in a loop, of what does not run, if there are any
+  returned: success, not in a loop
   type: dict
   sample: {ansible_job_id: j314159265358.2718, attempt: 1, host: db01, job_name: migrate_2024, status: running}
 state_file:
   description: The place of the record.
-  returned: success; in a loop, of what does not run, if there are any
+  returned: success, not in a loop
   type: str
   sample: /srv/playbooks/.ansible_async_state/db01/Migrate/migrate_2024.json
 """

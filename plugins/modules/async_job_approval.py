@@ -15,6 +15,13 @@ description:
     approves or rejects it from wherever the store can be reached, minutes or days later.
   - If nobody has decided yet, the playbook can end. Run it again, and it goes on from there.
   - The managed host is not contacted.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "Which approval, and what to do: O(name), O(playbook_name), O(mode), O(subject), O(request)."
+  - "To ask: O(expires_in), O(allow_self), O(renew)."
+  - "To wait: O(wait_timeout), O(wait_interval)."
+  - "Who, and why: O(by), O(reason)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
 notes:
   - An approval proves that somebody who may write to the store has decided on this request, and nothing more. Who may write there can
     also write an approval by hand, in any name. Let those write who may approve, and nobody else; where that cannot be, sign what is in

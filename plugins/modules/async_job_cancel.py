@@ -20,6 +20,13 @@ description:
   - The task ends when nothing of the job is left. The results file then says that the job was cancelled, and the record who
     did that, when and why.
   - Cancelling a job that does not run changes nothing. A job id of which there is no trace is an error.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "Which job: O(job_name), O(jid), O(playbook_name), O(host)."
+  - "How to stop it: O(grace_period), O(reason), O(look_timeout), O(become_recorded_user)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
+requirements:
+  - "On the managed host: Python 3.7 or newer, as far as the ansible-core of the controller takes it"
 seealso:
   - module: rstyczynski.ansible.async_job_status
 extends_documentation_fragment:

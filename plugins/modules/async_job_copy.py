@@ -18,6 +18,10 @@ description:
   - It can be interrupted and run again at any time.
   - Let no playbook use the old store while the records move. A job that it starts there after its record was looked at is
     found only by the next copy.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "Where the records are now: O(source)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
 seealso:
   - module: rstyczynski.ansible.async_job_info
 extends_documentation_fragment:

@@ -16,6 +16,10 @@ description:
   - A record that cannot be read is an error, never "not found".
   - A list also has the requests that await approval.
   - The role P(rstyczynski.ansible.async_job_load#role) is a wrapper of this module.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "Which records: O(job_name), O(playbook_name), O(host); of a list, also O(job_name_pattern), O(status), O(older_than), O(newer_than)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
 seealso:
   - module: rstyczynski.ansible.async_job_state
   - module: ansible.builtin.async_status
@@ -62,7 +66,7 @@ EXAMPLES = r"""
 - name: List the backups of all hosts that were started in the last day and are not known to have ended
   rstyczynski.ansible.async_job_info:
     job_name_pattern: backup*
-    status: [running]
+    status: [starting, prepared, running, orphaned]
     newer_than: 1d
   run_once: true
   register: backups
@@ -83,9 +87,10 @@ finished:
   type: bool
   sample: false
 found:
-  description: Whether there is such a record.
+  description: Whether there is such a record; in a list, whether there is any.
   returned: success
   type: bool
+  sample: true
 record:
   description: The record of the one job that O(job_name) names, or an empty dictionary.
   returned: success

@@ -23,6 +23,14 @@ description:
   - The playbook C(rstyczynski.ansible.prune) does this from the command line, for all hosts. There, an age alone does not say which jobs
     are meant. To apply it, a status, a host, a playbook, a job or C(--limit) is needed as well, or C(-e all=true). The playbook refuses
     variables that look like one of its filters and are none.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "Which jobs: O(host), O(playbook_name), O(job_name_pattern), O(status), O(older_than), O(keep), O(delegated_hosts)."
+  - "What to remove: O(apply), O(keep_attempts), O(store_only); with this one, O(hosts) and O(except_hosts)."
+  - "How to ask, and what to print: O(look_timeout), O(become_recorded_user), O(progress)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
+requirements:
+  - "On the managed host: Python 3.7 or newer, as far as the ansible-core of the controller takes it"
 seealso:
   - module: rstyczynski.ansible.async_job_state
 extends_documentation_fragment:

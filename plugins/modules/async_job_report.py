@@ -14,6 +14,11 @@ description:
   - Reads the records of a store and writes one file on the controller. The managed hosts are not contacted. What the report says is what
     was last recorded.
   - If records cannot be read, the report is written from all others, and names them; then the task fails.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "What to write: O(dest), O(format)."
+  - "Which jobs: O(host), O(playbook_name), O(job_name_pattern), O(status), O(older_than), O(newer_than)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
 seealso:
   - module: rstyczynski.ansible.async_job_info
 extends_documentation_fragment:

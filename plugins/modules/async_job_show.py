@@ -20,6 +20,12 @@ description:
   - A record that cannot be read is named, and the task fails, after it has shown the others. A store that does not exist
     is an error.
   - The playbooks C(rstyczynski.ansible.jobs) and C(rstyczynski.ansible.show) do this from the command line.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "Which jobs: O(job_name), O(playbook_name), O(host), O(hosts), O(job_name_pattern), O(status), O(older_than), O(newer_than)."
+  - "How to show them: O(sort), O(quiet), O(progress)."
+  - "What is known beside the records: O(look), O(verified_hosts)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
 seealso:
   - module: rstyczynski.ansible.async_job_info
   - module: rstyczynski.ansible.async_job_verify

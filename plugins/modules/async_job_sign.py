@@ -17,6 +17,10 @@ description:
   - What carries a wrong signature, or one of a key that the file does not hold, is named, and left alone.
   - So is what cannot be read as a record or approval of the place where it is, and what cannot be written. The others are signed.
   - So are jobs that are just being started. Run it again when they have started.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "What to sign: O(replace)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
 seealso:
   - module: rstyczynski.ansible.async_job_info
 extends_documentation_fragment:

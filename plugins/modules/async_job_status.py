@@ -17,6 +17,15 @@ description:
     writes what it has learned back to the records.
   - It can wait until jobs have ended, and shows meanwhile how it is going.
   - A look is one exchange with the host, however many jobs there are to look at.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "Which jobs: O(job_name), O(job_names), O(jid), O(playbook_name), O(host), O(mode)."
+  - "Their output: O(output), O(tail_size), O(stdout_file), O(stderr_file), O(store_output)."
+  - "How long to wait: O(wait_timeout), O(wait_interval), O(look_timeout), O(unreachable_timeout)."
+  - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
+requirements:
+  - "On the managed host: Python 3.7 or newer, as far as the ansible-core of the controller takes it"
 notes:
   - If it cannot tell what became of a job, RV(status) is V(unknown), and the task fails. The record keeps what was known
     before. The same is true of a host that cannot be reached.
@@ -181,7 +190,8 @@ status:
   description:
     - What became of the job.
     - V(running), V(succeeded), V(failed), V(timed_out) and V(cancelled) are what they say.
-    - V(killed) is a job whose command was killed by a signal, or whose wrapper was killed, so that there is no result.
+    - V(killed) is a job whose command was killed by a signal, or whose wrapper was killed, so that there is no result. The wrapper are the
+      processes of Ansible that wait for the command and write down its result.
     - V(orphaned) is a job whose wrapper was killed while its command goes on. No result will come. It is not finished, and
       must not be started once more.
     - V(lost) is a job that does not run and left nothing behind, as after a reboot of the host.
@@ -195,6 +205,14 @@ reason:
   returned: always, for one job
   type: str
   sample: the host of job 'migrate' on db01 rebooted at 2026-02-01T03:12:09Z, 00:12:40 after the job started
+changed:
+  description:
+    - Once the job has ended, whether its module has changed anything. As with M(ansible.builtin.async_status), that is said each time that
+      somebody asks; M(rstyczynski.ansible.async_job) says it once, see RV(rstyczynski.ansible.async_job#module:changed).
+    - Of several jobs, whether that is so of any. With O(mode=cleanup), always V(false).
+  returned: always
+  type: bool
+  sample: false
 finished:
   description:
     - Whether the result is there, or none can come any more and nothing of the job runs.
@@ -219,7 +237,8 @@ msg:
   sample: "lost: the host of job 'migrate' on db01 rebooted at 2026-02-01T03:12:09Z (could not find job j314159265358.2718)"
 rc:
   description:
-    - The return code; of a job that has succeeded, V(0) if its module returns none. Without any value if there is none.
+    - The return code; of a job that has succeeded, V(0) if its module returns none. Without any value if there is none, and with
+      ansible-core 2.21 it is left out then.
     - All else that the module of the job returns is here as well.
   returned: always, for one job
   type: int
@@ -295,18 +314,18 @@ results_file:
   type: str
   sample: /home/deploy/.ansible_async/j314159265358.2718
 erased:
-  description: The results file that was removed.
+  description: The results file that was removed; in check mode, the one that would be.
   returned: with O(mode=cleanup)
   type: str
   sample: /home/deploy/.ansible_async/j314159265358.2718
 job_name:
   description: The name of the job.
-  returned: if O(job_name) or O(job_names) is given, or if the record has told where O(jid) is
+  returned: if O(job_name) is given, or if the record has told where O(jid) is; with O(job_names), in RV(jobs)
   type: str
   sample: migrate
 record:
   description: The record as it is in the store now. Not in a loop, whose result would be large.
-  returned: if O(job_name) or O(job_names) is given, or if the record has told where O(jid) is
+  returned: if O(job_name) is given, or if the record has told where O(jid) is; with O(job_names), in RV(jobs); not in a loop
   type: dict
   sample: {ansible_job_id: j314159265358.2718, host: db01, job_name: migrate, status: lost}
 state_file:

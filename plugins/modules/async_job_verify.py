@@ -17,6 +17,13 @@ description:
     not judged here; for that, there is M(rstyczynski.ansible.async_job_status).
   - A host without such jobs is not contacted. One that cannot be reached is unreachable, and its records stay as they are.
   - The playbook C(rstyczynski.ansible.jobs) does this with C(verify=true).
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "Which jobs: O(host), O(delegated_hosts), O(playbook_name), O(job_name_pattern)."
+  - "How to ask: O(look_timeout), O(become_recorded_user)."
+  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
+    those that begin with C(oci_)."
+requirements:
+  - "On the managed host: Python 3.7 or newer, as far as the ansible-core of the controller takes it"
 seealso:
   - module: rstyczynski.ansible.async_job_status
   - module: rstyczynski.ansible.async_job_show

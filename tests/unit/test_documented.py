@@ -15,6 +15,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from controller import Controller
+from matrix import MATRIX
 from role_options import made, path_of
 
 Yaml = dict[str, t.Any]
@@ -119,11 +120,15 @@ def test_options_of_a_module_are_those_of_its_spec(documented: dict[str, Yaml], 
 
 
 def test_options_of_the_inventory_are_those_of_its_spec(controller: Controller) -> None:
-    """The same, for those that Ansible does not know by itself."""
+    """The same, for those that Ansible does not know by itself. Its examples have only these."""
     ran = controller.run("doc", "--json", "--type", "inventory", f"{COLLECTION}.async_jobs").ok()
     docs, _end = json.JSONDecoder().raw_decode(ran.output, ran.output.index("{"))
     options = docs[f"{COLLECTION}.async_jobs"]["doc"]["options"]
     plugin = importlib.import_module(f"{PLUGINS}.inventory.async_jobs")
+    for example in yaml.safe_load_all(docs[f"{COLLECTION}.async_jobs"]["examples"]):
+        assert example["plugin"] == plugin.InventoryModule.NAME
+        plugin._validated(example, "x.async_jobs.yml")  # raises an error
+        assert set(example) <= set(options)
     assert set(options) == {*plugin._SPEC, *plugin._OF_ANSIBLE}
     for name, option in plugin._SPEC.items():
         assert environment_in(text_of(options[name])) == environment_of(option), name
@@ -136,6 +141,57 @@ def test_environment_variables_of_a_module_are_those_of_its_spec(documented: dic
     """The description of an option names the environment variables that it falls back to, and no others."""
     for name, option in spec_of(module).items():
         assert environment_in(text_of(documented[module]["doc"]["options"][name])) == environment_of(option), name
+
+
+def groups_of(description: list[str]) -> list[str]:
+    """Return the options that a description names by what they are for, less the prefixes of roles."""
+    [start] = [number for number, text in enumerate(description) if text.startswith("The options are listed in alphabetical order.")]
+    return re.findall(r"\bO\((?:main:async_job_(?:load|save)_)?(\w+)\)", " ".join(description[start + 1 :]))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_says_what_its_options_are_for(documented: dict[str, Yaml], module: str) -> None:
+    """All that shows documentation sorts options by their names, so that those of the store stand between those of the job."""
+    named = groups_of(documented[module]["doc"]["description"])
+    assert sorted(named) == sorted(option for option in spec_of(module) if not option.startswith("oci_"))
+    in_fragments = [option for option in named if option in STORE_OPTIONS]
+    assert named[-len(in_fragments) :] == in_fragments  # last
+
+
+def test_a_role_says_what_its_options_are_for(role_files: Path, role_options: dict[str, Yaml]) -> None:
+    for role, options in role_options.items():
+        specs = yaml.safe_load((role_files / role / "meta/argument_specs.yml").read_text("utf-8"))
+        named = groups_of(specs["argument_specs"]["main"]["description"])
+        assert sorted(named) == sorted(option[len(role) + 1 :] for option in options if not option.startswith(f"{role}_oci_"))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_says_what_it_needs(documented: dict[str, Yaml], module: str) -> None:
+    """The releases of ansible-core that are tested, the oldest of which is that of the collection; the SDK; and Python on the host."""
+    doc = documented[module]["doc"]
+    requirements = " ".join(doc["requirements"])
+    oldest = yaml.safe_load((ROOT / "meta/runtime.yml").read_text("utf-8"))["requires_ansible"]
+    assert re.findall(r"\b2\.\d+", requirements) == [oldest.removeprefix(">=").removesuffix(".0"), *MATRIX]
+    assert "package C(oci)" in requirements
+    assert ("On the managed host: Python 3.7" in requirements) == (doc["attributes"]["connection"]["support"] == "full")
+
+
+def test_code_in_documentation_has_no_parentheses(documented: dict[str, Yaml]) -> None:
+    """C() ends at the first one that closes. V() takes one with a backslash."""
+    texts = {name: json.dumps(documented[name]) for name in MODULES} | {role: path_of(role).read_text("utf-8") for role in ROLES}
+    texts["async_jobs"] = (ROOT / "plugins/inventory/async_jobs.py").read_text("utf-8")
+    assert [(name, found) for name, text in texts.items() for found in re.findall(r"\bC\([^)]*\(.{20}", text)] == []
+
+
+def test_what_is_said_of_a_job_is_described(documented: dict[str, Yaml]) -> None:
+    """All that a look returns, of a job of whichever kind, is among the return values of both modules that look at jobs."""
+    unseen = importlib.import_module(f"{PLUGINS}.plugin_utils._asked").UNSEEN
+    look = {**unseen, "status": "lost", "result": {"status": 200}}
+    answer = importlib.import_module(f"{PLUGINS}.module_utils._modules.async_job_status").returned("j1.2", look)
+    # Those have no entry of their own, but are in that of what they belong to
+    beside = {"warnings", "stdout_lines", "stderr_lines"}
+    assert set(answer) - beside <= set(documented["async_job_status"]["return"])
+    assert set(answer) - beside - {"failed", "stderr_size", "stderr_truncated"} <= set(documented["async_job"]["return"])
 
 
 @pytest.mark.parametrize("module", MODULES)

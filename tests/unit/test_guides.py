@@ -11,6 +11,7 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -144,22 +145,70 @@ def test_settings_of_a_store(backend: str) -> None:
     assert set(STORE_OPTIONS) >= set(options)
 
 
-def test_what_the_playbooks_take() -> None:
-    """Each is in the table, with the variables that its file reads."""
-    rows = table(guide("guide_playbooks"), "playbook", "does", "takes with ``-e``")
-    told = {name: {*literals(row[2])} for row in rows for name in literals(row[0])}
-    assert set(told) == {file.stem for file in (ROOT / "playbooks").glob("*.yml")}
-    for name, variables in told.items():
-        # What reject takes is in the other file.
-        text = (ROOT / "playbooks" / f"{'approve' if name == 'reject' else name}.yml").read_text("utf-8")
-        declared = {one for play in yaml.safe_load(text) for one in play.get("vars", {})}
-        # The longer names of playbook and job, and what is not for the command line
-        assert declared - {"playbook_name", "job_name", "decision"} <= variables, name
-        assert [one for one in variables if not re.search(rf"\b{one}\b", text)] == [], name
+# What a play declares and sets for itself, from what it has found out; and the longer names of two
+INTERNAL = {"decision", "job_advice", "job_is_away", "job_place", "ledger_before", "ledger_own"}
+LONGER = {"job_name", "playbook_name"}
+# Where Ansible takes an expression
+CONDITIONS = ("when", "that", "until", "failed_when", "changed_when")
+PLAYBOOKS = sorted((ROOT / "playbooks").glob("**/*.yml"))
 
 
-def test_scenarios() -> None:
-    rows = table(guide("guide_playbooks"), "scenario", "what it shows", "try")
-    named = {row[0].split()[0].lstrip("`") for row in rows}
-    assert named == {file.stem for file in (ROOT / "playbooks/scenarios").glob("*.yml")}
-    assert all(f"{COLLECTION}.scenarios.{row[0].split()[0].lstrip('`')}" in row[2] for row in rows)
+def variables_of(playbook: Path) -> tuple[Yaml, set[str]]:
+    """Return the variables that the plays of a file declare, with their defaults, and all others that -e may give to it."""
+    plays = yaml.safe_load(playbook.read_text("utf-8"))
+    declared: Yaml = {name: value for play in plays for name, value in play.get("vars", {}).items()}
+    read: set[str] = set()
+    own = set(declared)
+
+    def visit(node: t.Any, key: str) -> None:
+        if isinstance(node, dict):
+            for name, value in node.items():
+                if name == "register":
+                    own.add(value)
+                elif name == "vars" or name.endswith(".set_fact"):
+                    own.update(value)
+                visit(value, name)
+        elif isinstance(node, list):
+            for item in node:
+                visit(item, key)
+        elif isinstance(node, str):
+            text = f"{{{{ {node} }}}}" if key in CONDITIONS else node
+            names = list(jinja2.Environment().parse(text).find_all(jinja2.nodes.Name))
+            read.update({one.name for one in names if one.ctx == "load"} - {one.name for one in names if one.ctx == "store"})
+
+    visit(plays, "")
+    for play in plays:
+        if "ansible.builtin.import_playbook" in play:
+            more, others = variables_of(playbook.parent / play["ansible.builtin.import_playbook"])
+            declared, read = {**more, **declared}, read | others
+    given = {name for name in read - own if not name.startswith(("ansible_", "async_job_"))}
+    return declared, given - {*jinja2.defaults.DEFAULT_NAMESPACE, "groups", "hostvars", "inventory_hostname", "loop", "now", "omit"}
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda file: file.stem)
+def test_what_a_playbook_takes(playbook: Path) -> None:
+    """Its part of the page has all variables that it reads, with their defaults, what its exit codes mean, and an example."""
+    name, is_scenario = playbook.stem, playbook.parent.name == "scenarios"
+    parts = re.split(rf"^\.\. _{LABEL}guide_playbooks\.(\w+):$", guide("guide_playbooks"), flags=re.MULTILINE)
+    part = dict(zip(parts[1::2], parts[2::2], strict=True))["approve" if name == "reject" else name]
+    rows = {literals(row[0])[0]: row for row in table(part, "variable", "type", "default", "meaning")}
+    declared, given = variables_of(playbook)
+    taken = {one for one in declared if not one.startswith("async_job_")} | given
+    assert set(rows) == taken - INTERNAL - (set() if is_scenario else LONGER)
+    for variable, row in rows.items():
+        default = declared.get(variable, "")
+        if default not in ("", []) and "{{" not in str(default):
+            assert literals(row[2]) == [str(default).lower() if isinstance(default, bool) else str(default)], variable
+    run = f"{COLLECTION}.scenarios.{name}" if is_scenario else f"{COLLECTION}.{name}"
+    assert [block for block in blocks_of(part) if block.language == "shell" and f"ansible-playbook {run}" in block.text]
+    if not is_scenario:
+        assert "\n- 0: " in part
+        assert "**Check mode**: " in part
+
+
+def test_all_playbooks_are_listed() -> None:
+    rows = table(guide("guide_playbooks"), "playbook", "does")
+    told = {name for row in rows for name in literals(row[0])}
+    rows = table(guide("guide_playbooks"), "scenario", "what it shows", "other exit codes")
+    told |= {row[0].split()[0].lstrip("`") for row in rows}
+    assert told == {file.stem for file in PLAYBOOKS}
