@@ -10,8 +10,13 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 requirements:
-  - "On the controller: ansible-core 2.16 or newer (tested with 2.16, 2.19, 2.20 and 2.21) and Python 3.10 or newer"
-  - "On the controller, with O(backend=oci) alone: the Python package C(oci), as by C(python3 -m pip install oci)"
+  - ansible-core 2.16 or newer on the controller (tested with 2.16, 2.19, 2.20 and 2.21)
+  - Python 3.10 or newer on the controller
+  - the Python package C(oci) on the controller, for O(backend=oci) alone
+seealso:
+  - name: Stores
+    description: A guide on where records can be, how to choose, and how to set it once for all tasks.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_stores.rst
 options:
   backend:
     description:

@@ -36,8 +36,8 @@ description:
   - "The store: O(backend), O(state_dir), O(state_mode), O(record_key_file), and those that begin with C(oci_). Where one is not given here,
     its environment variable counts, then its default. There are no variables and no C(module_defaults) yet when an inventory is read."
   - "The cache, which is off by default: O(cache), O(cache_plugin), O(cache_connection), O(cache_timeout), O(cache_prefix). It keeps what
-    was read of the store, and is for those that are slow. Until it times out, an inventory says what was known then; C(--flush-cache) reads
-    anew. Its files can be read by their owner only."
+    was read of the store, and is for those that are slow. Until it times out, an inventory says what was known then;
+    C(ansible-playbook --flush-cache) reads anew. Its files can be read by their owner only."
 notes:
   - What a record holds is never taken for a template.
   - Where records cannot be read, the others are used, and a warning names them. With O(strict=true), they are an error. So are records that
@@ -45,17 +45,19 @@ notes:
   - Records whose host has a name that no host of an inventory can have, or that is the name of a group, are left out, with a warning.
   - A store that cannot be read or does not exist is an error. Ansible then goes on without this inventory, unless it is told to
     stop, with C(any_unparsed_is_failed) in the section C(inventory) of its configuration.
-  - "In AWX and Automation Platform, it can be an inventory source of the kind I(Sourced from a Project). Name a directory of the project, in
-    which a file with the hosts comes before this one; or this file alone, with O(add_hosts=true), in an inventory that has the variables of
-    these hosts from elsewhere. Check I(Overwrite), or else hosts stay in the groups of earlier updates, and I(Update on launch). The store
-    has to be a bucket, or a directory that is mounted, by its absolute path. Environment variables of the store are given as variables of
-    the source. What its execution environment needs is what jobs need, this collection included."
+  - "In AWX and Automation Platform, it can be an inventory source of the kind I(Sourced from a Project). Name a directory of the project,
+    in which a file with the hosts comes before this one; or this file alone, with O(add_hosts=true), in an inventory that has the
+    variables of these hosts from elsewhere. Check I(Overwrite), or else hosts stay in the groups of earlier updates, and I(Update on
+    launch). The store has to be a bucket, or a directory that is mounted, by its absolute path. Environment variables of the store are
+    given as variables of the source. What its execution environment needs is what jobs need, this collection included."
 seealso:
   - module: rstyczynski.ansible.async_job_info
-  - ref: ansible_collections.rstyczynski.ansible.docsite.guide_fleet.again
-    description: How to run a playbook again where it failed.
-  - ref: ansible_collections.rstyczynski.ansible.docsite.guide_awx
-    description: Where the store has to be for AWX and Automation Platform.
+  - name: The fleet
+    description: A guide on many jobs, with how to run a playbook again where it failed.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_fleet.rst
+  - name: AWX, Automation Platform and execution environments
+    description: A guide on where the store has to be there.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_awx.rst
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_filters

@@ -33,7 +33,7 @@ description:
   - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
     those that begin with C(oci_)."
 requirements:
-  - "On the managed host: Python 3.7 or newer, as far as the ansible-core of the controller takes it"
+  - Python 3.7 or newer on the managed host, as far as the ansible-core of the controller takes it
 notes:
   - With C(no_log=true), nothing of the arguments and of the output is stored, now or by any later task for that job. O(metadata),
     which is yours, is.
@@ -61,10 +61,12 @@ seealso:
   - module: rstyczynski.ansible.async_job_status
   - module: rstyczynski.ansible.async_job_cancel
   - module: rstyczynski.ansible.async_job_info
-  - ref: ansible_collections.rstyczynski.ansible.docsite.guide_user
+  - name: User guide
     description: How to use it, step by step.
-  - ref: ansible_collections.rstyczynski.ansible.docsite.guide_exactly_once
-    description: What is promised of a start, and how that is held.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_user.rst
+  - name: Exactly once
+    description: A guide on what is promised of a start, and how that is held.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_exactly_once.rst
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_progress

@@ -38,6 +38,9 @@ notes:
 seealso:
   - module: rstyczynski.ansible.async_job
   - module: ansible.builtin.pause
+  - name: User guide
+    description: It has a part on approvals.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_user.rst
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes

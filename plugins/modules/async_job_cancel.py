@@ -26,9 +26,12 @@ description:
   - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
     those that begin with C(oci_)."
 requirements:
-  - "On the managed host: Python 3.7 or newer, as far as the ansible-core of the controller takes it"
+  - Python 3.7 or newer on the managed host, as far as the ansible-core of the controller takes it
 seealso:
   - module: rstyczynski.ansible.async_job_status
+  - name: The fleet
+    description: A guide on many jobs, and on the playbooks that look after them.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_fleet.rst
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_store

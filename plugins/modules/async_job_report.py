@@ -21,6 +21,9 @@ description:
     those that begin with C(oci_)."
 seealso:
   - module: rstyczynski.ansible.async_job_info
+  - name: The fleet
+    description: A guide on many jobs, and on the playbooks that look after them.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_fleet.rst
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_filters

@@ -29,6 +29,9 @@ description:
 seealso:
   - module: rstyczynski.ansible.async_job_info
   - module: rstyczynski.ansible.async_job_verify
+  - name: The fleet
+    description: A guide on many jobs, and on the playbooks that look after them.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_fleet.rst
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_progress
   - rstyczynski.ansible.async_job_store

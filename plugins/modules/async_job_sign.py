@@ -23,6 +23,9 @@ description:
     those that begin with C(oci_)."
 seealso:
   - module: rstyczynski.ansible.async_job_info
+  - name: Security
+    description: A guide on who can do what, and how signatures help.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_security.rst
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes

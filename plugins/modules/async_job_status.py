@@ -25,7 +25,7 @@ description:
   - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
     those that begin with C(oci_)."
 requirements:
-  - "On the managed host: Python 3.7 or newer, as far as the ansible-core of the controller takes it"
+  - Python 3.7 or newer on the managed host, as far as the ansible-core of the controller takes it
 notes:
   - If it cannot tell what became of a job, RV(status) is V(unknown), and the task fails. The record keeps what was known
     before. The same is true of a host that cannot be reached.
@@ -35,6 +35,9 @@ seealso:
   - module: ansible.builtin.async_status
   - module: rstyczynski.ansible.async_job_cancel
   - module: rstyczynski.ansible.async_job_state
+  - name: User guide
+    description: It has a part on what became of a job.
+    link: https://github.com/rstyczynski/ansible/blob/main/docs/docsite/rst/guide_user.rst
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_progress

@@ -170,6 +170,9 @@ def test_waiting(controller: Controller) -> None:
     until(lambda: "Waiting for at most" in waiting.output)
     options = ["-e", "playbook=test", "-e", "approval=go_live", "-e", "by=alice", "-e", "subject='Release 7 goes live'"]
     options += ["-e", f"async_job_state_dir={controller.state_dir}"]
+    checked = controller.playbook("rstyczynski.ansible.approve", *options, "--check").ok()
+    assert "Check mode, nothing was decided. It would be so: " in checked.text
+    assert stored(controller)["status"] == "requested"
     assert "approved by alice" in controller.playbook("rstyczynski.ansible.approve", *options).ok().text
     assert waiting.ran().rc == 0
 

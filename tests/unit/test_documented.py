@@ -16,6 +16,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from controller import Controller
 from matrix import MATRIX
+from pages import REPOSITORY
 from role_options import made, path_of
 
 Yaml = dict[str, t.Any]
@@ -173,7 +174,18 @@ def test_a_module_says_what_it_needs(documented: dict[str, Yaml], module: str) -
     oldest = yaml.safe_load((ROOT / "meta/runtime.yml").read_text("utf-8"))["requires_ansible"]
     assert re.findall(r"\b2\.\d+", requirements) == [oldest.removeprefix(">=").removesuffix(".0"), *MATRIX]
     assert "package C(oci)" in requirements
-    assert ("On the managed host: Python 3.7" in requirements) == (doc["attributes"]["connection"]["support"] == "full")
+    assert ("Python 3.7 or newer on the managed host" in requirements) == (doc["attributes"]["connection"]["support"] == "full")
+
+
+def test_what_a_module_refers_to_is_there(documented: dict[str, Yaml]) -> None:
+    """Guides by their address: ansible-doc turns a label into one of Ansible's own site."""
+    for module in MODULES:
+        for reference in documented[module]["doc"]["seealso"]:
+            assert "ref" not in reference, module
+            if "link" in reference:
+                assert (ROOT / reference["link"].removeprefix(REPOSITORY)).is_file(), module
+            else:
+                assert reference["module"].startswith("ansible.builtin.") or reference["module"].rpartition(".")[2] in MODULES, module
 
 
 def test_code_in_documentation_has_no_parentheses(documented: dict[str, Yaml]) -> None:
