@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Which jobs of a list: the options of C(module_utils/_listing.py)."""
+    """Which jobs of a list: C(FILTERS) of C(module_utils/_options.py)."""
 
     DOCUMENTATION = r"""
 options:

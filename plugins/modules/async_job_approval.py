@@ -20,8 +20,7 @@ description:
   - "To ask: O(expires_in), O(allow_self), O(renew)."
   - "To wait: O(wait_timeout), O(wait_interval)."
   - "Who, and why: O(by), O(reason)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 notes:
   - An approval proves that somebody who may write to the store has decided on this request, and nothing more. Who may write there can
     also write an approval by hand, in any name. Let those write who may approve, and nobody else; where that cannot be, sign what is in

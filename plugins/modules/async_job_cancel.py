@@ -23,8 +23,7 @@ description:
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "Which job: O(job_name), O(jid), O(playbook_name), O(host)."
   - "How to stop it: O(grace_period), O(reason), O(look_timeout), O(become_recorded_user)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 requirements:
   - Python 3.7 or newer on the managed host, as far as the ansible-core of the controller takes it
 seealso:

@@ -20,8 +20,7 @@ description:
     found only by the next copy.
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "Where the records are now: O(source)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 seealso:
   - module: rstyczynski.ansible.async_job_info
 extends_documentation_fragment:

@@ -18,8 +18,7 @@ description:
   - The role P(rstyczynski.ansible.async_job_load#role) is a wrapper of this module.
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "Which records: O(job_name), O(playbook_name), O(host); of a list, also O(job_name_pattern), O(status), O(older_than), O(newer_than)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 seealso:
   - module: rstyczynski.ansible.async_job_state
   - module: ansible.builtin.async_status

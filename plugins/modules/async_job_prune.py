@@ -27,8 +27,7 @@ description:
   - "Which jobs: O(host), O(playbook_name), O(job_name_pattern), O(status), O(older_than), O(keep), O(delegated_hosts)."
   - "What to remove: O(apply), O(keep_attempts), O(store_only); with this one, O(hosts) and O(except_hosts)."
   - "How to ask, and what to print: O(look_timeout), O(become_recorded_user), O(progress)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 requirements:
   - Python 3.7 or newer on the managed host, as far as the ansible-core of the controller takes it
 seealso:

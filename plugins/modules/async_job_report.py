@@ -17,8 +17,7 @@ description:
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "What to write: O(dest), O(format)."
   - "Which jobs: O(host), O(playbook_name), O(job_name_pattern), O(status), O(older_than), O(newer_than)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 seealso:
   - module: rstyczynski.ansible.async_job_info
   - name: The fleet

@@ -24,8 +24,7 @@ description:
   - "Which jobs: O(job_name), O(playbook_name), O(host), O(hosts), O(job_name_pattern), O(status), O(older_than), O(newer_than)."
   - "How to show them: O(sort), O(quiet), O(progress)."
   - "What is known beside the records: O(look), O(verified_hosts)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 seealso:
   - module: rstyczynski.ansible.async_job_info
   - module: rstyczynski.ansible.async_job_verify

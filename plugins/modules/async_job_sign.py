@@ -19,8 +19,7 @@ description:
   - So are jobs that are just being started. Run it again when they have started.
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "What to sign: O(replace)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 seealso:
   - module: rstyczynski.ansible.async_job_info
   - name: Security

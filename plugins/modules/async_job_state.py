@@ -20,8 +20,7 @@ description:
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "Which record, and what to do with it: O(job_name), O(playbook_name), O(host), O(state), O(force)."
   - "What to save in it: O(ansible_job_id), O(results_file), O(status), O(metadata), O(become_user), O(stdout_file), O(stderr_file)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 seealso:
   - module: rstyczynski.ansible.async_job_info
   - module: ansible.builtin.async_status

@@ -22,8 +22,7 @@ description:
   - "Their output: O(output), O(tail_size), O(stdout_file), O(stderr_file), O(store_output)."
   - "How long to wait: O(wait_timeout), O(wait_interval), O(look_timeout), O(unreachable_timeout)."
   - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 requirements:
   - Python 3.7 or newer on the managed host, as far as the ansible-core of the controller takes it
 notes:

@@ -20,8 +20,7 @@ description:
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "Which jobs: O(host), O(delegated_hosts), O(playbook_name), O(job_name_pattern)."
   - "How to ask: O(look_timeout), O(become_recorded_user)."
-  - "The store, which is mostly set once for all tasks: O(backend), O(state_dir), O(create_store), O(state_mode), O(record_key_file), and
-    those that begin with C(oci_)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
 requirements:
   - Python 3.7 or newer on the managed host, as far as the ansible-core of the controller takes it
 seealso:

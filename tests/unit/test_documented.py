@@ -147,23 +147,23 @@ def test_environment_variables_of_a_module_are_those_of_its_spec(documented: dic
 def groups_of(description: list[str]) -> list[str]:
     """Return the options that a description names by what they are for, less the prefixes of roles."""
     [start] = [number for number, text in enumerate(description) if text.startswith("The options are listed in alphabetical order.")]
-    return re.findall(r"\bO\((?:main:async_job_(?:load|save)_)?(\w+)\)", " ".join(description[start + 1 :]))
+    *groups, last = description[start + 1 :]
+    assert last.startswith("All others are about the store")
+    return re.findall(r"\bO\((?:main:async_job_(?:load|save)_)?(\w+)\)", " ".join(groups))
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_says_what_its_options_are_for(documented: dict[str, Yaml], module: str) -> None:
     """All that shows documentation sorts options by their names, so that those of the store stand between those of the job."""
     named = groups_of(documented[module]["doc"]["description"])
-    assert sorted(named) == sorted(option for option in spec_of(module) if not option.startswith("oci_"))
-    in_fragments = [option for option in named if option in STORE_OPTIONS]
-    assert named[-len(in_fragments) :] == in_fragments  # last
+    assert sorted(named) == sorted({*spec_of(module)} - {*STORE_OPTIONS})
 
 
 def test_a_role_says_what_its_options_are_for(role_files: Path, role_options: dict[str, Yaml]) -> None:
     for role, options in role_options.items():
         specs = yaml.safe_load((role_files / role / "meta/argument_specs.yml").read_text("utf-8"))
         named = groups_of(specs["argument_specs"]["main"]["description"])
-        assert sorted(named) == sorted(option[len(role) + 1 :] for option in options if not option.startswith(f"{role}_oci_"))
+        assert sorted(named) == sorted({option[len(role) + 1 :] for option in options} - {*STORE_OPTIONS})
 
 
 @pytest.mark.parametrize("module", MODULES)
