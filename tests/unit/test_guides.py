@@ -145,8 +145,8 @@ def test_settings_of_a_store(backend: str) -> None:
     assert set(STORE_OPTIONS) >= set(options)
 
 
-# What a play declares and sets for itself, from what it has found out; and the longer names of two
-INTERNAL = {"decision", "job_advice", "job_is_away", "job_place", "ledger_before", "ledger_own"}
+# What a play declares for itself, beside names like _this; and the longer names of two
+INTERNAL = {"decision"}
 LONGER = {"job_name", "playbook_name"}
 # Where Ansible takes an expression
 CONDITIONS = ("when", "that", "until", "failed_when", "changed_when")
@@ -193,7 +193,7 @@ def test_what_a_playbook_takes(playbook: Path) -> None:
     part = dict(zip(parts[1::2], parts[2::2], strict=True))["approve" if name == "reject" else name]
     rows = {literals(row[0])[0]: row for row in table(part, "variable", "type", "default", "meaning")}
     declared, given = variables_of(playbook)
-    taken = {one for one in declared if not one.startswith("async_job_")} | given
+    taken = {one for one in declared if not one.startswith(("async_job_", "_"))} | given
     assert set(rows) == taken - INTERNAL - (set() if is_scenario else LONGER)
     for variable, row in rows.items():
         default = declared.get(variable, "")
@@ -201,7 +201,10 @@ def test_what_a_playbook_takes(playbook: Path) -> None:
             assert literals(row[2]) == [str(default).lower() if isinstance(default, bool) else str(default)], variable
     run = f"{COLLECTION}.scenarios.{name}" if is_scenario else f"{COLLECTION}.{name}"
     assert [block for block in blocks_of(part) if block.language == "shell" and f"ansible-playbook {run}" in block.text]
-    if not is_scenario:
+    if is_scenario:
+        head = playbook.read_text("utf-8").partition("\n- name:")[0]
+        assert [one for one in rows if not re.search(rf"\b{one}\b", head)] == []
+    else:
         assert "\n- 0: " in part
         assert "**Check mode**: " in part
 
