@@ -1,13 +1,24 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scenarios of the playbooks on real hosts, when things go wrong: what they tell, advise and start once more."""
+"""The scenarios of the playbooks, run as often as anybody likes, from wherever, by whomever, and when things go wrong.
+
+Here, they are run twice, from two directories at the same time, by two users, on a busy machine, and after a reboot. What they tell, advise
+and start once more is about the jobs of their own store.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import shlex
+import signal
+import subprocess
 import typing as t
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from controller import Controller, Ran
@@ -15,6 +26,28 @@ from faults import Job, Scene
 from waiting import until
 
 SCENARIO = "rstyczynski.ansible.scenarios.scenario_"
+# All but that of scenario 1 with OCI, which is no other
+ALL = tuple(
+    file.stem.removeprefix("scenario_")
+    for file in sorted(Path(__file__).parents[2].glob("playbooks/scenarios/scenario_*.yml"))
+    if "oci" not in file.stem
+)
+# Those that leave something on the host beside the results file, and one that leaves nothing
+SOME = ("01_idempotent_basic", "05_live_output", "06_exactly_once")
+# How long a command may take, in seconds: a machine may be very busy.
+LONG = 1200
+# One job runs on, and the others have ended when their scenario has.
+QUICK = {
+    "target": "h1",
+    "job_duration": "{{ 2000 if job_name | default('') in ['nightly_backup', 'migration'] else 1 }}",
+    "job_delay": 1,
+    "job_poll": 1,
+    "job_steps": 2,
+    "job_patience": LONG,
+    "job_deadline": LONG,
+    "cli_command": "true",
+}
+Records = dict[str, dict[str, t.Any]]
 
 
 def scenario(scene: Scene, name: str, **variables: t.Any) -> Ran:
@@ -33,6 +66,148 @@ def said(output: str, host: str) -> str:
     """What the run said of a host."""
     pattern = rf"^(?:ok|fatal|changed|skipping): \[{host}\][^\n]*(?:=> )(?:\{{\n.*?^\}}|\{{[^\n]*\}})$"
     return " ".join(" ".join(re.findall(pattern, output, flags=re.M | re.S)).split())
+
+
+def several(scene: Scene, numbers: t.Sequence[str], *directories: Path, **variables: t.Any) -> list[str]:
+    """Run scenarios by their names in each of these directories, all of these at the same time. Return what they have printed."""
+    options = ("-i", scene.controller.inventory, *(SCENARIO + number for number in numbers), "-e", json.dumps({**QUICK, **variables}))
+    processes = [scene.controller.popen("playbook", *options, cwd=directory) for directory in directories]
+    try:
+        outputs = [process.communicate(timeout=LONG)[0] for process in processes]
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert [process.returncode for process in processes] == [0] * len(directories), "\n".join(outputs)
+    return outputs
+
+
+def records(directory: Path) -> Records:
+    """Return the records of the default store of a directory, by the numbers of their scenarios and their jobs."""
+    return {
+        f"{file.parent.name.split()[1]} {file.stem}": json.loads(file.read_text("utf-8"))
+        for file in directory.glob(".ansible_async_state/[!.]*/Scenario */*.json")
+    }
+
+
+@contextlib.contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Keep the machine busy with so many processes."""
+    processes = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _number in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def log_in(scene: Scene, user: str) -> None:
+    """Let scenarios run on one host, as a user there."""
+    scene.controller.hosts(*(line for line in scene.hosts.inventory_lines(user) if line.startswith("h1 ")))
+
+
+def twice(scene: Scene, numbers: t.Sequence[str], *directories: Path) -> None:
+    """Run scenarios twice in each directory, and make sure that each knows of its own jobs, has started each once, and says so."""
+    for output in several(scene, numbers, *directories):
+        assert "Job nightly_backup has been started, running: " in output
+        assert re.search(r'"step 1 of 2",?\n +"step 2 of 2"', output), output
+    first = [records(directory) for directory in directories]
+    ids = [job["ansible_job_id"] for jobs in first for job in jobs.values()]
+    assert len(set(ids)) == len(ids)
+    assert {job["attempt"] for jobs in first for job in jobs.values()} == {1}
+    output_files = {jobs["05 import"]["stdout_file"] for jobs in first}
+    assert len(output_files) == len(directories)
+    assert {str(Path(file).parent) for file in output_files} == {"/home/op/.ansible_scenario_05"}
+
+    for directory, output in zip(directories, several(scene, numbers, *directories), strict=True):
+        assert "Job nightly_backup was found, running: " in output
+        assert f"Its record: {directory}/.ansible_async_state/" in output
+        assert "Job import, succeeded: job 'import' on h1 has succeeded. It has written 24 bytes." in output
+        assert re.search(r'"attempt 1, \S+: job \'migrate\' on h1 has succeeded"', output)
+        assert "step 1 of 2" not in output  # that was shown before
+    assert [{name: job["ansible_job_id"] for name, job in records(directory).items()} for directory in directories] == [
+        {name: job["ansible_job_id"] for name, job in jobs.items()} for jobs in first
+    ]
+
+
+def two_directories(scene: Scene, tmp_path: Path) -> tuple[Path, Path]:
+    """Return two directories to run scenarios in, which share nothing but the controller's user, and the one of the host."""
+    log_in(scene, "op")
+    another = tmp_path / "another"
+    another.mkdir()
+    return scene.controller.project, another
+
+
+def test_twice_in_two_directories_and_by_two_users(scene: Scene, tmp_path: Path) -> None:
+    """Each store has jobs of its own: both start them at the same time, and both find theirs the second time.
+
+    Another user of the host finds them, too, and starts nothing. What is counted elsewhere is not held against that user.
+    """
+    directories = two_directories(scene, tmp_path)
+    twice(scene, SOME, *directories)
+    log_in(scene, "app")
+    [output] = several(scene, SOME, directories[0])
+    assert "Job nightly_backup was found, running: " in output
+    assert re.search(r'"attempt 1, \S+: job \'migrate\' on h1 has succeeded"', output)
+    ledgers = [f"/home/{user}/.ansible_scenario_06/ledger" for user in ("op", "app")]
+    assert f"The ledger of this attempt is {ledgers[0]}, and that of this run {ledgers[1]}." in output
+    assert {job["attempt"] for job in records(directories[0]).values()} == {1}
+
+
+@pytest.mark.torture
+def test_all_of_them_on_a_busy_machine(scene: Scene, tmp_path: Path) -> None:
+    """The same of all scenarios. What the reader is told to kill is no process of the same job of the other store."""
+    directories = two_directories(scene, tmp_path)
+    with busy(20):
+        twice(scene, ALL, *directories)
+        [asked] = several(scene, ["09_approval"], directories[0], allow_self=True)
+        [line] = re.findall(r"To approve: ansible-playbook (.*)\"$", asked, re.MULTILINE)
+        scene.controller.run("playbook", *shlex.split(json.loads(f'"{line}"'))).ok()
+        outputs = several(scene, ["09_approval"], *directories, allow_self=True)
+        assert ["deployed 1.0" in output for output in outputs] == [True, False]
+
+        for what, status in (("To see its wrapper die", "orphaned"), ("To see it die altogether", "killed")):
+            before = scene.controller.playbook(f"{SCENARIO}04_crash_detection", "-e", json.dumps(QUICK))
+            [text] = re.findall(rf"{what}, on h1: kill -KILL ([0-9 ]+)", before.output)
+            pids = {int(pid) for pid in text.split()}
+            assert pids <= {*scene.processes("h1")}
+            scene.kill("h1", "KILL", *sorted(pids))
+            until(lambda pids=pids: pids.isdisjoint(scene.processes("h1")))
+            after = scene.controller.playbook(f"{SCENARIO}04_crash_detection", "-e", json.dumps(QUICK)).failed()
+            assert f"Job migration is {status}: " in after.text
+        again = several(scene, ["04_crash_detection"], *directories, job_restart=True)
+    assert ["Job migration has been started." in output for output in again] == [True, False]
+    assert "Job migration, attempt 1, running: " in again[1]
+    assert [records(directory)["04 migration"]["attempt"] for directory in directories] == [2, 1]
+
+
+@pytest.mark.torture
+def test_after_a_reboot(scene: Scene) -> None:
+    """No scenario takes what ran before for something that runs, or is content with it. Former executions are not held against it."""
+    log_in(scene, "root")
+    numbers = [number for number in ALL if number not in ("07_durable_sequence", "09_approval")]  # these have no job that nobody awaits
+    endless = {"target": "h1", "job_duration": 2000, "job_steps": 2000, "job_patience": 0, "job_poll": 0, "job_deadline": 0}
+    endless["cli_command"] = "sleep 2000"
+    for number in numbers:
+        scenario(scene, number, **endless)
+    begun = records(scene.controller.project)
+    assert {job["status"] for job in begun.values()} == {"running"}
+    until(lambda: scene.test("h1", "test -s ~/.ansible_scenario_06/ledger"))
+    scene.hosts.reboot("h1")
+    scene.hosts.disconnect()
+    for number in numbers:
+        ran = scenario(scene, number, **endless).failed()
+        assert ("h1 rebooted at" in ran.text) == (number != "08_fan_out")  # that starts it once more
+    restart = {"job_restart": True, "job_restart_on": ["lost"]}
+    for number in ("04_crash_detection", "06_exactly_once"):
+        scenario(scene, number, **endless, **restart).ok()
+    after = records(scene.controller.project)
+    assert set(after) == set(begun)
+    anew = {"04 migration", "06 migrate", "08 patch"}
+    assert {name: (job["status"], job["attempt"]) for name, job in after.items()} == {
+        name: ("running", 2) if name in anew else ("lost", 1) for name in begun
+    }
 
 
 @pytest.mark.parametrize("number", ["01_idempotent_basic", "02_parameterized"])
