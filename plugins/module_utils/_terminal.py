@@ -17,6 +17,8 @@ _SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)"
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _EMOJI_SELECTOR = "\ufe0f"
 _WIDEST = 80
+# As jobs write it. C(_host/output.py) finds it in their output.
+_PROGRESS = re.compile(r"PROGRESS ([0-9]{1,15})/([0-9]{1,15})(?![^ \t])")
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -59,6 +61,17 @@ def lines_of(text: str) -> list[str]:
 def last_line_of(text: str) -> str:
     """Return the last line of an output that is not blank."""
     return next((line.strip() for line in reversed(lines_of(text[-4096:])) if line.strip()), "")
+
+
+def progress_in_words(current: t.Any, total: t.Any, text: str = "") -> str:
+    """Write how far a job has come: C(step 41 of 60: copying)."""
+    return f"step {current} of {total}{': ' + text.strip() if text.strip() else ''}"
+
+
+def in_words(line: str) -> str:
+    """Return a line of output, and if it tells of progress, that in plain words."""
+    match = _PROGRESS.match(line)
+    return progress_in_words(match.group(1), match.group(2), line[match.end() :]) if match else line
 
 
 def brief_time(seconds: float) -> str:

@@ -26,7 +26,6 @@ __all__ = (
     "now",
     "run_time",
     "saved_at",
-    "since",
     "started_at",
     "text_of",
     "utc",
@@ -68,11 +67,6 @@ def age(text: str, option: str) -> datetime.timedelta:
         raise AsyncJobError(f"{option} is {text!r}, which is not an age. Give a number and a unit: 30s, 15m, 12h, 7d or 2w.")
     seconds = float(match.group(1)) * _SECONDS[match.group(2)]
     return datetime.timedelta(seconds=min(seconds, 1e12))  # what is more than all of history makes no difference
-
-
-def since(record: Fields) -> datetime.datetime | None:
-    """Return since when a job is what it is: when it ended, or else when its attempt was started. None if nobody can tell."""
-    return ended_at(record) if record.get("status") in ENDED else started_at(record)
 
 
 def started_at(record: Fields) -> datetime.datetime | None:

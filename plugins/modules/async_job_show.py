@@ -12,8 +12,10 @@ version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Prints what the records say. The managed host is not contacted.
-  - Without O(job_name), a line for each job that fits the other options, with its status, its age and the last line of its
-    output. With it, all that is known of that job, with its past attempts and the end of its output.
+  - Without O(job_name), a line for each job that fits the other options, with its status, its age, how long ago somebody last saw that
+    it goes on, and the last line of its output. With it, all that is known of that job, with its past attempts and the end of its output.
+  - The age is how long ago a job ended or, as long as it has not, how long ago its attempt was started. If the time limit of a job has
+    passed since somebody last looked, its line says so.
   - Below the table, there are the requests that await approval, and the command that shows how to decide.
   - It prints by itself rather than return the records, because ten thousand of them in a variable would slow any play. For
     records in a variable, there is M(rstyczynski.ansible.async_job_info).
@@ -81,6 +83,12 @@ options:
       - Print nothing, for tasks that only want to know what is returned.
     type: bool
     default: false
+  entries:
+    description:
+      - Return what the table tells, for programs. Ten thousand jobs in a variable take a while.
+    type: bool
+    default: false
+    version_added: 1.0.0
 """
 
 EXAMPLES = r"""
@@ -177,6 +185,30 @@ unreadable:
   type: list
   elements: dict
   sample: []
+entries:
+  description: The jobs, each with what the table tells of it. Lengths of time are in seconds, and null where nobody can tell.
+  returned: with O(entries)
+  type: list
+  elements: dict
+  sample:
+    - age: 3600
+      ansible_job_id: j314159265358.2718
+      attempt: 1
+      duration: 17
+      hint: ""
+      end: "2026-11-21T11:00:00Z"
+      host: db01
+      job_name: backup
+      last_line: 42 tables
+      looked: null
+      place: db01
+      playbook_name: Nightly backup
+      rc: 0
+      reason: null
+      start: "2026-11-21T10:59:43Z"
+      state_file: /srv/playbooks/.ansible_async_state/db01/Nightly backup/backup.json
+      status: succeeded
+      who: ansible@controller
 lines:
   description: What there is to print, if the module runs without its action plugin, which prints it.
   returned: without the action plugin

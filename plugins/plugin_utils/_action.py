@@ -40,6 +40,8 @@ _ROLES = ("async_job_save", "async_job_load")
 _NAMES = {alias: option for option, spec in STORE_OPTIONS.items() for alias in spec.get("aliases", ())}
 # The callbacks that write lines for people to standard output. What others write there may be one document for a program.
 _FOR_PEOPLE = ("default", "minimal", "oneline", "debug", "yaml", "dense", "unixy", "stderr", "diy", "counter_enabled", "awx_display")
+# Ours, which writes lines, or an object
+_ANSWERS = "answers"
 
 
 class StoreAction(ActionBase):  # type: ignore[misc]
@@ -100,7 +102,10 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         """Print lines that a user has asked for, harmless ones, where they cannot spoil what a callback writes for a program."""
         if self._shows_progress:
             callback = str(constants.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2]
-            Display().display(table, stderr=callback not in _FOR_PEOPLE)
+            is_for_people = callback in _FOR_PEOPLE
+            if callback == _ANSWERS:
+                is_for_people = os.environ.get("ASYNC_JOB_ANSWERS_FORMAT", "text") == "text"  # its option has no other source
+            Display().display(table, stderr=not is_for_people)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Do the task: Ansible calls this once per host and item."""

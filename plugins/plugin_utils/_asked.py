@@ -20,6 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import is_late, read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, place_of, storable
@@ -32,7 +33,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.resul
     masked,
     of_module,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import (
     ALIVE,

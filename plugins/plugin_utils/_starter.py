@@ -23,6 +23,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import ended_ago, measured_age, stamp
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import (
     contended,
     give_way,
@@ -37,7 +38,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import ended_ago, measured_age, stamp
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version

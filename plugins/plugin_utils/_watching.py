@@ -20,9 +20,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import merged
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import masked
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import GOES_ON
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, last_line_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, in_words, last_line_of, progress_in_words
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
@@ -81,7 +81,8 @@ class WatchingAction(HostAction):
     def note(self, store: Store | None, job: Asked, look: Seen, output: str, *, last_line: bool = False) -> Seen:
         """Write what a look has taught to the record. Return the look, in the light of the record.
 
-        :arg last_line: whether that includes the last line of its output, if C(async_job) has started it: a write for each look
+        :arg last_line: whether that includes when it was, and the last line of its output, if C(async_job) has started it: a write for
+            each look
         :raises AsyncJobError: if the record was removed meanwhile
         """
         job.remember(look)
@@ -92,10 +93,14 @@ class WatchingAction(HostAction):
         learned = job.learned(look, secret=secret)
         if output == "new":
             learned.update({name: look[name] for name in ("stdout_offset", "stderr_offset")})
+        if last_line and learned and look["status"] in ALIVE and "start" in job.record:
+            learned["looked"] = _times.now()
         if last_line and learned and job.is_attempt and not secret:  # of others, nobody noted whether they are secret
             progress = look["progress"]
-            step = f"{progress['current']} of {progress['total']} " if progress else ""
-            learned["last_line"] = masked((step + _last_line(look)).strip()[:_LINE]) or None
+            line = _last_line(look)
+            if progress:
+                line = progress_in_words(progress["current"], progress["total"], line)
+            learned["last_line"] = masked(in_words(line).strip()[:_LINE]) or None
         after = merged(job.record, learned)
         if self._task.check_mode:
             job.predicted = after

@@ -52,6 +52,24 @@ def test_commands_of_the_guide(controller: Controller) -> None:
     assert (controller.project / "async_jobs.prom").is_file()
 
 
+def test_answers_alone(controller: Controller, state_dir: Path) -> None:
+    """The callback leaves out what is around the answer, and nothing that has failed; as an object, it is all that is written."""
+    answers = {"ANSIBLE_STDOUT_CALLBACK": "rstyczynski.ansible.answers"}
+    ran = controller.playbook(JOBS, env=answers).ok()
+    assert ran.output.startswith(f"Store: {state_dir}\n")
+    assert len(rows(ran)) == 4
+    assert not any(word in ran.output for word in ("PLAY", "TASK", "RECAP"))
+    ran = controller.playbook(SHOW, "-e", "job=nothing", env=answers).failed()
+    assert "There is no job 'nothing'" in ran.text
+    (state_dir / "web1" / "Nightly" / "torn.json").write_text("{")
+    as_object = {**answers, "ASYNC_JOB_ANSWERS_FORMAT": "json", "ASYNC_JOB_PROGRESS": "false"}
+    found = controller.playbook(JOBS, "-e", "entries=true", env=as_object).failed().output
+    answer = json.loads(found[found.index("\n{") :])
+    assert not answer["ok"]
+    assert [entry["job_name"] for entry in answer["jobs"]] == ["backup", "copy", "long", "gone"]
+    assert "torn.json" in answer["errors"][0]["msg"]
+
+
 def test_approvals_of_the_guide(controller: Controller) -> None:
     """The playbook and the commands work as they are pasted, for somebody who is alone."""
     _before, _label, section = guide("guide_user").partition("docsite.guide_user.approvals:")

@@ -20,10 +20,10 @@ def test_table(controller: Controller, state_dir: Path) -> None:
     ran = controller.playbook(JOBS).ok()
     assert f"Store: {state_dir}\nFilters: none\n" in ran.output
     assert rows(ran) == [
-        ["web1", "Nightly", "backup", "succeeded", "1", "2d 23h", "2m 0s", "42 tables"],
-        ["web1", "Nightly", "copy", "failed", "2", rows(ran)[1][5], "10m 0s", "no space left"],
-        ["web2", "Nightly", "long", "running", "1", *rows(ran)[2][5:7], "3 of 7 copying"],
-        ["web2", "Weekly", "gone", "lost", "1", "35d 0h", "0s", "the host was rebooted"],
+        ["web1", "Nightly", "backup", "succeeded", "1", "2d 23h", "2m 0s", "-", "42 tables"],
+        ["web1", "Nightly", "copy", "failed", "2", rows(ran)[1][5], "10m 0s", "-", "no space left"],
+        ["web2", "Nightly", "long", "running", "1", *rows(ran)[2][5:8], "3 of 7 copying"],
+        ["web2", "Weekly", "gone", "lost", "1", "35d 0h", "0s", "-", "the host was rebooted"],
     ]
     assert re.fullmatch(r"40m \d+s", rows(ran)[1][5])
     assert re.fullmatch(r"5m \d+s", rows(ran)[2][5])

@@ -219,7 +219,7 @@ def test_columns(show: Show) -> None:
     cells = tab.texts("#rows td")
     table = [cells[start : start + 10] for start in range(0, 40, 10)]
     assert table[0][:4] == ["web10", "Nightly backup", "job2", "R\nrunning"]
-    assert table[0][4:] == ["1", "2026-11-21 11:50:00", "00:10:00", "0 s", "ansible@controller", ""]
+    assert table[0][4:] == ["1", "2026-11-21 11:50:00", "00:10:00", "10 min", "ansible@controller", ""]
     assert table[2][:4] == ["db1", "Release", "migrate", "F\nfailed"]
     assert table[2][4:] == ["2", "2026-11-21 11:30:00", "00:05:00", "25 min", "alice@laptop", "its return code is 3"]
     assert table[3] == ["db1", "", "old", "R\nrunning", "1", "", "", "", "", ""]
@@ -238,7 +238,7 @@ def test_sort(show: Show) -> None:
         4: ["1", "1", "1", "2"],
         5: ["2026-11-21 10:00:00", "2026-11-21 11:30:00", "2026-11-21 11:50:00", ""],
         6: ["00:00:30", "00:05:00", "00:10:00", ""],
-        7: ["0 s", "25 min", "1 h", ""],
+        7: ["10 min", "25 min", "1 h", ""],
         8: ["alice@laptop", "ansible@controller", "ansible@controller", ""],
         9: ["its return code is 3", "", "", ""],
     }

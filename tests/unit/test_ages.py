@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import ended_ago
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import ended_ago
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import look_and_output
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_show, async_job_state
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules.async_job_status import cut_output, of_a_loop, returned
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, lacking
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
@@ -230,10 +231,10 @@ def test_jobs_that_nobody_has_looked_at() -> None:
     """Ansible's own looks leave no word in a record."""
     saved = RECORD
     told = "nobody has looked since it was saved"
-    assert async_job_show.last_line(saved) == told
-    assert async_job_show.last_line({**saved, "status": "running"}) == told
+    assert last_words(saved, 0) == told
+    assert last_words({**saved, "status": "running"}, 0) == told
     for sign in ({"runner": {"pid": 1}}, {"attempt_dir": ATTEMPT}, {"status": "failed", "reason": "x"}, {"last_line": "step 1"}):
-        assert async_job_show.last_line(t.cast("Record", {**saved, **sign})) != told
+        assert last_words(t.cast("Record", {**saved, **sign}), 0) != told
 
 
 def test_localhost_of_another_controller() -> None:

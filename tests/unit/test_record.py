@@ -260,6 +260,7 @@ WRONG: dict[str, list[t.Any]] = {
     "store_result": NOT_AN_ARRAY,
     "success_codes": NOT_AN_ARRAY,
     "output_removed": NOT_A_BOOLEAN,
+    "looked": NOT_TEXT,
     "last_line": NOT_TEXT,
     "told": NOT_TEXT,
     "attempts": NOT_AN_ARRAY,

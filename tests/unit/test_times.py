@@ -17,11 +17,11 @@ from records import put
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age, is_overdue, least_age, looked_ago
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import doomed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import least_age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc)
@@ -141,6 +141,49 @@ def test_listings_and_prune(tmp_path: Path, spelling: str, field: str) -> None:
             len(doomed(found, {"older_than": length, "keep": None, "keep_attempts": None}, lambda record: least_age(record, time.time())))
             == count
         ), length
+
+
+NOW = NOON.timestamp()
+
+
+def before_noon(minutes: int) -> str:
+    return _times.text_of(NOON - datetime.timedelta(minutes=minutes))
+
+
+def test_an_age_has_one_meaning() -> None:
+    """Since the end or, as long as there is none, since the start; when it was saved makes no difference to either."""
+    times: t.Any = {"start": before_noon(60), "end": before_noon(20), "save_time": before_noon(1)}
+    assert age({**times, "status": "failed"}, NOW) == 20 * 60
+    assert age({**times, "status": "running"}, NOW) == 60 * 60
+    row = page([{"job_name": "j", "host": "h", "status": "running", **times}], [], store="/jobs", made=NOON)
+    assert f',{60 * 60},{60 * 60},"",' in row
+    assert age({}, NOW) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("fields", "overdue"),
+    [
+        ({}, True),
+        ({"looked": before_noon(31)}, True),
+        ({"looked": before_noon(29)}, False),
+        ({"save_time": before_noon(29)}, False),  # as releases write it that do not note looks
+        ({"timeout": 3600}, False),
+        ({"timeout": 0}, False),
+        ({"status": "orphaned"}, True),
+        ({"status": "failed"}, False),
+    ],
+)
+def test_a_status_that_is_older_than_the_limit_of_its_job(fields: t.Any, overdue: bool) -> None:
+    record = {"status": "running", "start": before_noon(60), "save_time": before_noon(60), "timeout": 1800, "attempt_dir": "/a", **fields}
+    assert is_overdue(record, NOW) == overdue
+
+
+def test_when_somebody_last_looked() -> None:
+    record: t.Any = {"status": "running", "start": before_noon(60), "save_time": before_noon(5), "attempt_dir": "/a"}
+    assert looked_ago(record, NOW) == 5 * 60
+    assert looked_ago({**record, "looked": before_noon(30)}, NOW) == 30 * 60
+    assert looked_ago({**record, "status": "failed"}, NOW) is None
+    assert looked_ago({"status": "running", "save_time": before_noon(5)}, NOW) is None
 
 
 @pytest.mark.parametrize("field", ["save_time", "start", "end"])

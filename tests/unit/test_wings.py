@@ -25,10 +25,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # What is sent to hosts, and nothing else
     "_host": (),
     "_store": (),
-    "_records": ("_store.base",),
+    # Which boot is ours says which clock an age is measured by.
+    "_records": ("_host.processes", "_store.base"),
     # Who claims a job says which process of this controller that is.
     "_start": ("_host.processes", "_records"),
-    "_report_page": ("_records.record",),
+    "_report_page": ("_records.ages", "_records.record"),
     # One file per module. What a status looks like is the host's to say.
     "_modules": (
         "_host.look_and_output",
@@ -60,7 +61,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_host.look_and_output",
         "_modules",
         "_records",
-        "_start.ages",
         "_store.base",
         "_store.choose",
         "plugin_utils",
@@ -68,11 +68,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # Ansible sends what they import: async_job runs on hosts, and the others need no host.
     "modules": ("_host.command", "_modules"),
     "inventory": ("_records", "_store.choose", "plugin_utils._ansible", "plugin_utils._flaws"),
+    # What others print of results
+    "callback": ("plugin_utils._ansible",),
     "doc_fragments": (),
 }
 
 # Wings whose files know nothing of each other
-APART = ("_modules", "action", "modules", "inventory", "doc_fragments")
+APART = ("_modules", "action", "modules", "inventory", "callback", "doc_fragments")
 
 FILES = {
     ".".join(file.relative_to(PLUGINS).with_suffix("").parts).removeprefix("module_utils."): file for file in sorted(PLUGINS.rglob("*.py"))

@@ -21,18 +21,25 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
     STORE_OPTIONS,
     Spec,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age, is_overdue, looked_ago
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import Approval, find_pending, run_playbook
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import hint, last_line, last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, filters_of, find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, BY_ITSELF, STATUSES
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless, last_line_of, lines_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import (
+    aligned,
+    brief_time,
+    harmless,
+    lines_of,
+    progress_in_words,
+)
 
-_NEVER = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
 _SORTS: dict[str, t.Callable[[Record, datetime.datetime], t.Any]] = {
     "name": lambda record, now: 0,  # that is how they come
-    "age": lambda record, now: _times.since(record) or _NEVER,
+    "age": lambda record, now: -age(record, now.timestamp()),
     "duration": lambda record, now: -_times.run_time(record, now),
     "status": lambda record, now: STATUSES.index(_status(record)),
 }
@@ -45,6 +52,7 @@ ARGUMENT_SPEC: Spec = {
     "look": {"type": "dict"},
     "verified_hosts": {"type": "list", "elements": "str"},
     "quiet": {"type": "bool", "default": False},
+    "entries": {"type": "bool", "default": False},
     **PROGRESS_OPTIONS,
     **STORE_OPTIONS,
 }
@@ -52,11 +60,9 @@ ARGUMENT_SPEC: Spec = {
 # A single job is asked for by its name alone; a filter has no place there.
 MUTUALLY_EXCLUSIVE = [("job_name", filter_) for filter_ in FILTERS]
 
-_HEADS = ("HOST", "PLAYBOOK", "JOB", "STATUS", "ATTEMPT", "AGE", "DURATION", "LAST LINE")
+_HEADS = ("HOST", "PLAYBOOK", "JOB", "STATUS", "ATTEMPT", "AGE", "DURATION", "LOOKED", "LAST LINE")
 _APPROVAL_HEADS = ("PLAYBOOK", "APPROVAL", "AGE", "EXPIRES IN", "ASKED BY", "SUBJECT")
 _PAST_HEADS = ("ATTEMPT", "STATUS", "START", "DURATION", "RC", "STARTED BY", "REASON")
-
-_UNSEEN = "nobody has looked since it was saved"
 
 # How much of the output that a record keeps is shown, in lines.
 _OUTPUT_LINES = 200
@@ -131,6 +137,8 @@ def run(
         result.update(failed=True, msg=problem)
     if not params["quiet"]:
         result["lines"] = lines
+    if params["entries"]:
+        result["entries"] = [entry(one.record, now, state_file=store.locate(one.path)) for one in found]
     return result
 
 
@@ -174,7 +182,8 @@ def table(records: t.Sequence[Record], now: datetime.datetime, width: int) -> li
     if not records:
         return []
     rows = [_HEADS, *(_row(record, now) for record in records)]
-    statuses = ["", *map(_status, records)]
+    # What nobody should believe as it stands has the colour of what needs somebody.
+    statuses = ["", *("orphaned" if is_overdue(record, now.timestamp()) else _status(record) for record in records)]
     return [Line(text, status) for text, status in zip(aligned(rows, width=width), statuses)]
 
 
@@ -201,47 +210,60 @@ def awaited(approvals: t.Sequence[Approval], now: datetime.datetime, width: int,
 
 
 def _row(record: Record, now: datetime.datetime) -> tuple[str, ...]:
-    since = _times.since(record)
     return (
         *(harmless(record[field]) for field in ("host", "playbook_name", "job_name")),
         _status(record),
         str(record.get("attempt", 1)),
-        brief_time((now - since).total_seconds()) if since else "?",
+        _ago(age(record, now.timestamp())) or "?",
         brief_time(_times.run_time(record, now)),
-        last_line(record),
+        _looked(record, now) or "-",
+        last_words(record, now.timestamp()),
     )
 
 
-def last_line(record: Record) -> str:
-    """Return the last line that a job has said, as far as the record knows; of one that did not end by itself, what happened to it."""
-    status, result = _status(record), record.get("result", {})
-    said = ""
-    if is_unseen(record):
-        return _UNSEEN
-    if status == "running":
-        said = str(record.get("last_line", ""))
-    elif status in BY_ITSELF:
-        streams = ("stderr", "stdout", "msg") if status == "failed" else ("stdout", "stderr", "msg")
-        said = next((str(result[stream]) for stream in streams if result.get(stream)), "")
-    return last_line_of(said) or last_line_of(record.get("reason", ""))
+def _looked(record: Record, now: datetime.datetime) -> str:
+    """Return how long ago somebody last saw that a job goes on. Empty if it does not, or nobody has."""
+    looked = looked_ago(record, now.timestamp())
+    return "" if looked is None else _ago(looked)
 
 
-def is_unseen(record: Record) -> bool:
-    """Return whether nobody has looked at a job since it was saved, as far as its record tells: Ansible's own looks leave no word there."""
-    return _status(record) == "running" and not any(record.get(name) for name in ("attempt_dir", "runner", "place", "boot_id", "last_line"))
+def _ago(seconds: float) -> str:
+    return "" if seconds == float("inf") else brief_time(seconds)
+
+
+def entry(record: Record, now: datetime.datetime, *, state_file: str) -> dict[str, t.Any]:
+    """Return what the table tells of a job, and a little more, for programs."""
+    seconds = now.timestamp()
+    how_old = age(record, seconds)
+    looked = looked_ago(record, seconds)
+    return {
+        **{name: record.get(name) for name in ("host", "playbook_name", "job_name", "ansible_job_id", "start", "end", "who", "reason")},
+        "place": place_of(record),
+        "status": _status(record),
+        "attempt": record.get("attempt", 1),
+        "rc": record.get("result", {}).get("rc"),
+        "age": None if how_old == float("inf") else int(how_old),
+        "duration": int(_times.run_time(record, now)),
+        "looked": None if looked is None else int(looked),
+        "hint": hint(record, seconds),
+        "last_line": last_line(record),
+        "state_file": state_file,
+    }
 
 
 def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[Line]:
     """Return all that the record knows of a job."""
     status = _status(record)
     begin = _times.started_at(record)
+    looked = _looked(record, now)
+    doubt = hint(record, now.timestamp())
     said = _said(record, record.get("result", {}))
     facts: list[tuple[str, t.Any]] = [
         ("Job", record["job_name"]),
         ("Playbook", record["playbook_name"]),
         ("Host", record["host"]),
         ("Runs on", record.get("delegated_host")),
-        ("Status", f"{status}, as last recorded{'; ' + _UNSEEN if is_unseen(record) else ''}"),
+        ("Status", f"{status}, as last recorded{'; ' + doubt if doubt else ''}"),
         ("Reason", record.get("reason")),
         *_outcome(said),
         ("Attempt", str(record.get("attempt", 1))),
@@ -249,6 +271,7 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
         ("Started by", record.get("who")),
         ("Ended", record.get("end")),
         ("Duration", brief_time(_times.run_time(record, now))),
+        ("Looked", looked and f"{looked} ago"),
         ("Time limit", brief_time(record["timeout"]) if record.get("timeout") else None),
         ("Cancelled", _cancelled(record.get("cancelled", {}))),
         ("User on host", record.get("become_user") or record.get("remote_user")),
@@ -284,7 +307,7 @@ def _said(record: Record, said: dict[str, t.Any]) -> dict[str, t.Any]:
 def _outcome(said: dict[str, t.Any]) -> list[tuple[str, t.Any]]:
     progress = said.get("progress")
     if isinstance(progress, dict):
-        progress = f"{progress.get('current')} of {progress.get('total')} {progress.get('text', '')}".strip()
+        progress = progress_in_words(progress.get("current"), progress.get("total"), str(progress.get("text") or ""))
     return [("Message", said.get("msg")), ("Return code", said.get("rc")), ("Progress", progress)]
 
 

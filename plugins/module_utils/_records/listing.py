@@ -8,12 +8,13 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import datetime
 import fnmatch
+import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import decode, encode, prefix
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, parse
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, Entry, Store, Version
@@ -164,9 +165,9 @@ def _path_filter(params: dict[str, t.Any]) -> t.Callable[[str], bool]:
 
 def _filter(params: dict[str, t.Any]) -> t.Callable[[Record], bool]:
     """Return a filter that judges a record by what it says."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    older_than = None if params["older_than"] is None else _times.age(params["older_than"], "older_than")
-    newer_than = None if params["newer_than"] is None else _times.age(params["newer_than"], "newer_than")
+    now = time.time()
+    older_than = None if params["older_than"] is None else _times.age(params["older_than"], "older_than").total_seconds()
+    newer_than = None if params["newer_than"] is None else _times.age(params["newer_than"], "newer_than").total_seconds()
 
     def wanted(record: Record) -> bool:
         if params["job_name_pattern"] is not None and not fnmatch.fnmatchcase(record["job_name"], params["job_name_pattern"]):
@@ -175,7 +176,7 @@ def _filter(params: dict[str, t.Any]) -> t.Callable[[Record], bool]:
             return False
         if older_than is None and newer_than is None:
             return True
-        how_old = now - (_times.since(record) or _times.NEVER)
+        how_old = age(record, now)
         return (older_than is None or how_old > older_than) and (newer_than is None or how_old < newer_than)
 
     return wanted

@@ -76,6 +76,7 @@ class Record(TypedDict, total=False):
     success_codes: _Numbers
     output_removed: bool
     last_line: str
+    looked: str
     attempt_dir: str
     remote_user: str
     become_user: str
@@ -137,6 +138,7 @@ ATTEMPT_FIELDS = (
     "store_result",
     "output_removed",
     "last_line",
+    "looked",
 )
 
 # How many past attempts a record remembers.

@@ -9,7 +9,6 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import collections
-import datetime
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
@@ -44,22 +43,17 @@ def doomed(found: t.Sequence[Found], params: dict[str, t.Any], age_of: t.Callabl
     if params["keep_attempts"] is not None:
         candidates = [_shortened(one, params["keep_attempts"]) for one in ended]
     else:
-        kept = _newest(ended, params["keep"] or 0)
+        kept = _newest(ended, params["keep"] or 0, age_of)
         candidates = [Doomed(one, [*_past(one.record), one.record], None) for one in ended if one.path not in kept]
     return [one for one in candidates if one.attempts and age_of(one.found.record) > age]
 
 
-def ended_at(record: Record) -> datetime.datetime:
-    """Return when a job ended, as far as the record knows. Where that cannot be read, never: it is not pruned for its age."""
-    return _times.since(record) or datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
-
-
-def _newest(ended: t.Sequence[Found], count: int) -> set[str]:
+def _newest(ended: t.Sequence[Found], count: int, age_of: t.Callable[[Record], float]) -> set[str]:
     """Return the paths of the newest records of each host and playbook."""
     groups: dict[str, list[Found]] = collections.defaultdict(list)
     for one in ended:
         groups[one.path.rpartition("/")[0]].append(one)
-    newest = (sorted(group, key=lambda one: ended_at(one.record))[len(group) - min(count, len(group)) :] for group in groups.values())
+    newest = (sorted(group, key=lambda one: -age_of(one.record))[len(group) - min(count, len(group)) :] for group in groups.values())
     return {one.path for group in newest for one in group}
 
 

@@ -23,6 +23,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 
@@ -109,14 +110,14 @@ def _row(record: Record, now: int) -> list[t.Any]:
     """Return the columns of the table, in their order, and the bars of the time line."""
     start = _time(record.get("start"))
     bars = _bars(record, now)
-    saved = _time(record.get("save_time"))
+    how_old = age(record, now)
     return [
         *(_text(record.get(name)) for name in ("host", "playbook_name", "job_name")),
         _status(record),
         _number(record.get("attempt", 1)),
         start,
         bars[-1][2] - bars[-1][1] if isinstance(start, int) else "",
-        max(now - saved, 0) if isinstance(saved, int) else "",
+        "" if how_old == float("inf") else int(how_old),
         _text(record.get("who")),
         _text(record.get("reason")),
         bars,

@@ -17,8 +17,8 @@ import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import since_end
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, RESTARTABLE
 
 # The policies that C(async_job) takes.
@@ -57,14 +57,14 @@ def decide(record: Record, policies: Policies, fingerprint: str, *, tried: bool,
         most = policies["max_attempts"]
         # Without a limit: one for each run of the task
         if ordered or (not tried if most is None else _tries(record) < most):
-            pause = _backoff(record, policies) - age(record, now)
+            pause = _backoff(record, policies) - since_end(record, now)
             return Decision(start=pause <= 0, wait=max(pause, 0.0), why=f"{attempt}: {status}")
     if status in ENDED and ordered:
         return Decision(start=True, why=f"{attempt}, {status}, was of another task")
     if status == "succeeded" and was_skipped(record) and not joined:
         return Decision(start=True, why=f"{attempt} had nothing to do (creates, removes)")
     if status == "succeeded":
-        if policies["rerun_after"] is not None and not joined and age(record, now) >= policies["rerun_after"]:
+        if policies["rerun_after"] is not None and not joined and since_end(record, now) >= policies["rerun_after"]:
             return Decision(start=True, why=f"{attempt} succeeded at {record.get('end') or record.get('save_time')}")
         if changed and policies["on_change"] == "restart":
             return Decision(

@@ -1,0 +1,46 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a line about a job ends with: the last line that it has said, and what to do if that is too old to be believed.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import is_overdue, is_unseen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import BY_ITSELF
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import in_words, last_line_of
+
+UNSEEN = "nobody has looked since it was saved"
+OVERDUE = "nobody has looked since its time limit passed: verify"
+
+
+def hint(record: Record, now: float) -> str:
+    """Return why a status is not to be believed as it stands. Empty if there is no such reason.
+
+    :arg now: in seconds since the epoch
+    """
+    return OVERDUE if is_overdue(record, now) else UNSEEN if is_unseen(record) else ""
+
+
+def last_line(record: Record) -> str:
+    """Return the last line that a job has said, as far as the record knows; of one that did not end by itself, what happened to it."""
+    status, result = record.get("status", "running"), record.get("result")
+    said = ""
+    if status == "running":
+        said = str(record.get("last_line", ""))
+    elif status in BY_ITSELF and isinstance(result, dict) and not record.get("no_log"):
+        streams = ("stderr", "stdout", "msg") if status == "failed" else ("stdout", "stderr", "msg")
+        said = next((str(result[stream]) for stream in streams if result.get(stream)), "")
+    return in_words(last_line_of(said)) or last_line_of(str(record.get("reason") or ""))
+
+
+def last_words(record: Record, now: float) -> str:
+    """Return the hint and the last line, as far as there are such.
+
+    :arg now: in seconds since the epoch
+    """
+    warning, line = hint(record, now), last_line(record)
+    return f"{warning}; last: {line}" if warning and line else warning or line

@@ -1,0 +1,134 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command async-jobs: what it gives to ansible-playbook is what it was given, and what the playbooks take."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "command" / "async_jobs.py"
+
+_spec = importlib.util.spec_from_file_location("async_jobs", FILE)
+assert _spec is not None
+assert _spec.loader is not None
+async_jobs: t.Any = importlib.util.module_from_spec(_spec)
+sys.modules["async_jobs"] = async_jobs
+_spec.loader.exec_module(async_jobs)
+
+HOSTILE = (
+    "Nightly backup", "it's \"quoted\"", "{{ lookup('pipe', 'touch pwned') }}", "{% if x %}", "#jinja2: x", "-x", "--help", "@file",
+    "{a: b}",     "[1, 2]", "42", "true", "null", "~", "!unsafe x", "a\\b", "$(id) `id`", "\u00e9t\u00e9 \u5099\u4efd \U0001f600",
+    "a\nb\tc\x1b[31m\x7f\x85",
+    "a: b # c", "", " ", "key=value",
+)  # fmt: skip
+
+
+def line(*arguments: str) -> list[str]:
+    return t.cast("list[str]", async_jobs.command_line(async_jobs.parser().parse_args(arguments)))
+
+
+def given(*arguments: str) -> dict[str, t.Any]:
+    """Return the variables as Ansible reads them."""
+    [text] = [one.partition("=")[2] for one in line(*arguments)[-2:-1]]
+    loaded: dict[str, t.Any] = DataLoader().load(text)
+    return loaded
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_name_is_what_it_is(name: str) -> None:
+    """A text, letter by letter, which Ansible does not take for a template."""
+    read = given("show", "--host", name if not name.startswith("-") else "h", "--", name)["job"]
+    assert read == name
+    assert isinstance(read, str)
+    if not any(mark in name for mark in ("{{", "{%", "#jinja2")):
+        return
+    assert "\n" not in line("show", "--", name)[-2]
+    try:
+        from ansible._internal._datatag._tags import TrustedAsTemplate
+    except ImportError:
+        assert getattr(read, "__UNSAFE__", False)
+    else:
+        assert not TrustedAsTemplate.is_tagged_on(read)
+
+
+def test_settings_and_words_are_those_of_the_collection() -> None:
+    assert set(async_jobs.STORE) == set(STORE_OPTIONS)
+    assert STATUSES == async_jobs.STATUSES
+
+
+@pytest.mark.parametrize("name", async_jobs.COMMANDS)
+def test_a_command_takes_what_its_playbook_takes(name: str) -> None:
+    """Less the second names of things, and what is for callbacks."""
+    command = async_jobs.COMMANDS[name]
+    [play, *_] = [play for play in yaml.safe_load((ROOT / f"playbooks/{command.playbook}.yml").read_text("utf-8"))]
+    if name == "reject":
+        [play, *_] = yaml.safe_load((ROOT / "playbooks/approve.yml").read_text("utf-8"))
+    takes = set(play["vars"]) - {"playbook_name", "job_name", "entries", "decision"}
+    assert {option.variable for option in command.options} | set(command.fixed) == takes
+    assert command.returns_entries == ("entries" in play["vars"])
+
+
+def test_what_is_passed_on() -> None:
+    made = line(
+        "verify", "--inventory=-odd", "-i", "two", "--limit=web*", "-C", "-vvv", "--vault-id", "x@y", "--state-dir", "/a b", "-o", "json"
+    )
+    assert made[:3] == ["--inventory=-odd", "--inventory=two", "--limit=web*"]
+    assert made.count("--verbose") == 3
+    assert {"--check", "--vault-id=x@y"} <= set(made)
+    assert made[-1] == "rstyczynski.ansible.jobs"
+    variables = given("verify", "--state-dir", "/a b", "-o", "json")
+    assert variables == {"async_job_state_dir": "/a b", "verify": True, "async_job_progress": False, "entries": True}
+    assert given("prune", "--apply", "--status", "failed") == {"status": "failed", "apply": True}
+
+
+@pytest.mark.parametrize("arguments", [["list", "--stat", "failed"], ["list", "--sort", "up"], ["prune", "--appl"], ["show"], ["lst"]])
+def test_a_slip_of_the_hand(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        line(*arguments)
+    assert ended.value.code == 2
+    assert "usage: async-jobs" in capsys.readouterr().err
+
+
+def run(tmp_path: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with some program in place of ansible-playbook."""
+    (tmp_path / "bin").mkdir()
+    if program:
+        (tmp_path / "bin" / "ansible-playbook").write_text(f"#!/bin/sh\n{program}\n")
+        (tmp_path / "bin" / "ansible-playbook").chmod(0o755)
+    env = {"PATH": f"{tmp_path}/bin", "HOME": str(tmp_path), "ANSIBLE_COLLECTIONS_PATH": os.environ["RSTYCZYNSKI_ANSIBLE_TEST_COLLECTIONS"]}
+    copy = tmp_path / "async_jobs.py"  # beside no other program
+    copy.write_bytes(FILE.read_bytes())
+    return subprocess.run([sys.executable, str(copy), *arguments], env=env, capture_output=True, text=True, check=False)
+
+
+def test_without_ansible(tmp_path: Path) -> None:
+    done = run(tmp_path, "", "list")
+    assert (done.returncode, done.stdout) == (127, "")
+    assert "there is no ansible-playbook on the PATH" in done.stderr
+
+
+def test_its_end_is_that_of_ansible_and_the_standard_output_that_of_the_callback(tmp_path: Path) -> None:
+    program = 'echo noise; eval "echo answer >&$ASYNC_JOB_ANSWERS_DESCRIPTOR"; exit 4'
+    done = run(tmp_path, program, "list", "--format", "json")
+    assert (done.returncode, done.stdout, done.stderr) == (4, "answer\n", "noise\n")
+
+
+def test_without_the_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSTYCZYNSKI_ANSIBLE_TEST_COLLECTIONS", str(tmp_path))
+    done = run(tmp_path, "echo the playbook could not be found; exit 1", "list")
+    assert done.returncode == 1
+    assert "does not find the collection rstyczynski.ansible. Nothing was done." in done.stderr
