@@ -177,7 +177,10 @@
 
   let hostsShown = HOSTS, axis = [Infinity, 0];
   const ofBar = new WeakMap();
-  const HINT = "Point at a bar to read what it is, or move with the arrow keys. A click or Enter tells all.";
+  // Keys and pointing are for those who have such devices.
+  const HINT = matchMedia("(hover: hover) and (pointer: fine)").matches
+    ? "Point at a bar to read what it is, or move with the arrow keys. A click or Enter tells all."
+    : "Touch a bar to read what it is, and all that is known of its job.";
 
   function drawTime() {
     const range = Number($("range").value), since = range ? made - range : -Infinity, latest = made + 3600;
