@@ -280,6 +280,31 @@ def test_filter(show: Show) -> None:
     assert tab.texts("#rows") == ["No job fits these filters."]
 
 
+def test_the_address_keeps_what_is_chosen(show: Show) -> None:
+    """Filters and open jobs are there again after a reload, and on the way back and forth."""
+    tab = show(few())
+    tab.click(".chip[data-index='0']")
+    tab.click("#rows .name")
+    tab.click("#text")
+    tab.type("release")
+    state = (
+        "[document.querySelectorAll('.detail').length, document.querySelector('#count').textContent, document.querySelector('#text').value]"
+    )
+    chosen = [1, "Showing 1 of 4 jobs", "release"]
+    assert tab.js(state) == chosen
+    address = tab.js("location.hash")
+    tab.click("#clear")
+    assert tab.js(state)[1:] == ["Showing 4 jobs", ""]
+    tab.js("history.back()")
+    tab.until(f"JSON.stringify({state}) === {json.dumps(json.dumps(chosen, separators=(',', ':')))}")
+    assert tab.js("location.hash") == address
+    tab.js("history.forward()")
+    tab.until("document.querySelector('#text').value === ''")
+    # As after a reload: the page begins with its address
+    tab.js(f"location.hash = {json.dumps(address)}")
+    tab.until(f"JSON.stringify({state}) === {json.dumps(json.dumps(chosen, separators=(',', ':')))}")
+
+
 def test_detail(show: Show) -> None:
     """All that is known of a job, beside what the table tells."""
     tab = show(few())

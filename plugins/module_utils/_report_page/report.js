@@ -142,6 +142,7 @@
     }
     line.classList.toggle("open", opens);
     line.querySelector(".name").setAttribute("aria-expanded", opens);
+    remember(true);
   }
 
   // What is known of one job
@@ -289,7 +290,10 @@
   const choices = [HOST, PLAYBOOK].map((column) => [...new Set(jobs.map((job) => job[column]))].sort());
   for (const [column, id] of [[HOST, "host"], [PLAYBOOK, "playbook"]]) {
     $(id).append(element("option", {}, "all"), ...choices[column].map((name) => element("option", {}, name || "(without a name)")));
-    $(id).addEventListener("change", filter);
+    $(id).addEventListener("change", () => {
+      filter();
+      remember(true);
+    });
   }
   COLUMNS.forEach(([label], column) => {
     const button = element("button", {type: "button"}, label);
@@ -303,11 +307,15 @@
   const sight = new IntersectionObserver((seen) => {
     if (seen.some((entry) => entry.isIntersecting)) addRows(ROWS);
   }, {rootMargin: "1500px"});
-  $("text").addEventListener("input", filter);
+  $("text").addEventListener("input", () => {
+    filter();
+    remember(false);
+  });
   for (const chip of chips) {
     chip.addEventListener("click", () => {
       chip.setAttribute("aria-pressed", !pressed(chip));
       filter();
+      remember(true);
     });
   }
   $("clear").addEventListener("click", () => {
@@ -315,6 +323,7 @@
     $("host").selectedIndex = $("playbook").selectedIndex = 0;
     for (const chip of chips) chip.setAttribute("aria-pressed", "false");
     filter();
+    remember(true);
     $("text").focus();
   });
   $("rows").addEventListener("click", (event) => {
@@ -322,7 +331,12 @@
     // Whoever marks text to copy it does not want it to move.
     if (line && (event.target.closest(".name") || getSelection().isCollapsed)) toggle(line);
   });
-  for (const id of ["as_table", "as_time", "range"]) $(id).addEventListener("change", draw);
+  for (const id of ["as_table", "as_time", "range"]) {
+    $(id).addEventListener("change", () => {
+      draw();
+      remember(true);
+    });
+  }
   $("more").addEventListener("click", () => {
     hostsShown += HOSTS;
     drawTime();
@@ -349,9 +363,46 @@
     if ($("as_table").checked) addRows(Math.max(PRINTED - rendered, 0));
   });
 
+  // The address keeps what is chosen and open, so that a reload, the way back and a link show it again.
+
+  const nameOf = (index) => JSON.stringify([HOST, PLAYBOOK, JOB].map((column) => jobs[index][column]));
+
+  function remember(pushes) {
+    const chosen = new URLSearchParams();
+    if ($("text").value) chosen.set("search", $("text").value);
+    for (const [column, id] of [[HOST, "host"], [PLAYBOOK, "playbook"]]) {
+      if ($(id).selectedIndex > 0) chosen.set(id, choices[column][$(id).selectedIndex - 1]);
+    }
+    for (const chip of chips.filter(pressed)) chosen.append("status", statuses[chip.dataset.index]);
+    for (const index of open) chosen.append("open", nameOf(index));
+    if (!$("as_table").checked) chosen.set("view", "time");
+    const hash = `#${chosen}`;
+    if (hash !== (location.hash || "#")) history[pushes ? "pushState" : "replaceState"](null, "", hash);
+  }
+
+  function recall() {
+    const chosen = new URLSearchParams(location.hash.slice(1));
+    $("text").value = chosen.get("search") || "";
+    for (const [column, id] of [[HOST, "host"], [PLAYBOOK, "playbook"]]) {
+      $(id).selectedIndex = chosen.has(id) ? choices[column].indexOf(chosen.get(id)) + 1 : 0;
+    }
+    const wanted = new Set(chosen.getAll("status"));
+    for (const chip of chips) chip.setAttribute("aria-pressed", wanted.has(statuses[chip.dataset.index]));
+    const opened = new Set(chosen.getAll("open"));
+    open.clear();
+    for (const index of opened.size ? jobs.keys() : []) if (opened.has(nameOf(index))) open.add(index);
+    $(chosen.get("view") === "time" ? "as_time" : "as_table").checked = true;
+  }
+
+  addEventListener("popstate", () => {
+    recall();
+    filter();
+  });
+
   // As far back as the latest attempts of most jobs
   const lately = (option) => jobs.filter((job) => job[BARS].length && job[BARS].at(-1)[2] >= made - option.value).length;
   $("range").value = ([...$("range").options].reverse().find((option) => lately(option) >= jobs.length / 2) || {value: "0"}).value;
   $("main").hidden = false;
+  recall();
   sort();
 })();
