@@ -31,6 +31,7 @@ Record = dict[str, t.Any]
 MADE = datetime.datetime(2026, 11, 21, 12, tzinfo=datetime.timezone.utc)
 before = functools.partial(ago, since=MADE)
 STORE = "/srv/jobs"
+UNSEEN = "nobody has looked since it was saved"
 
 # What the page does with 10,000 records, in milliseconds. On two idle cores of a small machine it takes about a twentieth of that.
 MOST_LOADING = 10_000
@@ -122,7 +123,7 @@ def few() -> list[Record]:
             began=1800,
             took=300,
             who="alice@laptop",
-            reason="its return code is 3",
+            reason="job 'migrate' on db1 has failed: its return code is 3",
             metadata={"ticket": "OPS-7", "big": 12345678901234567890},
             result={"rc": 3, "msg": "non-zero return code", "stdout": "step 1\nstep 2", "stderr": "no space left"},
             attempts=[
@@ -219,10 +220,10 @@ def test_columns(show: Show) -> None:
     cells = tab.texts("#rows td")
     table = [cells[start : start + 10] for start in range(0, 40, 10)]
     assert table[0][:4] == ["web10", "Nightly backup", "job2", "R\nrunning"]
-    assert table[0][4:] == ["1", "2026-11-21 11:50:00", "00:10:00", "10 min", "ansible@controller", ""]
+    assert table[0][4:] == ["1", "2026-11-21 11:50:00", "00:10:00", "10 min", "ansible@controller", UNSEEN]
     assert table[2][:4] == ["db1", "Release", "migrate", "F\nfailed"]
-    assert table[2][4:] == ["2", "2026-11-21 11:30:00", "00:05:00", "25 min", "alice@laptop", "its return code is 3"]
-    assert table[3] == ["db1", "", "old", "R\nrunning", "1", "", "", "", "", ""]
+    assert table[2][4:] == ["2", "2026-11-21 11:30:00", "00:05:00", "25 min", "alice@laptop", "no space left"]
+    assert table[3] == ["db1", "", "old", "R\nrunning", "1", "", "", "", "", UNSEEN]
 
 
 def test_sort(show: Show) -> None:
@@ -240,7 +241,7 @@ def test_sort(show: Show) -> None:
         6: ["00:00:30", "00:05:00", "00:10:00", ""],
         7: ["10 min", "25 min", "1 h", ""],
         8: ["alice@laptop", "ansible@controller", "ansible@controller", ""],
-        9: ["its return code is 3", "", "", ""],
+        9: ["no space left", UNSEEN, UNSEEN, ""],
     }
     for column, values in expected.items():
         tab.click(f"#head .c{column} button")
@@ -310,6 +311,8 @@ def test_detail(show: Show) -> None:
     tab = show(few())
     tab.click("#rows .job:nth-child(2) .name")
     [text] = tab.texts(".detail")
+    assert "has failed: its return code is 3" in text
+    assert "job 'migrate' on db1" not in text
     for part in ("its return code is 3", "OPS-7", "12345678901234567890", "non-zero return code", "step 1\nstep 2", "no space left"):
         assert part in text
     cells = tab.texts(".detail td")

@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "_records": ("_host.processes", "_store.base"),
     # Who claims a job says which process of this controller that is.
     "_start": ("_host.processes", "_records"),
-    "_report_page": ("_records.ages", "_records.record"),
+    "_report_page": ("_records.ages", "_records.last_line", "_records.record"),
     # One file per module. What a status looks like is the host's to say.
     "_modules": (
         "_host.look_and_output",

@@ -24,6 +24,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 
@@ -119,9 +120,16 @@ def _row(record: Record, now: int) -> list[t.Any]:
         bars[-1][2] - bars[-1][1] if isinstance(start, int) else "",
         "" if how_old == float("inf") else int(how_old),
         _text(record.get("who")),
-        _text(record.get("reason")),
+        last_words(record, now),
         bars,
+        _reason(record, record),
     ]
+
+
+def _reason(record: Record, attempt: t.Mapping[str, t.Any]) -> str:
+    """Return why an attempt is what it is, less the names of the job and the host, which are beside it."""
+    reason, names = _text(attempt.get("reason")), f"job {record.get('job_name')!r} on {record.get('host')} "
+    return reason[len(names) :] if reason.startswith(names) else reason
 
 
 def _bars(record: Record, now: int) -> list[list[t.Any]]:
@@ -165,8 +173,13 @@ def _detail(record: Record) -> dict[str, t.Any]:
     fields: t.Mapping[str, object] = record
     return {
         "attempts": [
-            [_number(attempt.get("attempt", 1)), _status(attempt), *(_time(attempt.get(name)) for name in ("start", "end"))]
-            + [_text(attempt.get(name)) for name in ("rc", "who", "reason")]
+            [
+                _number(attempt.get("attempt", 1)),
+                _status(attempt),
+                *(_time(attempt.get(name)) for name in ("start", "end")),
+                *(_text(attempt.get(name)) for name in ("rc", "who")),
+                _reason(record, attempt),
+            ]
             for attempt in reversed(_attempts(record))
         ],
         "result": [[name, _text(value)] for name, value in ended.items()],

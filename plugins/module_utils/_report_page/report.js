@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 "use strict";
 (() => {
-  const HOST = 0, PLAYBOOK = 1, JOB = 2, STATUS = 3, START = 5, WHO = 8, REASON = 9, BARS = 10;
+  const HOST = 0, PLAYBOOK = 1, JOB = 2, STATUS = 3, START = 5, WHO = 8, LINE = 9, BARS = 10, REASON = 11;
   // How much is put into the page at once, so that it answers at once
   const ROWS = 100, HOSTS = 100, ALL_BARS = 3000, BARS_OF_HOST = 500, LANES = 20, PRINTED = 2000;
   const LANE = 24;
@@ -43,7 +43,7 @@
 
   const COLUMNS = [
     ["Host", clamped], ["Playbook", clamped], ["Job"], ["Status", badge], ["Attempt", String],
-    ["Started (UTC)", time], ["Duration", lasted], ["Age", ago], ["Who", clamped], ["Reason", clamped],
+    ["Started (UTC)", time], ["Duration", lasted], ["Age", ago], ["Who", clamped], ["Last line", clamped],
   ];
 
   // The table: sorted, filtered, and as much of it as was scrolled to
@@ -52,7 +52,7 @@
   let order = jobs.map((_, index) => index), shown = order, rendered = 0;
   let sorting = START, descending = true;
   const keys = [], collator = new Intl.Collator("en", {numeric: true});
-  const haystacks = jobs.map((job) => [HOST, PLAYBOOK, JOB, STATUS, WHO, REASON].map((column) => job[column]).join("\n").toLowerCase());
+  const haystacks = jobs.map((job) => [HOST, PLAYBOOK, JOB, STATUS, WHO, LINE, REASON].map((column) => job[column]).join("\n").toLowerCase());
 
   function keysOf(column) {
     if (!keys[column]) {
