@@ -53,11 +53,11 @@ def test_live(controller: Controller) -> None:
     until(lambda: "copying" in controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true").ok().output)
     ran = controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true").ok()
     assert re.search(r"^Status: +running$", ran.output, re.MULTILINE)
-    assert re.search(r"^Progress: +3 of 7 copying$", ran.output, re.MULTILINE)
+    assert re.search(r"^Progress: +step 3 of 7: copying$", ran.output, re.MULTILINE)
     assert "  begun\n" in ran.output
-    assert rows(controller.playbook(JOBS).ok())[0][-1] != "3 of 7 copying"
-    assert rows(controller.playbook(JOBS, "-e", "verify=true").ok())[0][-1] == "3 of 7 copying"
-    assert rows(controller.playbook(JOBS).ok())[0][-1] == "3 of 7 copying"
+    assert rows(controller.playbook(JOBS).ok())[0][-1] != "step 3 of 7: copying"
+    assert rows(controller.playbook(JOBS, "-e", "verify=true").ok())[0][-1] == "step 3 of 7: copying"
+    assert rows(controller.playbook(JOBS).ok())[0][-1] == "step 3 of 7: copying"
     assert "processes would be stopped" in controller.playbook(CANCEL, "-e", "job=job", "--check").ok().text
     assert controller.record("job")["status"] == "running"
     ran = controller.playbook(CANCEL, "-e", "job=job", "-e", "reason='wrong database'").ok()

@@ -14,7 +14,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import in_words, last_line_of
 
 UNSEEN = "nobody has looked since it was saved"
-OVERDUE = "nobody has looked since its time limit passed: verify"
+OVERDUE = "limit passed, nobody has looked: verify"
 
 
 def hint(record: Record, now: float) -> str:
