@@ -276,6 +276,8 @@ class Asked:
         if record.get("status") != status or "end" not in record:
             # By our clock, as its start: that of the host may be any.
             fields["end"] = _times.now(ago)
+        if record.get("status") != status:
+            fields["last_line"] = None  # it said that before its end
         result = look["result"] or {}
         kept = kept_result(result, wanted=record.get("store_result", ()), secret=secret)
         if not self.is_attempt:  # whoever follows a native job asks Ansible for its result

@@ -237,6 +237,39 @@ def test_jobs_that_nobody_has_looked_at() -> None:
         assert last_words(t.cast("Record", {**saved, **sign}), 0) != told
 
 
+LABEL = "job 'migrate' on db01"
+LAST_LINES: dict[str, tuple[dict[str, t.Any], str]] = {
+    "it has told how far it is": ({"status": "running", "last_line": "PROGRESS 41/60 copying"}, "step 41 of 60: copying"),
+    "its output is kept": ({"status": "succeeded", "last_line": "old", "result": {"stdout": "a\nPROGRESS 3/3\n"}}, "step 3 of 3"),
+    "only its last line is kept": (
+        {"status": "failed", "last_line": "no space left", "result": {"msg": "non-zero return code"}},
+        "no space left",
+    ),
+    "nothing of it is kept": ({"status": "failed", "result": {"msg": "non-zero return code"}}, "non-zero return code"),
+    "it has said nothing": ({"status": "succeeded", "reason": f"{LABEL} has succeeded", "result": {"rc": 0}}, "has succeeded"),
+    "it is secret": ({"status": "failed", "no_log": True, "reason": f"{LABEL} has failed", "result": {"stdout": "x"}}, "has failed"),
+    "it was killed": ({"status": "killed", "reason": f"the command of {LABEL} was killed", "last_line": "x"}, "the command was killed"),
+    "nobody can tell": ({"status": "lost", "reason": f"cannot tell what became of {LABEL}: no"}, "cannot tell what became of it: no"),
+    "another host": ({"status": "lost", "reason": f"{LABEL}2 has failed"}, f"{LABEL}2 has failed"),
+}
+
+
+@pytest.mark.parametrize("case", LAST_LINES)
+def test_the_last_line(case: str) -> None:
+    """What a job has said last, in plain words, or what became of it, less the names that are beside that."""
+    fields, line = LAST_LINES[case]
+    record: t.Any = {"job_name": "migrate", "host": "db01", "attempt_dir": ATTEMPT, **fields}
+    assert last_words(record, 0) == line
+
+
+def test_what_a_job_said_before_its_end_is_not_the_last_line() -> None:
+    """Whoever finds the end without reading the output forgets what an earlier look has read."""
+    record = t.cast("Record", {**RECORD, "status": "running", "attempt_dir": ATTEMPT, "last_line": "step 3 of 60"})
+    asked = of_record(key_of(record), record, ABSENT, {}, "/tmp")
+    assert asked.learned(seen("succeeded", result={"rc": 0}), secret=False)["last_line"] is None
+    assert "last_line" not in asked.learned(seen("running"), secret=False)
+
+
 def test_localhost_of_another_controller() -> None:
     """What is not found here proves nothing about it."""
     record: Record = {**RECORD, "host": "localhost", "who": "ann@elsewhere"}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a line about a job ends with: the last line that it has said, and what to do if that is too old to be believed.
+"""What a line about a job ends with: the last line that it has said, or why it is what it is, and whether that is too old to be believed.
 
 Private to the collection: no promise is made to other code.
 """
@@ -9,7 +9,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import is_overdue, is_unseen
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import BY_ITSELF
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import in_words, last_line_of
 
@@ -32,9 +32,19 @@ def last_line(record: Record) -> str:
     if status == "running":
         said = str(record.get("last_line", ""))
     elif status in BY_ITSELF and isinstance(result, dict) and not record.get("no_log"):
-        streams = ("stderr", "stdout", "msg") if status == "failed" else ("stdout", "stderr", "msg")
-        said = next((str(result[stream]) for stream in streams if result.get(stream)), "")
-    return in_words(last_line_of(said)) or last_line_of(str(record.get("reason") or ""))
+        streams = ("stderr", "stdout") if status == "failed" else ("stdout", "stderr")
+        # Whoever has looked without keeping its output has kept its last line.
+        said = next((str(text) for text in (*map(result.get, streams), record.get("last_line"), result.get("msg")) if text), "")
+    return in_words(last_line_of(said)) or last_line_of(reason_of(record, record))
+
+
+def reason_of(record: Record, attempt: Fields) -> str:
+    """Return why an attempt of a job is what it is, less the names of the job and its host, which are beside it."""
+    reason = str(attempt.get("reason") or "")
+    label = f"job {record.get('job_name')!r} on {record.get('host')}"
+    if reason.startswith(f"{label} "):
+        return reason[len(label) + 1 :]
+    return reason.replace(f" of {label} ", " ").replace(f" of {label}:", " of it:")
 
 
 def last_words(record: Record, now: float) -> str:

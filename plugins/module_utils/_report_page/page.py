@@ -24,7 +24,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words, reason_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 
@@ -122,14 +122,8 @@ def _row(record: Record, now: int) -> list[t.Any]:
         _text(record.get("who")),
         last_words(record, now),
         bars,
-        _reason(record, record),
+        reason_of(record, record),
     ]
-
-
-def _reason(record: Record, attempt: t.Mapping[str, t.Any]) -> str:
-    """Return why an attempt is what it is, less the names of the job and the host, which are beside it."""
-    reason, names = _text(attempt.get("reason")), f"job {record.get('job_name')!r} on {record.get('host')} "
-    return reason[len(names) :] if reason.startswith(names) else reason
 
 
 def _bars(record: Record, now: int) -> list[list[t.Any]]:
@@ -178,7 +172,7 @@ def _detail(record: Record) -> dict[str, t.Any]:
                 _status(attempt),
                 *(_time(attempt.get(name)) for name in ("start", "end")),
                 *(_text(attempt.get(name)) for name in ("rc", "who")),
-                _reason(record, attempt),
+                reason_of(record, attempt),
             ]
             for attempt in reversed(_attempts(record))
         ],
