@@ -222,8 +222,10 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
+        operands = [option.name.upper() for option in command.options if option.name and not option.name.startswith("-")]
         one = commands.add_parser(
             name,
+            usage=" ".join([f"async-jobs {name} [OPTIONS]", *operands]),  # all of them take a screen, and hide what is wrong
             help=command.help,
             description=f"{command.help[0].upper()}{command.help[1:]}: ansible-playbook {COLLECTION}.{command.playbook}",
             epilog=EXIT_CODES,

@@ -7,6 +7,7 @@ import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
 
 # The names of the variable in which AWX tells who has started a job, and of those that are in the environment of its jobs only.
@@ -28,7 +29,7 @@ class ActionModule(StoreAction):
         result = async_job_approval.run(params, check_mode=self._task.check_mode, notify=self.notify, awx_user=self._awx_user)
         lines = result.pop("lines", ())
         if lines and not self._task.no_log:
-            self.notify("\n".join(lines))
+            self.show(harmless_lines("\n".join(lines)))
         return result
 
     @property

@@ -144,11 +144,19 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def _write(self, document: dict[str, t.Any]) -> None:
         text = json.dumps(document, default=str, sort_keys=True, indent=2) + "\n"  # in ASCII, whatever the locale
         descriptor = self.get_option("descriptor")
-        if descriptor is None:
-            sys.stdout.write(text)
-            return
-        with os.fdopen(os.dup(descriptor), "w", encoding="ascii") as file:
-            file.write(text)
+        try:
+            if descriptor is None:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+                return
+            with os.fdopen(os.dup(descriptor), "w", encoding="ascii") as file:
+                file.write(text)
+        except BrokenPipeError:
+            return  # whoever reads has read enough
+        except OSError as error:
+            # Of what a callback raises, Ansible makes a warning, and ends well all the same.
+            self._display.error(f"The answer could not be written: {error.strerror}.", wrap_text=False)
+            raise SystemExit(1) from None
 
     def _take_answer(self, result: t.Any) -> None:
         """Print or keep what a task says."""
@@ -181,8 +189,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._errors.append({"host": host, "task": name, "msg": msg, "unreachable": unreachable, "ignored": ignored})
         if unreachable:
             line = f"{host} is unreachable: {msg}"
-        elif action in _SAYS:
-            line = msg
+        elif action in _SAYS or (action.startswith(_OURS) and (task.run_once or result._host.implicit)):
+            line = msg  # of the controller, whichever host that was run for
         elif action.startswith(_OURS):
             line = f"{host}: {msg}"
         else:

@@ -85,7 +85,8 @@ def test_nothing_is_packed_that_is_not_named(packed: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tests/demo.py", ".ci/run", ".build/x", "notes.md", "plugins/modules/.x.py", "roles/async_job_load/x/y.yml"]
+    "name",
+    ["tests/demo.py", "command/async_jobs.py", ".ci/run", ".build/x", "notes.md", "plugins/modules/.x.py", "roles/async_job_load/x/y.yml"],
 )
 def test_what_may_not_be_packed_is_found(name: str) -> None:
     assert foreign(["README.md", name]) == [name]

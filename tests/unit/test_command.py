@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -65,6 +66,12 @@ def test_a_name_is_what_it_is(name: str) -> None:
         assert not TrustedAsTemplate.is_tagged_on(read)
 
 
+def test_its_version_is_that_of_the_collection() -> None:
+    project = re.search(r'^version = "(.*)"$', (ROOT / "command" / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert project is not None
+    assert project.group(1) == yaml.safe_load((ROOT / "galaxy.yml").read_text("utf-8"))["version"]
+
+
 def test_settings_and_words_are_those_of_the_collection() -> None:
     assert set(async_jobs.STORE) == set(STORE_OPTIONS)
     assert STATUSES == async_jobs.STATUSES
@@ -100,7 +107,23 @@ def test_a_slip_of_the_hand(arguments: list[str], capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as ended:
         line(*arguments)
     assert ended.value.code == 2
-    assert "usage: async-jobs" in capsys.readouterr().err
+    usage, *_, error = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: async-jobs")
+    assert "error: " in error
+
+
+@pytest.mark.parametrize("name", async_jobs.COMMANDS)
+def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It names every option, and the exit codes."""
+    with pytest.raises(SystemExit) as ended:
+        line(name, "--help")
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: async-jobs {name} [OPTIONS]")
+    for option in async_jobs.COMMANDS[name].options:
+        assert (option.name or f"--{option.variable.replace('_', '-')}").removeprefix("-") in text.lower()
+    assert "--state-dir" in text
+    assert "exit codes" in text
 
 
 def run(tmp_path: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:

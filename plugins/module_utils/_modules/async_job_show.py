@@ -26,6 +26,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import hint, last_line, last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, filters_of, find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import STREAMS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
@@ -33,6 +34,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
     aligned,
     brief_time,
     harmless,
+    in_words,
     lines_of,
     progress_in_words,
 )
@@ -266,6 +268,7 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
         ("Status", f"{status}, as last recorded{'; ' + doubt if doubt else ''}"),
         ("Reason", record.get("reason")),
         *_outcome(said),
+        ("Last line", in_words(record.get("last_line", "")) if not any(said.get(stream) for stream in STREAMS) else None),
         ("Attempt", str(record.get("attempt", 1))),
         ("Started", begin and f"{_text(record.get('start') or record.get('save_time'))}, {brief_time((now - begin).total_seconds())} ago"),
         ("Started by", record.get("who")),
