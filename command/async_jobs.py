@@ -75,28 +75,39 @@ PASSED: tuple[tuple[tuple[str, ...], str, bool], ...] = (
 )
 
 EXIT_CODES = """\
-exit codes, those of ansible-playbook: 0 all is done; 1 an error, such as a collection or a store that is missing; 2 something has failed,
-or the command line is wrong; 4 hosts are unreachable, or a file of Ansible cannot be read; 99 interrupted by the user; 250 a fault of
-Ansible itself. Where there is no ansible-playbook: 127.
+exit codes, those of ansible-playbook:
+  0    all is done
+  1    an error, such as a collection or an inventory that is missing
+  2    something has failed, such as a store or a job that is not there, or the
+       command line is wrong
+  4    hosts are unreachable, or a file of Ansible cannot be read
+  5    the configuration of Ansible is wrong
+  99   interrupted by the user
+  250  a fault of Ansible itself
+  127  there is no ansible-playbook
 """
 
 DESCRIPTION = """\
-List, show, verify, cancel and prune named background jobs: the playbooks of the Ansible collection rstyczynski.ansible.
+List, show, verify, cancel and prune named background jobs: the playbooks of the
+Ansible collection rstyczynski.ansible.
 """
 
 EPILOG = f"""\
-The store is .ansible_async_state in the current directory, unless options of the store say otherwise, or their variables in the
-environment, such as ASYNC_JOB_STATE_DIR. Names and reasons are taken literally; one that begins with a dash comes after a --, which
-ends the options, or after a =, as in --job=-odd:
+The store is .ansible_async_state in the current directory, unless options of
+the store say otherwise, or their variables in the environment, such as
+ASYNC_JOB_STATE_DIR. Names and reasons are taken literally; one that begins with
+a dash comes after a --, which ends the options, or after a =, as in --job=-odd:
 
   async-jobs list --status failed,lost --newer-than 1d
   async-jobs show --host db01 'Nightly "full" backup'
   async-jobs show -- --odd-name
   async-jobs verify -i inventory
   async-jobs cancel -i inventory --reason "wrong database" backup
-  async-jobs list --format json | jq -r '.jobs[] | select(.status == "failed") | .job_name'
+  async-jobs list --format json |
+    jq -r '.jobs[] | select(.status == "failed") | .job_name'
 
-Completion: eval "$(async-jobs completion bash)", or zsh; in fish: async-jobs completion fish | source
+Completion: eval "$(async-jobs completion bash)", or zsh; in fish:
+async-jobs completion fish | source
 
 {EXIT_CODES}"""
 
@@ -379,7 +390,7 @@ def _complete(made: argparse.ArgumentParser) -> None:
         import argcomplete
     except ImportError:  # the file by itself, without its package
         return
-    argcomplete.autocomplete(made)
+    argcomplete.autocomplete(made, always_complete_options=False)
 
 
 def _print_completion(shell: str) -> int:
@@ -388,7 +399,10 @@ def _print_completion(shell: str) -> int:
     except ImportError:
         print("async-jobs: completion needs the package argcomplete. Install it: python3 -m pip install argcomplete", file=sys.stderr)
         return 1
-    print(argcomplete.shellcode(["async-jobs"], shell=shell))
+    try:
+        print(argcomplete.shellcode(["async-jobs"], shell=shell), flush=True)
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
 
 

@@ -81,6 +81,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._messages: list[t.Any] = []
         self._errors: list[dict[str, t.Any]] = []
         self._warnings: list[str] = []
+        self._told: set[tuple[str, str]] = set()  # tasks and hosts, some items of which have failed
         self._has_begun = False
 
     @property
@@ -95,6 +96,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Print what a playbook says; the modules of this collection print by themselves."""
         self._take_warnings(result)
+        self._tell_more(result)
         self._take_answer(result)
 
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
@@ -104,12 +106,19 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Say what has failed. What a module could do before that is an answer all the same."""
         self._take_warnings(result)
-        self._take_answer(result)
-        self._take_error(result, ignored=ignore_errors)
+        self._tell_more(result)
+        if _action(result._task).startswith(_OURS):
+            self._take_answer(result)
+        if _place(result) in self._told:  # each of its items has been told
+            self._told.discard(_place(result))
+        else:
+            self._take_error(result, ignored=bool(ignore_errors))
 
     def v2_runner_item_on_failed(self, result: t.Any) -> None:
         """Say which item has failed."""
+        self._told.discard(_place(result))
         self.v2_runner_on_failed(result, bool(result._task.ignore_errors))
+        self._told.add(_place(result))
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Say which host is away."""
@@ -131,7 +140,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             return
         self._write(
             {
-                "ok": all(error["ignored"] for error in self._errors),
+                "ok": not any((*stats.failures.values(), *stats.dark.values())),  # as the exit code
                 "jobs": self._jobs,
                 "approvals": self._approvals,
                 "answers": self._answers,
@@ -163,7 +172,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         task, answer = result._task, result._result
         action = _action(task)
         if action == _SAYS[0]:
-            said = answer.get("msg")
+            if "results" in answer:
+                return  # each of its items has been told
+            said = answer["msg"] if "msg" in answer else {name: answer[name] for name in answer if name in task.args.values()}
             self._messages.append(said)
             if self._is_for_people:
                 for line in said if isinstance(said, list) else [said]:
@@ -179,13 +190,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def _take_error(self, result: t.Any, *, ignored: bool, unreachable: bool = False) -> None:
         """Say why a task has failed, and keep it."""
         task, answer, host = result._task, result._result, result._host.get_name()
-        if "results" in answer and not unreachable and any(isinstance(item, dict) and item.get("failed") for item in answer["results"]):
-            return  # each of its items has been told
-        msg = str(answer.get("msg") or "") or json.dumps(
+        msg = str(answer.get("msg") or answer.get("censored") or "") or json.dumps(
             {name: value for name, value in answer.items() if not name.startswith("_ansible_")}, default=str
         )
         action = _action(task)
         name = task.get_name()
+        if "ansible_loop_var" in answer:
+            name += f" (item={self._get_item_label(answer)})"
         self._errors.append({"host": host, "task": name, "msg": msg, "unreachable": unreachable, "ignored": ignored})
         if unreachable:
             line = f"{host} is unreachable: {msg}"
@@ -202,11 +213,21 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         color = constants.COLOR_WARN if ignored else constants.COLOR_ERROR
         self._display.display(harmless_lines(f"{'Passed over' if ignored else 'ERROR'}: {text}"), color=color, stderr=True)
 
+    def _tell_more(self, result: t.Any) -> None:
+        """Print all that a task has returned, if C(-v) asks for it."""
+        if self._display.verbosity > 0:
+            text = f"{result._host.get_name()}: {result._task.get_name()}: {self._dump_results(result._result)}"
+            self._display.display(harmless_lines(text), color=constants.COLOR_VERBOSE, stderr=True)
+
     def _take_warnings(self, result: t.Any) -> None:
         """Print warnings, and keep them."""
         answer = result._result
         self._warnings += [harmless_lines(_ansible.text_of_warning(warning)) for warning in answer.get("warnings") or ()]
         self._handle_warnings(answer)
+
+
+def _place(result: t.Any) -> tuple[str, str]:
+    return str(result._task._uuid), str(result._host.get_name())
 
 
 def _action(task: t.Any) -> str:

@@ -220,3 +220,33 @@ def test_the_name_of_our_module(controller: Controller) -> None:
     modules = [process.argv[:3] for process in processes if process.ppid == runner.pid]
     assert any(os.path.basename(argument).startswith("AnsiballZ_async_job.") for argv in modules for argument in argv), modules
     os.killpg(runner.pid, signal.SIGKILL)
+
+
+def test_what_a_callback_is_told(controller: Controller) -> None:
+    """Whatever fails is said once, with its item, and why; what is secret, and what was passed over, is told apart."""
+    tasks: list[Yaml] = [
+        {"name": "ours", "rstyczynski.ansible.async_job_show": {"job_name": "{{ item }}"}, "loop": ["x", "y"], "ignore_errors": True},
+        {"ansible.builtin.debug": {"msg": "said {{ item }}"}, "loop": ["one", "two"]},
+        {"name": "exits", "ansible.builtin.command": "sh -c 'echo why >&2; exit {{ item }}'", "loop": [0, 4], "ignore_errors": True},
+        {"name": "secret", "ansible.builtin.command": "sh -c 'echo hush; exit 5'", "no_log": True, "ignore_errors": True},
+        {"block": [{"ansible.builtin.command": "false"}], "rescue": [{"ansible.builtin.debug": {"var": "ansible_failed_task.action"}}]},
+        {"name": "undefined", "ansible.builtin.debug": {"msg": "{{ nothing }}"}},
+    ]
+    env = {"ANSIBLE_STDOUT_CALLBACK": "rstyczynski.ansible.answers", "ASYNC_JOB_ANSWERS_FORMAT": "json"}
+    output = controller.playbook(json.dumps([play(*tasks)]) + "\n", "-v", env=env).failed().output
+    answer, _end = json.JSONDecoder().raw_decode(output, output.index('{\n  "answers"'))
+    errors = [(error["task"], error["ignored"]) for error in answer["errors"]]
+    assert errors == [
+        ("ours (item=x)", True),
+        ("ours (item=y)", True),
+        ("exits (item=4)", True),
+        ("secret", True),
+        ("ansible.builtin.command", False),
+        ("undefined", False),
+    ]
+    assert answer["messages"] == ["said one", "said two", {"ansible_failed_task.action": "ansible.builtin.command"}]
+    assert not answer["ok"]
+    assert output.count("'nothing' is undefined") >= 2
+    assert "  why\n" in output
+    assert "hush" not in output
+    assert "host1: exits: " in output  # what -v adds
