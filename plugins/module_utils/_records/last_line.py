@@ -8,8 +8,10 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import is_overdue, is_unseen
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import BY_ITSELF
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import in_words, last_line_of
 
@@ -38,7 +40,7 @@ def last_line(record: Record) -> str:
     return in_words(last_line_of(said)) or last_line_of(reason_of(record, record))
 
 
-def reason_of(record: Record, attempt: Fields) -> str:
+def reason_of(record: Record, attempt: t.Mapping[str, t.Any]) -> str:
     """Return why an attempt of a job is what it is, less the names of the job and its host, which are beside it."""
     reason = str(attempt.get("reason") or "")
     label = f"job {record.get('job_name')!r} on {record.get('host')}"
