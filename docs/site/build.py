@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the site from the installed collection: its guides, and a page for each module, role and inventory. It takes no network.
+"""Build the site from the installed collection: its guides, and a page for each module, role, inventory and callback. It takes no network.
 
 Give the directory to make it in. The site is in its subdirectory C(html). Warnings are errors.
 """
@@ -26,6 +26,8 @@ PAGES = {
     "action_plugins": "plugins/action.html",
     "ansible_configuration_settings": "reference_appendices/config.html",
     "common_return_values": "reference_appendices/common_return_values.html",
+    "callback_plugins": "plugins/callback.html",
+    "list_of_callback_plugins": "collections/index_callback.html",
 }
 MODULE = r"ansible_collections\.ansible\.builtin\.(\w+_module)"
 VARIABLE = r":envvar:`([A-Z_\\]+)"
