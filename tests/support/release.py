@@ -34,7 +34,7 @@ ALLOWED = (
     r"meta/(execution-environment|runtime)\.yml",
     r"playbooks/[a-z_]+\.yml",
     r"playbooks/scenarios/scenario_\d\d_[a-z_]+\.yml",
-    r"plugins/(action|doc_fragments|inventory|modules|plugin_utils)/\w+\.py",
+    r"plugins/(action|callback|doc_fragments|inventory|modules|plugin_utils)/\w+\.py",
     r"plugins/module_utils/(_[a-z_]+/)?\w+\.py",
     r"plugins/module_utils/_report_page/\w+\.(html|css|js)",
     r"roles/async_job_(load|save)/README\.md",
