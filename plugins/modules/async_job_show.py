@@ -24,7 +24,7 @@ description:
   - The playbooks C(rstyczynski.ansible.jobs) and C(rstyczynski.ansible.show) do this from the command line.
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "Which jobs: O(job_name), O(playbook_name), O(host), O(hosts), O(job_name_pattern), O(status), O(older_than), O(newer_than)."
-  - "How to show them: O(sort), O(quiet), O(progress)."
+  - "How to show them: O(sort), O(quiet), O(entries), O(progress)."
   - "What is known beside the records: O(look), O(verified_hosts)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
 seealso:
