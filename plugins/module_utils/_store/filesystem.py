@@ -58,7 +58,7 @@ _TEMPORARY = ".tmp-"
 
 _LOCK_SECONDS = 60.0
 # For how long somebody may take to give what they have just made the mode that it has to have, and how old that may be at most.
-_MODE_SECONDS = 2.0
+_MODE_SECONDS = 5.0
 _NEW_SECONDS = 10.0
 _ABANDONED_SECONDS = 3600.0
 
