@@ -14,7 +14,7 @@ from pathlib import Path
 from controller import Controller
 from fleet import CANCEL, JOBS, PRUNE, SHOW, rows, tree
 from pages import blocks_of, guide, readme
-from plays import job, run_tasks, shell
+from plays import job, play, run_tasks, shell
 from records import put
 from waiting import until
 
@@ -50,6 +50,25 @@ def test_commands_of_the_guide(controller: Controller) -> None:
     attempts = {file.parts[-3]: json.loads(file.read_text())["attempt"] for file in controller.project.glob("fleet/*/Release/migrate.json")}
     assert attempts == {"web1": 1, "web2": 2}
     assert (controller.project / "async_jobs.prom").is_file()
+
+
+def test_whoever_reads_may_leave(controller: Controller, state_dir: Path) -> None:
+    """Behind C(head), or in a pager that is left: a playbook goes on, though nobody takes what its workers print."""
+    waits = controller.write("waits.yml", json.dumps([play(job(shell("sleep 3"), name="watched", poll=1))]))
+    for name, command in (("stdout", [JOBS]), ("stderr", ["-i", controller.inventory, waits])):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ansible", "playbook", *command],
+            cwd=controller.project,
+            env=controller.environment,
+            stdin=subprocess.DEVNULL,
+            **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, name: subprocess.PIPE},
+        )
+        getattr(process, name).close()
+        try:
+            assert process.wait(90) == 0
+        finally:
+            process.kill()
+    assert json.loads((state_dir / "host1/test/watched.json").read_text("utf-8"))["status"] == "succeeded"
 
 
 def test_answers_alone(controller: Controller, state_dir: Path) -> None:
