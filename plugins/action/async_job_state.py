@@ -31,9 +31,11 @@ class ActionModule(StoreAction):
         try:
             return super().validated(spec, args)
         except AnsibleActionFail as error:  # also from ansible-core 2.18, of a dictionary that holds a date
-            job_id = args.get("ansible_job_id")
-            saved = f" {async_job_state.not_saved(job_id)}" if job_id else ""
-            raise AnsibleActionFail(f"{error}{saved}") from error
+            problem = str(error)
+        job_id = args.get("ansible_job_id")
+        if job_id:
+            problem += f" {async_job_state.not_saved(job_id)}"
+        raise AnsibleActionFail(problem)  # not while the other one is handled: older cores would print a traceback
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         become = self._connection.become
