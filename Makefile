@@ -11,6 +11,8 @@
 #
 # Everything is made below .build; PYTHON chooses the interpreter.
 
+$(if $(word 2,$(CURDIR)),$(error make cannot work in a directory whose path has a space: $(CURDIR)))
+
 PYTHON ?= python3
 VENV := .build/venv
 BIN := $(CURDIR)/$(VENV)/bin

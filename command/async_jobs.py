@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import typing as t
@@ -327,6 +328,9 @@ def environment_for(given: argparse.Namespace) -> dict[str, str]:
     """Return the environment of ansible-playbook."""
     environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": CALLBACK, "ASYNC_JOB_ANSWERS_FORMAT": given.answer}
     environment.pop("ASYNC_JOB_ANSWERS_DESCRIPTOR", None)
+    # Of a playbook of which tags leave something out, the answer is no answer.
+    environment.pop("ANSIBLE_SKIP_TAGS", None)
+    environment["ANSIBLE_RUN_TAGS"] = "all"
     if not COMMANDS[given.command].asks(variables_of(given)):
         # Whoever asks no host is told of no inventory that is missing.
         environment.setdefault("ANSIBLE_LOCALHOST_WARNING", "0")
@@ -349,6 +353,7 @@ def is_installed(program: str, environment: t.Mapping[str, str]) -> bool:
 
 def main(arguments: t.Sequence[str] | None = None) -> int:
     """Become ansible-playbook. Return the exit code if that is not possible."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback before Ansible listens
     made = parser()
     _complete(made)
     given = made.parse_args(arguments)
@@ -377,7 +382,11 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         return NO_COLLECTION
     if given.answer == "json":
         # What else Ansible, its plugins and its configuration write to the standard output goes to the standard error.
-        descriptor = os.dup(1)
+        try:
+            descriptor = os.dup(1)
+        except OSError:
+            print("async-jobs: the standard output is closed. Nothing was done.", file=sys.stderr)
+            return NO_COLLECTION
         os.set_inheritable(descriptor, True)
         os.dup2(2, 1)
         environment["ASYNC_JOB_ANSWERS_DESCRIPTOR"] = str(descriptor)

@@ -84,7 +84,16 @@ def saved_at(record: Fields) -> datetime.datetime:
     return moment(record.get("save_time")) or NEVER
 
 
+# As Python writes a timedelta, and Ansible how long a command took
+_DELTA = re.compile(r"(?:(\d{1,6}) days?, )?(\d{1,2}):(\d\d):(\d\d(?:\.\d{1,6})?)")
+
+
 def run_time(record: Fields, now: datetime.datetime) -> float:
-    """Return how long the current attempt took, or has taken so far, in seconds."""
+    """Return how long the current attempt took, or has taken so far, in seconds: by the clock of its host, if that has measured it."""
+    result: t.Any = record.get("result")
+    measured = _DELTA.fullmatch(str(result.get("delta"))) if record.get("status") in ENDED and isinstance(result, dict) else None
+    if measured:
+        days, hours, minutes, seconds = (float(part or 0) for part in measured.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     begin, end = started_at(record), moment(record.get("end")) if record.get("status") in ENDED else now
     return max((end - begin).total_seconds(), 0.0) if begin and end else 0.0

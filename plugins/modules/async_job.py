@@ -285,7 +285,7 @@ options:
   keep_output:
     description:
       - Whether to keep the directory of an attempt on the host once its result is stored. With V(false), only what the record holds
-        of the output is left, the last O(tail_size) characters.
+        of the output is left, the last O(tail_size) bytes.
     type: bool
     default: true
   tail_size:
@@ -433,7 +433,7 @@ status:
   type: str
   sample: running
 reason:
-  description: The same in a sentence.
+  description: The status in a sentence, with what led to it.
   returned: success
   type: str
   sample: "job 'migrate_2024' on db01 has been running for 00:12:40"

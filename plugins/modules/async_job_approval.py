@@ -168,7 +168,7 @@ status:
   type: str
   sample: requested
 msg:
-  description: The same in a sentence.
+  description: The status in a sentence, with what led to it.
   returned: always
   type: str
   sample: "The approval 'go_live' of playbook 'Release': awaiting approval until 2026-02-02T03:12:09Z: Release 7 (asked for by ci@runner1)"

@@ -116,7 +116,7 @@ status:
   type: str
   sample: cancelled
 reason:
-  description: The same in a sentence.
+  description: The status in a sentence, with what led to it.
   returned: success
   type: str
   sample: "job 'migrate' on db01 was cancelled by ops@controller: it blocks the backup"

@@ -203,7 +203,7 @@ status:
   type: str
   sample: lost
 reason:
-  description: The same in a sentence.
+  description: The status in a sentence, with what led to it.
   returned: always, for one job
   type: str
   sample: the host of job 'migrate' on db01 rebooted at 2026-02-01T03:12:09Z, 00:12:40 after the job started

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import abc
 import os
-import select
-import stat
 import typing as t
 
 from ansible import constants
@@ -44,22 +42,6 @@ _NAMES = {alias: option for option, spec in STORE_OPTIONS.items() for alias in s
 _FOR_PEOPLE = ("default", "minimal", "oneline", "debug", "yaml", "dense", "unixy", "stderr", "diy", "counter_enabled", "awx_display")
 # Ours, which writes lines, or an object
 _ANSWERS = "answers"
-
-
-def _is_left(path: str) -> bool:
-    """Return whether nobody reads from a pipe any more. What is no pipe is not left, and where it cannot be told, none is."""
-    try:
-        if not stat.S_ISFIFO(os.stat(path).st_mode):
-            return False
-        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        pipe = select.poll()
-        pipe.register(descriptor, 0)  # errors alone
-        return bool(pipe.poll(0))
-    finally:
-        os.close(descriptor)
 
 
 class StoreAction(ActionBase):  # type: ignore[misc]
@@ -109,7 +91,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
 
     def notify(self, line: str) -> None:
         """Tell the user now. Warnings of a task are shown only when it has ended."""
-        self._print(harmless_lines(line), to_stderr=True)
+        Display().display(harmless_lines(line), stderr=True)
 
     def say(self, line: str) -> None:
         """Tell the user now how it is going, if they want to know."""
@@ -123,13 +105,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             is_for_people = callback in _FOR_PEOPLE
             if callback == _ANSWERS:
                 is_for_people = os.environ.get("ASYNC_JOB_ANSWERS_FORMAT", "text") == "text"  # its option has no other source
-            self._print(table, to_stderr=not is_for_people)
-
-    def _print(self, text: str, *, to_stderr: bool) -> None:
-        # For workers, a thread of ansible-playbook prints, which ends at the first line that nobody takes: then all results are lost, and
-        # the playbook waits for ever, as behind "| head" or a pager that was left.
-        if not _is_left(f"/proc/{self._playbook}/fd/{2 if to_stderr else 1}"):
-            Display().display(text, stderr=to_stderr)
+            Display().display(table, stderr=not is_for_people)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Do the task: Ansible calls this once per host and item."""

@@ -662,3 +662,21 @@ def _option(plugin: t.Any, name: str, value: t.Any, *, needed: bool) -> t.Iterat
         yield
     finally:
         plugin.set_option(name, before)
+
+
+def keep_printing() -> None:
+    """See to it that this process, that of ansible-playbook, leaves out what it cannot print.
+
+    A thread of it prints for the workers. It ends at the first line that nobody takes, as behind C(| head), in a pager that was left, or on
+    a full disk: then no result of a worker arrives any more, and the playbook waits for ever.
+    """
+    display = Display()
+    if "display" in vars(display):
+        return
+    display_once = display.display
+
+    def display_or_not(*args: t.Any, **kwargs: t.Any) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # full or left; closed here; closed by whoever has started us
+            display_once(*args, **kwargs)
+
+    display.display = display_or_not

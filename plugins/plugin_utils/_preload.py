@@ -16,6 +16,7 @@ import os
 import sys
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ansible import keep_printing
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import without_arguments
 
 _STORE = "ansible_collections.rstyczynski.ansible.plugins.module_utils._store"
@@ -39,6 +40,7 @@ class Preloading:
 
     def __get__(self, action: object | None, owner: type) -> bool:
         if action is None:
+            keep_printing()
             for entry in getattr(owner, "programs", ()):
                 without_arguments(entry)
             chosen = os.environ.get("ASYNC_JOB_BACKEND") or next(iter(BACKENDS))

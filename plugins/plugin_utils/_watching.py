@@ -17,6 +17,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import merged
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import masked
@@ -34,6 +35,9 @@ _GROWTH = 1.5
 # How much time passes between two lines about a job that goes on as before: a share of the whole wait, and that many seconds at most.
 _SHARE = 0.2
 _LONGEST_SILENCE = 600.0
+
+# How old the last look may be that a record tells of, in seconds, when somebody looks again: a look that brings nothing new is no write.
+_LOOKED_SECONDS = 60.0
 
 # How much of a line of output is shown, in characters.
 _LINE = 100
@@ -81,8 +85,8 @@ class WatchingAction(HostAction):
     def note(self, store: Store | None, job: Asked, look: Seen, output: str, *, last_line: bool = False) -> Seen:
         """Write what a look has taught to the record. Return the look, in the light of the record.
 
-        :arg last_line: whether that includes when it was, and the last line of its output, if C(async_job) has started it: a write for
-            each look
+        :arg last_line: whether that includes when it was, be it a moment ago, and the last line of its output, if C(async_job) has started
+            it: a write for each look
         :raises AsyncJobError: if the record was removed meanwhile
         """
         job.remember(look)
@@ -93,9 +97,13 @@ class WatchingAction(HostAction):
         learned = job.learned(look, secret=secret)
         if output == "new":
             learned.update({name: look[name] for name in ("stdout_offset", "stderr_offset")})
-        if last_line and learned and look["status"] in ALIVE and "start" in job.record:
-            learned["looked"] = _times.now()
-        if last_line and learned and job.is_attempt and not secret:  # of others, nobody noted whether they are secret
+        if learned and look["status"] in ALIVE and "start" in job.record:
+            looked = ages.looked_ago(job.record, time.time())
+            if last_line or looked is None or looked > _LOOKED_SECONDS:
+                learned["looked"] = _times.now()
+        if secret and "last_line" in job.record:
+            learned["last_line"] = None  # it was not known then that it is
+        elif last_line and learned and job.is_attempt and not secret:  # of others, nobody noted whether they are secret
             progress = look["progress"]
             line = _last_line(look)
             if progress:

@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from release import foreign
+from release import foreign, not_committed, obstacles
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,3 +102,35 @@ def test_all_that_users_need_is_packed(packed: list[str]) -> None:
     needed = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     assert needed
     assert sorted({name for name in needed if (ROOT / name).exists()} - {*packed}) == []
+
+
+def test_what_becomes_no_release(tmp_path: Path) -> None:
+    """Whatever Git is told to overlook, and if it tells nothing: what is not committed is in no release."""
+
+    def git(*args: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.example", *args], cwd=tmp_path, check=True, capture_output=True)
+
+    (tmp_path / "changelogs/fragments").mkdir(parents=True)
+    (tmp_path / "changelogs/changelog.yaml").write_text("releases: {1.0.0: {}}\n")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    assert obstacles(tmp_path, "1.0.0") == []
+    assert ["2.0.0" in why for why in obstacles(tmp_path, "2.0.0")] == [True]
+    git("tag", "v1.0.0")
+    assert obstacles(tmp_path, "1.0.0") == []
+    git("config", "status.showUntrackedFiles", "no")
+    (tmp_path / "draft.py").touch()
+    assert ["not clean" in why for why in obstacles(tmp_path, "1.0.0")] == [True]
+    committed = {"changelogs/changelog.yaml": (tmp_path / "changelogs/changelog.yaml").read_bytes(), "MANIFEST.json": b"{}"}
+    assert not_committed(tmp_path, committed) == []
+    assert not_committed(tmp_path, {**committed, "draft.py": b""}) == ["draft.py"]
+    assert not_committed(tmp_path, {"changelogs/changelog.yaml": b""}) == ["changelogs/changelog.yaml"]
+    git("add", "-A")
+    git("commit", "-qm", "second")
+    assert ["another content" in why for why in obstacles(tmp_path, "1.0.0")] == [True]
+    (tmp_path / "changelogs/fragments/new.yml").touch()
+    assert len(obstacles(tmp_path, "1.0.0")) == 3
+    (tmp_path / ".git/HEAD").unlink()
+    with pytest.raises(subprocess.CalledProcessError):
+        obstacles(tmp_path, "1.0.0")

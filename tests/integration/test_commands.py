@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from controller import Controller
 from fleet import CANCEL, JOBS, PRUNE, SHOW, rows, tree
 from pages import blocks_of, guide, readme
@@ -52,22 +53,23 @@ def test_commands_of_the_guide(controller: Controller) -> None:
     assert (controller.project / "async_jobs.prom").is_file()
 
 
-def test_whoever_reads_may_leave(controller: Controller, state_dir: Path) -> None:
-    """Behind C(head), or in a pager that is left: a playbook goes on, though nobody takes what its workers print."""
+@pytest.mark.parametrize("output", ["left", "full"])
+def test_whoever_reads_may_leave(controller: Controller, state_dir: Path, output: str) -> None:
+    """Behind C(head), in a pager that is left, on a full disk: a playbook goes on, though nobody takes what its workers print."""
     waits = controller.write("waits.yml", json.dumps([play(job(shell("sleep 3"), name="watched", poll=1))]))
-    for name, command in (("stdout", [JOBS]), ("stderr", ["-i", controller.inventory, waits])):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ansible", "playbook", *command],
+    for number, command in ((1, [JOBS]), (2, ["-i", controller.inventory, waits])):
+        elsewhere = f"{number}> >(exec true)" if output == "left" else f"{number}>/dev/full"
+        done = subprocess.run(
+            ["bash", "-c", f'"$@" {elsewhere}', "-", sys.executable, "-m", "ansible", "playbook", *map(str, command)],
             cwd=controller.project,
             env=controller.environment,
             stdin=subprocess.DEVNULL,
-            **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, name: subprocess.PIPE},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=90,
+            check=False,
         )
-        getattr(process, name).close()
-        try:
-            assert process.wait(90) == 0
-        finally:
-            process.kill()
+        assert done.returncode == 0
     assert json.loads((state_dir / "host1/test/watched.json").read_text("utf-8"))["status"] == "succeeded"
 
 

@@ -54,21 +54,31 @@ def content(artifact: Path) -> dict[str, bytes]:
         return {name: file.read() for name, file in files if file is not None}
 
 
+def not_committed(root: Path, files: dict[str, bytes]) -> list[str]:
+    """Return the files of an artifact that are not as the last commit has them. The lists of its files are made with it."""
+
+    def committed(name: str) -> bytes | None:
+        done = subprocess.run(["git", "cat-file", "blob", f"HEAD:{name}"], cwd=root, capture_output=True, check=False)
+        return done.stdout if done.returncode == 0 else None
+
+    return [name for name, data in files.items() if name not in ("MANIFEST.json", "FILES.json") and committed(name) != data]
+
+
 def obstacles(root: Path, version: str) -> list[str]:
     """Return why what is in a checkout cannot become this release."""
 
-    def git(*args: str) -> str:
-        return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+    def git(*args: str, may_fail: bool = False) -> str:
+        return subprocess.run(["git", *args], cwd=root, stdout=subprocess.PIPE, text=True, check=not may_fail).stdout.strip()
 
     found = []
-    if git("status", "--porcelain"):
+    if git("status", "--porcelain", "--untracked-files=all"):
         found.append("The tree is not clean: commit, or put aside, what `git status` names.")
     if version not in yaml.safe_load((root / "changelogs/changelog.yaml").read_text("utf-8"))["releases"]:
         found.append(f"The changelog lacks {version}: antsibull-changelog release --version {version}")
     left = sorted(file.name for file in (root / "changelogs/fragments").glob("[!.]*"))
     if left:
         found.append(f"Changelog fragments are left, which are in no release: {', '.join(left)}")
-    tagged = git("rev-parse", "--verify", "--quiet", f"refs/tags/v{version}^{{tree}}")
+    tagged = git("rev-parse", "--verify", "--quiet", f"refs/tags/v{version}^{{tree}}", may_fail=True)
     if tagged and tagged != git("rev-parse", "HEAD^{tree}"):
         found.append(f"The tag v{version} is there, with another content. Take the next version.")
     return found
@@ -108,6 +118,10 @@ def main() -> int:
         made = Path(directory, kept.name)
         if foreign(content(made)):
             print(f"No release {version}. The artifact holds what is on no list: {foreign(content(made))}", file=sys.stderr)
+            return 1
+        strange = not_committed(ROOT, content(made))
+        if strange:
+            print(f"No release {version}. The artifact holds what is not committed: {strange}", file=sys.stderr)
             return 1
         if kept.exists() and content(kept) != content(made):
             print(f"No release {version}. {kept} is there, with another content. Take the next version.", file=sys.stderr)

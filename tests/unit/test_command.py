@@ -30,6 +30,13 @@ async_jobs: t.Any = importlib.util.module_from_spec(_spec)
 sys.modules["async_jobs"] = async_jobs
 _spec.loader.exec_module(async_jobs)
 
+
+def test_what_is_installed_is_what_is_here() -> None:
+    """What building leaves behind would be packed in place of the source, as soon as it looks newer."""
+    tracked = subprocess.run(["git", "ls-files", "command"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert tracked == ["command/async_jobs.py", "command/pyproject.toml"]
+
+
 HOSTILE = (
     "Nightly backup", "it's \"quoted\"", "{{ lookup('pipe', 'touch pwned') }}", "{% if x %}", "#jinja2: x", "-x", "--help", "@file",
     "{a: b}", "[1, 2]", "42", "true", "null", "~", "!unsafe x", "a\\b", "$(id) `id`", "\u00e9t\u00e9 \u5099\u4efd \U0001f600",

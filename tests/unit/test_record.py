@@ -195,6 +195,11 @@ CORRUPT = {
     "deep and cut": (b"[" * DEEP, "not valid JSON"),
     "unknown status": (as_bytes(record(status="finished")), "its status 'finished' is none of starting, prepared, running"),
     "empty status": (as_bytes(record(status="")), "its status '' is none of"),
+    # Whoever reckons with it would fail for all records of a list.
+    "too long a limit": (as_bytes(record(timeout=10**400)), "the field 'timeout' holds a number that is too large"),
+    "too large a float": (as_bytes(record(timeout=1e308)), "the field 'timeout' holds a number that is too large"),
+    "too large a negative number": (as_bytes(record(attempt=-(10**16))), "the field 'attempt' holds a number that is too large"),
+    "too late an end": (as_bytes(record(ended={"boot_id": "x", "up": 10**400})), "the field 'ended' holds a number that is too large"),
     "an attempt is a string": (as_bytes(record(attempts=[{}, "x"])), "'attempts' holds something that is not an object"),
     "an attempt is null": (as_bytes(record(attempts=[None])), "'attempts' holds something that is not an object"),
 }

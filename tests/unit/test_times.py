@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from records import put
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules.async_job_show import details
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age, is_overdue, least_age, looked_ago
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import doomed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
@@ -171,6 +173,7 @@ def test_an_age_has_one_meaning() -> None:
         ({"timeout": 0}, False),
         ({"status": "orphaned"}, True),
         ({"status": "failed"}, False),
+        ({"looked": before_noon(-120)}, True),  # by a clock that is off
     ],
 )
 def test_a_status_that_is_older_than_the_limit_of_its_job(fields: t.Any, overdue: bool) -> None:
@@ -184,6 +187,35 @@ def test_when_somebody_last_looked() -> None:
     assert looked_ago({**record, "looked": before_noon(30)}, NOW) == 30 * 60
     assert looked_ago({**record, "status": "failed"}, NOW) is None
     assert looked_ago({"status": "running", "save_time": before_noon(5)}, NOW) is None
+    assert looked_ago({**record, "looked": before_noon(-120)}, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({}, 1800),
+        ({"result": {"delta": "0:00:03.358903"}}, 3.358903),
+        ({"result": {"delta": "1 day, 2:00:03"}}, 93603),
+        ({"result": {"delta": "2 days, 0:00:00.5"}}, 172800.5),
+        ({"result": {"delta": f"{'9' * 400}:00:00"}}, 1800),
+        ({"result": {"delta": ["0:00:03"]}}, 1800),
+        ({"result": {"delta": "0:00:03"}, "status": "running"}, 3600),
+    ],
+)
+def test_how_long_a_job_took(fields: t.Any, seconds: float) -> None:
+    """By the clock of its host, if that has measured it: a controller may be slow to start it, and to see its end."""
+    record = {"status": "succeeded", "start": before_noon(60), "end": before_noon(30), **fields}
+    assert _times.run_time(record, NOON) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("status", ["running", "succeeded", "failed"])
+def test_nothing_is_shown_of_what_a_secret_job_has_said(status: str) -> None:
+    """Whoever has looked before a task said C(no_log) has stored a line."""
+    record: t.Any = {"status": status, "last_line": "hunter2", "result": {"rc": 0}, "no_log": True, "job_name": "j", "host": "h"}
+    assert "hunter2" not in last_words(record, NOW)
+    record |= {"playbook_name": "p", "ansible_job_id": "j1.2", "metadata": {}}
+    assert "hunter2" not in "".join(line.text for line in details(record, NOON, state_file="/s"))
+    assert "hunter2" in last_words({**record, "no_log": False}, NOW)
 
 
 @pytest.mark.parametrize("field", ["save_time", "start", "end"])

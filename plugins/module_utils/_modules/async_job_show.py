@@ -259,7 +259,7 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
     begin = _times.started_at(record)
     looked = _looked(record, now)
     doubt = hint(record, now.timestamp())
-    said = _said(record, record.get("result", {}))
+    said = _said(record, {**record.get("result", {}), "last_line": record.get("last_line", "")})
     facts: list[tuple[str, t.Any]] = [
         ("Job", record["job_name"]),
         ("Playbook", record["playbook_name"]),
@@ -268,7 +268,7 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
         ("Status", f"{status}, as last recorded{'; ' + doubt if doubt else ''}"),
         ("Reason", record.get("reason")),
         *_outcome(said),
-        ("Last line", in_words(record.get("last_line", "")) if not any(said.get(stream) for stream in STREAMS) else None),
+        ("Last line", in_words(said.get("last_line", "")) if not any(said.get(stream) for stream in STREAMS) else None),
         ("Attempt", str(record.get("attempt", 1))),
         ("Started", begin and f"{_text(record.get('start') or record.get('save_time'))}, {brief_time((now - begin).total_seconds())} ago"),
         ("Started by", record.get("who")),

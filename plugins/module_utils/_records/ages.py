@@ -23,6 +23,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processe
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED
 
+# By how much clocks of controllers may differ before their times are no longer believed, in seconds.
+_AHEAD = 60.0
+
 
 def stamp(ago: float) -> Fields | None:
     """Return what a record notes of a job that ended so many seconds ago. None where the system does not tell one boot from the next."""
@@ -86,7 +89,8 @@ def looked_ago(record: Record, now: float) -> float | None:
     if record.get("status") in ENDED or is_unseen(record):
         return None
     looked = _times.moment(record.get("looked", record.get("save_time")))
-    return None if looked is None else _ago(looked, now)
+    # Who will look in an hour, has another clock, or is nobody.
+    return None if looked is None or looked.timestamp() > now + _AHEAD else _ago(looked, now)
 
 
 def is_unseen(record: Record) -> bool:

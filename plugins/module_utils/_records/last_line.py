@@ -31,9 +31,11 @@ def last_line(record: Record) -> str:
     """Return the last line that a job has said, as far as the record knows; of one that did not end by itself, what happened to it."""
     status, result = record.get("status", "running"), record.get("result")
     said = ""
-    if status == "running":
+    if record.get("no_log"):
+        pass
+    elif status == "running":
         said = str(record.get("last_line", ""))
-    elif status in BY_ITSELF and isinstance(result, dict) and not record.get("no_log"):
+    elif status in BY_ITSELF and isinstance(result, dict):
         streams = ("stderr", "stdout") if status == "failed" else ("stdout", "stderr")
         # Whoever has looked without keeping its output has kept its last line.
         said = next((str(text) for text in (*map(result.get, streams), record.get("last_line"), result.get("msg")) if text), "")

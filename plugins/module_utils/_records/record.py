@@ -148,6 +148,12 @@ PAST_ATTEMPTS = 20
 _DEEPEST = 200
 
 
+# Fields that hold times of a host, or of a controller, in seconds
+_MEASURED = ("ended", "place")
+# Of seconds, bytes and attempts: whoever reckons with more than that fails.
+_MOST = 10**15
+
+
 def parse(document: bytes, *, where: str) -> Record:
     """Read a document of the store.
 
@@ -184,6 +190,10 @@ def parse(document: bytes, *, where: str) -> Record:
     for field, kind in FIELDS.items():
         if field in record and not _is(record[field], kind):
             raise corrupt(f"the field {field!r} holds a JSON {_json_type(record[field])}")
+    for field in FIELDS:
+        values = record.get(field, {}).values() if field in _MEASURED else [record.get(field)]
+        if any(_is(value, (int, float)) and abs(value) > _MOST for value in values):
+            raise corrupt(f"the field {field!r} holds a number that is too large")
     if record.get("status", "running") not in STATUSES:
         raise corrupt(f"its status {record['status']!r} is none of {', '.join(STATUSES)}")
     for past in record.get("attempts", ()):
