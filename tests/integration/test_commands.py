@@ -64,12 +64,14 @@ def test_whoever_reads_may_leave(controller: Controller, state_dir: Path, output
             cwd=controller.project,
             env=controller.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
             timeout=90,
             check=False,
         )
         assert done.returncode == 0
+        if number == 1:
+            assert done.stderr.count("Output is lost, because it cannot be written: No space left on device.") == (output == "full")
     assert json.loads((state_dir / "host1/test/watched.json").read_text("utf-8"))["status"] == "succeeded"
 
 
