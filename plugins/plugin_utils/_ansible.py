@@ -457,7 +457,7 @@ def to_send(handler: t.Any, start: t.Callable[[], t.Any], directory: str) -> ToS
 
     before = taken(_shell_of(handler._connection), "tmpdir", "Connection._shell.tmpdir")
     forget_directory(handler._connection)
-    ours = (make_tmp_path, transfer_data, transfer_file, lambda *_args, **_kwargs: None, run)
+    ours: tuple[t.Callable[..., t.Any], ...] = (make_tmp_path, transfer_data, transfer_file, lambda *_args, **_kwargs: None, run)
     for name, instead in zip(_SENDING, ours, strict=True):
         setattr(handler, name, instead)
     try:
