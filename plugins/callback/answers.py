@@ -112,12 +112,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if _place(result) in self._told:  # each of its items has been told
             self._told.discard(_place(result))
         else:
-            self._take_error(result, ignored=bool(ignore_errors))
+            self._take_error(result, ignored=bool(ignore_errors), unreachable=bool(result._result.get("unreachable")))
 
     def v2_runner_item_on_failed(self, result: t.Any) -> None:
         """Say which item has failed."""
         self._told.discard(_place(result))
-        self.v2_runner_on_failed(result, bool(result._task.ignore_errors))
+        unreachable = bool(result._result.get("unreachable"))
+        self.v2_runner_on_failed(result, bool(result._task.ignore_unreachable if unreachable else result._task.ignore_errors))
         self._told.add(_place(result))
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
@@ -134,7 +135,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Print the object, or that there was nothing to do."""
         if not self._has_begun:
-            self._warnings.append("No host fits, and so nothing was done.")
+            self._warnings.append("No task was run: no host fits, or tags leave all of them out.")
             self._display.warning(self._warnings[-1])
         if self._is_for_people:
             return

@@ -71,7 +71,9 @@ def progress_in_words(current: t.Any, total: t.Any, text: str = "") -> str:
 def in_words(line: str) -> str:
     """Return a line of output, and if it tells of progress, that in plain words."""
     match = _PROGRESS.match(line)
-    return progress_in_words(match.group(1), match.group(2), line[match.end() :]) if match else line
+    if not match or int(match.group(1)) > int(match.group(2)):
+        return line
+    return progress_in_words(match.group(1), match.group(2), line[match.end() :])
 
 
 def brief_time(seconds: float) -> str:

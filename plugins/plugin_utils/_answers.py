@@ -90,7 +90,7 @@ def _what_next(request: Request, record: Record) -> str:
         return f"It is not started anew unless restart_on has '{status}', or its record is removed."
     if request.params["max_attempts"] is not None:
         return f"This was attempt {attempt}, and max_attempts is {request.params['max_attempts']}."
-    return "The next run of this task starts it anew, or its next try (until). With max_attempts, it does so in this run."
+    return "The next run of this task starts it anew, and so does its next try (until); with max_attempts, this run would."
 
 
 # --- Check mode

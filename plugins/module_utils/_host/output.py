@@ -78,7 +78,7 @@ class Reader:
         if not self._job.stdout_file:
             return None
         lines = _PROGRESS.findall(self._stream(STDOUT, self._job.stdout_file, "tail", _RECENT, 0).text)
-        found = [line for line in lines if int(line[1])]
+        found = [line for line in lines if int(line[0]) <= int(line[1]) > 0]  # step 5 of 3 is none
         if not found:
             return None
         current, total, text = found[-1]

@@ -164,6 +164,8 @@ class _Gate:
         status = status_of(after)
         text = harmless(f"The {self}: {_said(after)}.") + more
         if status == "requested":
+            if not after["allow_self"]:
+                text += f" Somebody else than {harmless(str(person_of(after)))} has to decide."
             text += self.command(after)
         elif status == "rejected":
             text += " To ask anew: mode 'request' with 'renew: true'."

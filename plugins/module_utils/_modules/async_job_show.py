@@ -128,6 +128,8 @@ def run(
         lines += table(records, now, width)
         summary = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
         lines.append(Line(f"{len(records)} {'job' if len(records) == 1 else 'jobs'}{': ' + summary if summary else ''}"))
+        if params["verified_hosts"] is None and any(status in ALIVE for status in counts):
+            lines.append(Line("What goes on is shown as somebody last saw it. To ask the hosts: -e verify=true"))
         if result["not_asked"]:
             lines.append(Line(f"Not asked, and shown as last recorded: {', '.join(map(harmless, result['not_asked']))}", "orphaned"))
         lines += awaited(approvals, now, width, settings_of(params))
