@@ -81,7 +81,7 @@ PASSED: tuple[tuple[tuple[str, ...], str, bool], ...] = (
 EXIT_CODES = """\
 exit codes, those of ansible-playbook:
   0    all is done
-  1    an error, such as a collection or an inventory that is missing
+  1    an error, such as a collection that is missing, or a limit that fits no host
   2    something has failed, such as a store or a job that is not there, or the
        command line is wrong
   4    hosts are unreachable, or a file of Ansible cannot be read
@@ -333,8 +333,7 @@ def environment_for(given: argparse.Namespace) -> dict[str, str]:
     environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": CALLBACK, "ASYNC_JOB_ANSWERS_FORMAT": given.answer}
     environment.pop("ASYNC_JOB_ANSWERS_DESCRIPTOR", None)
     # Of a playbook of which tags leave something out, the answer is no answer.
-    environment.pop("ANSIBLE_SKIP_TAGS", None)
-    environment["ANSIBLE_RUN_TAGS"] = "all"
+    environment.update(ANSIBLE_SKIP_TAGS="", ANSIBLE_RUN_TAGS="all")  # not those of a configuration either
     if not COMMANDS[given.command].asks(variables_of(given)):
         # Whoever asks no host is told of no inventory that is missing.
         environment.setdefault("ANSIBLE_LOCALHOST_WARNING", "0")
@@ -357,7 +356,8 @@ def is_installed(program: str, environment: t.Mapping[str, str]) -> bool:
 
 def main(arguments: t.Sequence[str] | None = None) -> int:
     """Become ansible-playbook. Return the exit code if that is not possible."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback before Ansible listens
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever has started this ignores it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback before Ansible listens
     made = parser()
     _complete(made)
     given = made.parse_args(arguments)

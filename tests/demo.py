@@ -112,12 +112,14 @@ class Demo:
             "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),  # nothing of the user's own
             "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
             "ANSIBLE_HOME": str(directory / "home"),
+            "TMPDIR": str(directory / "temporary"),
             "ANSIBLE_REMOTE_TMP": str(directory / "tmp"),
             "ANSIBLE_ASYNC_DIR": str(directory / "async"),
             "ANSIBLE_INVENTORY": str(directory / "inventory"),
             "ANSIBLE_NOCOLOR": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+        (directory / "temporary").mkdir()
         for name, content in (("ansible.cfg", "[defaults]\n"), ("inventory", INVENTORY), ("demo.yml", PLAYBOOK), ("migrate.sh", JOB)):
             (directory / name).write_text(content, "utf-8")
 
@@ -322,9 +324,6 @@ def main() -> int:
         keep = True
         print(f"\nThe demo has failed. {error}\nAll of its files are kept in {directory}", file=sys.stderr)
         return 1
-    except SystemExit:
-        print("\nInterrupted. What the demo has started is stopped, and its files are removed.", file=sys.stderr)
-        raise
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
@@ -332,6 +331,8 @@ def main() -> int:
             demo.stop()
         if not keep:
             shutil.rmtree(directory, ignore_errors=True)
+        if isinstance(sys.exc_info()[1], SystemExit):
+            print("\nInterrupted. What the demo had started is stopped, and its files are removed.", file=sys.stderr)
     return 0
 
 

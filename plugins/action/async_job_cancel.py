@@ -13,7 +13,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel, async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, whoami, withdraw
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, dump
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, RESTARTABLE
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
@@ -78,7 +78,8 @@ class ActionModule(WatchingAction):
         ordered = not changed and _may_be_started_anew(asked, look)
         problem = ""
         if store is not None and asked.key is not None and asked.record is not None and not self._task.check_mode:
-            learned = asked.learned(look, secret=secret)
+            knows = look["status"] in ENDED and asked.record.get("status") == look["status"]
+            learned: Fields = {} if knows else asked.learned(look, secret=secret)  # it sees less than who has noted the end
             if changed or ordered:
                 learned.update(cancelled=by, cancelling=None)
             elif asked.record.get("cancelling") == by:  # that of another one stands
@@ -93,7 +94,7 @@ class ActionModule(WatchingAction):
             elif asked.record["ansible_job_id"] != asked.job_id:
                 what = f"only attempt {attempt} was stopped" if changed else "nothing was stopped"
                 problem = _overtaken(asked, asked.record, what)
-            elif changed and asked.is_attempt:
+            elif asked.is_attempt and look["status"] in ENDED and not knows:
                 self._note_output(params, store, asked)
         ordered = ordered and not problem
         if ordered:
@@ -166,7 +167,7 @@ class ActionModule(WatchingAction):
             self.notify(f"{asked.key}: its record still says that somebody is cancelling it. {error}")
 
     def _note_output(self, params: dict[str, t.Any], store: Store, asked: Asked) -> None:
-        """Note the end of the output of a job that was stopped. If the host is away by now, that it was stopped is noted all the same."""
+        """Note the end of the output of a job that has ended. If the host is away by now, that it has ended is noted all the same."""
         try:
             self.look_and_note({**params, "store_output": True, "tail_size": 0}, store, [asked], "tail")
         except (AnsibleConnectionFailure, AsyncJobError) as error:

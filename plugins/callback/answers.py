@@ -20,7 +20,7 @@ options:
   format:
     description:
       - V(text) is for people. V(json) is one object for programs, at the end; all else goes to the standard error then.
-      - Its fields are C(ok), whether nothing has failed, as the exit code says; C(jobs) and C(approvals), those of all answers; C(answers),
+      - Its fields are C(ok), whether something was done and nothing has failed; C(jobs) and C(approvals), those of all answers; C(answers),
         what each module of this collection has returned on each host, beside C(host) and C(module); C(messages), what the playbook says of
         that; C(errors), each with C(host), C(task), C(msg), C(unreachable) and C(ignored); and C(warnings). A run that is interrupted
         prints no object.
@@ -139,7 +139,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             return
         self._write(
             {
-                "ok": not any((*stats.failures.values(), *stats.dark.values())),  # as the exit code
+                "ok": self._has_begun and not any((*stats.failures.values(), *stats.dark.values())),
                 "jobs": self._jobs,
                 "approvals": self._approvals,
                 "answers": self._answers,
@@ -201,7 +201,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             name += f" (item={self._get_item_label(answer)})"
         self._errors.append({"host": host, "task": name, "msg": msg, "unreachable": unreachable, "ignored": ignored})
         if unreachable:
-            line = f"{host} is unreachable: {msg}"
+            line = f"{getattr(result, '_task_fields', {}).get('delegate_to') or host} is unreachable: {msg}"
         elif action in _SAYS or (action.startswith(_OURS) and (task.run_once or result._host.implicit)):
             line = msg  # of the controller, whichever host that was run for
         elif action.startswith(_OURS):

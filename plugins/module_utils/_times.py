@@ -90,7 +90,7 @@ _DELTA = re.compile(r"(?:(\d{1,6}) days?, )?(\d{1,2}):(\d\d):(\d\d(?:\.\d{1,6})?
 
 def run_time(record: Fields, now: datetime.datetime) -> float:
     """Return how long the current attempt took, or has taken so far, in seconds: by the clock of its host, if that has measured it."""
-    result: t.Any = record.get("result")
+    result: t.Any = record.get("result", record)  # a past attempt has no result, but its delta
     measured = _DELTA.fullmatch(str(result.get("delta"))) if record.get("status") in ENDED and isinstance(result, dict) else None
     if measured:
         days, hours, minutes, seconds = (float(part or 0) for part in measured.groups())

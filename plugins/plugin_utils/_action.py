@@ -33,7 +33,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._names import check_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import refuse_near_misses
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, is_first_warning, state_dir_warnings
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, state_dir_warnings
 
 _ROLES = ("async_job_save", "async_job_load")
 # The names of the store options, by their aliases.
@@ -101,7 +101,11 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     def show(self, table: str) -> None:
         """Print lines that a user has asked for, harmless ones, where they cannot spoil what a callback writes for a program."""
         if self._shows_progress:
-            Display().display(table, stderr=not _is_for_people())
+            callback = str(constants.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2]
+            is_for_people = callback in _FOR_PEOPLE
+            if callback == _ANSWERS:
+                is_for_people = os.environ.get("ASYNC_JOB_ANSWERS_FORMAT", "text") == "text"  # its option has no other source
+            Display().display(table, stderr=not is_for_people)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Do the task: Ansible calls this once per host and item."""
@@ -113,11 +117,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             params = self._params(self._task_vars)
             self._shows_progress = params.get("progress", True)
             warnings = state_dir_warnings(params, self._base_directory, begins=self.begins_with_names)
-            if warnings and self.warns_at_once and is_first_warning():
-                for warning in warnings:
-                    self.notify(f"[WARNING]: {warning}")
-                if _is_for_people():
-                    warnings = []  # they have just read it
+            for warning in warnings if self.warns_at_once else ():
+                _ansible.warn_now(harmless_lines(warning))
             result["warnings"] = warnings  # also if what follows fails
             result.update(self.work(params))
             result["warnings"] = [*warnings, *result.get("warnings", ())]
@@ -237,14 +238,6 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     def _options_of_task(self) -> t.Iterator[str]:
         """Yield the names of the options that the task itself gives."""
         return _ansible.options_in_playbook(self._task, self._templar.template)
-
-
-def _is_for_people() -> bool:
-    """Return whether standard output is for people to read, rather than for a program."""
-    callback = str(constants.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2]
-    if callback == _ANSWERS:
-        return os.environ.get("ASYNC_JOB_ANSWERS_FORMAT", "text") == "text"  # its option has no other source
-    return callback in _FOR_PEOPLE
 
 
 def _make_harmless(result: dict[str, t.Any]) -> None:

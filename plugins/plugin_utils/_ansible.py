@@ -482,6 +482,19 @@ def keeps_files() -> bool:
     return bool(getattr(constants, "DEFAULT_KEEP_REMOTE_FILES", False))
 
 
+def warn_now(text: str) -> None:
+    """Print a warning while its task runs. That of its result, with the same text, is not printed once more: Ansible's main process, which
+    prints both, knows what it has printed."""
+    display = Display()
+    if not hasattr(display, "_warning"):
+        display.warning(text)
+        return
+    # From 2.19 on, what is warned of in a task is kept for its result.
+    from ansible.module_utils._internal import _messages
+
+    display._warning(_messages.WarningSummary(event=_messages.Event(msg=text)))
+
+
 def text_of_warning(warning: t.Any) -> str:
     """Return what a warning in a result says. Newer releases make objects of those of a module, and of the choice of its Python."""
     event = getattr(warning, "event", warning)

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import NON_ZERO
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import duration
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
@@ -20,6 +21,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import lacking, of_module
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision, status_to_act_on
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, GOES_ON
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import last_line_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, with_kept_output
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
@@ -56,7 +58,10 @@ def answer_to(request: Request, record: Record, look: Seen) -> dict[str, t.Any]:
     )
     answer["warnings"] += [*async_job_status.cut_output([answer]), *request.store.warnings]
     if answer["failed"] and look["status"] in ENDED:
-        answer["msg"] = f"{str(answer['msg']).rstrip('.')}. {_what_next(request, {**record, 'status': look['status']})}"
+        said = str(answer["msg"]).rstrip(".")
+        if said == NON_ZERO:  # the reason says that, too, and of which job
+            said = ": ".join(filter(None, (look["reason"], last_line_of(answer["stderr"]) or last_line_of(answer["stdout"]))))
+        answer["msg"] = f"{said.rstrip('.')}. {_what_next(request, {**record, 'status': look['status']})}"
     elif request.kept.poll and look["status"] in GOES_ON:
         limit = record.get("timeout", request.kept.limit)
         answer.update(failed=True, msg=f"{look['reason']}. It has not ended within its time limit of {limit:g} seconds.")
@@ -87,10 +92,10 @@ def next_attempt(record: Record, decision: Decision) -> str:
 def _what_next(request: Request, record: Record) -> str:
     status, attempt = status_to_act_on(record), record.get("attempt", 1)
     if status not in request.params["restart_on"]:
-        return f"It is not started anew unless restart_on has '{status}', or its record is removed."
+        return f"It is not started anew unless restart_on has '{status}', or its record is removed (async_job_state with 'state: absent')."
     if request.params["max_attempts"] is not None:
         return f"This was attempt {attempt}, and max_attempts is {request.params['max_attempts']}."
-    return "The next run of this task starts it anew, and so does its next try (until); with max_attempts, this run would."
+    return "The next run of this task starts it anew; with max_attempts, this one would."
 
 
 # --- Check mode

@@ -23,7 +23,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import is_late, read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, place_of, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, picked, place_of, storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import (
     NOT_STORED,
     STREAMS,
@@ -229,10 +229,9 @@ class Asked:
         self.looked_for = self.looked_for._replace(secret=self.secret or secret)
 
     def keep(self, size: int) -> None:
-        """Set how much of its output the record is to keep, in bytes. For a job of C(async_job), its start has set that already."""
-        if self.is_attempt:
-            size = (self.record or {}).get("tail_size", _TAIL)
-        self.looked_for = self.looked_for._replace(keep=size)
+        """Set how much of its output the record is to keep, in bytes. For a job of C(async_job), its start has set that for all looks."""
+        if not self.is_attempt:
+            self.looked_for = self.looked_for._replace(keep=size)
 
     @property
     def is_attempt(self) -> bool:
@@ -292,9 +291,9 @@ class Asked:
                     kept[f"{stream}_size"] = look[f"{stream}_size"]  # type: ignore[literal-required]
                 if kept.get(f"{stream}_size", 0) > self.looked_for.keep:
                     kept[f"{stream}_truncated"] = True
-        for name in _LASTING:  # what an earlier look was asked to store
-            if not secret and name in record.get("result", {}):
-                kept.setdefault(name, record["result"][name])
+        # What an earlier look was asked to store, of what this one knows nothing of
+        lasting = {name for name in _LASTING if name.partition("_")[0] not in kept and not secret}
+        kept.update(picked(record.get("result", {}), lasting))
         if kept:
             fields["result"] = storable(kept, name="result")
         return fields
@@ -377,6 +376,7 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
         secret=record.get("no_log", False),
         key=key.path,
         attempt=os.path.basename(record.get("attempt_dir", "")),
+        keep=record.get("tail_size", _TAIL) if record.get("attempt_dir") else 0,
     )
     return Asked(_with_files(job, params, record), key, record, version)
 

@@ -15,6 +15,7 @@ import os
 import re
 import typing as t
 
+from ansible import context
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -108,8 +109,11 @@ def refuse(command: str, known: t.Collection[str], given: t.Mapping[str, t.Any])
     if wrong:
         raise AsyncJobError(f"{command} does not know {', '.join(sorted(wrong))}. {nothing} {takes}")
     empty = sorted(name for name in _FILTERS if name in given and (given[name] in (None, [], {}) or not str(given[name]).strip()))
-    if empty and not _OF_CHANGES.isdisjoint(known):
-        raise AsyncJobError(f"{', '.join(empty)} has no value, which would mean any. {nothing} Give one, or leave it out.")
+    if not _OF_CHANGES.isdisjoint(known):
+        if context.CLIARGS.get("subset") is not None and not str(context.CLIARGS["subset"]).strip(", :"):
+            empty.append("--limit")
+        if empty:
+            raise AsyncJobError(f"{', '.join(empty)} has no value, which would mean any. {nothing} Give one, or leave it out.")
 
 
 def meant(name: str, known: t.Collection[str]) -> str:

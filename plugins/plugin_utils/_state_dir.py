@@ -8,7 +8,6 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 import typing as t
@@ -45,9 +44,6 @@ _MOUNTS = "/proc/self/mountinfo"
 
 # How many processes may be between the task and what has started its playbook.
 _GENERATIONS = 20
-
-# A byte that the process of ansible-playbook shares with the workers that it forks: this run has been warned.
-_warned = mmap.mmap(-1, 1)
 
 
 def base_directory(task_vars: dict[str, t.Any]) -> str:
@@ -86,13 +82,6 @@ def state_dir_warnings(params: dict[str, t.Any], project: str, *, begins: bool =
                 " directory outside of it, or async_job_backend to oci."
             ]
     return []
-
-
-def is_first_warning() -> bool:
-    """Return whether this run has not been warned yet, whichever of its processes asks."""
-    is_first = not _warned[0]
-    _warned[0] = 1
-    return is_first
 
 
 def _is_below(path: str, directory: str) -> bool:

@@ -13,7 +13,7 @@ import signal
 from controller import Controller
 from fleet import CANCEL, JOBS, SHOW, rows
 from hosts import Hosts
-from plays import job, run_tasks, shell
+from plays import ask, job, run_tasks, shell
 from records import ago, put
 from waiting import until
 
@@ -65,6 +65,23 @@ def test_whom_nobody_asked(controller: Controller) -> None:
         assert why in ran.text
     ran = controller.playbook(CANCEL, "-e", "job=job", "-e", "host=ghost").failed()
     assert "The job runs on ghost, which is not in the inventory. Nothing was stopped." in ran.text
+
+
+def test_the_output_of_what_somebody_else_has_seen_end(controller: Controller) -> None:
+    """The next run of the playbook returns it, whoever was the first to see the end; and who cancels it then takes nothing away."""
+    tasks = [job(shell("echo disk-1; echo why >&2; exit 3"), name=name) for name in ("verified", "cancelled")]
+    run_tasks(controller, *tasks)
+    until(lambda: len(list(controller.home.glob(".ansible_async/*/result"))) == 2)
+    controller.playbook(CANCEL, "-e", "job=cancelled").ok()
+    controller.playbook(JOBS, "-e", "verify=true").ok()
+    before = controller.record("verified")
+    controller.playbook(CANCEL, "-e", "job=verified").ok()
+    after = controller.record("verified")
+    assert {name: after[name] for name in before} == {**before, "write_id": after["write_id"], "save_time": after["save_time"]}
+    for answer in ask(controller, *tasks):
+        assert (answer["stdout"], answer["stderr"], answer["rc"]) == ("disk-1", "why", 3)
+        assert (answer["stdout_size"], answer["stdout_truncated"], answer.get("warnings", [])) == (7, False, [])
+        assert answer["msg"].startswith(f"job '{answer['job_name']}' on host1 has failed with return code 3: why. ")
 
 
 def test_check_mode_tells_what_a_look_would_note(controller: Controller) -> None:

@@ -25,6 +25,7 @@ from pathlib import Path
 import pytest
 from controller import Controller, Ran
 from fleet import JOBS, NEWER, PRUNE, REPORT, rows
+from plays import job, run_tasks, shell, told
 from records import ago, put
 from store_contract import FULL_DISKS, FullDisk, unprivileged
 from torture import TORTURE
@@ -656,6 +657,16 @@ def test_a_state_directory_that_dies_with_the_run_is_warned_of(controller: Contr
     ran = controller.playbook(playbook, "-e", "job_id=j1.1", "-e", f"async_job_state_dir={elsewhere}", env=environment).ok()
     assert "WARNING" not in ran.output
     assert (elsewhere / "host1" / "test" / "job.json").is_file()
+
+
+def test_it_is_warned_of_once_and_before_a_job_starts(controller: Controller) -> None:
+    """Whichever host and task comes first; results have the warning all the same."""
+    controller.hosts("host1", "host2")
+    environment = {"AWX_PRIVATE_DATA_DIR": str(controller.project)}
+    ran = run_tasks(controller, job(shell("sleep 3"), poll=1), job(shell("true"), name="other"), env=environment).ok()
+    assert squeezed(ran.output).count(squeezed("STARTS EVERY JOB A SECOND TIME")) == 1
+    assert ran.output.index("[WARNING]") < ran.output.index(": running")
+    assert all("STARTS EVERY JOB" in str(answer["warnings"]) for answer in told(ran))
 
 
 def test_an_ordinary_run_has_no_warning(controller: Controller) -> None:

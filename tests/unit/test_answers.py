@@ -105,8 +105,8 @@ def test_output_that_was_cut_says_so(tmp_path: Path) -> None:
         assert answer["stderr_truncated"] is False
         assert bool(cut_output([answer])) == cut
         record: Record = {**IN_FILES, "tail_size": 10}
-        asked = Asked(Job("j1.2", "job", ATTEMPT), record=record)
-        asked.keep(0)
+        asked = Asked(Job("j1.2", "job", ATTEMPT, keep=10), record=record)
+        asked.keep(0)  # of a job of async_job, that changes nothing
         record["result"] = asked.learned(look, secret=False)["result"]
         later = returned("j1.2", with_kept_output(seen("succeeded", result={}), record))
         assert output_in(later) == output_in(answer)

@@ -157,7 +157,7 @@ def test_tags_of_the_environment_and_a_descriptor_of_somebody_else(tmp_path: Pat
     """What would leave out a part of the answer, or send it elsewhere, does not reach Ansible. Only verify asks for an inventory."""
     monkeypatch.setattr(os, "environ", {**os.environ, "ANSIBLE_SKIP_TAGS": "all", "ASYNC_JOB_ANSWERS_DESCRIPTOR": "7"})
     environment = async_jobs.environment_for(async_jobs.parser().parse_args(["list"]))
-    assert "ANSIBLE_SKIP_TAGS" not in environment
+    assert environment["ANSIBLE_SKIP_TAGS"] == ""
     assert "ASYNC_JOB_ANSWERS_DESCRIPTOR" not in environment
     assert (environment["ANSIBLE_RUN_TAGS"], environment["ANSIBLE_LOCALHOST_WARNING"]) == ("all", "0")
     assert "ANSIBLE_LOCALHOST_WARNING" not in async_jobs.environment_for(async_jobs.parser().parse_args(["verify"]))

@@ -160,13 +160,3 @@ def test_the_checkout_of_ansible_pull(project: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(_state_dir, "_is_purged", lambda: True)
     assert re.search(rf"is below {project.parent}, which ansible-pull --purge removes after this run.*{TWICE}", warnings(project))
     assert warnings(project, tmp_path / "jobs") == ""
-
-
-def test_a_run_is_warned_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By whichever of the processes that Ansible forks comes first."""
-    monkeypatch.setattr(_state_dir, "_warned", type(_state_dir._warned)(-1, 1))
-    child = os.fork()
-    if not child:
-        os._exit(0 if _state_dir.is_first_warning() else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert not _state_dir.is_first_warning()

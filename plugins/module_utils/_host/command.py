@@ -27,6 +27,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS, RESULT, STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 
+NON_ZERO = "non-zero return code"
+"""What Ansible says of a command whose return code is another one than 0."""
+
 BY_ACTION = "_by_action"
 """What C(task) holds on the host: the arguments of C(run). No playbook can say that: the action plugin knows no action of this name."""
 
@@ -181,7 +184,7 @@ def _execute(
     end = start + datetime.timedelta(seconds=time.monotonic() - began)  # whoever has changed the clock meanwhile
     result.update(changed=True, rc=process.returncode, start=str(start), end=str(end), delta=str(end - start))
     if process.returncode != 0:
-        result.update(failed=True, msg="non-zero return code")
+        result.update(failed=True, msg=NON_ZERO)
 
 
 def _environment(directory: str) -> dict[str, str]:

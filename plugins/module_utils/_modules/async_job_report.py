@@ -137,7 +137,12 @@ def _escaped(text: str) -> str:
 
 def _write(dest: str, text: str, kind: str) -> None:
     """Write a file whole or not at all. Metrics are for everybody, a report is not: it holds what jobs have printed."""
-    directory = os.path.dirname(dest) or "."
+    dest = os.path.realpath(dest)
+    if os.path.exists(dest) and not os.path.isfile(dest):
+        raise AsyncJobError(f"Cannot write {dest}: it is there, and is no file. Nothing was written. Correct dest.")
+    directory = os.path.dirname(dest)
+    if not os.path.isdir(directory):
+        raise AsyncJobError(f"Cannot write {dest}: there is no directory {directory}. Nothing was written. Make it, or correct dest.")
     temporary = ""
     try:
         # The collector of Prometheus reads files by their suffix, which this one has not.

@@ -128,7 +128,7 @@ def run(
         lines += table(records, now, width)
         summary = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
         lines.append(Line(f"{len(records)} {'job' if len(records) == 1 else 'jobs'}{': ' + summary if summary else ''}"))
-        if params["verified_hosts"] is None and any(status in ALIVE for status in counts):
+        if params["verified_hosts"] is None and params["job_name"] is None and any(status in ALIVE for status in counts):
             lines.append(Line("What goes on is shown as somebody last saw it. To ask the hosts: -e verify=true (async-jobs: --verify)"))
         if result["not_asked"]:
             lines.append(Line(f"Not asked, and shown as last recorded: {', '.join(map(harmless, result['not_asked']))}", "orphaned"))

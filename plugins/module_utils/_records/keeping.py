@@ -281,7 +281,10 @@ def begin_attempt(record: Record, before: Record | None) -> Record:
         past = picked(before, PAST_FIELDS)
         past["attempt"] = before.get("attempt", 1)
         past.setdefault("start", before.get("save_time", ""))
-        past["rc"] = before.get("result", {}).get("rc")
+        result = before.get("result", {})
+        past["rc"] = result.get("rc")
+        if "delta" in result:
+            past["delta"] = result["delta"]
         changes = {"attempts": [*before.get("attempts", ()), past][-PAST_ATTEMPTS:], "attempt": past["attempt"] + 1}
     changes.update(status="running", start=_times.now(), who=whoami())
     return merged(without(record, ATTEMPT_FIELDS) if before is not None else record, changes)

@@ -98,11 +98,15 @@ def kept_output(result: t.Mapping[str, t.Any], stream: str) -> KeptOutput:
     return KeptOutput(said, t.cast(int, size) if is_size else len(said.encode("utf-8", "replace")), cut is True)
 
 
+# What Ansible's wrapper says of a job that it has ended, and nobody needs.
+_OF_THE_WRAPPER = ("child_pid",)
+
+
 def lacking(record: t.Mapping[str, t.Any]) -> list[str]:
     """Return what to say of the parts of a result that its record does not have. Nothing if it has all that anybody misses."""
     result = record.get("result", {})
     wanted = [str(name) for name in record.get("store_result", ())]
-    names = [str(name) for name in result.get(NOT_STORED) or ()]
+    names = [str(name) for name in result.get(NOT_STORED) or () if name not in _OF_THE_WRAPPER]
     if result.get("msg_truncated") is True:
         names.append("msg")
     if not names:
@@ -110,7 +114,8 @@ def lacking(record: t.Mapping[str, t.Any]) -> list[str]:
     why = dict.fromkeys(wanted, f"larger than {_FIELD_LENGTH} characters")
     why["msg"] = f"only its first {_MESSAGE_LENGTH} characters are kept"
     named = ", ".join(f"{name} ({why[name]})" if name in why else name for name in names)
-    text = f"The record of the job does not hold all of its result: {named} were returned only by the run that saw it end."
+    were = "was" if len(names) == 1 else "were"
+    text = f"The record of the job does not hold all of its result: {named} {were} returned only by the run that saw it end."
     if {*names} - {*wanted, "msg"}:
         text += " List in store_result what later runs need."
     if not record.get("output_removed"):

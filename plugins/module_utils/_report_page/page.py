@@ -117,7 +117,7 @@ def _row(record: Record, now: int) -> list[t.Any]:
         _status(record),
         _number(record.get("attempt", 1)),
         start,
-        bars[-1][2] - bars[-1][1] if isinstance(start, int) else "",
+        int(_times.run_time(record, datetime.datetime.fromtimestamp(now, datetime.timezone.utc))) if isinstance(start, int) else "",
         "" if how_old == float("inf") else int(how_old),
         _text(record.get("who")),
         last_words(record, now),
