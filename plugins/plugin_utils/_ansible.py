@@ -20,6 +20,7 @@ import functools
 import importlib
 import inspect
 import os
+import shlex
 import tempfile
 import typing as t
 
@@ -85,8 +86,12 @@ INSIDE: dict[str, Inside] = {
         "Ansible builds a module, and our program takes the place of its text: several times less to send and to read.", _ERROR
     ),
     "ActionBase._update_module_args": Inside(
-        "Since ansible-core 2.19, a module that raises an exception hands on its traceback only if its arguments say so.",
-        "The message of the exception is all that there is.",
+        "Since ansible-core 2.19, a module that raises an exception hands on its traceback only if its arguments say so. And which shell"
+        " runs commands, and whether and where modules say in the log of the host what they do: a command of a job does as they do.",
+        _ERROR,
+    ),
+    "ActionBase._is_pipelining_enabled": Inside(
+        "Whether a program goes through the connection, as the start of a command has to that takes one exchange.", _ERROR
     ),
     "ActionBase._make_tmp_path, _transfer_data, _transfer_file, _fixup_perms2": Inside(
         "What Ansible would send to the host to start a module in the background: the jobs of a list are sent and started together.",
@@ -373,14 +378,12 @@ def launching(task: t.Any, directory: str, markers: tuple[str, str], *, secret: 
         if isinstance(events, list) and "error" not in events and not secret:
             module_args["_ansible_tracebacks_for"] = [*events, "error"]
 
-    before = task.environment
-    task.environment = [*(before if isinstance(before, list) else [before] if before else []), {markers[0]: directory}]
     for name, ours in (("_execute_module", executed), ("_configure_module", configured), ("_update_module_args", updated)):
         setattr(ActionBase, name, functools.wraps(getattr(ActionBase, name))(ours))
     try:
-        yield done
+        with in_environment(task, {markers[0]: directory}):
+            yield done
     finally:
-        task.environment = before
         for name, theirs in (("_execute_module", execute), ("_configure_module", configure), ("_update_module_args", update)):
             setattr(ActionBase, name, theirs)
 
@@ -487,11 +490,12 @@ def text_of_warning(warning: t.Any) -> str:
     return " ".join(str(part) for part in (getattr(event, "msg", event), getattr(event, "help_text", None)) if part)
 
 
-def run_program(action: ActionBase, text: bytes, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+def run_program(action: ActionBase, text: bytes, task_vars: dict[str, t.Any], words: t.Sequence[str] = ()) -> dict[str, t.Any]:
     """Run a program in Python on the host, as Ansible runs a module there, and return what a module returns.
 
     Its interpreter is found, the keyword environment and become hold, and its files go away again. Only the text is ours.
 
+    :arg words: arguments of a program that goes through the connection
     :raises AsyncJobError: if something else than Ansible itself runs modules
     """
     configure = taken(action, "_configure_module", "ActionBase._configure_module")
@@ -506,12 +510,20 @@ def run_program(action: ActionBase, text: bytes, task_vars: dict[str, t.Any]) ->
         taken(module_bits, "b_module_data", "ActionBase._configure_module")
         return dataclasses.replace(module_bits, b_module_data=text), path
 
+    def with_words(command: str, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        return execute(f"{command} - {shlex.join(words)}" if kwargs.get("in_data") == text else command, *args, **kwargs)
+
+    execute = taken(action, "_low_level_execute_command", "ActionBase._low_level_execute_command")
+    if words:
+        action._low_level_execute_command = with_words
     action._configure_module = with_text
     try:
         # Any module will do, and this one is small.
         done = dict(action._execute_module(module_name="ansible.builtin.ping", module_args={}, task_vars=task_vars))
     finally:
         del action._configure_module
+        if words:
+            del action._low_level_execute_command
     if not sent:
         raise AsyncJobError(
             "Something else than Ansible itself runs modules here, such as the strategy mitogen_linear. Nothing was asked of the host."
@@ -601,6 +613,29 @@ def use_pipelining(connection: t.Any) -> bool:
         return False
     forget_directory(connection)
     return True
+
+
+def pipelines(action: ActionBase) -> bool:
+    """Return whether modules of a task go through the connection."""
+    return bool(taken(action, "_is_pipelining_enabled", "ActionBase._is_pipelining_enabled")("new"))
+
+
+def ways_of_modules(action: ActionBase, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what Ansible tells each module of how to work on the host: its shell, and its log."""
+    told: dict[str, t.Any] = {}
+    taken(action, "_update_module_args", "ActionBase._update_module_args")("ansible.builtin.ping", told, task_vars)
+    return told
+
+
+@contextlib.contextmanager
+def in_environment(task: t.Any, variables: dict[str, str]) -> t.Iterator[None]:
+    """Add variables to the keyword environment of a task for a while."""
+    before = task.environment
+    task.environment = [*(before if isinstance(before, list) else [before] if before else []), variables]
+    try:
+        yield
+    finally:
+        task.environment = before
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import re
+import secrets
 import shlex
 import typing as t
 import uuid
@@ -30,7 +31,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import 
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_text
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
@@ -215,6 +217,8 @@ rm -rf "./$a" 2>/dev/null || {{{{ sleep 1; rm -rf "./$a"; }}}} && echo {SAYS}rem
 class AttemptAction(WatchingAction):
     """An action that starts attempts of jobs, each in a directory of its own."""
 
+    programs = (*WatchingAction.programs, "_host.start", "_host.command")
+
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._fences: collections.Counter[str] = collections.Counter()
@@ -279,7 +283,10 @@ class AttemptAction(WatchingAction):
 
     def _check_made(self, record: Record, said: dict[str, list[str]]) -> None:
         if "made" not in said:
-            raise AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {said['error'][0]}")
+            raise self._not_made(record, said["error"][0])
+
+    def _not_made(self, record: Record, problem: str) -> AsyncJobError:
+        return AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {problem}")
 
     def launch(self, task: InnerTask, record: Record, timeout: float) -> Fields | dict[str, t.Any]:
         """Start the job of an attempt, as the user that the task says. What Ansible says of the start proves nothing, but for two things:
@@ -292,6 +299,50 @@ class AttemptAction(WatchingAction):
         with self._as_terminal(), time_limit(timeout + (record["timeout"] if task.own_work else 0)):
             launched = task.launch(record["attempt_dir"])
         return self._launched(record, launched)
+
+    def can_be_quick(self, task: InnerTask, record: Record) -> bool:
+        """Return whether a job can be started in one exchange: a command, on Linux, without a terminal."""
+        if not task.can_be_quick or self._terminal or not record.get("boot_id"):
+            return False
+        _ansible.use_pipelining(self._connection)
+        return _ansible.pipelines(self)
+
+    def start(self, task: InnerTask, record: Record, timeout: float) -> exactly_once.Seen | None:
+        """Make the directory of an attempt and start its job there, in one exchange. Return what is there then.
+
+        None if that has to be looked at: the host is not in the boot that was noted, or a start is under way.
+
+        :raises LaunchFailed: if the host says that the job was not started
+        """
+        self.users.become("")
+        if self._task.no_log:
+            _ansible.hide_from_log(self)
+        attempt_dir, job = record["attempt_dir"], f"j{secrets.randbelow(10**12)}"
+        arguments = {
+            "directory": attempt_dir,
+            "mark": self._mark_of(record, secret=bool(record.get("no_log"))),
+            "job": job,
+            "limit": record["timeout"],
+            "module": task.module_of_command(attempt_dir).decode("ascii"),
+        }
+        # It is the wrapper of the job itself, and has the name of one. A start that is repeated would run the job twice.
+        words = (f"{attempt_dir}/async_wrapper.py", job, str(record["timeout"]))
+        with (
+            _ansible.connection_option(self._connection, "reconnection_retries", 0),
+            _ansible.in_environment(self._task, dict.fromkeys(MARKERS, attempt_dir)),
+        ):
+            try:
+                said = self.on_host("_host.start", arguments, timeout=timeout, may_repeat=False, words=words)
+            except AsyncJobError as error:
+                raise LaunchFailed({"msg": str(error)}) from error
+        job_id, problem = heard_text(said.get("job_id")), heard_text(said.get("problem"))
+        if re.fullmatch(rf"{job}\.[0-9]+", job_id) and is_job_id(job_id):
+            return exactly_once.Seen(job_id) if said.get("boot_id") == record["boot_id"] else None
+        if problem and said.get("made") is not True:
+            raise self._not_made(record, problem)
+        if problem:
+            raise LaunchFailed({"msg": f"The job could not be started on {self.host}: {problem}"})
+        return None
 
     @staticmethod
     def _launched(record: Record, launched: Launched) -> Fields | dict[str, t.Any]:
@@ -414,14 +465,19 @@ class AttemptAction(WatchingAction):
     @staticmethod
     def _words_of(record: Record) -> dict[str, str]:
         """Return the directory of an attempt, and the marks that it may have, as words for the shell."""
+        # Whether a job is secret, its record may say wrongly.
+        secret = bool(record.get("no_log"))
+        marks = (AttemptAction._mark_of(record, secret=it_is) for it_is in (secret, not secret))
+        return dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (record["attempt_dir"], *marks)), strict=True))
+
+    @staticmethod
+    def _mark_of(record: Record, *, secret: bool) -> str:
+        """Return what the directory of an attempt says of whose it is."""
         attempt_dir = record["attempt_dir"]
         if not is_attempt_directory(attempt_dir) or not attempt_dir.isprintable():
             raise AsyncJobError(f"{attempt_dir} is not the directory of an attempt. Nothing was started or removed there.")
         key = JobKey(record["host"], record["playbook_name"], record["job_name"])
-        secret = bool(record.get("no_log"))
-        # Whether a job is secret, its record may say wrongly.
-        marks = (mark(key.path, attempt_dir.rpartition("/")[2], secret=it_is) for it_is in (secret, not secret))
-        return dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (attempt_dir, *marks)), strict=True))
+        return mark(key.path, attempt_dir.rpartition("/")[2], secret=secret)
 
     def _of_this_attempt(self, record: Record, said: dict[str, list[str]]) -> dict[str, list[str]]:
         """Return what the host has said of the directory of an attempt, if it is that of this one."""

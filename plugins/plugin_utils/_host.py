@@ -214,7 +214,9 @@ class HostAction(StoreAction):
             "kept": {stream: output[stream][-job.keep :] for stream in output} if job.keep else None,
         }
 
-    def on_host(self, entry: str, arguments: dict[str, t.Any], *, timeout: float, may_repeat: bool = True) -> dict[str, t.Any]:
+    def on_host(
+        self, entry: str, arguments: dict[str, t.Any], *, timeout: float, may_repeat: bool = True, words: t.Sequence[str] = ()
+    ) -> dict[str, t.Any]:
         """Run a program on the host. Return what it answers.
 
         :arg entry: the file that has its function C(main)
@@ -222,6 +224,7 @@ class HostAction(StoreAction):
         :arg timeout: in seconds; after it the host counts as unreachable. A connection that was open when the network broke would
             otherwise say nothing for a quarter of an hour
         :arg may_repeat: whether it may be run once more, if it failed for lack of room
+        :arg words: arguments of its process, if it goes through the connection
         :raises AnsibleConnectionFailure: if the host cannot be reached
         :raises AsyncJobError: if the program did not run, or could not do what it was asked for
         """
@@ -230,12 +233,12 @@ class HostAction(StoreAction):
             _ansible.use_pipelining(self._connection)
         with time_limit(timeout):
             try:
-                done = self._run(entry, arguments)
+                done = self._run(entry, arguments, words)
             except AnsibleError as error:
                 # On a full disk there is no room for the program itself.
                 if not may_repeat or not _needs_room(error) or not _ansible.use_pipelining(self._connection):
                     raise
-                done = self._run(entry, arguments)
+                done = self._run(entry, arguments, words)
         return done
 
     def reset_connection(self) -> None:
@@ -248,8 +251,8 @@ class HostAction(StoreAction):
         with contextlib.suppress(AnsibleError):
             self._connection.reset()
 
-    def _run(self, entry: str, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-        done = _ansible.run_program(self, program(entry, arguments), self._task_vars)
+    def _run(self, entry: str, arguments: dict[str, t.Any], words: t.Sequence[str]) -> dict[str, t.Any]:
+        done = _ansible.run_program(self, program(entry, arguments), self._task_vars, words)
         if done.get("failed"):
             words = " ".join(str(done[name]).strip() for name in ("module_stderr", "module_stdout") if done.get(name))
             raise AsyncJobError(f"{done.get('msg', 'The program has failed.')} {words[-_LAST_WORDS:]}".strip())

@@ -97,6 +97,8 @@ class Starter:
         """What the action of the job has returned, if it has done the work itself."""
         self._own_place: Record | None = None
         """The record of such an attempt before it has ended, and then of one whose directory is still to be removed."""
+        self._seen_at_start: tuple[str, exactly_once.Seen] | None = None
+        """What the host has said of the directory of an attempt when it has started the job there; for whoever asks next."""
         self._fenced: Record | None = None
         """The record of an attempt that this task has claimed, launched and fenced."""
         self._said: dict[str, t.Any] = {}
@@ -432,10 +434,15 @@ class Starter:
             case exactly_once.Prepare():
                 return (yield from self._prepare(seconds))
             case exactly_once.MakeDirectory(record):
-                return (yield from self._on_host("make_directory", record, seconds))
+                if not self._is_quick(record):
+                    yield from self._on_host("make_directory", record, seconds)
             case exactly_once.Launch(record):
                 self._kept.launched = True
                 self._own_result = None
+                if self._is_quick(record):
+                    seen = self._action.start(self._inner, record, self._params["start_timeout"])
+                    self._seen_at_start = seen and (record["attempt_dir"], seen)
+                    return {}
                 self._own_place = record if self._inner.own_work else None
                 elsewhere = yield from self._on_host("launch", self._inner, record, self._params["start_timeout"])
                 if "result" in elsewhere:
@@ -445,8 +452,10 @@ class Starter:
                     self._kept.started[elsewhere["ansible_job_id"]] = elsewhere["async_dir"]
                 return elsewhere
             case exactly_once.Inspect(record):
-                with self._where_it_lives(record):
-                    seen: exactly_once.Seen = yield from self._on_host("inspect", record, seconds)
+                seen = self._already_seen(record)
+                if seen is None:
+                    with self._where_it_lives(record):
+                        seen = yield from self._on_host("inspect", record, seconds)
                 if seen.job_id:
                     self._kept.started[seen.job_id] = record["attempt_dir"]
                     return seen
@@ -463,6 +472,15 @@ class Starter:
         if self.goes_together:
             return (yield Exchange(what, arguments))
         return getattr(self._action, what)(*arguments)
+
+    def _is_quick(self, record: Record) -> bool:
+        """Return whether one exchange makes the directory of an attempt, starts its job, and looks what is there then."""
+        return not self.goes_together and self._tells_at_once and self._action.can_be_quick(self._inner, record)
+
+    def _already_seen(self, record: Record) -> exactly_once.Seen | None:
+        """Return what was seen when the job of an attempt was started, once. A job that has started stays so; all else is looked at."""
+        found, self._seen_at_start = self._seen_at_start, None
+        return found[1] if found is not None and found[0] == record["attempt_dir"] else None
 
     def _take_fence_away(self) -> None:
         """Leave nothing on the host of a launch that Ansible itself says has failed: it has come to its end, so that none of it is under

@@ -41,6 +41,8 @@ PROGRAMS = {
     "_host.clear": {*_LOOK, "_host.erase", "_statuses"},
     "_host.erase": _JOB,
     "_host.launch": {"_errors"},
+    "_host.start": {"_errors", "_host.attempt_files"},
+    "_host.command": {"_errors", "_host.attempt_files"},
 }
 
 
