@@ -306,15 +306,9 @@ def works_by_module(handler: t.Any) -> bool:
     return directory == os.path.dirname(_file_of(ActionBase)) and file in [f"{name}.py" for name in _BY_MODULES]
 
 
-# These do nothing on the host but that.
-_ONLY_A_MODULE = ("command", "normal", "shell")
-
-
 def only_runs_a_module(handler: t.Any) -> bool:
-    """Return whether all that an action does on the host is to run one module there, through a shell as Unix has them."""
-    directory, file = os.path.split(_file_of(type(handler)))
-    is_posix = getattr(_shell_of(handler._connection), "SHELL_FAMILY", "") == "sh"
-    return is_posix and directory == os.path.dirname(_file_of(ActionBase)) and file in [f"{name}.py" for name in _ONLY_A_MODULE]
+    """Return whether all that an action changes on the host is done by one module there, and the host has a shell as Unix has them."""
+    return getattr(_shell_of(handler._connection), "SHELL_FAMILY", "") == "sh" and works_by_module(handler)
 
 
 def supports_async(handler: t.Any) -> bool:
@@ -422,13 +416,14 @@ class _Stopped(BaseException):
 _SENDING = ("_make_tmp_path", "_transfer_data", "_transfer_file", "_fixup_perms2", "_low_level_execute_command")
 
 
-def to_send(handler: t.Any, start: t.Callable[[], t.Any], directory: str) -> ToSend | None:
+def to_send(handler: t.Any, start: t.Callable[[], dict[str, t.Any]], directory: str) -> ToSend | dict[str, t.Any] | None:
     """Let an action set out to start a module in the background, and return what it would do on the host. None if that is something else.
 
-    It may ask the host which Python it has.
+    Before, it may ask the host which Python it has, or which package manager.
 
     :arg start: starts it
     :arg directory: on the host, for the files that it would send
+    :returns: if it does not come to that, what the action returns
     :raises AsyncJobError: if it may have been started after all
     """
     if not all(hasattr(handler, name) for name in _SENDING):
@@ -464,14 +459,16 @@ def to_send(handler: t.Any, start: t.Callable[[], t.Any], directory: str) -> ToS
     for name, instead in zip(_SENDING, ours, strict=True):
         setattr(handler, name, instead)
     try:
-        start()
+        result = start()
     except _Stopped as stopped:
         return stopped.found
     finally:
         for name in _SENDING:
             delattr(handler, name)
         handler._connection._shell.tmpdir = before
-    raise AsyncJobError("Ansible has not started the job as it starts others.")
+    if result.get("ansible_job_id") or not result.get("failed"):
+        raise AsyncJobError("Ansible has not started the job as it starts others.")
+    return result
 
 
 def shell_of_commands(action: ActionBase) -> str:
@@ -612,6 +609,14 @@ def use_pipelining(connection: t.Any) -> bool:
     except (AttributeError, KeyError):  # another kind of connection
         return False
     forget_directory(connection)
+    return True
+
+
+def stop_pipelining(connection: t.Any) -> bool:
+    """Send modules as files. Return whether that is new."""
+    if not connection.get_option("pipelining"):
+        return False
+    connection.set_option("pipelining", False)
     return True
 
 

@@ -32,6 +32,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_text
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
@@ -223,6 +224,8 @@ class AttemptAction(WatchingAction):
         super().__init__(*args, **kwargs)
         self._fences: collections.Counter[str] = collections.Counter()
         """How often it was tried to fence an attempt, by its directory."""
+        self._seen: dict[str, exactly_once.Seen] = {}
+        """What launches have seen of their attempts, by their directories."""
 
     @property
     def knows_breaks(self) -> bool:
@@ -296,31 +299,29 @@ class AttemptAction(WatchingAction):
         :arg timeout: in seconds. Work that the action does itself may take as long as the job
         """
         self.users.become("")
+        if self._is_quick(task, record):
+            self._start(task, record, timeout)
+            return {}
         with self._as_terminal(), time_limit(timeout + (record["timeout"] if task.own_work else 0)):
             launched = task.launch(record["attempt_dir"])
         return self._launched(record, launched)
 
-    def can_be_quick(self, task: InnerTask, record: Record) -> bool:
-        """Return whether a job can be started in one exchange: a command, on Linux, without a terminal."""
-        if not task.can_be_quick or self._terminal or not record.get("boot_id"):
-            return False
-        _ansible.use_pipelining(self._connection)
-        return _ansible.pipelines(self)
+    def makes_directory_at_launch(self, task: InnerTask, record: Record) -> bool:
+        """Return whether the launch of an attempt makes its directory, too, in the same exchange."""
+        return self._is_quick(task, record)
 
-    def start(self, task: InnerTask, record: Record, timeout: float) -> exactly_once.Seen | None:
-        """Make the directory of an attempt and start its job there, in one exchange. Return what is there then.
+    def _is_quick(self, task: InnerTask, record: Record) -> bool:
+        """Return whether a program of ours starts a job: a command, on Linux."""
+        return task.can_be_quick and bool(record.get("boot_id")) and self.goes_through_connection()
 
-        None if that has to be looked at: the host is not in the boot that was noted, or a start is under way.
-
-        :raises LaunchFailed: if the host says that the job was not started
-        """
-        self.users.become("")
+    def _start(self, task: InnerTask, record: Record, timeout: float) -> None:
+        """Make the directory of an attempt and start its job there, in one exchange, and take down what is there then."""
         if self._task.no_log:
             _ansible.hide_from_log(self)
         attempt_dir, job = record["attempt_dir"], f"j{secrets.randbelow(10**12)}"
         arguments = {
             "directory": attempt_dir,
-            "mark": self._mark_of(record, secret=bool(record.get("no_log"))),
+            "mark": self._mark_of(record),
             "job": job,
             "limit": record["timeout"],
             "module": task.module_of_command(attempt_dir).decode("ascii"),
@@ -333,16 +334,23 @@ class AttemptAction(WatchingAction):
         ):
             try:
                 said = self.on_host("_host.start", arguments, timeout=timeout, may_repeat=False, words=words)
-            except AsyncJobError as error:
-                raise LaunchFailed({"msg": str(error)}) from error
-        job_id, problem = heard_text(said.get("job_id")), heard_text(said.get("problem"))
-        if re.fullmatch(rf"{job}\.[0-9]+", job_id) and is_job_id(job_id):
-            return exactly_once.Seen(job_id) if said.get("boot_id") == record["boot_id"] else None
+            except ProgramFailed as error:
+                raise LaunchFailed(error.result) from error
+        problem = heard_text(said.get("problem"))
         if problem and said.get("made") is not True:
             raise self._not_made(record, problem)
         if problem:
             raise LaunchFailed({"msg": f"The job could not be started on {self.host}: {problem}"})
-        return None
+        self._take_down(record, [said.get("job_id")], said.get("boot_id"))
+
+    def _take_down(self, record: Record, jobs: t.Any, boot: t.Any) -> None:
+        """Take down that a launch has seen its job started, for whoever inspects the attempt next: a job that has started stays so. All
+        else that it may say is looked at.
+
+        :arg jobs: those that are in the directory of the attempt, as the host says
+        """
+        if isinstance(jobs, list) and len(jobs) == 1 and is_job_id(jobs[0]) and boot == record.get("boot_id"):
+            self._seen[record["attempt_dir"]] = exactly_once.Seen(jobs[0])
 
     @staticmethod
     def _launched(record: Record, launched: Launched) -> Fields | dict[str, t.Any]:
@@ -359,7 +367,10 @@ class AttemptAction(WatchingAction):
         }
 
     def inspect(self, record: Record, timeout: float) -> exactly_once.Seen:
-        """Look into the directory of an attempt. Return what is there."""
+        """Look into the directory of an attempt, unless its launch has just done so. Return what is there."""
+        seen = self._seen.pop(record["attempt_dir"], None)
+        if seen is not None:
+            return seen
         self._work_as_user_of(record)
         boot = shlex.quote(record.get("boot_id", ""))
         said = self._in_attempt(INSPECT, record, timeout + PATIENCE / 10, boot=boot, waited="0")
@@ -467,17 +478,17 @@ class AttemptAction(WatchingAction):
         """Return the directory of an attempt, and the marks that it may have, as words for the shell."""
         # Whether a job is secret, its record may say wrongly.
         secret = bool(record.get("no_log"))
-        marks = (AttemptAction._mark_of(record, secret=it_is) for it_is in (secret, not secret))
+        marks = (AttemptAction._mark_of({**record, "no_log": it_is}) for it_is in (secret, not secret))
         return dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (record["attempt_dir"], *marks)), strict=True))
 
     @staticmethod
-    def _mark_of(record: Record, *, secret: bool) -> str:
+    def _mark_of(record: Record) -> str:
         """Return what the directory of an attempt says of whose it is."""
         attempt_dir = record["attempt_dir"]
         if not is_attempt_directory(attempt_dir) or not attempt_dir.isprintable():
             raise AsyncJobError(f"{attempt_dir} is not the directory of an attempt. Nothing was started or removed there.")
         key = JobKey(record["host"], record["playbook_name"], record["job_name"])
-        return mark(key.path, attempt_dir.rpartition("/")[2], secret=secret)
+        return mark(key.path, attempt_dir.rpartition("/")[2], secret=bool(record.get("no_log")))
 
     def _of_this_attempt(self, record: Record, said: dict[str, list[str]]) -> dict[str, list[str]]:
         """Return what the host has said of the directory of an attempt, if it is that of this one."""
@@ -488,9 +499,6 @@ class AttemptAction(WatchingAction):
                 " another job or user. It was left alone, and nothing was started. Find out who has changed it, or the record."
             )
         return said
-
-    _terminal = False
-    """Whether the host insists on a terminal, as sudo does with C(requiretty)."""
 
     def _as_terminal(self) -> t.ContextManager[None]:
         """Work without a terminal, if the host allows that.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import typing as t
 
@@ -38,6 +39,17 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit im
 
 # How much of what a program said before it died is shown.
 _LAST_WORDS = 1000
+
+
+class ProgramFailed(AsyncJobError):
+    """A program did not run on the host, or could not do what it was asked for.
+
+    :arg result: what Ansible, or the program, says
+    """
+
+    def __init__(self, message: str, result: dict[str, t.Any]) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class HostAction(StoreAction):
@@ -228,18 +240,37 @@ class HostAction(StoreAction):
         :raises AnsibleConnectionFailure: if the host cannot be reached
         :raises AsyncJobError: if the program did not run, or could not do what it was asked for
         """
-        if self._connection.become is None and self._connection.transport != "local":
+        if self._connection.transport != "local":
             # One exchange with the host instead of five. Without a network, these cost less than a Python that reads a program from a pipe.
-            _ansible.use_pipelining(self._connection)
+            self.goes_through_connection()
         with time_limit(timeout):
             try:
-                done = self._run(entry, arguments, words)
+                return self._run(entry, arguments, words)
             except AnsibleError as error:
                 # On a full disk there is no room for the program itself.
                 if not may_repeat or not _needs_room(error) or not _ansible.use_pipelining(self._connection):
                     raise
-                done = self._run(entry, arguments, words)
-        return done
+            except AsyncJobError as error:
+                if not may_repeat or not self._wants_terminal(str(error)):
+                    raise
+            return self._run(entry, arguments, words)
+
+    def goes_through_connection(self) -> bool:
+        """Let programs go through the connection, if it can be used like that. Return whether they do."""
+        become = self._connection.become
+        if not self._terminal and (become is None or str(become.name).rpartition(".")[2] == "sudo"):
+            _ansible.use_pipelining(self._connection)
+        return _ansible.pipelines(self)
+
+    _terminal = False
+    """Whether the host insists on a terminal, as sudo does with C(requiretty). There is none for what goes through the connection."""
+
+    def _wants_terminal(self, words: str) -> bool:
+        """Note that a host has refused to work without a terminal, if it has."""
+        if self._terminal or self._connection.become is None or not re.search("tty|terminal", words):
+            return False
+        self._terminal = True
+        return _ansible.stop_pipelining(self._connection)
 
     def reset_connection(self) -> None:
         """Give up what is left of a connection that does not answer."""
@@ -255,7 +286,7 @@ class HostAction(StoreAction):
         done = _ansible.run_program(self, program(entry, arguments), self._task_vars, words)
         if done.get("failed"):
             words = " ".join(str(done[name]).strip() for name in ("module_stderr", "module_stdout") if done.get(name))
-            raise AsyncJobError(f"{done.get('msg', 'The program has failed.')} {words[-_LAST_WORDS:]}".strip())
+            raise ProgramFailed(f"{done.get('msg', 'The program has failed.')} {words[-_LAST_WORDS:]}".strip(), done)
         return done
 
 

@@ -44,7 +44,7 @@ SEVERAL = (
 _SHELL = ("ansible.builtin.shell", "ansible.legacy.shell")
 _COMMANDS = ("ansible.builtin.command", "ansible.legacy.command", *_SHELL)
 # Connections that a program goes through from its first byte to its last, or not at all.
-_QUICK = ("ssh", "local")
+_CARRIERS = ("ssh", "local")
 
 
 class LaunchFailed(Exception):
@@ -126,16 +126,29 @@ class InnerTask:
         """Return what Ansible would send to the host and run there to start it. None if it has to be started by itself.
 
         :arg directory: on the host, for the files of the module
+        :raises LaunchFailed: if Ansible does not come to that
         """
         if not self.goes_together:
             return None
         with self._launching(async_dir):
-            return _ansible.to_send(self._handler, lambda: self._start(async_dir), directory)
+            found = _ansible.to_send(self._handler, lambda: self._start(async_dir), directory)
+        if isinstance(found, dict):
+            raise LaunchFailed(found)
+        return found
 
     @property
     def can_be_quick(self) -> bool:
         """Whether it can be started by a program of ours alone, in one exchange: a command, and a connection that is known to carry it."""
-        return self.is_command and self.goes_together and str(self._outer._connection.transport) in _QUICK
+        return self.is_command and self.goes_together and self._is_carried
+
+    @property
+    def can_go_alone(self) -> bool:
+        """Whether it is best started like one of several: Ansible's own files and its command, with one program."""
+        return not self.is_command and self.goes_together and self._is_carried
+
+    @property
+    def _is_carried(self) -> bool:
+        return str(self._outer._connection.transport) in _CARRIERS
 
     def module_of_command(self, directory: str) -> bytes:
         """Return the program that runs its command on the host, in place of a module.

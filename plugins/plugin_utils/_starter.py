@@ -43,11 +43,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, blocked_by, next_attempt, recorded, refusal_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
 _MORE_THAN_LIMIT = 30
@@ -70,7 +70,7 @@ class Starter:
     :arg alone: whether it is the only job of the task
     """
 
-    def __init__(self, request: Request, inner: InnerTask, action: AttemptAction, *, alone: bool = True) -> None:
+    def __init__(self, request: Request, inner: InnerTask, action: TogetherAction, *, alone: bool = True) -> None:
         self._request = request
         self._key = request.key
         self._store = request.store
@@ -82,8 +82,9 @@ class Starter:
         self._inner = inner
         self._action = action
         self._tells_at_once = alone
-        self.goes_together = not alone and inner.goes_together
-        """Whether what it does on the host to start its job is left to whoever drives it, who does it together with that of other jobs."""
+        self.goes_together = inner.can_go_alone if alone else inner.goes_together
+        """Whether what it does on the host to start its job is left to whoever drives it, who does it together with that of other jobs. A
+        single one goes that way, too, if fewer exchanges are needed then."""
         self._document: Document | None = None
         """What the record was read from last. A claim that is taken back puts it back."""
         self._ended: dict[str, Fields | None] = {}
@@ -97,8 +98,6 @@ class Starter:
         """What the action of the job has returned, if it has done the work itself."""
         self._own_place: Record | None = None
         """The record of such an attempt before it has ended, and then of one whose directory is still to be removed."""
-        self._seen_at_start: tuple[str, exactly_once.Seen] | None = None
-        """What the host has said of the directory of an attempt when it has started the job there; for whoever asks next."""
         self._fenced: Record | None = None
         """The record of an attempt that this task has claimed, launched and fenced."""
         self._said: dict[str, t.Any] = {}
@@ -124,6 +123,9 @@ class Starter:
                 match wait:
                     case Pause(seconds):
                         time.sleep(seconds)
+                    case Exchange(what, arguments):
+                        [done] = self._action.do_together(what, [arguments])
+                        answer, error = (None, done) if isinstance(done, Exception) else (done, None)
                     case End(asked, params):
                         try:
                             answer = self._seen(asked, params)
@@ -434,15 +436,11 @@ class Starter:
             case exactly_once.Prepare():
                 return (yield from self._prepare(seconds))
             case exactly_once.MakeDirectory(record):
-                if not self._is_quick(record):
+                if not self._action.makes_directory_at_launch(self._inner, record):
                     yield from self._on_host("make_directory", record, seconds)
             case exactly_once.Launch(record):
                 self._kept.launched = True
                 self._own_result = None
-                if self._is_quick(record):
-                    seen = self._action.start(self._inner, record, self._params["start_timeout"])
-                    self._seen_at_start = seen and (record["attempt_dir"], seen)
-                    return {}
                 self._own_place = record if self._inner.own_work else None
                 elsewhere = yield from self._on_host("launch", self._inner, record, self._params["start_timeout"])
                 if "result" in elsewhere:
@@ -452,10 +450,8 @@ class Starter:
                     self._kept.started[elsewhere["ansible_job_id"]] = elsewhere["async_dir"]
                 return elsewhere
             case exactly_once.Inspect(record):
-                seen = self._already_seen(record)
-                if seen is None:
-                    with self._where_it_lives(record):
-                        seen = yield from self._on_host("inspect", record, seconds)
+                with self._where_it_lives(record):
+                    seen: exactly_once.Seen = yield from self._on_host("inspect", record, seconds)
                 if seen.job_id:
                     self._kept.started[seen.job_id] = record["attempt_dir"]
                     return seen
@@ -472,15 +468,6 @@ class Starter:
         if self.goes_together:
             return (yield Exchange(what, arguments))
         return getattr(self._action, what)(*arguments)
-
-    def _is_quick(self, record: Record) -> bool:
-        """Return whether one exchange makes the directory of an attempt, starts its job, and looks what is there then."""
-        return not self.goes_together and self._tells_at_once and self._action.can_be_quick(self._inner, record)
-
-    def _already_seen(self, record: Record) -> exactly_once.Seen | None:
-        """Return what was seen when the job of an attempt was started, once. A job that has started stays so; all else is looked at."""
-        found, self._seen_at_start = self._seen_at_start, None
-        return found[1] if found is not None and found[0] == record["attempt_dir"] else None
 
     def _take_fence_away(self) -> None:
         """Leave nothing on the host of a launch that Ansible itself says has failed: it has come to its end, so that none of it is under

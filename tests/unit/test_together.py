@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import typing as t
+import uuid
 from collections import Counter
 from pathlib import Path
 
@@ -25,6 +26,11 @@ Answer = dict[str, t.Any]
 
 def launched(*jobs: Answer, lines: list[str], keep_files: bool = False) -> list[Answer]:
     """Run the program as a host does, and return its answers."""
+    for job in jobs:
+        attempts = Path(job["directory"]).resolve().parent / "attempts"
+        attempts.mkdir(exist_ok=True)
+        job.setdefault("attempt", f"{attempts}/{uuid.uuid4().hex}")
+        job.setdefault("mark", "mark")
     text = program("_host.launch", {"jobs": [*jobs], "lines": lines, "shell": "/bin/sh", "keep_files": keep_files})
     done = subprocess.run([sys.executable], input=text, capture_output=True, check=True)
     return t.cast("list[Answer]", json.loads(done.stdout)["launched"])
@@ -62,10 +68,30 @@ def test_what_cannot_be_launched(tmp_path: Path) -> None:
     fine, missing, failed, again = launched(*jobs, lines=[])
     assert (fine["stdout"], missing["rc"], failed["stdout"].strip(), again["rc"]) == ("fine\n", 127, fails, None)
     assert "exists" in again["stderr"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "3", "attempts"]
     assert [path.name for path in (tmp_path / "3").iterdir()] == ["of the first launch"]
-    launched({**jobs[1], "directory": str(tmp_path / "kept")}, lines=[], keep_files=True)
+    launched({"directory": str(tmp_path / "kept"), "files": {}, "command": commands[1]}, lines=[], keep_files=True)
     assert (tmp_path / "kept").is_dir()
+
+
+def test_what_is_in_the_directory_of_an_attempt(tmp_path: Path) -> None:
+    """It is made before, with its mark, unless there is something by its name: then nothing is launched. Afterwards it is looked into."""
+    (tmp_path / "attempts").mkdir()
+    places = [tmp_path.resolve() / "attempts" / (str(number) * 32) for number in range(3)]
+    places[1].write_text("fence")
+    commands = [f"cd {place}; cat attempt.json; stat -c %a .; touch stdout j1.2 j1.2.tmp" for place in places]
+    commands[2] = "true"
+    jobs = [
+        {"directory": str(tmp_path / str(number)), "files": {}, "command": command, "attempt": str(places[number])}
+        for number, command in enumerate(commands)
+    ]
+    made, fenced, empty = launched(*jobs, lines=[])
+    assert (made["jobs"], made["stdout"]) == (["j1.2"], "mark\n700\n")
+    assert fenced.keys() == {"problem"}
+    assert "File exists" in fenced["problem"]
+    assert empty["jobs"] == []
+    assert places[1].read_text() == "fence"
+    assert not (tmp_path / "1").exists()
 
 
 class Users:

@@ -18,7 +18,6 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import select
@@ -26,7 +25,7 @@ import signal
 import sys
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.new_directory import boot_id, make_directory
 
 # For how long to wait for what the runner says, in seconds. Then whoever asks looks for themselves.
 _PATIENCE = 10.0
@@ -42,7 +41,7 @@ def main(directory: str, mark: str, job: str, limit: int, module: str) -> dict[s
     :arg mark: what says whose directory it is
     :arg job: the job id without its last number
     """
-    answer: dict[str, t.Any] = {"made": False, "job_id": "", "problem": "", "boot_id": ""}
+    answer: dict[str, t.Any] = {"made": False, "job_id": "", "problem": "", "boot_id": boot_id()}
     job_id = f"{job}.{os.getpid()}"
     try:
         make_directory(directory, mark)
@@ -52,36 +51,9 @@ def main(directory: str, mark: str, job: str, limit: int, module: str) -> dict[s
             answer["job_id"] = job_id
         elif said is not None:
             answer["problem"] = said.decode("utf-8", "replace") or "the process that was to start it has ended"
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            answer["boot_id"] = file.read().strip()
     except OSError as error:
         answer["problem"] = str(error)
     return answer
-
-
-def make_directory(directory: str, mark: str) -> None:
-    """Make the directory of an attempt, and say whose it is. There must be nothing by its name, such as a fence.
-
-    The directory above it is entered once: whoever may put links there leads nobody away.
-    """
-    above, name = os.path.split(directory)
-    with _entered(above) as descriptor:
-        if os.readlink(f"/proc/self/fd/{descriptor}") != above:
-            raise OSError(errno.ELOOP, "a link leads elsewhere", above)
-        os.mkdir(name, 0o700, dir_fd=descriptor)
-        with _entered(name, dir_fd=descriptor) as inside:
-            marking = os.open(MARK, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=inside)
-            with open(marking, "w", encoding="utf-8") as file:
-                file.write(f"{mark}\n")
-
-
-@contextlib.contextmanager
-def _entered(path: str, dir_fd: int | None = None) -> t.Iterator[int]:
-    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _started(directory: str, job_id: str, limit: int, module: str) -> bytes | None:
