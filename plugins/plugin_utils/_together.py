@@ -113,18 +113,17 @@ class TogetherAction(AttemptAction):
         return [_tried(self._check_made, record, said) for record, said in zip(records, answers, strict=True)]
 
     def _inspect_all(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
-        records = [record for record, _timeout in asked]
         timeout = asked[0][1]
-        if all(record["attempt_dir"] in self._seen for record in records):
-            return [self.inspect(record, timeout) for record in records]
+        found: list[t.Any] = [self._seen.pop(record["attempt_dir"], None) for record, _timeout in asked]
+        others = [number for number, seen in enumerate(found) if seen is None]
         # Nobody waits here for what may just be starting. If there is anything like that, it is looked at by itself.
-        answers = self._as_their_users(INSPECT.replace("{waited}", str(PATIENCE)), records, timeout + len(asked))
-        return [
-            _tried(self.inspect, record, timeout)
-            if isinstance(said, dict) and "stuck" in said
-            else _tried(self._inspected, record, said, timeout)
-            for record, said in zip(records, answers, strict=True)
-        ]
+        script = INSPECT.replace("{waited}", str(PATIENCE))
+        answers = self._as_their_users(script, [asked[number][0] for number in others], timeout + len(others))
+        for number, said in zip(others, answers, strict=True):
+            record = asked[number][0]
+            is_stuck = isinstance(said, dict) and "stuck" in said
+            found[number] = _tried(self.inspect, record, timeout) if is_stuck else _tried(self._inspected, record, said, timeout)
+        return found
 
     def _fence_all(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
         records = [record for record, _timeout in asked]

@@ -120,6 +120,7 @@ class Action(TogetherAction):
     def __init__(self) -> None:
         self.users = t.cast(t.Any, Users())
         self._fences = Counter()
+        self._seen = {}
         self._scratch = ""
         self.exchanges = 0
         self.is_away = False
@@ -183,6 +184,20 @@ def test_one_exchange_for_each_step(action: Action, tmp_path: Path) -> None:
     assert Path(some[0]["attempt_dir"]).is_file()
     alone = [action.fence(t.cast(t.Any, some[number]), 30.0) for number in (0, 3)]
     assert alone == [True, False]
+
+
+def test_what_launches_have_seen_is_not_asked_again(action: Action, tmp_path: Path) -> None:
+    """Of these jobs, once. The others are looked at."""
+    some = records(tmp_path, 3)
+    action.do_together("make_directory", [(record, 30.0) for record in some])
+    for number in (0, 2):
+        action._take_down(t.cast(t.Any, some[number]), [f"j{number}.9"], some[number]["boot_id"])
+    for expected in (["j0.9", "", "j2.9"], ["", "", ""]):
+        assert [seen.job_id for seen in action.do_together("inspect", [(record, 30.0) for record in some])] == expected
+    for number in range(3):
+        action._take_down(t.cast(t.Any, some[number]), [f"j{number}.9"], some[number]["boot_id"])
+    assert len(action.do_together("inspect", [(record, 30.0) for record in some])) == 3
+    assert action.exchanges == 3
 
 
 def test_a_user_whom_nobody_can_become(action: Action, tmp_path: Path) -> None:
