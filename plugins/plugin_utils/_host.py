@@ -250,8 +250,8 @@ class HostAction(StoreAction):
                 # On a full disk there is no room for the program itself.
                 if not may_repeat or not _needs_room(error) or not _ansible.use_pipelining(self._connection):
                     raise
-            except AsyncJobError as error:
-                if not may_repeat or not self._wants_terminal(str(error)):
+            except ProgramFailed as error:
+                if not may_repeat or not self._wants_terminal(error.result):
                     raise
             return self._run(entry, arguments, words)
 
@@ -265,9 +265,10 @@ class HostAction(StoreAction):
     _terminal = False
     """Whether the host insists on a terminal, as sudo does with C(requiretty). There is none for what goes through the connection."""
 
-    def _wants_terminal(self, words: str) -> bool:
-        """Note that a host has refused to work without a terminal, if it has."""
-        if self._terminal or self._connection.become is None or not re.search("tty|terminal", words):
+    def _wants_terminal(self, result: dict[str, t.Any]) -> bool:
+        """Return whether a host has refused to run a program, because it has no terminal, and may be asked once more."""
+        words = f"{result.get('module_stderr', '')} {result.get('module_stdout', '')}"  # a program that ran has none of these
+        if self._terminal or self._connection.become is None or not re.search(r"\b(tty|terminal)\b", words):
             return False
         self._terminal = True
         return _ansible.stop_pipelining(self._connection)
