@@ -73,9 +73,12 @@ check() {{{{
   while :; do
     set -- $(ls -nd "$p" 2>/dev/null)
     who=
-    # A group that has the number or the name of a user is that user's own.
-    g=$(ls -ld "$p" 2>/dev/null | awk '{{{{ print ($3 == $4) }}}}')
-    case $1 in d????w???[!tT]*) [ "$3" = "$4" ] || [ "$4" = 0 ] || [ "$g" = 1 ] || who="Whoever is in the group with the id $4" ;; esac
+    case $1 in d????w???[!tT]*)
+      # A group that has the number or the name of a user is that user's own.
+      g=$(ls -ld "$p" 2>/dev/null | awk '{{{{ print ($3 == $4) }}}}')
+      [ "$3" = "$4" ] || [ "$4" = 0 ] || [ "$g" = 1 ] || who="Whoever is in the group with the id $4"
+      ;;
+    esac
     # With an access control list, that is the most that any of its entries has.
     case $1 in d????w???[!tT]+*) who="Whoever its access control list names" ;; esac
     case $1 in d???????w[!tT]*) who=Everybody ;; esac
@@ -86,9 +89,10 @@ check() {{{{
   done
 }}}}
 case $d in /*) ;; *) d=$(pwd)/$d ;; esac
+[ -d "$d" ] && known=$d || known=
 check "$d"
 (umask 022; mkdir -p "$d") && cd "$d" && printf '{SAYS}above=%s\n' "$(pwd -P)"
-check "$(pwd -P)"
+[ "$(pwd -P)" = "$known" ] || check "$(pwd -P)"
 # One that is empty was made when the disk was full.
 [ -s {PLACE_FILE} ] || (
   umask 022; set -C; t={PLACE_FILE}.$$

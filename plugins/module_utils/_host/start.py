@@ -89,7 +89,8 @@ def _lead(directory: str, job_id: str, limit: int, module: str, writing: int) ->
     if runner == 0:
         os.setpgid(0, 0)
         _put(results_file, {"started": True, "finished": False, "ansible_job_id": job_id})
-        os.write(writing, _STARTED)
+        with contextlib.suppress(OSError):  # whoever has asked may be gone. The file is there, and promises a job
+            os.write(writing, _STARTED)
         os.dup2(nowhere, writing, inheritable=False)  # no other file gets its number
         _put(results_file, _result_of(directory, job_id, module))
     else:
