@@ -62,7 +62,11 @@ def test_sudo_that_wants_a_terminal(scene: Scene) -> None:
         {"rstyczynski.ansible.async_job_status": {"job_name": "job"}, "become": True},
         job(shell("id -un"), become=True, poll=1),
     )
-    assert (started["status"], looked["failed"], ended["stdout"], ended["attempt"]) == ("running", False, "root", 1), (started, looked, ended)
+    assert (started["status"], looked["failed"], ended["stdout"], ended["attempt"]) == ("running", False, "root", 1), (
+        started,
+        looked,
+        ended,
+    )
 
 
 def test_as_many_exchanges_as_for_one(scene: Scene) -> None:
