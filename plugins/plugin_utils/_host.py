@@ -257,8 +257,10 @@ class HostAction(StoreAction):
 
     def goes_through_connection(self) -> bool:
         """Let programs go through the connection, if it can be used like that. Return whether they do."""
+        if self._terminal:
+            return False
         become = self._connection.become
-        if not self._terminal and (become is None or str(become.name).rpartition(".")[2] == "sudo"):
+        if become is None or str(become.name).rpartition(".")[2] == "sudo":  # others may need a terminal
             _ansible.use_pipelining(self._connection)
         return _ansible.pipelines(self)
 

@@ -24,7 +24,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, look_at_jobs
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, boot_id, environment_of, scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import read_results
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options, logged
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 
 Answer = dict[str, t.Any]
@@ -270,3 +270,12 @@ def test_the_options_of_a_command(tmp_path: Path, attempt: Path) -> None:
     skipped = Started(other, {"_raw_params": "exit 1", "creates": "$PLACE"}, env=environment).ended()
     assert (skipped["rc"], skipped["changed"]) == (0, False)
     assert (other / "stdout").read_text() == f"skipped, since {tmp_path} exists"
+
+
+def test_what_the_log_of_the_host_says() -> None:
+    """As much of a command as of a module of Ansible: no password of an address, nothing that it reads, and not all of a long one."""
+    options = checked_options({"_raw_params": "curl https://me:secret@host/x", "stdin": "secret"}, uses_shell=True)
+    said = logged(options)
+    assert said.startswith("Invoked with _raw_params=curl https://me:********@host/x ")
+    assert "secret" not in said
+    assert len(logged({"_raw_params": "x" * 10_000})) == 2000
