@@ -5,11 +5,11 @@
 
 For the first table, both start a short job on every host with C(async) and C(poll=0), and ask C(async_status) for it once. With
 the roles, the job is also looked for before and saved after; in a repeated run it is found, and so neither started nor saved.
-Plain Ansible remembers nothing: its repeated run is its first run.
+Plain Ansible remembers nothing: its repeated run is its first run. The hosts are reached by ssh: two of tests/support/hosts.sh, under many
+names; ten of them at the same time.
 
 The second table is the same for C(async_job), which needs one task for all of that. Its repeated runs, while the job runs and when it
-has ended, are compared with C(async_status) alone; and so is a play that does nothing, which is what Ansible takes for itself. The
-hosts are reached by ssh: two of tests/support/hosts.sh, under many names.
+has ended, are compared with C(async_status) alone; and so is a play that does nothing, which is what Ansible takes for itself.
 
 What is sent to one host in each of these runs is counted, too: that does not depend on the machine.
 
@@ -392,21 +392,25 @@ def main() -> None:
         build_and_install(ROOT, directory)
         controller = Controller(directory, directory)
         controller.environment["ANSIBLE_FORKS"] = "10"
-        print("| hosts | run | native [s] | roles [s] | ratio (median, min to max) | target |")
-        print("| --- | --- | --- | --- | --- | --- |", flush=True)
-        for hosts in options.hosts:
-            controller.hosts(*(f"host{number}" for number in range(1, hosts + 1)))
-            bench_roles(controller, hosts, options.rounds)
-        print("\n| hosts | run (compared with) | native [s] | async_job [s] | ratio (median, min to max) | target |")
-        print("| --- | --- | --- | --- | --- | --- |", flush=True)
         with Hosts(2, directory / "rig") as rig:
             lines = [line.split(None, 1) for line in rig.inventory_lines()]
-            for hosts in options.hosts:
+
+            def reach(hosts: int) -> None:
                 places = [(f"host{number + 1}", *lines[number % len(lines)]) for number in range(hosts)]
                 controller.hosts(*(f"{name} ansible_host={place} {rest}" for name, place, rest in places))
+
+            print("| hosts | run | native [s] | roles [s] | ratio (median, min to max) | target |")
+            print("| --- | --- | --- | --- | --- | --- |", flush=True)
+            for hosts in options.hosts:
+                reach(hosts)
+                bench_roles(controller, hosts, options.rounds)
+            print("\n| hosts | run (compared with) | native [s] | async_job [s] | ratio (median, min to max) | target |")
+            print("| --- | --- | --- | --- | --- | --- |", flush=True)
+            for hosts in options.hosts:
+                reach(hosts)
                 bench_async_job(controller, hosts, options.rounds)
             print("\n| run | exchanges with one host | files | kB sent | target |\n| --- | --- | --- | --- | --- |", flush=True)
-            controller.hosts(f"host1 ansible_host={lines[0][0]} {lines[0][1]}")
+            reach(1)
             count_exchanges(controller, directory)
         controller.hosts("host1")
         bench_output(controller, options.rounds)

@@ -192,12 +192,21 @@ def test_there_is_something_by_its_name(tmp_path: Path, attempt: Path, there: st
     assert sorted(path for path in tmp_path.rglob("*")) == before
 
 
+def disturbed(how: str, attempt: Path, module: str) -> str:
+    """Start a module, disturbed by something, and return what is said."""
+    code = f"""
+import os, time
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import start
+{how}
+print(start.main({str(attempt)!r}, "mark", "j7", 60, {module!r}))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
 def test_a_fence_that_comes_between(tmp_path: Path, attempt: Path) -> None:
     """The runner cannot write its results file. It says so, and starts nothing."""
-    package = "ansible_collections.rstyczynski.ansible.plugins.module_utils._host"
-    code = f"""
-import os
-from {package} import start
+    how = """
 make = start.make_directory
 def make_and_fence(directory, mark):
     make(directory, mark)
@@ -205,12 +214,26 @@ def make_and_fence(directory, mark):
     os.rmdir(directory)
     open(directory, "x").close()
 start.make_directory = make_and_fence
-print(start.main({str(attempt)!r}, "mark", "j7", 60, "open({str(tmp_path / "ran")!r}, 'x')"))
 """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert "'made': True, 'job_id': '', 'problem': \"[Errno 20] Not a directory" in done.stdout
+    said = disturbed(how, attempt, f"open({str(tmp_path / 'ran')!r}, 'x')")
+    assert "'made': True, 'job_id': '', 'problem': \"[Errno 20] Not a directory" in said
     assert [path.name for path in tmp_path.iterdir()] == [ATTEMPT]
+
+
+def test_nobody_hears_that_it_has_started(tmp_path: Path, attempt: Path) -> None:
+    """Whoever has asked is gone. The results file promises a job, and so there is one."""
+    how = """
+launcher, put = os.getpid(), start._put
+def late_put(path, value):
+    while os.path.exists(f"/proc/{launcher}"):
+        time.sleep(0.05)
+    put(path, value)
+start._put = late_put
+start.select.select = lambda *_files: os._exit(0)
+"""
+    assert disturbed(how, attempt, f"open({str(tmp_path / 'ran')!r}, 'x'); print('{{}}')") == ""
+    until(lambda: (tmp_path / "ran").exists())
+    until(lambda: [path.read_text() for path in attempt.glob("j7.*")] == ["{}"])
 
 
 def test_killed_processes(tmp_path: Path, attempt: Path) -> None:
