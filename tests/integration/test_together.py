@@ -55,7 +55,7 @@ def test_sudo_that_wants_a_terminal(scene: Scene) -> None:
     """Nothing goes through the connection then, and all is done as files."""
     scene.controller.hosts(scene.hosts.inventory_lines(user="op")[0])
     scene.controller.environment["ANSIBLE_ASYNC_DIR"] = "~/.ansible_async"
-    scene.shell("h1", "echo 'Defaults requiretty' >/etc/sudoers.d/terminal")
+    scene.shell("h1", "echo 'Defaults requiretty' >>/etc/sudoers")
     started, looked, ended = ask(
         scene.controller,
         job(shell("id -un"), become=True),
