@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import re
+import secrets
 import shlex
 import typing as t
 import uuid
@@ -30,7 +31,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import 
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_text
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
@@ -70,9 +73,12 @@ check() {{{{
   while :; do
     set -- $(ls -nd "$p" 2>/dev/null)
     who=
-    # A group that has the number or the name of a user is that user's own.
-    g=$(ls -ld "$p" 2>/dev/null | awk '{{{{ print ($3 == $4) }}}}')
-    case $1 in d????w???[!tT]*) [ "$3" = "$4" ] || [ "$4" = 0 ] || [ "$g" = 1 ] || who="Whoever is in the group with the id $4" ;; esac
+    case $1 in d????w???[!tT]*)
+      # A group that has the number or the name of a user is that user's own.
+      g=$(ls -ld "$p" 2>/dev/null | awk '{{{{ print ($3 == $4) }}}}')
+      [ "$3" = "$4" ] || [ "$4" = 0 ] || [ "$g" = 1 ] || who="Whoever is in the group with the id $4"
+      ;;
+    esac
     # With an access control list, that is the most that any of its entries has.
     case $1 in d????w???[!tT]+*) who="Whoever its access control list names" ;; esac
     case $1 in d???????w[!tT]*) who=Everybody ;; esac
@@ -83,9 +89,10 @@ check() {{{{
   done
 }}}}
 case $d in /*) ;; *) d=$(pwd)/$d ;; esac
+[ -d "$d" ] && known=$d || known=
 check "$d"
 (umask 022; mkdir -p "$d") && cd "$d" && printf '{SAYS}above=%s\n' "$(pwd -P)"
-check "$(pwd -P)"
+[ "$(pwd -P)" = "$known" ] || check "$(pwd -P)"
 # One that is empty was made when the disk was full.
 [ -s {PLACE_FILE} ] || (
   umask 022; set -C; t={PLACE_FILE}.$$
@@ -215,10 +222,14 @@ rm -rf "./$a" 2>/dev/null || {{{{ sleep 1; rm -rf "./$a"; }}}} && echo {SAYS}rem
 class AttemptAction(WatchingAction):
     """An action that starts attempts of jobs, each in a directory of its own."""
 
+    programs = (*WatchingAction.programs, "_host.start", "_host.command")
+
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._fences: collections.Counter[str] = collections.Counter()
         """How often it was tried to fence an attempt, by its directory."""
+        self._seen: dict[str, exactly_once.Seen] = {}
+        """What launches have seen of their attempts, by their directories."""
 
     @property
     def knows_breaks(self) -> bool:
@@ -279,7 +290,10 @@ class AttemptAction(WatchingAction):
 
     def _check_made(self, record: Record, said: dict[str, list[str]]) -> None:
         if "made" not in said:
-            raise AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {said['error'][0]}")
+            raise self._not_made(record, said["error"][0])
+
+    def _not_made(self, record: Record, problem: str) -> AsyncJobError:
+        return AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {problem}")
 
     def launch(self, task: InnerTask, record: Record, timeout: float) -> Fields | dict[str, t.Any]:
         """Start the job of an attempt, as the user that the task says. What Ansible says of the start proves nothing, but for two things:
@@ -289,9 +303,58 @@ class AttemptAction(WatchingAction):
         :arg timeout: in seconds. Work that the action does itself may take as long as the job
         """
         self.users.become("")
+        if self._is_quick(task, record):
+            self._start(task, record, timeout)
+            return {}
         with self._as_terminal(), time_limit(timeout + (record["timeout"] if task.own_work else 0)):
             launched = task.launch(record["attempt_dir"])
         return self._launched(record, launched)
+
+    def makes_directory_at_launch(self, task: InnerTask, record: Record) -> bool:
+        """Return whether the launch of an attempt makes its directory, too, in the same exchange."""
+        return self._is_quick(task, record)
+
+    def _is_quick(self, task: InnerTask, record: Record) -> bool:
+        """Return whether a program of ours starts a job: a command, on Linux."""
+        return task.can_be_quick and bool(record.get("boot_id")) and self.goes_through_connection()
+
+    def _start(self, task: InnerTask, record: Record, timeout: float) -> None:
+        """Make the directory of an attempt and start its job there, in one exchange, and take down what is there then."""
+        if self._task.no_log:
+            _ansible.hide_from_log(self)
+        attempt_dir, job = record["attempt_dir"], f"j{secrets.randbelow(10**12)}"
+        arguments = {
+            "directory": attempt_dir,
+            "mark": self._mark_of(record),
+            "job": job,
+            "limit": record["timeout"],
+            "module": task.module_of_command(attempt_dir).decode("ascii"),
+        }
+        # It is the wrapper of the job itself, and has the name of one. A start that is repeated would run the job twice.
+        words = (f"{attempt_dir}/async_wrapper.py", job, str(record["timeout"]))
+        with (
+            _ansible.connection_option(self._connection, "reconnection_retries", 0),
+            _ansible.in_environment(self._task, dict.fromkeys(MARKERS, attempt_dir)),
+        ):
+            try:
+                said = self.on_host("_host.start", arguments, timeout=timeout, may_repeat=False, words=words)
+            except ProgramFailed as error:
+                raise LaunchFailed(error.result) from error
+        problem = heard_text(said.get("problem"))
+        if problem and said.get("made") is not True:
+            raise self._not_made(record, problem)
+        if problem:
+            raise LaunchFailed({"msg": f"The job could not be started on {self.host}: {problem}"})
+        self._take_down(record, [said.get("job_id")], said.get("boot_id"))
+
+    def _take_down(self, record: Record, jobs: t.Any, boot: t.Any) -> None:
+        """Take down that a launch has seen its job started, for whoever inspects the attempt next: a job that has started stays so. All
+        else that it may say is looked at.
+
+        :arg jobs: those that are in the directory of the attempt, as the host says
+        """
+        if isinstance(jobs, list) and len(jobs) == 1 and is_job_id(jobs[0]) and boot == record.get("boot_id"):
+            self._seen[record["attempt_dir"]] = exactly_once.Seen(jobs[0])
 
     @staticmethod
     def _launched(record: Record, launched: Launched) -> Fields | dict[str, t.Any]:
@@ -308,7 +371,10 @@ class AttemptAction(WatchingAction):
         }
 
     def inspect(self, record: Record, timeout: float) -> exactly_once.Seen:
-        """Look into the directory of an attempt. Return what is there."""
+        """Look into the directory of an attempt, unless its launch has just done so. Return what is there."""
+        seen = self._seen.pop(record["attempt_dir"], None)
+        if seen is not None:
+            return seen
         self._work_as_user_of(record)
         boot = shlex.quote(record.get("boot_id", ""))
         said = self._in_attempt(INSPECT, record, timeout + PATIENCE / 10, boot=boot, waited="0")
@@ -414,14 +480,19 @@ class AttemptAction(WatchingAction):
     @staticmethod
     def _words_of(record: Record) -> dict[str, str]:
         """Return the directory of an attempt, and the marks that it may have, as words for the shell."""
+        # Whether a job is secret, its record may say wrongly.
+        secret = bool(record.get("no_log"))
+        marks = (AttemptAction._mark_of({**record, "no_log": it_is}) for it_is in (secret, not secret))
+        return dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (record["attempt_dir"], *marks)), strict=True))
+
+    @staticmethod
+    def _mark_of(record: Record) -> str:
+        """Return what the directory of an attempt says of whose it is."""
         attempt_dir = record["attempt_dir"]
         if not is_attempt_directory(attempt_dir) or not attempt_dir.isprintable():
             raise AsyncJobError(f"{attempt_dir} is not the directory of an attempt. Nothing was started or removed there.")
         key = JobKey(record["host"], record["playbook_name"], record["job_name"])
-        secret = bool(record.get("no_log"))
-        # Whether a job is secret, its record may say wrongly.
-        marks = (mark(key.path, attempt_dir.rpartition("/")[2], secret=it_is) for it_is in (secret, not secret))
-        return dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (attempt_dir, *marks)), strict=True))
+        return mark(key.path, attempt_dir.rpartition("/")[2], secret=bool(record.get("no_log")))
 
     def _of_this_attempt(self, record: Record, said: dict[str, list[str]]) -> dict[str, list[str]]:
         """Return what the host has said of the directory of an attempt, if it is that of this one."""
@@ -432,9 +503,6 @@ class AttemptAction(WatchingAction):
                 " another job or user. It was left alone, and nothing was started. Find out who has changed it, or the record."
             )
         return said
-
-    _terminal = False
-    """Whether the host insists on a terminal, as sudo does with C(requiretty)."""
 
     def _as_terminal(self) -> t.ContextManager[None]:
         """Work without a terminal, if the host allows that.

@@ -43,11 +43,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, blocked_by, next_attempt, recorded, refusal_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
 _MORE_THAN_LIMIT = 30
@@ -70,7 +70,7 @@ class Starter:
     :arg alone: whether it is the only job of the task
     """
 
-    def __init__(self, request: Request, inner: InnerTask, action: AttemptAction, *, alone: bool = True) -> None:
+    def __init__(self, request: Request, inner: InnerTask, action: TogetherAction, *, alone: bool = True) -> None:
         self._request = request
         self._key = request.key
         self._store = request.store
@@ -82,8 +82,9 @@ class Starter:
         self._inner = inner
         self._action = action
         self._tells_at_once = alone
-        self.goes_together = not alone and inner.goes_together
-        """Whether what it does on the host to start its job is left to whoever drives it, who does it together with that of other jobs."""
+        self.goes_together = inner.can_go_alone if alone else inner.goes_together
+        """Whether what it does on the host to start its job is left to whoever drives it, who does it together with that of other jobs. A
+        single one goes that way, too, if fewer exchanges are needed then."""
         self._document: Document | None = None
         """What the record was read from last. A claim that is taken back puts it back."""
         self._ended: dict[str, Fields | None] = {}
@@ -122,6 +123,9 @@ class Starter:
                 match wait:
                     case Pause(seconds):
                         time.sleep(seconds)
+                    case Exchange(what, arguments):
+                        [done] = self._action.do_together(what, [arguments])
+                        answer, error = (None, done) if isinstance(done, Exception) else (done, None)
                     case End(asked, params):
                         try:
                             answer = self._seen(asked, params)
@@ -432,7 +436,8 @@ class Starter:
             case exactly_once.Prepare():
                 return (yield from self._prepare(seconds))
             case exactly_once.MakeDirectory(record):
-                return (yield from self._on_host("make_directory", record, seconds))
+                if not self._action.makes_directory_at_launch(self._inner, record):
+                    yield from self._on_host("make_directory", record, seconds)
             case exactly_once.Launch(record):
                 self._kept.launched = True
                 self._own_result = None

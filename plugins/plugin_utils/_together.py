@@ -31,7 +31,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt impor
     AttemptAction,
     said_in,
 )
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_text
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
@@ -71,6 +71,8 @@ class TogetherAction(AttemptAction):
         super().__init__(*args, **kwargs)
         self._scratch = ""
         """The directory on the host for those of modules. Empty if it is not known."""
+        self._boot_id = ""
+        """What tells the boot of the host in which the last launch was."""
 
     def do_together(self, what: str, asked: t.Sequence[tuple[t.Any, ...]]) -> list[t.Any]:
         """Do the same for several jobs. Return what came of each: what the method for one job returns, or the exception that it raises.
@@ -97,6 +99,13 @@ class TogetherAction(AttemptAction):
         self._scratch = scratch if is_plain_path(scratch) else ""
         return [_tried(self._prepared, key, said) for key, _timeout in asked]
 
+    def makes_directory_at_launch(self, task: InnerTask, record: Record) -> bool:
+        return super().makes_directory_at_launch(task, record) or self._is_launched(task, record)
+
+    def _is_launched(self, task: InnerTask, record: Record) -> bool:
+        """Return whether a program launches a job as Ansible would: on Linux."""
+        return task.goes_together and bool(self._scratch) and bool(record.get("boot_id"))
+
     def _make_directories(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
         records = [record for record, _timeout in asked]
         self.users.become("")
@@ -104,16 +113,17 @@ class TogetherAction(AttemptAction):
         return [_tried(self._check_made, record, said) for record, said in zip(records, answers, strict=True)]
 
     def _inspect_all(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
-        records = [record for record, _timeout in asked]
         timeout = asked[0][1]
+        found: list[t.Any] = [self._seen.pop(record["attempt_dir"], None) for record, _timeout in asked]
+        others = [number for number, seen in enumerate(found) if seen is None]
         # Nobody waits here for what may just be starting. If there is anything like that, it is looked at by itself.
-        answers = self._as_their_users(INSPECT.replace("{waited}", str(PATIENCE)), records, timeout + len(asked))
-        return [
-            _tried(self.inspect, record, timeout)
-            if isinstance(said, dict) and "stuck" in said
-            else _tried(self._inspected, record, said, timeout)
-            for record, said in zip(records, answers, strict=True)
-        ]
+        script = INSPECT.replace("{waited}", str(PATIENCE))
+        answers = self._as_their_users(script, [asked[number][0] for number in others], timeout + len(others))
+        for number, said in zip(others, answers, strict=True):
+            record = asked[number][0]
+            is_stuck = isinstance(said, dict) and "stuck" in said
+            found[number] = _tried(self.inspect, record, timeout) if is_stuck else _tried(self._inspected, record, said, timeout)
+        return found
 
     def _fence_all(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
         records = [record for record, _timeout in asked]
@@ -126,6 +136,9 @@ class TogetherAction(AttemptAction):
 
     def _launch_all(self, asked: t.Sequence[tuple[InnerTask, Record, float]]) -> list[t.Any]:
         self.users.become("")
+        self._boot_id = ""
+        if self._connection.transport != "local":
+            self.goes_through_connection()  # what an action asks the host before takes one exchange then, too
         found = [_tried(self._to_send, *one) for one in asked]
         together = [number for number, one in enumerate(found) if isinstance(one, _Launch)]
         if together:
@@ -138,16 +151,21 @@ class TogetherAction(AttemptAction):
                 answers = [error for _job in jobs]
             for number, answer in zip(together, answers, strict=True):
                 found[number] = _tried(self._launched_so, asked[number][1], answer)
-        return [_tried(self.launch, *one) if answer is None else answer for one, answer in zip(asked, found, strict=True)]
+        return [_tried(self._launch_alone, *one) if answer is None else answer for one, answer in zip(asked, found, strict=True)]
+
+    def _launch_alone(self, task: InnerTask, record: Record, timeout: float) -> t.Any:
+        if self._is_launched(task, record) and not self._is_quick(task, record):
+            self.make_directory(record, timeout)
+        return self.launch(task, record, timeout)
 
     def _to_send(self, task: InnerTask, record: Record, timeout: float) -> _Launch | None:
         """Return how to start one job together with others. None if it has to be started by itself."""
-        if not self._scratch:
+        if not self._is_launched(task, record):
             return None
         directory = f"{self._scratch}/ansible-tmp-{uuid.uuid4().hex}"
         with self._as_terminal(), time_limit(timeout):
             sent = task.to_send(record["attempt_dir"], directory)
-        return None if sent is None else _Launch(directory, sent)
+        return None if sent is None else _Launch(record, directory, sent)
 
     def _run_launches(self, jobs: list[_Launch], timeout: float) -> list[dict[str, t.Any]]:
         """Start jobs on the host, with one program. Return how the command of each has ended."""
@@ -157,6 +175,8 @@ class TogetherAction(AttemptAction):
         arguments = {
             "jobs": [
                 {
+                    "attempt": job.record["attempt_dir"],
+                    "mark": self._mark_of(job.record),
                     "directory": job.directory,
                     "files": {name: _numbers(content, lines) for name, content in job.sent.files.items()},
                     "command": job.sent.command,
@@ -170,10 +190,16 @@ class TogetherAction(AttemptAction):
         # A launch that is repeated would start them twice.
         with self._as_terminal(), _ansible.connection_option(self._connection, "reconnection_retries", 0):
             done = self.on_host("_host.launch", arguments, timeout=timeout, may_repeat=False)
+        self._boot_id = heard_text(done.get("boot_id"))
         return heard_list(done, "launched", len(jobs))
 
     def _launched_so(self, record: Record, answer: dict[str, t.Any]) -> t.Any:
-        return self._launched(record, InnerTask.judged(_said_by_wrapper(answer)))
+        if "problem" in answer:
+            raise self._not_made(record, heard_text(answer["problem"]))
+        launched = self._launched(record, InnerTask.judged(_said_by_wrapper(answer)))
+        if not launched:
+            self._take_down(record, answer.get("jobs"), self._boot_id)
+        return launched
 
     # --- Lines for the shell
 
@@ -227,6 +253,7 @@ class TogetherAction(AttemptAction):
 class _Launch(t.NamedTuple):
     """How one of several jobs is to be started."""
 
+    record: Record
     directory: str
     """On the host, for the files of its module. The wrapper removes it."""
     sent: _ansible.ToSend

@@ -40,7 +40,9 @@ PROGRAMS = {
     "_host.leftovers": {*_LOOK, "_host.stopping"},
     "_host.clear": {*_LOOK, "_host.erase", "_statuses"},
     "_host.erase": _JOB,
-    "_host.launch": {"_errors"},
+    "_host.launch": {"_errors", "_host.attempt_files", "_host.new_directory"},
+    "_host.start": {"_errors", "_host.attempt_files", "_host.new_directory"},
+    "_host.command": {"_errors", "_host.attempt_files"},
 }
 
 

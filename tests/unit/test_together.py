@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import typing as t
+import uuid
 from collections import Counter
 from pathlib import Path
 
@@ -25,6 +26,11 @@ Answer = dict[str, t.Any]
 
 def launched(*jobs: Answer, lines: list[str], keep_files: bool = False) -> list[Answer]:
     """Run the program as a host does, and return its answers."""
+    for job in jobs:
+        attempts = Path(job["directory"]).resolve().parent / "attempts"
+        attempts.mkdir(exist_ok=True)
+        job.setdefault("attempt", f"{attempts}/{uuid.uuid4().hex}")
+        job.setdefault("mark", "mark")
     text = program("_host.launch", {"jobs": [*jobs], "lines": lines, "shell": "/bin/sh", "keep_files": keep_files})
     done = subprocess.run([sys.executable], input=text, capture_output=True, check=True)
     return t.cast("list[Answer]", json.loads(done.stdout)["launched"])
@@ -62,10 +68,30 @@ def test_what_cannot_be_launched(tmp_path: Path) -> None:
     fine, missing, failed, again = launched(*jobs, lines=[])
     assert (fine["stdout"], missing["rc"], failed["stdout"].strip(), again["rc"]) == ("fine\n", 127, fails, None)
     assert "exists" in again["stderr"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "3", "attempts"]
     assert [path.name for path in (tmp_path / "3").iterdir()] == ["of the first launch"]
-    launched({**jobs[1], "directory": str(tmp_path / "kept")}, lines=[], keep_files=True)
+    launched({"directory": str(tmp_path / "kept"), "files": {}, "command": commands[1]}, lines=[], keep_files=True)
     assert (tmp_path / "kept").is_dir()
+
+
+def test_what_is_in_the_directory_of_an_attempt(tmp_path: Path) -> None:
+    """It is made before, with its mark, unless there is something by its name: then nothing is launched. Afterwards it is looked into."""
+    (tmp_path / "attempts").mkdir()
+    places = [tmp_path.resolve() / "attempts" / (str(number) * 32) for number in range(3)]
+    places[1].write_text("fence")
+    commands = [f"cd {place}; cat attempt.json; stat -c %a .; touch stdout j1.2 j1.2.tmp" for place in places]
+    commands[2] = "true"
+    jobs = [
+        {"directory": str(tmp_path / str(number)), "files": {}, "command": command, "attempt": str(places[number])}
+        for number, command in enumerate(commands)
+    ]
+    made, fenced, empty = launched(*jobs, lines=[])
+    assert (made["jobs"], made["stdout"]) == (["j1.2"], "mark\n700\n")
+    assert fenced.keys() == {"problem"}
+    assert "File exists" in fenced["problem"]
+    assert empty["jobs"] == []
+    assert places[1].read_text() == "fence"
+    assert not (tmp_path / "1").exists()
 
 
 class Users:
@@ -94,6 +120,7 @@ class Action(TogetherAction):
     def __init__(self) -> None:
         self.users = t.cast(t.Any, Users())
         self._fences = Counter()
+        self._seen = {}
         self._scratch = ""
         self.exchanges = 0
         self.is_away = False
@@ -157,6 +184,20 @@ def test_one_exchange_for_each_step(action: Action, tmp_path: Path) -> None:
     assert Path(some[0]["attempt_dir"]).is_file()
     alone = [action.fence(t.cast(t.Any, some[number]), 30.0) for number in (0, 3)]
     assert alone == [True, False]
+
+
+def test_what_launches_have_seen_is_not_asked_again(action: Action, tmp_path: Path) -> None:
+    """Of these jobs, once. The others are looked at."""
+    some = records(tmp_path, 3)
+    action.do_together("make_directory", [(record, 30.0) for record in some])
+    for number in (0, 2):
+        action._take_down(t.cast(t.Any, some[number]), [f"j{number}.9"], some[number]["boot_id"])
+    for expected in (["j0.9", "", "j2.9"], ["", "", ""]):
+        assert [seen.job_id for seen in action.do_together("inspect", [(record, 30.0) for record in some])] == expected
+    for number in range(3):
+        action._take_down(t.cast(t.Any, some[number]), [f"j{number}.9"], some[number]["boot_id"])
+    assert len(action.do_together("inspect", [(record, 30.0) for record in some])) == 3
+    assert action.exchanges == 3
 
 
 def test_a_user_whom_nobody_can_become(action: Action, tmp_path: Path) -> None:

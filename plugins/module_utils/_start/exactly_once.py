@@ -12,8 +12,9 @@ others watch its record until it moves on. The host has not been touched yet.
 B(Prepare.) The host says where the attempt is going to live: a directory of its own that does not exist yet. That is noted in the
 record, which is C(prepared) then. Whoever has lost its claim meanwhile fails here, before it has touched anything.
 
-B(Start.) The directory is made, which fails if there is anything by that name. Ansible's own async wrapper starts the job with it as
-its results directory. Before the wrapper starts anything, it writes a results file there.
+B(Start.) The directory is made, which fails if there is anything by that name. Ansible's own async wrapper, or a program of ours that does
+the same, starts the job with it as its results directory. Before the wrapper starts anything, it writes a results file there. One exchange
+with the host may do all of this, and see the results file as well: the steps are the same, and so is their order on the host.
 
 B(Commit.) The results file is seen, and the record says C(running).
 
@@ -86,7 +87,8 @@ class Prepare(t.NamedTuple):
 
 
 class MakeDirectory(t.NamedTuple):
-    """Make the directory of the attempt. Raises an exception if it cannot be made, or if there is something by its name."""
+    """Make the directory of the attempt, unless its launch does that first of all. Raises an exception if it cannot be made, or if there is
+    something by its name."""
 
     record: Record
 
