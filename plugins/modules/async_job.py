@@ -42,6 +42,8 @@ notes:
     M(ansible.builtin.command) and M(ansible.builtin.shell) goes straight to the files C(stdout) and C(stderr) there, and how the
     command has ended to C(result), whatever becomes of Ansible's own processes. All of their options mean what they mean elsewhere.
     C(attempt.json) there says which job and which attempt it is; a directory that says something else is left alone.
+  - Beside these directories, C(.async_jobs-<uid>) has a small file for each job, with which the host knows its last attempt, whatever
+    store it was started from. It takes a file system with hard links.
   - The results directory of Ansible (C(async_dir)) has to belong to the user of the job, or to root. One that everybody may write to is
     refused, unless it is sticky, as C(/tmp) is.
   - A command sees C(ANSIBLE_ASYNC_DIR) only if the task or its host sets it, so that Ansible which it runs may have
@@ -173,6 +175,11 @@ options:
           - As O(on_change), for this job.
         type: str
         choices: [fail, attach, restart]
+      on_foreign:
+        description:
+          - As O(on_foreign), for this job.
+        type: str
+        choices: [adopt, fail, ignore]
       fingerprint:
         description:
           - As O(fingerprint), for this job.
@@ -255,6 +262,21 @@ options:
     type: str
     choices: [fail, attach, restart]
     default: fail
+  on_foreign:
+    description:
+      - What to do if the host knows of an attempt of the job that its record does not, because it was started from another store, from
+        one that was lost, or under another name of the host in the inventory. Each host notes the last attempt of each job and user,
+        beside the attempts.
+      - With V(adopt), such an attempt that goes on is adopted if it has the same options, as O(on_change) compares them. The record is
+        made anew from what the host knows, the task attaches, and a warning says from where it was started. If its options differ, or
+        nobody can tell that, as with C(no_log), the task fails, unless O(on_change=attach). One that has ended is no matter, and the job
+        is started as if its record had never been.
+      - With V(fail), the task fails whenever there is such an attempt, also if it has ended.
+      - With V(ignore), the job is started, whatever the host says. It may then run twice.
+      - M(rstyczynski.ansible.async_job_recover) makes the records of all jobs anew that a host knows of.
+    type: str
+    choices: [adopt, fail, ignore]
+    default: adopt
   store_result:
     description:
       - Fields of the module's result that its record keeps beside C(rc), C(msg), C(start), C(end), C(delta) and C(changed), so that later

@@ -40,6 +40,17 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit im
 _LAST_WORDS = 1000
 
 
+class ProgramFailed(AsyncJobError):
+    """A program did not run on the host, or could not do what it was asked for.
+
+    :arg result: what Ansible, or the program, says
+    """
+
+    def __init__(self, message: str, result: dict[str, t.Any]) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 class HostAction(StoreAction):
     """An action that works on the record store, and on the managed host."""
 
@@ -71,7 +82,7 @@ class HostAction(StoreAction):
 
     def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
         params = super().validated(spec, args)
-        self.users.may_become_recorded = params["become_recorded_user"]
+        self.users.may_become_recorded = params.get("become_recorded_user", False)
         return params
 
     @property
@@ -252,7 +263,7 @@ class HostAction(StoreAction):
         done = _ansible.run_program(self, program(entry, arguments), self._task_vars)
         if done.get("failed"):
             words = " ".join(str(done[name]).strip() for name in ("module_stderr", "module_stdout") if done.get(name))
-            raise AsyncJobError(f"{done.get('msg', 'The program has failed.')} {words[-_LAST_WORDS:]}".strip())
+            raise ProgramFailed(f"{done.get('msg', 'The program has failed.')} {words[-_LAST_WORDS:]}".strip(), done)
         return done
 
 

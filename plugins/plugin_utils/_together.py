@@ -24,11 +24,11 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import (
     FENCE,
     INSPECT,
-    MAKE_DIRECTORY,
     PATIENCE,
     PREPARE,
     SAYS,
     AttemptAction,
+    Noted,
     said_in,
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
@@ -90,18 +90,26 @@ class TogetherAction(AttemptAction):
     def _prepare_all(self, asked: t.Sequence[tuple[JobKey, float]]) -> list[t.Any]:
         remote_tmp = str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp"))
         try:
-            said = self._ask_for_place(_SCRATCH + PREPARE, asked[0][1], remote_tmp=remote_tmp)
+            folders = " ".join(dict.fromkeys(self._folder(key) for key, _timeout in asked))
+            said = self._ask_for_place(_SCRATCH + PREPARE, asked[0][1], remote_tmp=remote_tmp, folders=folders)
         except Exception as error:
             return [error for _one in asked]
         scratch = said.get("scratch", [""])[0]
         self._scratch = scratch if is_plain_path(scratch) else ""
         return [_tried(self._prepared, key, said) for key, _timeout in asked]
 
-    def _make_directories(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
-        records = [record for record, _timeout in asked]
-        self.users.become("")
-        answers = self._in_attempts(MAKE_DIRECTORY, records, asked[0][1])
-        return [_tried(self._check_made, record, said) for record, said in zip(records, answers, strict=True)]
+    def _make_directories(self, asked: t.Sequence[tuple[Record, Noted, float]]) -> list[t.Any]:
+        found = [_tried(self._to_make, record, noted) for record, noted, _timeout in asked]
+        numbers = [number for number, one in enumerate(found) if isinstance(one, dict)]
+        if numbers:
+            try:
+                # Each is written through to the disk.
+                answers: list[t.Any] = self._make_on_host([found[number] for number in numbers], asked[0][2] + len(numbers))
+            except Exception as error:
+                answers = [error for _number in numbers]
+            for number, answer in zip(numbers, answers, strict=True):
+                found[number] = _tried(self._made, asked[number][0], answer)
+        return found
 
     def _inspect_all(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
         records = [record for record, _timeout in asked]

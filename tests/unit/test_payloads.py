@@ -38,9 +38,11 @@ PROGRAMS = {
     "_host.look_and_output": {*_LOOK, "_host.output"},
     "_host.cancel": {*_LOOK, "_host.stopping"},
     "_host.leftovers": {*_LOOK, "_host.stopping"},
-    "_host.clear": {*_LOOK, "_host.erase", "_statuses"},
+    "_host.clear": {*_LOOK, "_host.erase", "_host.job_file", "_statuses"},
     "_host.erase": _JOB,
     "_host.launch": {"_errors"},
+    "_host.make_directory": {"_errors", "_trust", "_host.attempt_files", "_host.job_file", "_host.noting", "_host.safely"},
+    "_host.noted": {"_errors", "_trust", "_host.job_file", "_host.safely"},
 }
 
 

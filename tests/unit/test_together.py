@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 import typing as t
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import Noted
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction, _numbers, _said_by_wrapper
@@ -95,6 +98,8 @@ class Action(TogetherAction):
         self.users = t.cast(t.Any, Users())
         self._fences = Counter()
         self._scratch = ""
+        self._task = t.cast(t.Any, SimpleNamespace(no_log=False, delegate_to=None))
+        self.others = set()
         self.exchanges = 0
         self.is_away = False
 
@@ -108,6 +113,26 @@ class Action(TogetherAction):
             raise AnsibleConnectionFailure("no route")
         done = subprocess.run(["sh", "-c", script.strip()], capture_output=True, text=True, check=False)
         return {"stdout": done.stdout, "stderr": done.stderr}
+
+    def on_host(self, entry: str, arguments: Answer, *, timeout: float, may_repeat: bool = True) -> Answer:
+        """Run a program on this machine."""
+        self.exchanges += 1
+        if self.is_away:
+            raise AnsibleConnectionFailure("no route")
+        done = subprocess.run([sys.executable], input=program(entry, arguments), capture_output=True, check=True)
+        return t.cast("Answer", json.loads(done.stdout))
+
+    def _as_terminal(self) -> t.ContextManager[None]:
+        return contextlib.nullcontext()
+
+    def make(self, some: list[Answer]) -> list[t.Any]:
+        """Make the directories of attempts."""
+        return self.do_together("make_directory", [(record, Noted(noted(record), []), 30.0) for record in some])
+
+
+def noted(record: Answer) -> str:
+    """Return what a host is to note of an attempt, in short."""
+    return json.dumps({"attempt_dir": record["attempt_dir"]})
 
 
 @pytest.fixture
@@ -135,7 +160,7 @@ def test_one_exchange_for_each_step(action: Action, tmp_path: Path) -> None:
     some = records(tmp_path, 9)
     asked = [(record, 30.0) for record in some]
     Path(some[2]["attempt_dir"]).touch()
-    made = action.do_together("make_directory", asked)
+    made = action.make(some)
     assert [isinstance(answer, AsyncJobError) for answer in made] == [number == 2 for number in range(9)]
     assert "File exists" in str(made[2])
     assert action.exchanges == 1
@@ -163,7 +188,7 @@ def test_a_user_whom_nobody_can_become(action: Action, tmp_path: Path) -> None:
     """What a record says takes no other job with it."""
     some = records(tmp_path, 3)
     some[1]["become_user"] = "#1000"
-    action.do_together("make_directory", [(record, 30.0) for record in some])
+    action.make(some)
     answers = action.do_together("fence", [(record, 30.0) for record in some])
     assert [answers[0], type(answers[1]), answers[2]] == [True, AsyncJobError, True]
 
@@ -171,7 +196,8 @@ def test_a_user_whom_nobody_can_become(action: Action, tmp_path: Path) -> None:
 def test_a_host_that_is_away(action: Action, tmp_path: Path) -> None:
     """The exchange has failed for each of them."""
     action.is_away = True
-    for what in ("make_directory", "inspect", "fence"):
+    assert [type(answer) for answer in action.make(records(tmp_path, 3))] == [AnsibleConnectionFailure] * 3
+    for what in ("inspect", "fence"):
         answers = action.do_together(what, [(record, 30.0) for record in records(tmp_path, 3)])
         assert [type(answer) for answer in answers] == [AnsibleConnectionFailure] * 3
 
@@ -181,8 +207,9 @@ def test_long_names_take_more_exchanges(action: Action, tmp_path: Path) -> None:
     some = records(tmp_path, 30)
     for record in some:
         record["job_name"] = "'" * 200 + record["job_name"]
-    made = action.do_together("make_directory", [(record, 30.0) for record in some])
-    assert made == [None] * 30
+    assert action.make(some) == [None] * 30
+    action.exchanges = 0
+    assert action.do_together("fence", [(record, 30.0) for record in some]) == [True] * 30
     assert 1 < action.exchanges < 30
 
 
