@@ -19,6 +19,12 @@ description:
   - A host has notes of each user apart. The task finds those of the user that it works as, in the C(async_dir) that is in effect. Those of
     jobs that ran as root are found with C(become=true).
   - The playbook C(rstyczynski.ansible.recover) does this on all hosts of an inventory.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "Which jobs: O(playbook_name), O(job_name_pattern)."
+  - "What to do: O(apply), O(look_timeout), O(progress)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
+requirements:
+  - Python 3.7 or newer on the managed host, as far as the ansible-core of the controller takes it
 seealso:
   - module: rstyczynski.ansible.async_job
   - module: rstyczynski.ansible.async_job_copy
