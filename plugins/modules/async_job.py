@@ -25,8 +25,8 @@ description:
   - All other keywords of the task hold for the job, as C(become), C(environment), C(vars), C(loop), C(delegate_to) and C(no_log) do.
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "What to start: O(job_name), O(task), O(playbook_name), O(host), O(metadata); of several jobs, O(jobs) and O(max_parallel)."
-  - "When to start it anew: O(restart_on), O(max_attempts), O(backoff), O(max_backoff), O(stop_leftovers), O(rerun_after), O(on_change), O(on_foreign),
-    O(fingerprint), O(success_codes)."
+  - "When to start it anew: O(restart_on), O(max_attempts), O(backoff), O(max_backoff), O(stop_leftovers), O(rerun_after), O(on_change),
+    O(on_foreign), O(fingerprint), O(success_codes)."
   - "What to keep of it: O(tail_size), O(keep_output), O(store_result)."
   - "How long to wait for a host or another controller: O(claim_timeout), O(start_timeout), O(look_timeout), O(unreachable_timeout)."
   - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
