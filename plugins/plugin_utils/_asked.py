@@ -23,7 +23,14 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import is_late, read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, place_of, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    Fields,
+    Record,
+    marked_key,
+    merged,
+    place_of,
+    storable,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import (
     NOT_STORED,
     STREAMS,
@@ -375,7 +382,7 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
         place=record.get("place"),
         exclusive=bool(record.get("attempt_dir")) and record.get("attempt_dir") == record.get("async_dir"),
         secret=record.get("no_log", False),
-        key=key.path,
+        key=marked_key(merged(record, key._asdict())).path,
         attempt=os.path.basename(record.get("attempt_dir", "")),
     )
     return Asked(_with_files(job, params, record), key, record, version)

@@ -83,7 +83,7 @@ class HostAction(StoreAction):
 
     def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
         params = super().validated(spec, args)
-        self.users.may_become_recorded = params["become_recorded_user"]
+        self.users.may_become_recorded = params.get("become_recorded_user", False)
         return params
 
     @property

@@ -24,14 +24,14 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import (
     FENCE,
     INSPECT,
-    MAKE_DIRECTORY,
     PATIENCE,
     PREPARE,
     SAYS,
     AttemptAction,
+    Noted,
     said_in,
 )
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_text
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
@@ -71,8 +71,6 @@ class TogetherAction(AttemptAction):
         super().__init__(*args, **kwargs)
         self._scratch = ""
         """The directory on the host for those of modules. Empty if it is not known."""
-        self._boot_id = ""
-        """What tells the boot of the host in which the last launch was."""
 
     def do_together(self, what: str, asked: t.Sequence[tuple[t.Any, ...]]) -> list[t.Any]:
         """Do the same for several jobs. Return what came of each: what the method for one job returns, or the exception that it raises.
@@ -92,7 +90,8 @@ class TogetherAction(AttemptAction):
     def _prepare_all(self, asked: t.Sequence[tuple[JobKey, float]]) -> list[t.Any]:
         remote_tmp = str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp"))
         try:
-            said = self._ask_for_place(_SCRATCH + PREPARE, asked[0][1], remote_tmp=remote_tmp)
+            folders = " ".join(dict.fromkeys(self._folder(key) for key, _timeout in asked))
+            said = self._ask_for_place(_SCRATCH + PREPARE, asked[0][1], remote_tmp=remote_tmp, folders=folders)
         except Exception as error:
             return [error for _one in asked]
         scratch = said.get("scratch", [""])[0]
@@ -106,11 +105,18 @@ class TogetherAction(AttemptAction):
         """Return whether a program launches a job as Ansible would: on Linux."""
         return task.goes_together and bool(self._scratch) and bool(record.get("boot_id"))
 
-    def _make_directories(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
-        records = [record for record, _timeout in asked]
-        self.users.become("")
-        answers = self._in_attempts(MAKE_DIRECTORY, records, asked[0][1])
-        return [_tried(self._check_made, record, said) for record, said in zip(records, answers, strict=True)]
+    def _make_directories(self, asked: t.Sequence[tuple[Record, Noted, float]]) -> list[t.Any]:
+        found = [_tried(self._to_make, record, noted) for record, noted, _timeout in asked]
+        numbers = [number for number, one in enumerate(found) if isinstance(one, dict)]
+        if numbers:
+            try:
+                # Each is written through to the disk.
+                answers: list[t.Any] = self._make_on_host([found[number] for number in numbers], asked[0][2] + len(numbers))
+            except Exception as error:
+                answers = [error for _number in numbers]
+            for number, answer in zip(numbers, answers, strict=True):
+                found[number] = _tried(self._found, asked[number][0], answer)
+        return found
 
     def _inspect_all(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
         timeout = asked[0][1]
@@ -134,9 +140,8 @@ class TogetherAction(AttemptAction):
 
     # --- To start them
 
-    def _launch_all(self, asked: t.Sequence[tuple[InnerTask, Record, float]]) -> list[t.Any]:
+    def _launch_all(self, asked: t.Sequence[tuple[InnerTask, Record, Noted, float]]) -> list[t.Any]:
         self.users.become("")
-        self._boot_id = ""
         if self._connection.transport != "local":
             self.goes_through_connection()  # what an action asks the host before takes one exchange then, too
         found = [_tried(self._to_send, *one) for one in asked]
@@ -144,28 +149,23 @@ class TogetherAction(AttemptAction):
         if together:
             jobs = [t.cast(_Launch, found[number]) for number in together]
             # As long as one may take, and a second for each of the others: they have to share the processors of the host.
-            seconds = max(asked[number][2] for number in together) + len(together)
+            seconds = max(asked[number][3] for number in together) + len(together)
             try:
                 answers: list[t.Any] = self._run_launches(jobs, seconds)
             except Exception as error:
                 answers = [error for _job in jobs]
             for number, answer in zip(together, answers, strict=True):
                 found[number] = _tried(self._launched_so, asked[number][1], answer)
-        return [_tried(self._launch_alone, *one) if answer is None else answer for one, answer in zip(asked, found, strict=True)]
+        return [_tried(self.launch, *one) if answer is None else answer for one, answer in zip(asked, found, strict=True)]
 
-    def _launch_alone(self, task: InnerTask, record: Record, timeout: float) -> t.Any:
-        if self._is_launched(task, record) and not self._is_quick(task, record):
-            self.make_directory(record, timeout)
-        return self.launch(task, record, timeout)
-
-    def _to_send(self, task: InnerTask, record: Record, timeout: float) -> _Launch | None:
+    def _to_send(self, task: InnerTask, record: Record, noted: Noted, timeout: float) -> _Launch | None:
         """Return how to start one job together with others. None if it has to be started by itself."""
         if not self._is_launched(task, record):
             return None
         directory = f"{self._scratch}/ansible-tmp-{uuid.uuid4().hex}"
         with self._as_terminal(), time_limit(timeout):
             sent = task.to_send(record["attempt_dir"], directory)
-        return None if sent is None else _Launch(record, directory, sent)
+        return None if sent is None else _Launch(self._to_make(record, noted), directory, sent)
 
     def _run_launches(self, jobs: list[_Launch], timeout: float) -> list[dict[str, t.Any]]:
         """Start jobs on the host, with one program. Return how the command of each has ended."""
@@ -175,8 +175,7 @@ class TogetherAction(AttemptAction):
         arguments = {
             "jobs": [
                 {
-                    "attempt": job.record["attempt_dir"],
-                    "mark": self._mark_of(job.record),
+                    "attempt": job.attempt,
                     "directory": job.directory,
                     "files": {name: _numbers(content, lines) for name, content in job.sent.files.items()},
                     "command": job.sent.command,
@@ -190,15 +189,15 @@ class TogetherAction(AttemptAction):
         # A launch that is repeated would start them twice.
         with self._as_terminal(), _ansible.connection_option(self._connection, "reconnection_retries", 0):
             done = self.on_host("_host.launch", arguments, timeout=timeout, may_repeat=False)
-        self._boot_id = heard_text(done.get("boot_id"))
         return heard_list(done, "launched", len(jobs))
 
     def _launched_so(self, record: Record, answer: dict[str, t.Any]) -> t.Any:
-        if "problem" in answer:
-            raise self._not_made(record, heard_text(answer["problem"]))
+        found = self._found(record, answer)
+        if found is not None:
+            return found
         launched = self._launched(record, InnerTask.judged(_said_by_wrapper(answer)))
         if not launched:
-            self._take_down(record, answer.get("jobs"), self._boot_id)
+            self._take_down(record, answer.get("jobs"), answer)
         return launched
 
     # --- Lines for the shell
@@ -253,7 +252,8 @@ class TogetherAction(AttemptAction):
 class _Launch(t.NamedTuple):
     """How one of several jobs is to be started."""
 
-    record: Record
+    attempt: dict[str, t.Any]
+    """What makes its directory."""
     directory: str
     """On the host, for the files of its module. The wrapper removes it."""
     sent: _ansible.ToSend

@@ -16,11 +16,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from attempts import to_make
 from waiting import until
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, look_at_jobs
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, boot_id, environment_of, scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import read_results
@@ -35,15 +37,23 @@ KEY = "h/p/j.json"
 class Started:
     """What has come of a start, and the job."""
 
-    def __init__(self, directory: Path, options: Answer, *, limit: int = 60, module: bytes = b"", env: Answer | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: Answer,
+        *,
+        limit: int = 60,
+        module: bytes = b"",
+        env: Answer | None = None,
+        noted: Answer | None = None,
+    ) -> None:
         self.directory = directory
         about = {"options": checked_options(options, uses_shell=True), "directory": str(directory), "uses_shell": True}
         command = program("_host.command", {**about, "shell": "/bin/sh", "log": "", "facility": ""})
         text = program(
             "_host.start",
             {
-                "directory": str(directory),
-                "mark": mark(KEY, ATTEMPT),
+                "attempt": to_make(str(directory), KEY, mark=mark(KEY, ATTEMPT), **(noted or {})),
                 "job": "j7",
                 "limit": limit,
                 "module": (module or command).decode("ascii"),
@@ -116,7 +126,7 @@ def test_it_is_a_background_job_of_ansible(tmp_path: Path, attempt: Path) -> Non
     """By all that Ansible and a look know of such a job: its files, its processes, their sessions and their environment."""
     started = Started(attempt, held(tmp_path, "env >&2; umask; exit 3"))
     job_id = started.answer["job_id"]
-    assert started.answer == {"made": True, "job_id": job_id, "problem": "", "boot_id": boot_id()}
+    assert started.answer == {"found": None, "problem": "", "warning": "", "boot_id": boot_id(), "job_id": job_id, "reason": ""}
     assert started.result == {"started": True, "finished": False, "ansible_job_id": job_id}
     begun(started)
     runner, watcher, module = started.wrappers()
@@ -186,10 +196,30 @@ def test_there_is_something_by_its_name(tmp_path: Path, attempt: Path, there: st
         attempt = tmp_path / "nothing" / ATTEMPT
     before = sorted(path for path in tmp_path.rglob("*"))
     started = Started(attempt, {"_raw_params": f"touch {tmp_path}/ran"})
-    assert started.answer["made"] is False
-    assert started.answer["job_id"] == ""
+    assert (started.answer["job_id"], started.answer["reason"]) == ("", "")
     assert started.answer["problem"]
-    assert sorted(path for path in tmp_path.rglob("*")) == before
+    assert sorted(path for path in tmp_path.rglob("*") if JOBS not in str(path)) == before
+
+
+def test_an_attempt_that_the_host_knows(tmp_path: Path, attempt: Path) -> None:
+    """Another one of the job, and the start has not been told of it: it answers with that, and makes and starts nothing."""
+    first = Started(attempt, {"_raw_params": "true"})
+    first.ended()
+    [file] = tmp_path.resolve().glob(f"{JOBS}*/*/*")
+    other = attempt.parent / ("1" * 32)
+    started = Started(other, {"_raw_params": f"touch {tmp_path}/ran"})
+    content = json.dumps({"attempt_dir": str(attempt)})
+    assert started.answer == {
+        "found": {"path": str(file), "content": content, "problem": ""},
+        "problem": "",
+        "warning": "",
+        "boot_id": boot_id(),
+        "job_id": "",
+        "reason": "",
+    }
+    assert not other.exists()
+    Started(other, {"_raw_params": f"touch {tmp_path}/ran"}, noted={"known": [str(attempt)]}).ended()
+    assert (tmp_path / "ran").exists()
 
 
 def disturbed(how: str, attempt: Path, module: str) -> str:
@@ -198,7 +228,7 @@ def disturbed(how: str, attempt: Path, module: str) -> str:
 import os, time
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import start
 {how}
-print(start.main({str(attempt)!r}, "mark", "j7", 60, {module!r}))
+print(start.main({to_make(str(attempt))!r}, "j7", 60, {module!r}))
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -208,16 +238,17 @@ def test_a_fence_that_comes_between(tmp_path: Path, attempt: Path) -> None:
     """The runner cannot write its results file. It says so, and starts nothing."""
     how = """
 make = start.make_directory
-def make_and_fence(directory, mark):
-    make(directory, mark)
+def make_and_fence(attempt):
+    made, directory = make(attempt), attempt["attempt_dir"]
     os.unlink(directory + "/attempt.json")
     os.rmdir(directory)
     open(directory, "x").close()
+    return made
 start.make_directory = make_and_fence
 """
     said = disturbed(how, attempt, f"open({str(tmp_path / 'ran')!r}, 'x')")
-    assert "'made': True, 'job_id': '', 'problem': \"[Errno 20] Not a directory" in said
-    assert [path.name for path in tmp_path.iterdir()] == [ATTEMPT]
+    assert "'job_id': '', 'reason': \"[Errno 20] Not a directory" in said
+    assert [path.name for path in tmp_path.iterdir() if JOBS not in path.name] == [ATTEMPT]
 
 
 def test_nobody_hears_that_it_has_started(tmp_path: Path, attempt: Path) -> None:

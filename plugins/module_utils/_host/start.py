@@ -1,8 +1,8 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start the command of a job on the host, in one exchange: make the directory of its attempt, do what Ansible's wrapper does, and answer
-with what is true then.
+"""Start the command of a job on the host, in one exchange: note its attempt and make the directory of it, do what Ansible's wrapper does,
+and answer with what is true then.
 
 To all others, this is Ansible's wrapper (C(job.py)). The controller calls this program as that is called: behind the interpreter stand a
 path that ends with C(async_wrapper.py), the job id without its last number, and the time limit; and it has C(MARKERS) in its environment.
@@ -25,7 +25,7 @@ import signal
 import sys
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.new_directory import boot_id, make_directory
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.make_directory import make_directory
 
 # For how long to wait for what the runner says, in seconds. Then whoever asks looks for themselves.
 _PATIENCE = 10.0
@@ -34,25 +34,25 @@ _STARTED = b"started"
 _LAST_WORDS = 8192
 
 
-def main(directory: str, mark: str, job: str, limit: int, module: str) -> dict[str, t.Any]:
-    """Answer the controller: C(job_id), the job that has started. If it is empty, C(made) says whether the directory was made, and
-    C(problem) why nothing was started; if that is empty, too, nobody knows.
+def main(attempt: dict[str, t.Any], job: str, limit: int, module: str) -> dict[str, t.Any]:
+    """Answer the controller: what :func:`make_directory` returns; and C(job_id), the job that has started in that directory. If it is
+    empty, C(reason) says why it was not started; if that is empty, too, nobody knows.
 
-    :arg mark: what says whose directory it is
+    :arg attempt: what :func:`make_directory` takes
     :arg job: the job id without its last number
     """
-    answer: dict[str, t.Any] = {"made": False, "job_id": "", "problem": "", "boot_id": boot_id()}
+    answer = {**make_directory(attempt), "job_id": "", "reason": ""}
+    if answer["found"] or answer["problem"]:
+        return answer
     job_id = f"{job}.{os.getpid()}"
     try:
-        make_directory(directory, mark)
-        answer["made"] = True
-        said = _started(directory, job_id, limit, module)
+        said = _started(attempt["attempt_dir"], job_id, limit, module)
         if said == _STARTED:
             answer["job_id"] = job_id
         elif said is not None:
-            answer["problem"] = said.decode("utf-8", "replace") or "the process that was to start it has ended"
+            answer["reason"] = said.decode("utf-8", "replace") or "the process that was to start it has ended"
     except OSError as error:
-        answer["problem"] = str(error)
+        answer["reason"] = str(error)
     return answer
 
 
