@@ -210,6 +210,12 @@ COMMANDS = {
         ),
         asks=lambda variables: "apply" in variables,
     ),
+    "recover": Command(
+        "recover",
+        "after the loss of a store, make its records anew from what the hosts know; a dry run without --apply",
+        (_PLAYBOOK, _JOB, Option("apply", "write, rather than say what would be written", is_flag=True)),
+        asks=lambda variables: True,
+    ),
     "report": Command(
         "report",
         "write a page about all jobs, or metrics",
