@@ -455,13 +455,11 @@ class Starter:
                     return None
                 return (yield from self._noting("make_directory", record, over, seconds))
             case exactly_once.Launch(record, over):
-                was_launched = self._kept.launched
                 self._kept.launched = True
                 self._own_result = None
                 self._own_place = record if self._inner.own_work else None
                 elsewhere = yield from self._noting("launch", record, over, self._params["start_timeout"], self._inner)
                 if isinstance(elsewhere, exactly_once.Foreign):
-                    self._kept.launched = was_launched
                     return elsewhere
                 if "result" in elsewhere:
                     return self._ended_itself(record, elsewhere["result"])
