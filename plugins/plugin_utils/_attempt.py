@@ -345,7 +345,7 @@ class AttemptAction(WatchingAction):
         :arg noted: what the host is to note of this one
         """
         [answer] = self._make_on_host([self._to_make(record, noted)], timeout)
-        return self._found(record, answer)
+        return self._found_there(record, answer)
 
     def _to_make(self, record: Record, noted: Noted) -> dict[str, t.Any]:
         """Return what a program on the host needs to make the directory of an attempt."""
@@ -370,7 +370,7 @@ class AttemptAction(WatchingAction):
                 raise LaunchFailed(error.result) from error
         return heard_list(done, "made", len(attempts))
 
-    def _found(self, record: Record, answer: dict[str, t.Any]) -> Found | None:
+    def _found_there(self, record: Record, answer: dict[str, t.Any]) -> Found | None:
         """Return what C(make_directory) returns, of what the host has said."""
         found = heard_found(answer.get("found"))
         if found is not None:
@@ -442,7 +442,7 @@ class AttemptAction(WatchingAction):
                 said = self.on_host("_host.start", arguments, timeout=timeout, may_repeat=False, words=words)
             except ProgramFailed as error:
                 raise LaunchFailed(error.result) from error
-        found = self._found(record, said)
+        found = self._found_there(record, said)
         if found is not None:
             return found
         reason = heard_text(said.get("reason"))

@@ -115,7 +115,7 @@ class TogetherAction(AttemptAction):
             except Exception as error:
                 answers = [error for _number in numbers]
             for number, answer in zip(numbers, answers, strict=True):
-                found[number] = _tried(self._found, asked[number][0], answer)
+                found[number] = _tried(self._found_there, asked[number][0], answer)
         return found
 
     def _inspect_all(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
@@ -192,7 +192,7 @@ class TogetherAction(AttemptAction):
         return heard_list(done, "launched", len(jobs))
 
     def _launched_so(self, record: Record, answer: dict[str, t.Any]) -> t.Any:
-        found = self._found(record, answer)
+        found = self._found_there(record, answer)
         if found is not None:
             return found
         launched = self._launched(record, InnerTask.judged(_said_by_wrapper(answer)))
