@@ -8,6 +8,7 @@
 #   make bench     what the roles cost, compared with plain Ansible
 #   make build     the artifact for Galaxy
 #   make release   the same for a release, tried with the oldest and the newest ansible-core
+#   make help      this list
 #
 # Everything is made below .build; PYTHON chooses the interpreter.
 
@@ -29,8 +30,11 @@ export PYTHONDONTWRITEBYTECODE := 1
 # 1 leaves out the tests that need what this machine does not have. Otherwise they fail.
 export ALLOW_MISSING
 
-.PHONY: demo test unit integration molecule lint sanity docs environments matrix torture bench build release clean
+.PHONY: help demo test unit integration molecule lint sanity docs environments matrix torture bench build release clean
 .PHONY: lint-python lint-types lint-page lint-ansible lint-changelog lint-artifact
+
+help:
+	@sed -n 's/^#   make/make/p' $(firstword $(MAKEFILE_LIST))
 
 demo: .build/collection
 	@ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) $(BIN)/python tests/demo.py

@@ -18,6 +18,9 @@ import subprocess
 import sys
 import typing as t
 
+__version__ = "1.1.0"
+"""That of the collection whose playbooks it knows."""
+
 COLLECTION = "rstyczynski.ansible"
 CALLBACK = f"{COLLECTION}.answers"
 
@@ -238,6 +241,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="async-jobs", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
+    made.add_argument("--version", action="version", version=f"async-jobs {__version__}", help="print the version, and exit")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         operands = [option.name.upper() for option in command.options if option.name and not option.name.startswith("-")]

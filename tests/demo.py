@@ -322,6 +322,9 @@ def main() -> int:
         keep = True
         print(f"\nThe demo has failed. {error}\nAll of its files are kept in {directory}", file=sys.stderr)
         return 1
+    except SystemExit:
+        print("\nInterrupted. What the demo has started is stopped, and its files are removed.", file=sys.stderr)
+        raise
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)

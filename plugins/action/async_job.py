@@ -67,8 +67,12 @@ class ActionModule(TogetherAction):
             predicted(request, diff=self.wants_diff, accepts=self.accepts) if self._task.check_mode else Starter(request, inner, self).run()
         )
         answer["warnings"] = [*warnings, *answer.get("warnings", ())]
-        is_start = answer.get("changed", False) and not kept.poll and answer.get("status") == "running"
-        return async_job_status.of_a_loop(answer, is_start=is_start) if self.in_loop else answer
+        if self.in_loop:
+            is_start = answer.get("changed", False) and not kept.poll and answer.get("status") == "running"
+            return async_job_status.of_a_loop(answer, is_start=is_start)
+        if answer.get("failed"):  # Ansible prints all of it: who reads why it has failed would have to search
+            answer.pop("record", None)
+        return answer
 
     def _asked(self, params: dict[str, t.Any], store: Store, kept: KeptOnTask, task: t.Any) -> tuple[Request, InnerTask]:
         """Return what is asked for about one job, and the task to start as it."""

@@ -20,9 +20,10 @@ options:
   format:
     description:
       - V(text) is for people. V(json) is one object for programs, at the end; all else goes to the standard error then.
-      - Its fields are C(ok), whether nothing has failed; C(jobs) and C(approvals), those of all answers; C(answers), what each module of
-        this collection has returned on each host, beside C(host) and C(module); C(messages), what the playbook says of that; C(errors),
-        each with C(host), C(task), C(msg), C(unreachable) and C(ignored); and C(warnings). A run that is interrupted prints no object.
+      - Its fields are C(ok), whether nothing has failed, as the exit code says; C(jobs) and C(approvals), those of all answers; C(answers),
+        what each module of this collection has returned on each host, beside C(host) and C(module); C(messages), what the playbook says of
+        that; C(errors), each with C(host), C(task), C(msg), C(unreachable) and C(ignored); and C(warnings). A run that is interrupted
+        prints no object.
     type: str
     choices: [text, json]
     default: text
@@ -109,10 +110,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._tell_more(result)
         if _action(result._task).startswith(_OURS):
             self._take_answer(result)
-        if _place(result) in self._told:  # each of its items has been told
-            self._told.discard(_place(result))
-        else:
-            self._take_error(result, ignored=bool(ignore_errors), unreachable=bool(result._result.get("unreachable")))
+        self._take_error(result, ignored=bool(ignore_errors), unreachable=bool(result._result.get("unreachable")))
 
     def v2_runner_item_on_failed(self, result: t.Any) -> None:
         """Say which item has failed."""
@@ -189,7 +187,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 self._display.display(harmless_lines("\n".join(map(str, answer["lines"]))))
 
     def _take_error(self, result: t.Any, *, ignored: bool, unreachable: bool = False) -> None:
-        """Say why a task has failed, and keep it."""
+        """Say why a task has failed, and keep it, unless that was done for each of its items."""
+        if _place(result) in self._told:
+            self._told.discard(_place(result))
+            return
         task, answer, host = result._task, result._result, result._host.get_name()
         msg = str(answer.get("msg") or answer.get("censored") or "") or json.dumps(
             {name: value for name, value in answer.items() if not name.startswith("_ansible_")}, default=str

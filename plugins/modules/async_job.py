@@ -517,7 +517,7 @@ msg:
 exception:
   description:
     - The end of the traceback of a module that has raised an exception, 8192 characters at most. From 2.19 on, Ansible shows it only if its
-      setting C(DISPLAY_TRACEBACK) says so; RV(record) has it in C(result.exception).
+      setting C(DISPLAY_TRACEBACK) says so; the record has it in C(result.exception).
   returned: if it has, not with C(no_log=true)
   type: str
 module_result:
@@ -566,7 +566,8 @@ job_name:
 record:
   description:
     - The record as it is in the store now. It holds the history of attempts.
-    - Not in a loop, whose result would be large. Read it with M(rstyczynski.ansible.async_job_info) there.
+    - Not in a loop, whose result would be large, and not of what has failed, as Ansible prints all of that. Read it with
+      M(rstyczynski.ansible.async_job_info) there.
   returned: success, not in a loop
   type: dict
   sample: {ansible_job_id: j314159265358.2718, attempt: 1, host: db01, job_name: migrate_2024, status: running}

@@ -101,11 +101,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     def show(self, table: str) -> None:
         """Print lines that a user has asked for, harmless ones, where they cannot spoil what a callback writes for a program."""
         if self._shows_progress:
-            callback = str(constants.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2]
-            is_for_people = callback in _FOR_PEOPLE
-            if callback == _ANSWERS:
-                is_for_people = os.environ.get("ASYNC_JOB_ANSWERS_FORMAT", "text") == "text"  # its option has no other source
-            Display().display(table, stderr=not is_for_people)
+            Display().display(table, stderr=not _is_for_people())
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Do the task: Ansible calls this once per host and item."""
@@ -120,6 +116,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             if warnings and self.warns_at_once and is_first_warning():
                 for warning in warnings:
                     self.notify(f"[WARNING]: {warning}")
+                if _is_for_people():
+                    warnings = []  # they have just read it
             result["warnings"] = warnings  # also if what follows fails
             result.update(self.work(params))
             result["warnings"] = [*warnings, *result.get("warnings", ())]
@@ -239,6 +237,14 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     def _options_of_task(self) -> t.Iterator[str]:
         """Yield the names of the options that the task itself gives."""
         return _ansible.options_in_playbook(self._task, self._templar.template)
+
+
+def _is_for_people() -> bool:
+    """Return whether standard output is for people to read, rather than for a program."""
+    callback = str(constants.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2]
+    if callback == _ANSWERS:
+        return os.environ.get("ASYNC_JOB_ANSWERS_FORMAT", "text") == "text"  # its option has no other source
+    return callback in _FOR_PEOPLE
 
 
 def _make_harmless(result: dict[str, t.Any]) -> None:

@@ -34,8 +34,12 @@ def check_name(option: str, name: str) -> None:
         what = "what Ansible takes for a value that is left out"
         why = "'omit' leaves out whole options only: give a text in its place, or leave out the option"
     elif _UNDEFINED.search(name):
-        what = "what Ansible writes in place of a variable that is not defined"
-        why = "Define that variable, or give a default"
+        what = (
+            "the marks of a template that was not filled in"
+            if "{{" in name
+            else "what Ansible writes in place of a variable that is not defined"
+        )
+        why = "Define the variable that it names, or give a default; or choose a name without such words"
     else:
         return
     raise AsyncJobError(

@@ -93,6 +93,34 @@ def test_answers_alone(controller: Controller, state_dir: Path) -> None:
     assert "torn.json" in answer["errors"][0]["msg"]
 
 
+def test_answers_of_what_is_passed_over(controller: Controller) -> None:
+    """What a playbook ignores is told as that; C(-v) and C(--diff) show more; an answer that cannot be written is no success."""
+    controller.hosts("host1 ansible_connection=local", "away ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1")
+    delegated = {"delegate_to": "{{ item }}", "loop": ["away"], "ignore_unreachable": True}
+    asks = {"name": "Ask", "ansible.builtin.command": "true", **delegated}
+    fails = {"name": "Fail", "ansible.builtin.command": "{{ item }}", "loop": ["false", "true"], "ignore_errors": True}
+    tasks = play(asks, fails, job(shell("true")), hosts="host1")
+    answers = {"ANSIBLE_STDOUT_CALLBACK": "rstyczynski.ansible.answers"}
+    playbook = controller.write("passed.yml", json.dumps([tasks]))
+    output = controller.playbook(playbook, "--diff", "-v", env=answers).ok().output
+    assert "Passed over: host1 is unreachable: " in output
+    assert "Passed over: host1: Fail (item=false): " in output
+    assert "ERROR" not in output
+    assert output.count("Passed over") == 2
+    assert '+  "job_name": "job"' in output
+    assert 'host1: Fail: {"' in output
+
+    as_object = {**answers, "ASYNC_JOB_ANSWERS_FORMAT": "json", "ASYNC_JOB_PROGRESS": "false"}
+    found = controller.playbook(playbook, env=as_object).ok().output
+    answer = json.loads(found[found.index("\n{") :])
+    assert [(error["unreachable"], error["ignored"]) for error in answer["errors"]] == [(True, True), (False, True)]
+    assert answer["ok"]
+    nothing = controller.playbook(playbook, "--tags", "none", env=as_object).ok().output
+    assert "No task was run: no host fits, or tags leave all of them out." in json.loads(nothing[nothing.index("\n{") :])["warnings"]
+    full = controller.run("sh", "-c", '"$@" >/dev/full', "-", sys.executable, "-m", "ansible", "playbook", str(playbook), env=as_object)
+    assert "The answer could not be written: No space left on device." in full.failed().text
+
+
 def test_approvals_of_the_guide(controller: Controller) -> None:
     """The playbook and the commands work as they are pasted, for somebody who is alone."""
     _before, _label, section = guide("guide_user").partition("docsite.guide_user.approvals:")

@@ -110,7 +110,7 @@ def log_in(scene: Scene, user: str) -> None:
 def twice(scene: Scene, numbers: t.Sequence[str], *directories: Path) -> None:
     """Run scenarios twice in each directory, and make sure that each knows of its own jobs, has started each once, and says so."""
     for output in several(scene, numbers, *directories):
-        assert "Job nightly_backup has been started, running: " in output
+        assert "Started, running: job 'nightly_backup' " in output
         assert re.search(r'"step 1 of 2",?\n +"step 2 of 2"', output), output
     first = [records(directory) for directory in directories]
     ids = [job["ansible_job_id"] for jobs in first for job in jobs.values()]
@@ -121,7 +121,7 @@ def twice(scene: Scene, numbers: t.Sequence[str], *directories: Path) -> None:
     assert {str(Path(file).parent) for file in output_files} == {"/home/op/.ansible_scenario_05"}
 
     for directory, output in zip(directories, several(scene, numbers, *directories), strict=True):
-        assert "Job nightly_backup was found, running: " in output
+        assert "Found, running: job 'nightly_backup' " in output
         assert f"Its record: {directory}/.ansible_async_state/" in output
         assert "Job import, succeeded: job 'import' on h1 has succeeded. It has written 24 bytes." in output
         assert re.search(r'"attempt 1, \S+: job \'migrate\' on h1 has succeeded"', output)
@@ -148,7 +148,7 @@ def test_twice_in_two_directories_and_by_two_users(scene: Scene, tmp_path: Path)
     twice(scene, SOME, *directories)
     log_in(scene, "app")
     [output] = several(scene, SOME, directories[0])
-    assert "Job nightly_backup was found, running: " in output
+    assert "Found, running: job 'nightly_backup' " in output
     assert re.search(r'"attempt 1, \S+: job \'migrate\' on h1 has succeeded"', output)
     ledgers = [f"/home/{user}/.ansible_scenario_06/ledger" for user in ("op", "app")]
     assert f"The ledger of this attempt is {ledgers[0]}, and that of this run {ledgers[1]}." in output

@@ -185,7 +185,7 @@ ODD_NAMES = {
     "backup-__omit_place_holder__348e1f8eb35f888641bd56a398283bd96539f1db": "'omit'",
     "AnsibleUndefined": "not defined",
     "[AnsibleUndefined]": "not defined",
-    "deploy {{ stage }}": "not defined",
+    "deploy {{ stage }}": "not filled in",
     "deploy << error 1 - 'stage' is undefined >>": "not defined",
 }
 

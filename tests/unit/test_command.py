@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import subprocess
 import sys
 import typing as t
@@ -74,9 +73,7 @@ def test_a_name_is_what_it_is(name: str) -> None:
 
 
 def test_its_version_is_that_of_the_collection() -> None:
-    project = re.search(r'^version = "(.*)"$', (ROOT / "command" / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
-    assert project is not None
-    assert project.group(1) == yaml.safe_load((ROOT / "galaxy.yml").read_text("utf-8"))["version"]
+    assert async_jobs.__version__ == yaml.safe_load((ROOT / "galaxy.yml").read_text("utf-8"))["version"]
 
 
 def test_settings_and_words_are_those_of_the_collection() -> None:
@@ -154,6 +151,22 @@ def test_its_end_is_that_of_ansible_and_the_standard_output_that_of_the_callback
     program = 'echo noise; eval "echo answer >&$ASYNC_JOB_ANSWERS_DESCRIPTOR"; exit 4'
     done = run(tmp_path, program, "list", "--format", "json")
     assert (done.returncode, done.stdout, done.stderr) == (4, "answer\n", "noise\n")
+
+
+def test_tags_of_the_environment_and_a_descriptor_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would leave out a part of the answer, or send it elsewhere, does not reach Ansible. Only verify asks for an inventory."""
+    monkeypatch.setattr(os, "environ", {**os.environ, "ANSIBLE_SKIP_TAGS": "all", "ASYNC_JOB_ANSWERS_DESCRIPTOR": "7"})
+    environment = async_jobs.environment_for(async_jobs.parser().parse_args(["list"]))
+    assert "ANSIBLE_SKIP_TAGS" not in environment
+    assert "ASYNC_JOB_ANSWERS_DESCRIPTOR" not in environment
+    assert (environment["ANSIBLE_RUN_TAGS"], environment["ANSIBLE_LOCALHOST_WARNING"]) == ("all", "0")
+    assert "ANSIBLE_LOCALHOST_WARNING" not in async_jobs.environment_for(async_jobs.parser().parse_args(["verify"]))
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    done = run(tmp_path, "echo called", "show", os.fsdecode(b"\xff"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "an argument is not text in UTF-8" in done.stderr
 
 
 def test_without_the_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

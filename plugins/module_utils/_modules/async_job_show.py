@@ -129,7 +129,7 @@ def run(
         summary = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
         lines.append(Line(f"{len(records)} {'job' if len(records) == 1 else 'jobs'}{': ' + summary if summary else ''}"))
         if params["verified_hosts"] is None and any(status in ALIVE for status in counts):
-            lines.append(Line("What goes on is shown as somebody last saw it. To ask the hosts: -e verify=true"))
+            lines.append(Line("What goes on is shown as somebody last saw it. To ask the hosts: -e verify=true (async-jobs: --verify)"))
         if result["not_asked"]:
             lines.append(Line(f"Not asked, and shown as last recorded: {', '.join(map(harmless, result['not_asked']))}", "orphaned"))
         lines += awaited(approvals, now, width, settings_of(params))
@@ -175,8 +175,8 @@ def _problem(params: dict[str, t.Any], store: Store, listing: Listing) -> str:
         asked += f" on host {params['host']!r}"
     if not listing.found:
         return (
-            f"There is no {asked} in {store.locate()}. Look for its name in a list of all jobs: ansible-playbook rstyczynski.ansible.jobs;"
-            " or say which store, with async_job_state_dir or async_job_backend."
+            f"There is no {asked} in {store.locate()}. Look for its name in a list of all jobs, ansible-playbook"
+            " rstyczynski.ansible.jobs (async-jobs list); or say which store, with async_job_state_dir or async_job_backend."
         )
     return f"There are {len(listing.found)} that are called {asked}. Say which one, by its host and its playbook; they are listed above."
 
