@@ -628,7 +628,7 @@ def test_a_module_that_raises_an_exception(controller: Controller) -> None:
     for answer in (first, later):
         assert answer["msg"].startswith("RuntimeError: boom of the module"), answer["msg"]
         assert answer["exception"]  # newer releases show it only with display_traceback
-        assert answer["record"]["result"]["exception"].startswith("Traceback")
+        assert "record" not in answer  # which Ansible would print
     assert "boom of the module" in seen["msg"]
     result = controller.record("job")["result"]
     assert result["msg"] == "RuntimeError: boom of the module"
