@@ -132,7 +132,8 @@ def test_it_is_a_background_job_of_ansible(tmp_path: Path, attempt: Path) -> Non
     runner, watcher, module = started.wrappers()
     assert [role_of(process, started.job) for process in (runner, watcher, module)] == ["runner", "watcher", "descendant"]
     assert runner.pgid == module.pgid == runner.pid
-    assert runner.sid == watcher.sid == module.sid not in scan().processes
+    assert runner.sid == watcher.sid == module.sid
+    assert runner.sid not in scan().processes
     assert watcher.ppid not in (os.getpid(), runner.pid)
     for process in (runner, watcher, module):
         told = environment_of(process.pid) or {}
@@ -263,7 +264,7 @@ start._put = late_put
 start.select.select = lambda *_files: os._exit(0)
 """
     assert disturbed(how, attempt, f"open({str(tmp_path / 'ran')!r}, 'x'); print('{{}}')") == ""
-    until(lambda: (tmp_path / "ran").exists())
+    until((tmp_path / "ran").exists)
     until(lambda: [path.read_text() for path in attempt.glob("j7.*")] == ["{}"])
 
 
@@ -277,7 +278,7 @@ def test_killed_processes(tmp_path: Path, attempt: Path) -> None:
     look = started.look()
     assert (look.status, "how it ends will be recorded" in look.reason) == ("running", True)
     go_on(tmp_path)
-    until(lambda: (attempt / "result").exists())
+    until((attempt / "result").exists)
     assert started.look().status == "succeeded"
 
     other = attempt.parent / "1" / ATTEMPT

@@ -174,7 +174,14 @@ class NotStarted(Exception):
 
 
 class _Refused(Exception):
-    """There is an attempt of another store, for which nothing may be started. Its cause says why."""
+    """There is an attempt of another store, for which nothing may be started.
+
+    :arg why: what is raised for that
+    """
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Vanished(Exception):
@@ -240,7 +247,7 @@ def _attempt(before: Record | None, version: str, claim: Claim) -> Steps:
     except _Refused as refusal:  # nothing of ours was made
         if (yield Restore(before, version)) is CONFLICT:
             return record
-        raise t.cast(Exception, refusal.__cause__) from None
+        raise refusal.why from None
     except Exception as error:
         problem = error
     else:
@@ -266,7 +273,7 @@ def _start(record: Record) -> t.Generator[Step, t.Any, Fields | None]:
         try:
             adopted = yield from _meet(answer.record)
         except Exception as error:
-            raise _Refused from error
+            raise _Refused(error) from error
         if adopted:
             return adopted
         over = (*over, answer.record)
