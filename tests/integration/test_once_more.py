@@ -405,7 +405,7 @@ def test_two_that_differ(controller: Controller, ledger: Path, on_change: str) -
     options = {"restart_on": ["failed"], "max_attempts": 2, "backoff": 2, "on_change": on_change}
     runs = []
     for name in "ab":
-        task = job(shell(f"echo {name} $(date +%s.%N) >>{ledger}; sleep 1; exit 1"), poll=1, options=options)
+        task = job(shell(f"echo {name} $(date +%s.%N) >>{ledger}; sleep 3; exit 1"), poll=1, options=options)
         book = controller.write(f"{name}.yml", json.dumps([play(task)]))
         runs.append(controller.popen("playbook", "-i", controller.inventory, book))
         until(lambda: lines(ledger))
