@@ -479,16 +479,6 @@ def test_a_record_that_vanishes(controllers: int, disturbed: dict[str, t.Any], q
         pytest.param(2, {"attempts": 3, "failures": 1}, id="two, a connection may fail"),
         pytest.param(2, {"attempts": 2, "vanishes": 1}, id="two, a store may be lost"),
         pytest.param(2, {"attempts": 2, "unlike": True}, id="two with different jobs"),
-        *(
-            [
-                pytest.param(3, {"attempts": 3}, id="three"),
-                pytest.param(2, {"attempts": 3, "kills": 1, "failures": 1}, id="two, one may die, a connection may fail"),
-                pytest.param(2, {"attempts": 3, "kills": 1, "vanishes": 1}, id="two, one may die, a store may be lost"),
-                pytest.param(3, {"attempts": 2, "kills": 1, "unlike": True}, id="three with different jobs, one may die"),
-            ]
-            if TORTURE
-            else []
-        ),
     ],
 )
 @WAYS
@@ -498,6 +488,21 @@ def test_two_stores(controllers: int, disturbed: dict[str, t.Any], quick: int) -
     assert found.ends.keys() & {"running and running", "running and none", "none and running"}
     with pytest.raises(AssertionError, match="executed twice"):
         search(controllers, **disturbed, quick=quick, stores=2, file=False)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize(
+    ("controllers", "disturbed"),
+    [
+        pytest.param(3, {"attempts": 2}, id="three"),
+        pytest.param(2, {"attempts": 3, "kills": 1, "failures": 1}, id="two, one may die, a connection may fail"),
+        pytest.param(2, {"attempts": 3, "kills": 1, "vanishes": 1}, id="two, one may die, a store may be lost"),
+        pytest.param(3, {"attempts": 2, "kills": 1, "unlike": True}, id="three with different jobs, one may die"),
+    ],
+)
+def test_two_stores_at_length(controllers: int, disturbed: dict[str, t.Any]) -> None:
+    """The same of more, where one launches with the directory and the others make it apart."""
+    assert search(controllers, **disturbed, quick=1, stores=2).ends
 
 
 @WAYS
