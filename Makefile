@@ -104,10 +104,10 @@ matrix:
 	$(PYTHON) tests/support/matrix.py
 
 # The races of many controllers take all cores by themselves. The others mostly wait. Each says at the end what it has counted.
-RACES := tests/integration/test_controllers.py::test_at_the_same_moment
+RACES := $(patsubst %,tests/integration/test_controllers.py::test_%,at_the_same_moment two_stores_at_the_same_moment)
 torture: .build/test-tools
 	TORTURE=1 $(BIN)/python -m pytest -s $(RACES)
-	TORTURE=1 $(BIN)/python -m pytest -n 3 --dist worksteal -rP --deselect $(RACES) $(patsubst %,tests/unit/test_%.py,exactly_once note promise) \
+	TORTURE=1 $(BIN)/python -m pytest -n 3 --dist worksteal -rP $(patsubst %,--deselect %,$(RACES)) $(patsubst %,tests/unit/test_%.py,exactly_once note promise) \
 	  $(patsubst %,tests/integration/test_%.py,cancel cancel_races controllers fault_table hosts place report_html scenarios signed_records \
 	  store_oci waiting worst_day)
 

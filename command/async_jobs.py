@@ -18,7 +18,7 @@ import subprocess
 import sys
 import typing as t
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 """That of the collection whose playbooks it knows."""
 
 COLLECTION = "rstyczynski.ansible"
@@ -212,6 +212,12 @@ COMMANDS = {
             _AS_RECORDED,
         ),
         asks=lambda variables: "apply" in variables,
+    ),
+    "recover": Command(
+        "recover",
+        "after the loss of a store, make its records anew from what the hosts know; a dry run without --apply",
+        (_PLAYBOOK, _JOB, Option("apply", "write, rather than say what would be written", is_flag=True)),
+        asks=lambda variables: True,
     ),
     "report": Command(
         "report",

@@ -3,20 +3,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+import os
 import typing as t
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, marked_key, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
 
+# How long the host may take to forget a job, in seconds.
+_PATIENCE = 30
 
-class ActionModule(StoreAction):
-    """The module C(async_job_state), in the process of the controller."""
 
+class ActionModule(HostAction):
+    """The module C(async_job_state), in the process of the controller. The host is contacted only to make it forget a job."""
+
+    _requires_connection = False
+    programs = ()
     spec = async_job_state.ARGUMENT_SPEC
     begins_with_names = True
 
@@ -45,4 +55,33 @@ class ActionModule(StoreAction):
                 params["become_user"] = user
         warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
         result = async_job_state.run(params, check_mode=self._task.check_mode, async_dir=self.async_dir, notify=self.notify)
+        if params["state"] == "absent" and result["changed"] and not self._task.check_mode:
+            warnings += self._forget_on_host(json.loads(result["diff"]["before"]))
         return {**result, "warnings": [*warnings, *result["warnings"]]}
+
+    def _forget_on_host(self, record: Record) -> list[str]:
+        """Let the host forget the last attempt of a job whose record was removed. Return a warning if it does not."""
+        attempts = [attempt["attempt_dir"] for attempt in (record, *record.get("attempts", ())) if attempt.get("attempt_dir")]
+        if not attempts or flaw_of(record):
+            return []
+        if not self.is_here(record):
+            problem = "this task does not run there"
+        else:
+            problem = self.users.lacking(record) or self._forget(record, attempts)
+        if not problem:
+            return []
+        return [
+            f"{place_of(record)} still knows of the last attempt of the job ({attempts[0]}): {problem.rstrip('.')}. If that has ended, it"
+            " is no matter. If it runs, the next start finds it (on_foreign)."
+        ]
+
+    def _forget(self, record: Record, attempts: list[str]) -> str:
+        """Let the host forget a job. Return why it does not."""
+        user = record.get("become_user") or record.get("remote_user") or ""
+        try:
+            for directory in dict.fromkeys(map(os.path.dirname, attempts)):
+                forget = [{"key": marked_key(record).path, "attempts": attempts, "user": user if is_user_name(user) else ""}]
+                self.on_host("_host.noted", {"directory": directory, "forget": forget}, timeout=_PATIENCE)
+        except (AsyncJobError, AnsibleError) as error:
+            return str(error)
+        return ""

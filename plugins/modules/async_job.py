@@ -26,7 +26,7 @@ description:
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "What to start: O(job_name), O(task), O(playbook_name), O(host), O(metadata); of several jobs, O(jobs) and O(max_parallel)."
   - "When to start it anew: O(restart_on), O(max_attempts), O(backoff), O(max_backoff), O(stop_leftovers), O(rerun_after), O(on_change),
-    O(fingerprint), O(success_codes)."
+    O(on_foreign), O(fingerprint), O(success_codes)."
   - "What to keep of it: O(tail_size), O(keep_output), O(store_result)."
   - "How long to wait for a host or another controller: O(claim_timeout), O(start_timeout), O(look_timeout), O(unreachable_timeout)."
   - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
@@ -42,6 +42,8 @@ notes:
     M(ansible.builtin.command) and M(ansible.builtin.shell) goes straight to the files C(stdout) and C(stderr) there, and how the
     command has ended to C(result), whatever becomes of Ansible's own processes. All of their options mean what they mean elsewhere.
     C(attempt.json) there says which job and which attempt it is; a directory that says something else is left alone.
+  - Beside these directories, C(.async_jobs-<uid>) has a small file for each job, with which the host knows its last attempt, whatever
+    store it was started from. It takes a file system with hard links.
   - The results directory of Ansible (C(async_dir)) has to belong to the user of the job, or to root. One that everybody may write to is
     refused, unless it is sticky, as C(/tmp) is.
   - A command sees C(ANSIBLE_ASYNC_DIR) only if the task or its host sets it, so that Ansible which it runs may have
@@ -173,6 +175,12 @@ options:
           - As O(on_change), for this job.
         type: str
         choices: [fail, attach, restart]
+      on_foreign:
+        description:
+          - As O(on_foreign), for this job.
+        type: str
+        version_added: 1.1.0
+        choices: [adopt, fail, ignore]
       fingerprint:
         description:
           - As O(fingerprint), for this job.
@@ -255,6 +263,22 @@ options:
     type: str
     choices: [fail, attach, restart]
     default: fail
+  on_foreign:
+    description:
+      - What to do if the host knows of an attempt of the job that its record does not, because it was started from another store, from
+        one that was lost, or under another name of the host in the inventory. Each host notes the last attempt of each job and user,
+        beside the attempts.
+      - With V(adopt), such an attempt that goes on is adopted if it has the same options, as O(on_change) compares them. The record is
+        made anew from what the host knows, the task attaches, and a warning says from where it was started. If its options differ, or
+        nobody can tell that, as with C(no_log), the task fails, unless O(on_change=attach). One that has ended is no matter, and the job
+        is started as if its record had never been.
+      - With V(fail), the task fails whenever there is such an attempt, also if it has ended.
+      - With V(ignore), the job is started, whatever the host says. It may then run twice.
+      - M(rstyczynski.ansible.async_job_recover) makes the records of all jobs anew that a host knows of.
+    type: str
+    choices: [adopt, fail, ignore]
+    default: adopt
+    version_added: 1.1.0
   store_result:
     description:
       - Fields of the module's result that its record keeps beside C(rc), C(msg), C(start), C(end), C(delta) and C(changed), so that later

@@ -20,6 +20,7 @@ import functools
 import importlib
 import inspect
 import os
+import shlex
 import sys
 import tempfile
 import typing as t
@@ -86,8 +87,12 @@ INSIDE: dict[str, Inside] = {
         "Ansible builds a module, and our program takes the place of its text: several times less to send and to read.", _ERROR
     ),
     "ActionBase._update_module_args": Inside(
-        "Since ansible-core 2.19, a module that raises an exception hands on its traceback only if its arguments say so.",
-        "The message of the exception is all that there is.",
+        "Since ansible-core 2.19, a module that raises an exception hands on its traceback only if its arguments say so. And which shell"
+        " runs commands, and whether and where modules say in the log of the host what they do: a command of a job does as they do.",
+        _ERROR,
+    ),
+    "ActionBase._is_pipelining_enabled": Inside(
+        "Whether a program goes through the connection, as the start of a command has to that takes one exchange.", _ERROR
     ),
     "ActionBase._make_tmp_path, _transfer_data, _transfer_file, _fixup_perms2": Inside(
         "What Ansible would send to the host to start a module in the background: the jobs of a list are sent and started together.",
@@ -302,15 +307,9 @@ def works_by_module(handler: t.Any) -> bool:
     return directory == os.path.dirname(_file_of(ActionBase)) and file in [f"{name}.py" for name in _BY_MODULES]
 
 
-# These do nothing on the host but that.
-_ONLY_A_MODULE = ("command", "normal", "shell")
-
-
 def only_runs_a_module(handler: t.Any) -> bool:
-    """Return whether all that an action does on the host is to run one module there, through a shell as Unix has them."""
-    directory, file = os.path.split(_file_of(type(handler)))
-    is_posix = getattr(_shell_of(handler._connection), "SHELL_FAMILY", "") == "sh"
-    return is_posix and directory == os.path.dirname(_file_of(ActionBase)) and file in [f"{name}.py" for name in _ONLY_A_MODULE]
+    """Return whether all that an action changes on the host is done by one module there, and the host has a shell as Unix has them."""
+    return getattr(_shell_of(handler._connection), "SHELL_FAMILY", "") == "sh" and works_by_module(handler)
 
 
 def supports_async(handler: t.Any) -> bool:
@@ -374,14 +373,12 @@ def launching(task: t.Any, directory: str, markers: tuple[str, str], *, secret: 
         if isinstance(events, list) and "error" not in events and not secret:
             module_args["_ansible_tracebacks_for"] = [*events, "error"]
 
-    before = task.environment
-    task.environment = [*(before if isinstance(before, list) else [before] if before else []), {markers[0]: directory}]
     for name, ours in (("_execute_module", executed), ("_configure_module", configured), ("_update_module_args", updated)):
         setattr(ActionBase, name, functools.wraps(getattr(ActionBase, name))(ours))
     try:
-        yield done
+        with in_environment(task, {markers[0]: directory}):
+            yield done
     finally:
-        task.environment = before
         for name, theirs in (("_execute_module", execute), ("_configure_module", configure), ("_update_module_args", update)):
             setattr(ActionBase, name, theirs)
 
@@ -420,13 +417,14 @@ class _Stopped(BaseException):
 _SENDING = ("_make_tmp_path", "_transfer_data", "_transfer_file", "_fixup_perms2", "_low_level_execute_command")
 
 
-def to_send(handler: t.Any, start: t.Callable[[], t.Any], directory: str) -> ToSend | None:
+def to_send(handler: t.Any, start: t.Callable[[], dict[str, t.Any]], directory: str) -> ToSend | dict[str, t.Any] | None:
     """Let an action set out to start a module in the background, and return what it would do on the host. None if that is something else.
 
-    It may ask the host which Python it has.
+    Before, it may ask the host which Python it has, or which package manager.
 
     :arg start: starts it
     :arg directory: on the host, for the files that it would send
+    :returns: if it does not come to that, what the action returns
     :raises AsyncJobError: if it may have been started after all
     """
     if not all(hasattr(handler, name) for name in _SENDING):
@@ -462,14 +460,16 @@ def to_send(handler: t.Any, start: t.Callable[[], t.Any], directory: str) -> ToS
     for name, instead in zip(_SENDING, ours, strict=True):
         setattr(handler, name, instead)
     try:
-        start()
+        result = start()
     except _Stopped as stopped:
         return stopped.found
     finally:
         for name in _SENDING:
             delattr(handler, name)
         handler._connection._shell.tmpdir = before
-    raise AsyncJobError("Ansible has not started the job as it starts others.")
+    if result.get("ansible_job_id") or not result.get("failed"):
+        raise AsyncJobError("Ansible has not started the job as it starts others.")
+    return result
 
 
 def shell_of_commands(action: ActionBase) -> str:
@@ -501,11 +501,12 @@ def text_of_warning(warning: t.Any) -> str:
     return " ".join(str(part) for part in (getattr(event, "msg", event), getattr(event, "help_text", None)) if part)
 
 
-def run_program(action: ActionBase, text: bytes, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+def run_program(action: ActionBase, text: bytes, task_vars: dict[str, t.Any], words: t.Sequence[str] = ()) -> dict[str, t.Any]:
     """Run a program in Python on the host, as Ansible runs a module there, and return what a module returns.
 
     Its interpreter is found, the keyword environment and become hold, and its files go away again. Only the text is ours.
 
+    :arg words: arguments of a program that goes through the connection
     :raises AsyncJobError: if something else than Ansible itself runs modules
     """
     configure = taken(action, "_configure_module", "ActionBase._configure_module")
@@ -520,12 +521,20 @@ def run_program(action: ActionBase, text: bytes, task_vars: dict[str, t.Any]) ->
         taken(module_bits, "b_module_data", "ActionBase._configure_module")
         return dataclasses.replace(module_bits, b_module_data=text), path
 
+    def with_words(command: str, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        return execute(f"{command} - {shlex.join(words)}" if kwargs.get("in_data") == text else command, *args, **kwargs)
+
+    execute = taken(action, "_low_level_execute_command", "ActionBase._low_level_execute_command")
+    if words:
+        action._low_level_execute_command = with_words
     action._configure_module = with_text
     try:
         # Any module will do, and this one is small.
         done = dict(action._execute_module(module_name="ansible.builtin.ping", module_args={}, task_vars=task_vars))
     finally:
         del action._configure_module
+        if words:
+            del action._low_level_execute_command
     if not sent:
         raise AsyncJobError(
             "Something else than Ansible itself runs modules here, such as the strategy mitogen_linear. Nothing was asked of the host."
@@ -615,6 +624,37 @@ def use_pipelining(connection: t.Any) -> bool:
         return False
     forget_directory(connection)
     return True
+
+
+def stop_pipelining(connection: t.Any) -> bool:
+    """Send modules as files. Return whether that is new."""
+    if not connection.get_option("pipelining"):
+        return False
+    connection.set_option("pipelining", False)
+    return True
+
+
+def pipelines(action: ActionBase) -> bool:
+    """Return whether modules of a task go through the connection."""
+    return bool(taken(action, "_is_pipelining_enabled", "ActionBase._is_pipelining_enabled")("new"))
+
+
+def ways_of_modules(action: ActionBase, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what Ansible tells each module of how to work on the host: its shell, and its log."""
+    told: dict[str, t.Any] = {}
+    taken(action, "_update_module_args", "ActionBase._update_module_args")("ansible.builtin.ping", told, task_vars)
+    return told
+
+
+@contextlib.contextmanager
+def in_environment(task: t.Any, variables: dict[str, str]) -> t.Iterator[None]:
+    """Add variables to the keyword environment of a task for a while."""
+    before = task.environment
+    task.environment = [*(before if isinstance(before, list) else [before] if before else []), variables]
+    try:
+        yield
+    finally:
+        task.environment = before
 
 
 @contextlib.contextmanager

@@ -23,7 +23,15 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import is_late, read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, picked, place_of, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    Fields,
+    Record,
+    marked_key,
+    merged,
+    picked,
+    place_of,
+    storable,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import (
     NOT_STORED,
     STREAMS,
@@ -374,7 +382,7 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
         place=record.get("place"),
         exclusive=bool(record.get("attempt_dir")) and record.get("attempt_dir") == record.get("async_dir"),
         secret=record.get("no_log", False),
-        key=key.path,
+        key=marked_key(merged(record, key._asdict())).path,
         attempt=os.path.basename(record.get("attempt_dir", "")),
         keep=record.get("tail_size", _TAIL) if record.get("attempt_dir") else 0,
     )

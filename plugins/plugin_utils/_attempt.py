@@ -9,18 +9,29 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import collections
+import os
 import re
+import secrets
 import shlex
 import typing as t
 import uuid
 
+from ansible import constants
 from ansible.errors import AnsibleError
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, MARKERS, mark
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import JOBS, Found, folder_of, hash_of_host, name_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import FIELDS, PLACE_FILE, SALT, Place, elsewhere
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    Fields,
+    Record,
+    key_of,
+    marked_key,
+    merged,
+    without,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import (
     is_attempt_directory,
@@ -30,7 +41,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import 
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import OF_THE_TASK, record_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_found, heard_list, heard_text
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
@@ -70,9 +84,12 @@ check() {{{{
   while :; do
     set -- $(ls -nd "$p" 2>/dev/null)
     who=
-    # A group that has the number or the name of a user is that user's own.
-    g=$(ls -ld "$p" 2>/dev/null | awk '{{{{ print ($3 == $4) }}}}')
-    case $1 in d????w???[!tT]*) [ "$3" = "$4" ] || [ "$4" = 0 ] || [ "$g" = 1 ] || who="Whoever is in the group with the id $4" ;; esac
+    case $1 in d????w???[!tT]*)
+      # A group that has the number or the name of a user is that user's own.
+      g=$(ls -ld "$p" 2>/dev/null | awk '{{{{ print ($3 == $4) }}}}')
+      [ "$3" = "$4" ] || [ "$4" = 0 ] || [ "$g" = 1 ] || who="Whoever is in the group with the id $4"
+      ;;
+    esac
     # With an access control list, that is the most that any of its entries has.
     case $1 in d????w???[!tT]+*) who="Whoever its access control list names" ;; esac
     case $1 in d???????w[!tT]*) who=Everybody ;; esac
@@ -83,9 +100,10 @@ check() {{{{
   done
 }}}}
 case $d in /*) ;; *) d=$(pwd)/$d ;; esac
+[ -d "$d" ] && known=$d || known=
 check "$d"
 (umask 022; mkdir -p "$d") && cd "$d" && printf '{SAYS}above=%s\n' "$(pwd -P)"
-check "$(pwd -P)"
+[ "$(pwd -P)" = "$known" ] || check "$(pwd -P)"
 # One that is empty was made when the disk was full.
 [ -s {PLACE_FILE} ] || (
   umask 022; set -C; t={PLACE_FILE}.$$
@@ -93,6 +111,10 @@ check "$(pwd -P)"
   rm -f "$t"
 ) 2>/dev/null
 p=$(pwd -P)
+# Of the jobs that are to be started: under which names of hosts they are noted
+for f in {{folders}}; do
+  ls "$p/{JOBS}$(id -u)/$f" 2>/dev/null | sed -n 's/^\\([0-9a-f]\\{{{{32\\}}}}\\)\\.[0-9]*$/{SAYS}noted=\\1/p'
+done
 {_PLACE}
 """
 
@@ -111,12 +133,6 @@ cd "${{p:-/}}" 2>/dev/null && {{ [ "$(pwd -P)" = "${{p:-/}}" ] && here=yes || he
 _MAKE_ABOVE = """
 d={attempt}
 mkdir -p "${{d%/*}}"
-"""
-
-# It fails if there is anything by that name.
-MAKE_DIRECTORY = f"""
-{_ENTER}
-[ "$here" = yes ] && mkdir -m 0700 "$a" && (cd "$a" && umask 077 && set -C && printf '%s\\n' "$m" >{MARK}) && echo {SAYS}made=yes
 """
 
 # What is there has to be a directory that says whose it is. The former release did not write that, and a power cut may have lost it:
@@ -189,12 +205,22 @@ e="something else is there"
 if [ -f "$a" ] && [ ! -L "$a" ]; then echo {SAYS}fenced=yes; else printf '{SAYS}problem=%s\\n' "$e"; fi
 """
 
+# What the host has noted of the job, if that is this attempt
+_FORGET = f"""
+(
+  cd "${{{{p:-/}}}}/{JOBS}$(id -u)" || exit
+  grep -lF "$a" ./{{folder}}/{{file}}.* | xargs rm -f
+  rmdir ./{{folder}} && cd .. && rmdir "./{JOBS}$(id -u)"
+) 2>/dev/null
+"""
+
 # Only what we have put there ourselves.
 _TAKE_FENCE_AWAY = f"""
 {_ENTER}
 if [ "$here" = yes ] && [ -f "$a" ] && [ ! -L "$a" ] && [ -O "$a" ]; then
   case $(dd bs=65536 count=1 <"$a" 2>/dev/null) in "$m" | "$s") rm -f "./$a" ;; esac
 fi
+{_FORGET}
 """
 
 # The wrapper of a job that has just ended may still be writing there.
@@ -212,13 +238,29 @@ rm -rf "./$a" 2>/dev/null || {{{{ sleep 1; rm -rf "./$a"; }}}} && echo {SAYS}rem
 """
 
 
+class Noted(t.NamedTuple):
+    """What a host is to note of an attempt."""
+
+    content: str
+    known: list[str]
+    """The directories of attempts that may be replaced by it, and the files of such."""
+
+
 class AttemptAction(WatchingAction):
     """An action that starts attempts of jobs, each in a directory of its own."""
+
+    programs = (*WatchingAction.programs, "_host.make_directory", "_host.start", "_host.command")
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._fences: collections.Counter[str] = collections.Counter()
         """How often it was tried to fence an attempt, by its directory."""
+        self._seen: dict[str, exactly_once.Seen] = {}
+        """What launches have seen of their attempts, by their directories."""
+        self.others: set[str] = set()
+        """The names of files of jobs on the host that are others: those of hosts of the inventory that are the same machine."""
+        self._made: set[str] = set()
+        """The directories of attempts that hosts have made."""
 
     @property
     def knows_breaks(self) -> bool:
@@ -241,7 +283,25 @@ class AttemptAction(WatchingAction):
 
     def prepare(self, key: JobKey, timeout: float) -> Fields:
         """Choose a place for a new attempt. Return the fields of the record that say where and as whom it lives, and in which boot."""
-        return self._prepared(key, self._ask_for_place(PREPARE, timeout))
+        return self._prepared(key, self._ask_for_place(PREPARE, timeout, folders=self._folder(key)))
+
+    def is_direct(self, key: JobKey) -> bool:
+        """Return whether a job is that of the host where it runs, under its name in the inventory."""
+        return not self._task.delegate_to and self.host == key.host
+
+    def _folder(self, key: JobKey) -> str:
+        return folder_of(key.path, is_direct=self.is_direct(key))
+
+    def is_known_host(self, name: str) -> bool:
+        """Return whether the inventory has a host of this name."""
+        return name in constants.LOCALHOST or name in self._task_vars["groups"]["all"]
+
+    def _note_others(self, said: dict[str, list[str]]) -> None:
+        """Note which of the files that the host has are those of other hosts of the inventory."""
+        noted = set(said.get("noted", ())) - self.others
+        if noted - {hash_of_host(_segment(self.host))}:
+            names = (*self._task_vars["groups"]["all"], *constants.LOCALHOST)
+            self.others |= noted & {hash_of_host(_segment(name)) for name in names}
 
     def _ask_for_place(self, script: str, timeout: float, **words: str) -> dict[str, list[str]]:
         self.users.become("")
@@ -259,39 +319,147 @@ class AttemptAction(WatchingAction):
                 f"{said['writable'][0]} on {self.host}, and so replace what is in {self.async_dir} (async_dir)."
                 " Nothing was started. Take that right away, or give another async_dir."
             )
+        self._note_others(said)
         directory = said.get("above", [""])[0]
         if not directory.startswith("/") or not directory.isprintable():
             raise AsyncJobError(f"The directory {self.async_dir} (async_dir) cannot be used on {self.host}: {said['error'][0]}")
         attempt_dir = f"{directory.rstrip('/')}/{uuid.uuid4().hex}"
         place = _place_said(said)
         fields: Fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": place.get("boot_id", ""), "place": place}
+        return {**fields, **self._as_whom_and_where(is_direct=self.is_direct(key))}
+
+    def _as_whom_and_where(self, *, is_direct: bool) -> Fields:
+        """Return the fields of a record that say as whom this task works, and on which host if that is not the job's own."""
+        fields: Fields = {}
         users = {name: user for name, user in zip(("remote_user", "become_user"), self.users.of_task(), strict=True) if user}
         if all(map(is_user_name, users.values())):  # C(become_user: "#1000") works for sudo, and is no name that a record may have
             fields.update(users)
-        if self._task.delegate_to or self.host != key.host:
+        if not is_direct:
             fields["delegated_host"] = self.host
         return fields
 
-    def make_directory(self, record: Record, timeout: float) -> None:
-        """Make the directory of an attempt, if there is nothing by its name."""
+    def make_directory(self, record: Record, noted: Noted, timeout: float) -> Found | None:
+        """Make the directory of an attempt, if there is nothing by its name, and the host has not noted an attempt of the job that nobody
+        knows. Return that.
+
+        :arg noted: what the host is to note of this one
+        """
+        [answer] = self._make_on_host([self._to_make(record, noted)], timeout)
+        return self._found_there(record, answer)
+
+    def _to_make(self, record: Record, noted: Noted) -> dict[str, t.Any]:
+        """Return what a program on the host needs to make the directory of an attempt."""
+        key = marked_key(record).path
+        return {
+            **noted._asdict(),
+            "attempt_dir": record["attempt_dir"],
+            "key": key,
+            "is_direct": "delegated_host" not in record,
+            "mark": self._mark_of(record),
+            "others": sorted(self.others - {name_of(key)}),
+        }
+
+    def _make_on_host(self, attempts: list[dict[str, t.Any]], timeout: float) -> list[dict[str, t.Any]]:
         self.users.become("")
-        self._check_made(record, self._in_attempt(MAKE_DIRECTORY, record, timeout))
+        if self._task.no_log:
+            _ansible.hide_from_log(self)
+        with self._as_terminal():
+            try:
+                done = self.on_host("_host.make_directory", {"attempts": attempts}, timeout=timeout)
+            except ProgramFailed as error:  # so the job would not run either
+                raise LaunchFailed(error.result) from error
+        return heard_list(done, "made", len(attempts))
 
-    def _check_made(self, record: Record, said: dict[str, list[str]]) -> None:
-        if "made" not in said:
-            raise AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {said['error'][0]}")
+    def _found_there(self, record: Record, answer: dict[str, t.Any]) -> Found | None:
+        """Return what C(make_directory) returns, of what the host has said."""
+        found = heard_found(answer.get("found"))
+        if found is not None:
+            return found
+        problem, warning = heard_text(answer.get("problem")), heard_text(answer.get("warning"))
+        if problem:
+            raise AsyncJobError(f"The directory {record['attempt_dir']} cannot be made on {self.host}: {problem}")
+        if warning:
+            self.notify(f"{self.host} cannot note which attempt is the last one of a job, for other stores to find it: {warning}.")
+        self._made.add(record["attempt_dir"])
+        return None
 
-    def launch(self, task: InnerTask, record: Record, timeout: float) -> Fields | dict[str, t.Any]:
+    def record_noted(self, found: Found) -> Record:
+        """Return the record of an attempt that the host has noted for the user that this task works as.
+
+        :raises AsyncJobError: if it is none
+        """
+        record = record_of(found, self.host)
+        is_direct = folder_of(key_of(record).path, is_direct=True) == os.path.basename(os.path.dirname(found.path))
+        return merged(without(record, OF_THE_TASK), self._as_whom_and_where(is_direct=is_direct))
+
+    def launch(self, task: InnerTask, record: Record, noted: Noted, timeout: float) -> Fields | dict[str, t.Any] | Found:
         """Start the job of an attempt, as the user that the task says. What Ansible says of the start proves nothing, but for two things:
         if something in between has chosen another directory, the job is there. Return the fields of the record that say so. And if the
         action has done the work itself, that was it. Return what it returned under C(result), and nothing else.
 
+        If the directory of the attempt has not been made before, it is made here. Return what C(make_directory) returns if that is
+        something: then nothing was started.
+
         :arg timeout: in seconds. Work that the action does itself may take as long as the job
         """
         self.users.become("")
+        if self._is_quick(task, record):
+            return self._start(task, record, noted, timeout) or {}
+        found = None if record["attempt_dir"] in self._made else self.make_directory(record, noted, timeout)
+        if found is not None:
+            return found
         with self._as_terminal(), time_limit(timeout + (record["timeout"] if task.own_work else 0)):
             launched = task.launch(record["attempt_dir"])
         return self._launched(record, launched)
+
+    def makes_directory_at_launch(self, task: InnerTask, record: Record) -> bool:
+        """Return whether the launch of an attempt makes its directory, too, in the same exchange."""
+        return self._is_quick(task, record)
+
+    def _is_quick(self, task: InnerTask, record: Record) -> bool:
+        """Return whether a program of ours starts a job: a command, on Linux."""
+        return task.can_be_quick and bool(record.get("boot_id")) and self.goes_through_connection()
+
+    def _start(self, task: InnerTask, record: Record, noted: Noted, timeout: float) -> Found | None:
+        """Make the directory of an attempt and start its job there, in one exchange, and take down what is there then. Return what
+        C(make_directory) returns."""
+        if self._task.no_log:
+            _ansible.hide_from_log(self)
+        attempt_dir, job = record["attempt_dir"], f"j{secrets.randbelow(10**12)}"
+        arguments = {
+            "attempt": self._to_make(record, noted),
+            "job": job,
+            "limit": record["timeout"],
+            "module": task.module_of_command(attempt_dir).decode("ascii"),
+        }
+        # It is the wrapper of the job itself, and has the name of one. A start that is repeated would run the job twice.
+        words = (f"{attempt_dir}/async_wrapper.py", job, str(record["timeout"]))
+        with (
+            _ansible.connection_option(self._connection, "reconnection_retries", 0),
+            _ansible.in_environment(self._task, dict.fromkeys(MARKERS, attempt_dir)),
+        ):
+            try:
+                said = self.on_host("_host.start", arguments, timeout=timeout, may_repeat=False, words=words)
+            except ProgramFailed as error:
+                raise LaunchFailed(error.result) from error
+        found = self._found_there(record, said)
+        if found is not None:
+            return found
+        reason = heard_text(said.get("reason"))
+        if reason:
+            raise LaunchFailed({"msg": f"The job could not be started on {self.host}: {reason}"})
+        self._take_down(record, [said.get("job_id")], said)
+        return None
+
+    def _take_down(self, record: Record, jobs: t.Any, said: dict[str, t.Any]) -> None:
+        """Take down that a launch has seen its job started, for whoever inspects the attempt next: a job that has started stays so. All
+        else that it may say is looked at.
+
+        :arg jobs: those that are in the directory of the attempt, as the host says
+        :arg said: what it has said when it has made that
+        """
+        if isinstance(jobs, list) and len(jobs) == 1 and is_job_id(jobs[0]) and said.get("boot_id") == record.get("boot_id"):
+            self._seen[record["attempt_dir"]] = exactly_once.Seen(jobs[0])
 
     @staticmethod
     def _launched(record: Record, launched: Launched) -> Fields | dict[str, t.Any]:
@@ -308,7 +476,10 @@ class AttemptAction(WatchingAction):
         }
 
     def inspect(self, record: Record, timeout: float) -> exactly_once.Seen:
-        """Look into the directory of an attempt. Return what is there."""
+        """Look into the directory of an attempt, unless its launch has just done so. Return what is there."""
+        seen = self._seen.pop(record["attempt_dir"], None)
+        if seen is not None:
+            return seen
         self._work_as_user_of(record)
         boot = shlex.quote(record.get("boot_id", ""))
         said = self._in_attempt(INSPECT, record, timeout + PATIENCE / 10, boot=boot, waited="0")
@@ -380,7 +551,7 @@ class AttemptAction(WatchingAction):
     def take_fence_away(self, record: Record, timeout: float) -> None:
         """Remove the fence of an attempt whose launch has come to its end, and has left no process: nothing can start there any more."""
         self._work_as_user_of(record)
-        self._in_attempt(_TAKE_FENCE_AWAY, record, timeout)
+        self._in_attempt(_TAKE_FENCE_AWAY, record, timeout, **self._file_words(record))
 
     def stop_leftovers(self, asked: Asked, timeout: float) -> None:
         """Stop what an attempt that has ended has left behind."""
@@ -391,8 +562,17 @@ class AttemptAction(WatchingAction):
             advice = "Stop them with async_job_cancel and 'become: true'. On this task, that would start the job as root."
             raise AsyncJobError(str(error).replace("Say 'become: true'.", advice)) from error
 
-    def remove(self, record: Record, timeout: float) -> str:
-        """Remove the directory of an attempt that has ended. Return why it could not be; that does no harm to the job."""
+    @staticmethod
+    def _file_words(record: Record) -> dict[str, str]:
+        """Return where the host notes a job, as words for its shell."""
+        key = marked_key(record).path
+        return {"folder": folder_of(key, is_direct="delegated_host" not in record), "file": name_of(key)}
+
+    def remove(self, record: Record, timeout: float, *, forget: bool = False) -> str:
+        """Remove the directory of an attempt that has ended. Return why it could not be; that does no harm to the job.
+
+        :arg forget: whether the host is to note nothing of it either
+        """
         attempt_dir = record.get("attempt_dir", "")
         if not re.fullmatch(r"/.*/[0-9a-f]{32}", attempt_dir):
             return f"{attempt_dir} is not the directory of an attempt."
@@ -400,7 +580,8 @@ class AttemptAction(WatchingAction):
         if problem:
             return f"{attempt_dir} was left on {self.host}. {problem}"
         self.users.become(self.users.needed_for(record))
-        said = self._in_attempt(_REMOVE, record, timeout)
+        script = _ENTER + _FORGET + _REMOVE if forget else _REMOVE
+        said = self._in_attempt(script, record, timeout, **self._file_words(record))
         return "" if "removed" in said else f"{attempt_dir} could not be removed from {self.host}: {said['error'][0]}"
 
     def _in_attempt(self, script: str, record: Record, timeout: float, **words: str) -> dict[str, list[str]]:
@@ -414,14 +595,18 @@ class AttemptAction(WatchingAction):
     @staticmethod
     def _words_of(record: Record) -> dict[str, str]:
         """Return the directory of an attempt, and the marks that it may have, as words for the shell."""
+        # Whether a job is secret, its record may say wrongly.
+        secret = bool(record.get("no_log"))
+        marks = (AttemptAction._mark_of({**record, "no_log": it_is}) for it_is in (secret, not secret))
+        return dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (record["attempt_dir"], *marks)), strict=True))
+
+    @staticmethod
+    def _mark_of(record: Record) -> str:
+        """Return what the directory of an attempt says of whose it is."""
         attempt_dir = record["attempt_dir"]
         if not is_attempt_directory(attempt_dir) or not attempt_dir.isprintable():
             raise AsyncJobError(f"{attempt_dir} is not the directory of an attempt. Nothing was started or removed there.")
-        key = JobKey(record["host"], record["playbook_name"], record["job_name"])
-        secret = bool(record.get("no_log"))
-        # Whether a job is secret, its record may say wrongly.
-        marks = (mark(key.path, attempt_dir.rpartition("/")[2], secret=it_is) for it_is in (secret, not secret))
-        return dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (attempt_dir, *marks)), strict=True))
+        return mark(marked_key(record).path, attempt_dir.rpartition("/")[2], secret=bool(record.get("no_log")))
 
     def _of_this_attempt(self, record: Record, said: dict[str, list[str]]) -> dict[str, list[str]]:
         """Return what the host has said of the directory of an attempt, if it is that of this one."""
@@ -432,9 +617,6 @@ class AttemptAction(WatchingAction):
                 " another job or user. It was left alone, and nothing was started. Find out who has changed it, or the record."
             )
         return said
-
-    _terminal = False
-    """Whether the host insists on a terminal, as sudo does with C(requiretty)."""
 
     def _as_terminal(self) -> t.ContextManager[None]:
         """Work without a terminal, if the host allows that.
@@ -484,6 +666,11 @@ def said_in(output: str, errors: str) -> dict[str, list[str]]:
         said.setdefault(name, []).append(value)
     said["error"] = [" ".join((errors or "it says nothing").split())[-500:]]
     return said
+
+
+def _segment(host: str) -> str:
+    """Return the name of a host as it stands in the paths of records."""
+    return JobKey(host, "", "").path.partition("/")[0]
 
 
 def _place_said(said: dict[str, list[str]]) -> Place:

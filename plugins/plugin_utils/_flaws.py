@@ -135,6 +135,15 @@ def _claim(value: dict[str, t.Any], attempt: Record) -> str:
     return "" if fits and all(isinstance(name, str) and name.isprintable() for name in names) else "is not a claim"
 
 
+def _origin(value: dict[str, t.Any], attempt: Record) -> str:
+    fits = value.keys() <= {"host", "store", "who", "start"} and all(isinstance(text, str) and len(text) < _LONG for text in value.values())
+    return "" if fits and "".join(value.values()).isprintable() else "does not say from where a job was started"
+
+
+# More characters than the place of a store has, or the name of a host.
+_LONG = 4096
+
+
 def _codes(value: list[t.Any], attempt: Record) -> str:
     return "" if all(isinstance(code, int) and not isinstance(code, bool) for code in value) else "is no list of return codes"
 
@@ -154,6 +163,7 @@ _CHECKS: dict[str, Check] = {
     "stdout_offset": _number,
     "stderr_offset": _number,
     "claim": _claim,
+    "origin": _origin,
     "boot_id": _boot,
     "place": _place,
     "ended": _ended,

@@ -14,10 +14,11 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import is_cancel
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import Found
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import FIELDS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED, UNKNOWN
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id, is_plain_path
 
 # What is said of a job is shorter than this, in characters: it holds its name, and the reason that somebody gave for cancelling it.
 _LONG = 1 << 18
@@ -68,6 +69,31 @@ def heard_texts(value: t.Any) -> list[str]:
     if not _are_texts(value):
         raise _odd("has no texts where some should be")
     return t.cast("list[str]", value)
+
+
+def heard_found(value: t.Any) -> Found | None:
+    """Return an attempt that a host has noted.
+
+    :raises AsyncJobError: if it is none
+    """
+    if value is None:
+        return None
+    if not isinstance(value, dict) or value.keys() != {*Found._fields} or not all(map(_is_line, value.values())):
+        raise _odd("has no file of a job where one should be")
+    found = Found(**value)
+    if not is_plain_path(found.path) or not found.problem.isprintable():
+        raise _odd("has no file of a job where one should be")
+    return found
+
+
+def heard_notes(value: t.Any) -> list[Found]:
+    """Return the attempts that a host has noted.
+
+    :raises AsyncJobError: if these are none
+    """
+    if not isinstance(value, list) or None in value:
+        raise _odd("has no files of jobs where some should be")
+    return [t.cast(Found, heard_found(one)) for one in value]
 
 
 def heard_text(value: t.Any) -> str:

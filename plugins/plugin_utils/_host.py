@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import typing as t
 
@@ -38,6 +39,17 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit im
 
 # How much of what a program said before it died is shown.
 _LAST_WORDS = 1000
+
+
+class ProgramFailed(AsyncJobError):
+    """A program did not run on the host, or could not do what it was asked for.
+
+    :arg result: what Ansible, or the program, says
+    """
+
+    def __init__(self, message: str, result: dict[str, t.Any]) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class HostAction(StoreAction):
@@ -71,7 +83,7 @@ class HostAction(StoreAction):
 
     def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
         params = super().validated(spec, args)
-        self.users.may_become_recorded = params["become_recorded_user"]
+        self.users.may_become_recorded = params.get("become_recorded_user", False)
         return params
 
     @property
@@ -214,7 +226,9 @@ class HostAction(StoreAction):
             "kept": {stream: output[stream][-job.keep :] for stream in output} if job.keep else None,
         }
 
-    def on_host(self, entry: str, arguments: dict[str, t.Any], *, timeout: float, may_repeat: bool = True) -> dict[str, t.Any]:
+    def on_host(
+        self, entry: str, arguments: dict[str, t.Any], *, timeout: float, may_repeat: bool = True, words: t.Sequence[str] = ()
+    ) -> dict[str, t.Any]:
         """Run a program on the host. Return what it answers.
 
         :arg entry: the file that has its function C(main)
@@ -222,21 +236,44 @@ class HostAction(StoreAction):
         :arg timeout: in seconds; after it the host counts as unreachable. A connection that was open when the network broke would
             otherwise say nothing for a quarter of an hour
         :arg may_repeat: whether it may be run once more, if it failed for lack of room
+        :arg words: arguments of its process, if it goes through the connection
         :raises AnsibleConnectionFailure: if the host cannot be reached
         :raises AsyncJobError: if the program did not run, or could not do what it was asked for
         """
-        if self._connection.become is None and self._connection.transport != "local":
+        if self._connection.transport != "local":
             # One exchange with the host instead of five. Without a network, these cost less than a Python that reads a program from a pipe.
-            _ansible.use_pipelining(self._connection)
+            self.goes_through_connection()
         with time_limit(timeout):
             try:
-                done = self._run(entry, arguments)
+                return self._run(entry, arguments, words)
             except AnsibleError as error:
                 # On a full disk there is no room for the program itself.
                 if not may_repeat or not _needs_room(error) or not _ansible.use_pipelining(self._connection):
                     raise
-                done = self._run(entry, arguments)
-        return done
+            except ProgramFailed as error:
+                if not may_repeat or not self._wants_terminal(error.result):
+                    raise
+            return self._run(entry, arguments, words)
+
+    def goes_through_connection(self) -> bool:
+        """Let programs go through the connection, if it can be used like that. Return whether they do."""
+        if self._terminal:
+            return False
+        become = self._connection.become
+        if become is None or str(become.name).rpartition(".")[2] == "sudo":  # others may need a terminal
+            _ansible.use_pipelining(self._connection)
+        return _ansible.pipelines(self)
+
+    _terminal = False
+    """Whether the host insists on a terminal, as sudo does with C(requiretty). There is none for what goes through the connection."""
+
+    def _wants_terminal(self, result: dict[str, t.Any]) -> bool:
+        """Return whether a host has refused to run a program, because it has no terminal, and may be asked once more."""
+        words = f"{result.get('module_stderr', '')} {result.get('module_stdout', '')}"  # a program that ran has none of these
+        if self._terminal or self._connection.become is None or not re.search(r"\b(tty|terminal)\b", words):
+            return False
+        self._terminal = True
+        return _ansible.stop_pipelining(self._connection)
 
     def reset_connection(self) -> None:
         """Give up what is left of a connection that does not answer."""
@@ -248,11 +285,11 @@ class HostAction(StoreAction):
         with contextlib.suppress(AnsibleError):
             self._connection.reset()
 
-    def _run(self, entry: str, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-        done = _ansible.run_program(self, program(entry, arguments), self._task_vars)
+    def _run(self, entry: str, arguments: dict[str, t.Any], words: t.Sequence[str]) -> dict[str, t.Any]:
+        done = _ansible.run_program(self, program(entry, arguments), self._task_vars, words)
         if done.get("failed"):
             words = " ".join(str(done[name]).strip() for name in ("module_stderr", "module_stdout") if done.get(name))
-            raise AsyncJobError(f"{done.get('msg', 'The program has failed.')} {words[-_LAST_WORDS:]}".strip())
+            raise ProgramFailed(f"{done.get('msg', 'The program has failed.')} {words[-_LAST_WORDS:]}".strip(), done)
         return done
 
 

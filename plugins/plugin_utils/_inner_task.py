@@ -18,9 +18,11 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import BY_ACTION, checked_options
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import BY_ACTION
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options, logged
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 
 _SHAPE = "It takes one action with its options, as a task has them, for example 'ansible.builtin.command: /opt/migrate.sh --all'"
 
@@ -41,6 +43,8 @@ SEVERAL = (
 # These run a command. "cmd" is another name for their text.
 _SHELL = ("ansible.builtin.shell", "ansible.legacy.shell")
 _COMMANDS = ("ansible.builtin.command", "ansible.legacy.command", *_SHELL)
+# Connections that a program goes through from its first byte to its last, or not at all.
+_CARRIERS = ("ssh", "local")
 
 
 class LaunchFailed(Exception):
@@ -93,9 +97,10 @@ class InnerTask:
         self.fingerprint = policies.fingerprint_of(name, self._task.args)
         """What tells it from another task."""
         self._uses_shell = name in _SHELL
+        self._options: dict[str, t.Any] = {}
         if self.is_command:
             try:
-                checked_options(self._task.args, uses_shell=self._uses_shell)
+                self._options = checked_options(self._task.args, uses_shell=self._uses_shell)
             except AsyncJobError as error:
                 raise AsyncJobError(f"task: {error} Nothing was started.") from error
 
@@ -121,11 +126,48 @@ class InnerTask:
         """Return what Ansible would send to the host and run there to start it. None if it has to be started by itself.
 
         :arg directory: on the host, for the files of the module
+        :raises LaunchFailed: if Ansible does not come to that
         """
         if not self.goes_together:
             return None
         with self._launching(async_dir):
-            return _ansible.to_send(self._handler, lambda: self._start(async_dir), directory)
+            found = _ansible.to_send(self._handler, lambda: self._start(async_dir), directory)
+        if isinstance(found, dict):
+            raise LaunchFailed(found)
+        return found
+
+    @property
+    def can_be_quick(self) -> bool:
+        """Whether it can be started by a program of ours alone, in one exchange: a command, and a connection that is known to carry it."""
+        return self.is_command and self.goes_together and self._is_carried
+
+    @property
+    def can_go_alone(self) -> bool:
+        """Whether it is best started like one of several: Ansible's own files and its command, with one program."""
+        return not self.is_command and self.goes_together and self._is_carried
+
+    @property
+    def _is_carried(self) -> bool:
+        return str(self._outer._connection.transport) in _CARRIERS
+
+    def module_of_command(self, directory: str) -> bytes:
+        """Return the program that runs its command on the host, in place of a module.
+
+        :arg directory: of the attempt
+        """
+        ways = _ansible.ways_of_modules(self._outer, self._task_vars)
+        is_logged = not ways.get("_ansible_no_log") and not self._task.no_log
+        return program(
+            "_host.command",
+            {
+                "options": self._options,
+                "directory": directory,
+                "uses_shell": self._uses_shell,
+                "shell": ways.get("_ansible_shell_executable") or "/bin/sh",
+                "log": logged(self._options) if is_logged else "",
+                "facility": str(ways.get("_ansible_syslog_facility") or ""),
+            },
+        )
 
     @staticmethod
     def judged(result: dict[str, t.Any]) -> Launched:
@@ -153,7 +195,7 @@ class InnerTask:
         return self._launch_command(async_dir) if self.is_command else dict(self._handler.run(task_vars=self._task_vars))
 
     def _launch_command(self, directory: str) -> dict[str, t.Any]:
-        about = {"options": self._task.args, "directory": directory, "uses_shell": self._uses_shell}
+        about = {"options": self._options, "directory": directory, "uses_shell": self._uses_shell}
         # A job name has to be given. What counts is the command.
         args = {"job_name": "job", "task": {BY_ACTION: about}}
         return _ansible.start_module(self._handler, "rstyczynski.ansible.async_job", args, self._task_vars)

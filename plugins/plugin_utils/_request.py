@@ -128,6 +128,16 @@ class Request:
         tried = any(self.is_ours(attempt) and name_of(attempt) not in self.kept.answered for attempt in attempts)
         return policies.decide(record, self.params, fingerprint, tried=tried, joined=self._joined, now=time.time())
 
+    def unlike(self, record: Record) -> str:
+        """Return why an attempt of another store may be one of another job. Empty if it is known to be the same, or that is no matter."""
+        if self.params["on_change"] == "attach":
+            return ""
+        if record.get("no_log") or self.secret:
+            return "nobody can tell whether it is the same job: it is secret (no_log), and so no fingerprint is stored"
+        if not self._fingerprint or not record.get("fingerprint"):
+            return "nobody can tell whether it is the same job: there is no fingerprint"
+        return "it was started with other options" if policies.differs(record, self._fingerprint) else ""
+
     @property
     def _joined(self) -> bool:
         return self.kept.joined or bool(self.kept.claimed)

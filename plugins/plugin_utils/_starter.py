@@ -20,6 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._failure import with_cause
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import Found
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
@@ -38,19 +39,23 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import moves
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone, moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, blocked_by, next_attempt, recorded, refusal_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import Noted
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import Strangers, adopted, told
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
 _MORE_THAN_LIMIT = 30
+# How many attempts that are no matter a host may have noted of one job: one for each host of the inventory that is the same machine.
+_STRANGERS = 1000
 
 
 def _left(look: Seen, role: str) -> str:
@@ -70,7 +75,7 @@ class Starter:
     :arg alone: whether it is the only job of the task
     """
 
-    def __init__(self, request: Request, inner: InnerTask, action: AttemptAction, *, alone: bool = True) -> None:
+    def __init__(self, request: Request, inner: InnerTask, action: TogetherAction, *, alone: bool = True) -> None:
         self._request = request
         self._key = request.key
         self._store = request.store
@@ -82,8 +87,9 @@ class Starter:
         self._inner = inner
         self._action = action
         self._tells_at_once = alone
-        self.goes_together = not alone and inner.goes_together
-        """Whether what it does on the host to start its job is left to whoever drives it, who does it together with that of other jobs."""
+        self.goes_together = inner.can_go_alone if alone else inner.goes_together
+        """Whether what it does on the host to start its job is left to whoever drives it, who does it together with that of other jobs. A
+        single one goes that way, too, if fewer exchanges are needed then."""
         self._document: Document | None = None
         """What the record was read from last. A claim that is taken back puts it back."""
         self._ended: dict[str, Fields | None] = {}
@@ -105,6 +111,14 @@ class Starter:
         """Of attempts that have failed, whether the task accepts that, judged by the whole result as long as it is known."""
         self._is_refused = False
         """Whether the policies forbid to start the job and to attach to it."""
+        self._adoption = ""
+        """What there is to say of an attempt of another store that this task has adopted."""
+        self._strangers = Strangers(
+            self._key,
+            self._store.locate(),
+            ignores=self._params["on_foreign"] == "ignore",
+            knows_host=action.is_known_host,
+        )
         self._before: Record | None = None
         self._just_read: Record | None = None
         self._is_fresh = False
@@ -122,6 +136,9 @@ class Starter:
                 match wait:
                     case Pause(seconds):
                         time.sleep(seconds)
+                    case Exchange(what, arguments):
+                        [done] = self._action.do_together(what, [arguments])
+                        answer, error = (None, done) if isinstance(done, Exception) else (done, None)
                     case End(asked, params):
                         try:
                             answer = self._seen(asked, params)
@@ -255,6 +272,8 @@ class Starter:
                 yield Pause(decision.wait, is_idle=True)
             elif not decision.start:
                 answer = answer_to(self._request, record, look)
+                if self._adoption:
+                    warnings.append(self._adoption)
                 answer["warnings"] += warnings + ([f"The {self._key}: {decision.warning}"] if decision.warning else [])
                 if decision.wait:
                     answer.update(finished=False, failed=False, reason=f"{look['reason']}; {next_attempt(record, decision)}")
@@ -431,38 +450,112 @@ class Starter:
                 return (yield from self._watch(record, version))
             case exactly_once.Prepare():
                 return (yield from self._prepare(seconds))
-            case exactly_once.MakeDirectory(record):
-                return (yield from self._on_host("make_directory", record, seconds))
-            case exactly_once.Launch(record):
+            case exactly_once.MakeDirectory(record, over):
+                if self._action.makes_directory_at_launch(self._inner, record):
+                    return None
+                return (yield from self._noting("make_directory", record, over, seconds))
+            case exactly_once.Launch(record, over):
                 self._kept.launched = True
                 self._own_result = None
                 self._own_place = record if self._inner.own_work else None
-                elsewhere = yield from self._on_host("launch", self._inner, record, self._params["start_timeout"])
+                elsewhere = yield from self._noting("launch", record, over, self._params["start_timeout"], self._inner)
+                if isinstance(elsewhere, exactly_once.Foreign):
+                    return elsewhere
                 if "result" in elsewhere:
                     return self._ended_itself(record, elsewhere["result"])
                 if elsewhere:
                     self._kept.claimed.add(elsewhere["ansible_job_id"])
                     self._kept.started[elsewhere["ansible_job_id"]] = elsewhere["async_dir"]
                 return elsewhere
-            case exactly_once.Inspect(record):
+            case exactly_once.Inspect(record, is_foreign):
                 with self._where_it_lives(record):
                     seen: exactly_once.Seen = yield from self._on_host("inspect", record, seconds)
+                if is_foreign:
+                    return seen._replace(lost=seen.lost or self._may_have_worked(record))
                 if seen.job_id:
                     self._kept.started[seen.job_id] = record["attempt_dir"]
                     return seen
                 return seen._replace(lost=seen.lost or self._may_have_worked(record))
-            case exactly_once.Fence(record):
+            case exactly_once.Fence(record, _is_foreign):
                 with self._where_it_lives(record):
                     is_fenced: bool = yield from self._on_host("fence", record, seconds)
                 if is_fenced and record["attempt_dir"] in self._kept.claimed:
                     self._fenced = record
                 return is_fenced
+            case exactly_once.Await(record):
+                return (yield from self._await(record))
+            case exactly_once.Meet(record, lost):
+                return self._meet(record, lost)
 
     def _on_host(self, what: str, *arguments: t.Any) -> Waits[t.Any]:
         """Do a step on the host, at once or together with those of other jobs."""
         if self.goes_together:
             return (yield Exchange(what, arguments))
         return getattr(self._action, what)(*arguments)
+
+    # --- What another store has started
+
+    def _noting(self, what: str, record: Record, over: tuple[Record, ...], seconds: float, *before: t.Any) -> Waits[t.Any]:
+        """Do a step that has the host note an attempt. Return what it returns; or, if the host has noted one of another store, that.
+
+        :arg what: the method that does it
+        :arg before: its arguments before the record
+        """
+        for _try in range(_STRANGERS):
+            noted = Noted(self._strangers.content_of(record), self._strangers.known(record, over))
+            found = yield from self._on_host(what, *before, record, noted, seconds)
+            if not isinstance(found, Found):
+                return found
+            stranger = self._strangers.judged(found, record, self._action.host, self._action.others)
+            if stranger is not None:
+                return exactly_once.Foreign(stranger)
+        raise AsyncJobError(f"{self._action.host} has noted too many other attempts of the {self._key}. Nothing was started.")
+
+    def _await(self, record: Record) -> Waits[None]:
+        """Wait until an attempt of another store has started, or whoever starts it is gone, or has had the time for it."""
+        pauses = moves(
+            record,
+            lambda: bool(self._action.inspect(record, self._seconds).job_id),
+            life=self._params["claim_timeout"],
+            notify=lambda line: self._action.notify(f"{self._key}: {line}"),
+        )
+        for seconds in pauses:
+            yield Pause(seconds, is_idle=False)
+
+    def _meet(self, record: Record, lost: str) -> Fields | None:
+        """Decide what to do about an attempt of another store that has started, or of which nobody can tell.
+
+        :raises AsyncJobError: if nothing may be started because of it
+        """
+        what = f"The host {self._action.host} has an attempt of the {self._key} that this store does not know, started {told(record)}"
+        ignore = "to start another one all the same, say 'on_foreign: ignore'"
+        if self._params["on_foreign"] == "fail":
+            raise AsyncJobError(f"{what}. Nothing was started (on_foreign is 'fail'). Use that store; or, {ignore}.")
+        if lost:
+            if record.get("claim", {}).get(OWN_WORK) and not holder_is_gone(record):
+                raise AsyncJobError(f"{what}. It may still be under way: {lost}. Nothing was started. Wait until it is done; or, {ignore}.")
+            return None
+        asked = of_record(self._key, record, ABSENT, self._params, self._action.async_dir)
+        asked.hide(secret=bool(self._request.secret))
+        look = self._look_once(asked)
+        if look["status"] in ENDED:
+            goes_on = self._what_goes_on(asked, look) if look["status"] != "succeeded" else ""
+            if goes_on:
+                raise AsyncJobError(f"{what}. {goes_on}. Nothing was started. Wait until these have ended; or, {ignore}.")
+            return None
+        if look["status"] not in ALIVE:
+            raise AsyncJobError(
+                f"{what}. Nobody can tell whether it runs: {look['reason']}. Nothing was started. Use that store; or, {ignore}."
+            )
+        problem = self._request.unlike(record)
+        if problem:
+            raise AsyncJobError(
+                f"{what}. It is {look['status']}, and {problem}. Nothing was started. Wait for it with that store, or stop it there; to"
+                f" attach to it whatever its options are, say 'on_change: attach'; {ignore}."
+            )
+        self._adoption = f"{what}. It is {look['status']}, and was adopted: its record was made anew."
+        self._action.notify(self._adoption)
+        return adopted(record, secret=bool(self._request.secret))
 
     def _take_fence_away(self) -> None:
         """Leave nothing on the host of a launch that Ansible itself says has failed: it has come to its end, so that none of it is under
@@ -502,7 +595,7 @@ class Starter:
         if record is None:
             return []
         try:
-            problem = self._action.remove(record, self._seconds)
+            problem = self._action.remove(record, self._seconds, forget=True)
         except (AnsibleConnectionFailure, AsyncJobError) as error:
             problem = f"{record['attempt_dir']} is still there: {error}"
         return [problem] if problem else []
@@ -553,7 +646,7 @@ class Starter:
         return (
             f"The record of the {self._key} is gone: whoever else was starting the job has failed and taken it back, or somebody has"
             f" removed it meanwhile, or moved its directory.{what} Nothing more was started. Put it back if you can. Run the playbook once"
-            " more, and the job counts as never started."
+            " more, and the job counts as never started, unless its host knows of an attempt that goes on."
         )
 
     def _check_started(self, record: Record | None) -> None:

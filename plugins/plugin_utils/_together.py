@@ -24,11 +24,11 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import (
     FENCE,
     INSPECT,
-    MAKE_DIRECTORY,
     PATIENCE,
     PREPARE,
     SAYS,
     AttemptAction,
+    Noted,
     said_in,
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
@@ -90,30 +90,46 @@ class TogetherAction(AttemptAction):
     def _prepare_all(self, asked: t.Sequence[tuple[JobKey, float]]) -> list[t.Any]:
         remote_tmp = str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp"))
         try:
-            said = self._ask_for_place(_SCRATCH + PREPARE, asked[0][1], remote_tmp=remote_tmp)
+            folders = " ".join(dict.fromkeys(self._folder(key) for key, _timeout in asked))
+            said = self._ask_for_place(_SCRATCH + PREPARE, asked[0][1], remote_tmp=remote_tmp, folders=folders)
         except Exception as error:
             return [error for _one in asked]
         scratch = said.get("scratch", [""])[0]
         self._scratch = scratch if is_plain_path(scratch) else ""
         return [_tried(self._prepared, key, said) for key, _timeout in asked]
 
-    def _make_directories(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
-        records = [record for record, _timeout in asked]
-        self.users.become("")
-        answers = self._in_attempts(MAKE_DIRECTORY, records, asked[0][1])
-        return [_tried(self._check_made, record, said) for record, said in zip(records, answers, strict=True)]
+    def makes_directory_at_launch(self, task: InnerTask, record: Record) -> bool:
+        return super().makes_directory_at_launch(task, record) or self._is_launched(task, record)
+
+    def _is_launched(self, task: InnerTask, record: Record) -> bool:
+        """Return whether a program launches a job as Ansible would: on Linux."""
+        return task.goes_together and bool(self._scratch) and bool(record.get("boot_id"))
+
+    def _make_directories(self, asked: t.Sequence[tuple[Record, Noted, float]]) -> list[t.Any]:
+        found = [_tried(self._to_make, record, noted) for record, noted, _timeout in asked]
+        numbers = [number for number, one in enumerate(found) if isinstance(one, dict)]
+        if numbers:
+            try:
+                # Each is written through to the disk.
+                answers: list[t.Any] = self._make_on_host([found[number] for number in numbers], asked[0][2] + len(numbers))
+            except Exception as error:
+                answers = [error for _number in numbers]
+            for number, answer in zip(numbers, answers, strict=True):
+                found[number] = _tried(self._found_there, asked[number][0], answer)
+        return found
 
     def _inspect_all(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
-        records = [record for record, _timeout in asked]
         timeout = asked[0][1]
+        found: list[t.Any] = [self._seen.pop(record["attempt_dir"], None) for record, _timeout in asked]
+        others = [number for number, seen in enumerate(found) if seen is None]
         # Nobody waits here for what may just be starting. If there is anything like that, it is looked at by itself.
-        answers = self._as_their_users(INSPECT.replace("{waited}", str(PATIENCE)), records, timeout + len(asked))
-        return [
-            _tried(self.inspect, record, timeout)
-            if isinstance(said, dict) and "stuck" in said
-            else _tried(self._inspected, record, said, timeout)
-            for record, said in zip(records, answers, strict=True)
-        ]
+        script = INSPECT.replace("{waited}", str(PATIENCE))
+        answers = self._as_their_users(script, [asked[number][0] for number in others], timeout + len(others))
+        for number, said in zip(others, answers, strict=True):
+            record = asked[number][0]
+            is_stuck = isinstance(said, dict) and "stuck" in said
+            found[number] = _tried(self.inspect, record, timeout) if is_stuck else _tried(self._inspected, record, said, timeout)
+        return found
 
     def _fence_all(self, asked: t.Sequence[tuple[Record, float]]) -> list[t.Any]:
         records = [record for record, _timeout in asked]
@@ -124,14 +140,16 @@ class TogetherAction(AttemptAction):
 
     # --- To start them
 
-    def _launch_all(self, asked: t.Sequence[tuple[InnerTask, Record, float]]) -> list[t.Any]:
+    def _launch_all(self, asked: t.Sequence[tuple[InnerTask, Record, Noted, float]]) -> list[t.Any]:
         self.users.become("")
+        if self._connection.transport != "local":
+            self.goes_through_connection()  # what an action asks the host before takes one exchange then, too
         found = [_tried(self._to_send, *one) for one in asked]
         together = [number for number, one in enumerate(found) if isinstance(one, _Launch)]
         if together:
             jobs = [t.cast(_Launch, found[number]) for number in together]
             # As long as one may take, and a second for each of the others: they have to share the processors of the host.
-            seconds = max(asked[number][2] for number in together) + len(together)
+            seconds = max(asked[number][3] for number in together) + len(together)
             try:
                 answers: list[t.Any] = self._run_launches(jobs, seconds)
             except Exception as error:
@@ -140,14 +158,14 @@ class TogetherAction(AttemptAction):
                 found[number] = _tried(self._launched_so, asked[number][1], answer)
         return [_tried(self.launch, *one) if answer is None else answer for one, answer in zip(asked, found, strict=True)]
 
-    def _to_send(self, task: InnerTask, record: Record, timeout: float) -> _Launch | None:
+    def _to_send(self, task: InnerTask, record: Record, noted: Noted, timeout: float) -> _Launch | None:
         """Return how to start one job together with others. None if it has to be started by itself."""
-        if not self._scratch:
+        if not self._is_launched(task, record):
             return None
         directory = f"{self._scratch}/ansible-tmp-{uuid.uuid4().hex}"
         with self._as_terminal(), time_limit(timeout):
             sent = task.to_send(record["attempt_dir"], directory)
-        return None if sent is None else _Launch(directory, sent)
+        return None if sent is None else _Launch(self._to_make(record, noted), directory, sent)
 
     def _run_launches(self, jobs: list[_Launch], timeout: float) -> list[dict[str, t.Any]]:
         """Start jobs on the host, with one program. Return how the command of each has ended."""
@@ -157,6 +175,7 @@ class TogetherAction(AttemptAction):
         arguments = {
             "jobs": [
                 {
+                    "attempt": job.attempt,
                     "directory": job.directory,
                     "files": {name: _numbers(content, lines) for name, content in job.sent.files.items()},
                     "command": job.sent.command,
@@ -173,7 +192,13 @@ class TogetherAction(AttemptAction):
         return heard_list(done, "launched", len(jobs))
 
     def _launched_so(self, record: Record, answer: dict[str, t.Any]) -> t.Any:
-        return self._launched(record, InnerTask.judged(_said_by_wrapper(answer)))
+        found = self._found_there(record, answer)
+        if found is not None:
+            return found
+        launched = self._launched(record, InnerTask.judged(_said_by_wrapper(answer)))
+        if not launched:
+            self._take_down(record, answer.get("jobs"), answer)
+        return launched
 
     # --- Lines for the shell
 
@@ -227,6 +252,8 @@ class TogetherAction(AttemptAction):
 class _Launch(t.NamedTuple):
     """How one of several jobs is to be started."""
 
+    attempt: dict[str, t.Any]
+    """What makes its directory."""
     directory: str
     """On the host, for the files of its module. The wrapper removes it."""
     sent: _ansible.ToSend

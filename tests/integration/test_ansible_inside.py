@@ -61,6 +61,9 @@ FOUND: dict[str, tuple[t.Any, tuple[str, ...]]] = {
     ),
     "shell": ([3, "out", "err"], ("ActionBase._low_level_execute_command",)),
     "program": (["ours", False], ("ActionBase._configure_module",)),
+    "words": (["a b", "7"], ()),
+    "pipelines": ([False, True, True, True, False], ("ActionBase._is_pipelining_enabled",)),
+    "ways": (["/bin/sh", "LOG_USER", False], ()),
     "paths": ([True, "/a/b"], ("ActionBase._remote_expand_user",)),
     "windows": (False, ("Connection._shell._IS_WINDOWS",)),
     "become": (

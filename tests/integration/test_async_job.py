@@ -49,6 +49,7 @@ def test_a_limit_that_ends_nothing(controller: Controller, ledger: Path) -> None
     }
     status = {"rstyczynski.ansible.async_job_status": {"job_name": "job"}, "retries": 60, "delay": 1}
     interpreter = ["-e", f"ansible_python_interpreter={apart}"]
+    controller.environment["ANSIBLE_KEEP_REMOTE_FILES"] = "1"  # so that Ansible's own wrapper starts it
     gone = {**status, "until": "'its wrapper is gone' in answer1.reason"}
     _started, looked, attached = ask(controller, task, gone, task, options=interpreter)
     assert (looked["status"], attached["status"], attached["attempt"]) == ("running", "running", 1)

@@ -15,6 +15,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -29,6 +30,9 @@ from object_storage_server import ObjectStorageServer
 from torture import TORTURE
 
 RACES, RACERS = (20, 32) if TORTURE else (1, 10)
+# Of two stores, and how often one is lost
+STORE_RACES, STORE_RACERS = (20, 16) if TORTURE else (1, 6)
+LOSSES = 100 if TORTURE else 2
 KILLS = 200 if TORTURE else 3
 MOVES = 100 if TORTURE else 1
 FREEZES = 50 if TORTURE else 1
@@ -127,7 +131,8 @@ class Trials:
 
     def tidy(self, *, fences: int) -> None:
         """What is left of all that is a directory for each job, and a small file for each start that was given up."""
-        left = self.hosts.execute("h1", "sh", "-c", "cd ~/.ansible_async && find . -mindepth 1 -printf '%y %s %P\\n'").splitlines()
+        find = "cd ~/.ansible_async && find . -mindepth 1 -not -path './.async_jobs-*' -printf '%y %s %P\\n'"
+        left = self.hosts.execute("h1", "sh", "-c", find).splitlines()
         directories = [line for line in left if line.startswith("d")]
         files = [line for line in left if line.startswith("f") and "/" not in line and not line.endswith(" .async_job")]
         results = [line for line in left if re.search("/j[0-9]", line)]
@@ -193,7 +198,10 @@ def frozen_while_prepared(trials: Trials, job: str, **variables: object) -> subp
     def prepared() -> bool:
         return record.exists() and json.loads(record.read_text("utf-8"))["status"] == "prepared"
 
-    process = trials.start(job, **variables)
+    # A start takes a tenth of a second: that of a busy host takes longer.
+    script = 'printf "#!/bin/sh\\nsleep 0.4\\nexec %s \\"\\$@\\"\\n" "$1" >/opt/slowly && chmod 755 /opt/slowly'
+    trials.hosts.execute("h1", "sh", "-c", script, "-", next(iter(trials.hosts.pythons.values())))
+    process = trials.start(job, **{"ansible_python_interpreter": "/opt/slowly", **variables})
     while process.poll() is None and not prepared():
         time.sleep(0.005)
     time.sleep(random.uniform(0, 0.3))
@@ -244,6 +252,58 @@ def test_at_the_same_moment(trials: Trials, store: str) -> None:
             trials.counts["executed once"] += 1
             trials.counts["attached"] += RACERS - 1
     trials.told(f"{RACES} races of {RACERS} controllers, {store}")
+
+
+def test_two_stores_at_the_same_moment(trials: Trials) -> None:
+    """Controllers that know nothing of each other start one new job. It is executed once, and all are attached to the same one."""
+    stores = [str(trials.controller.project / name) for name in ("one", "two")]
+    for number in range(STORE_RACES):
+        job = f"race{number}"
+        racers = [trials.start(job, command="sleep 1000", async_job_state_dir=stores[racer % 2]) for racer in range(STORE_RACERS)]
+        ran = [trials.finish(racer) for racer in racers]
+        for code, output in ran:
+            assert code == 0, output
+        told = [line.split("TOLD ")[1].split('"')[0].split() for _code, output in ran for line in output.splitlines() if "TOLD " in line]
+        assert {status for status, _job, _changed in told} == {"running"}
+        assert len({job_id for _status, job_id, _changed in told}) == 1
+        assert [changed for _status, _job, changed in told].count("True") == 1
+        assert trials.executions(job) == 1
+        records = [json.loads(Path(store, "h1", "test", f"{job}.json").read_text("utf-8")) for store in stores]
+        [origin] = [record["origin"] for record in records if "origin" in record]
+        assert origin["store"] in stores
+        assert records[0]["attempt_dir"] == records[1]["attempt_dir"]
+        trials.counts["executed once"] += 1
+        trials.counts["attached"] += STORE_RACERS - 1
+    trials.told(f"{STORE_RACES} races of {STORE_RACERS} controllers with two stores")
+
+
+def test_lost_stores(trials: Trials) -> None:
+    """The controller is killed at some moment of the start, and all records are lost. Whoever comes next finds the job, if it has started.
+
+    Every other time, the records are made anew from the host before.
+    """
+    recover = ["playbook", "-i", trials.controller.inventory, "--limit", "h1", "rstyczynski.ansible.recover", "-e", "apply=true"]
+    for number in range(LOSSES):
+        job = f"lost{number}"
+        command = f"until [ -e ~/{job}.go ]; do sleep 0.2; done"
+        process = trials.start(job, command=command)
+        at_some_moment(trials, process, job)
+        signal_all(process, signal.SIGKILL)
+        process.communicate(timeout=_SECONDS)
+        shutil.rmtree(trials.controller.state_dir, ignore_errors=True)
+        if number % 2:
+            code, output = trials.finish(trials.controller.popen(*recover))
+            assert code == 0, output
+            trials.counts["recovered"] += f"{job} " in output
+        code, output = trials.run(job, command=command)
+        assert code == 0, output
+        assert "TOLD running" in output
+        trials.counts["adopted"] += "was adopted" in output
+        trials.hosts.execute("h1", "sh", "-c", f"touch ~/{job}.go")
+        trials.until_done(job, command=command)
+        trials.once(job)
+    trials.tidy(fences=LOSSES)
+    trials.told(f"{LOSSES} lost stores")
 
 
 def test_killed_controllers(trials: Trials) -> None:

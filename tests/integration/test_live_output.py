@@ -114,14 +114,14 @@ def test_output_of_a_running_job(controller: Controller) -> None:
     """The tail, what is new since the last look, and the line about progress; and then the end of it in the record."""
     command = "echo one; echo 'PROGRESS 1/3 first'; until [ -e go ]; do sleep 0.1; done; echo 'PROGRESS 3/3'; echo two; printf three"
     task = {"ansible.builtin.shell": {"cmd": command, "chdir": str(controller.project)}}
-    ask(controller, job(task))
+    ask(controller, job(task, limit=600))
     until(lambda: printed(controller, "first"))
     tail, new = ask(controller, status(), status(output="new"))
     assert (tail["status"], tail["stdout"]) == ("running", "one\nPROGRESS 1/3 first\n")
     assert tail["progress"] == {"current": 1, "total": 3, "text": "first"}
     assert new["stdout"] == tail["stdout"]
     (controller.project / "go").touch()
-    ran = run_tasks(controller, job(task, poll=1), status(output="new"), status(output="full"), status(tail_size=4))
+    ran = run_tasks(controller, job(task, poll=1, limit=600), status(output="new"), status(output="full"), status(tail_size=4))
     done, new, full, tail = told(ran)
     assert done["stdout"].endswith("PROGRESS 3/3\ntwo\nthree")
     assert done["progress"] == {"current": 3, "total": 3, "text": ""}

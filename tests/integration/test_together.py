@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from pathlib import Path
 
 from controller import Live
 from faults import Scene
-from plays import Yaml, ask, run_tasks, shell, telling, told
+from plays import Yaml, ask, job, run_tasks, shell, telling, told
 from waiting import until
+from wire import Wire
 
 _LEDGER = "/opt/ledger"
 
@@ -21,6 +23,50 @@ def several(names: t.Iterable[str], command: str, **keywords: t.Any) -> Yaml:
     """Return a task that starts a job of each name, which notes that it was executed."""
     jobs = [{"job_name": name, "task": shell(f"echo {name} >>{_LEDGER}; {command}")} for name in names]
     return {"rstyczynski.ansible.async_job": {"jobs": jobs}, "async": 600, "poll": 0, **keywords}
+
+
+def test_exchanges_of_one_job(scene: Scene, tmp_path: Path) -> None:
+    """How many it takes, and how many bytes: it does not depend on the machine. With sudo, without, and with the module of an action."""
+    wire = Wire(tmp_path, scene.controller.environment)
+    scene.controller.hosts(scene.hosts.inventory_lines(user="op")[0])
+    scene.controller.environment["ANSIBLE_ASYNC_DIR"] = "~/.ansible_async"
+    package = {"ansible.builtin.package": {"name": "nothing-like-that", "state": "absent"}}
+    most = {
+        "command": (job(shell("sleep 600"), name="a", become=True), 2),
+        "a look": (job(shell("sleep 600"), name="a", become=True), 1),
+        "command without sudo": (job({"ansible.builtin.command": "true"}, name="b", poll=1), 3),
+        "what has ended": (job({"ansible.builtin.command": "true"}, name="b"), 0),
+        "module": (job({"ansible.builtin.stat": {"path": "/"}}, name="c", become=True), 2),
+        "package": (job(package, name="d"), 3),
+    }
+    ran = run_tasks(scene.controller, {"ansible.builtin.raw": "true"}, *(task for task, _most in most.values()), options=["-vvvv"])
+    assert not [answer for answer in told(ran) if answer["failed"]], told(ran)
+    _connected, *sent = [part.count("SSH: EXEC") for part in ran.output.split("\nTASK [")[1:8]]
+    assert {name: (count <= limit, count) for (name, (_task, limit)), count in zip(most.items(), sent, strict=True)} == {
+        name: (True, count) for name, count in zip(most, sent, strict=True)
+    }
+    exchanges = wire.taken()
+    assert not [exchange for exchange in exchanges if exchange.is_file], exchanges
+    sizes = [exchange.sent for exchange in exchanges[1 : 1 + sum(sent[:4])]]
+    assert max(sizes) <= 40_000, sizes
+
+
+def test_sudo_that_wants_a_terminal(scene: Scene) -> None:
+    """Nothing goes through the connection then, and all is done as files."""
+    scene.controller.hosts(scene.hosts.inventory_lines(user="op")[0])
+    scene.controller.environment["ANSIBLE_ASYNC_DIR"] = "~/.ansible_async"
+    scene.shell("h1", "echo 'Defaults requiretty' >>/etc/sudoers")
+    started, looked, ended = ask(
+        scene.controller,
+        job(shell("id -un"), become=True),
+        {"rstyczynski.ansible.async_job_status": {"job_name": "job"}, "become": True},
+        job(shell("id -un"), become=True, poll=1),
+    )
+    assert (started["status"], looked["failed"], ended["stdout"], ended["attempt"]) == ("running", False, "root", 1), (
+        started,
+        looked,
+        ended,
+    )
 
 
 def test_as_many_exchanges_as_for_one(scene: Scene) -> None:

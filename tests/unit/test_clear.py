@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import job_file, noting
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.clear import clear
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
@@ -47,6 +48,21 @@ def test_attempts_that_a_record_does_not_name(tmp_path: Path, has_forgotten: boo
         if {"older": older, "named": named, "last": last, "newer": newer}[name].exists()
     } == ({"newer"} if has_forgotten else {"older", "newer"})
     assert fence.exists(), "whoever was frozen must not begin that attempt after all"
+
+
+def test_what_the_host_has_noted_of_the_job(tmp_path: Path) -> None:
+    """It goes with the last attempt of the record. What names another one, which was started from another store, stays."""
+    first, last, other = (attempt(tmp_path, letter, 1e9) for letter in "abc")
+    for noted, known in ((first, []), (last, [first])):
+        job = {"attempt_dir": str(noted), "key": KEY, "is_direct": True, "content": json.dumps({"attempt_dir": str(noted)})}
+        with job_file.opened(str(tmp_path)) as parent:
+            assert noting.note(parent, {**job, "known": [*map(str, known)], "others": []}) is None
+    clear([{"looks": [look(first)], "has_forgotten": False}])
+    clear([{"looks": [look(other)], "has_forgotten": False}])
+    assert len([*tmp_path.glob(f"{job_file.JOBS}*/*/*")]) == 1
+    [answer] = clear([{"looks": [look(last)], "has_forgotten": False}])
+    assert [*tmp_path.glob(f"{job_file.JOBS}*")] == []
+    assert len(answer["removed"]) == 2
 
 
 def test_nothing_tells_what_is_older(tmp_path: Path) -> None:

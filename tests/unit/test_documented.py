@@ -267,13 +267,19 @@ def test_no_document_names_what_is_not_for_users() -> None:
     assert [name for name in MODULES for option in spec_of(name) if option.startswith("_")] == []
 
 
-# Released with 0.1.0. All else is newer.
+# Released with 0.1.0; and what is newer than 1.0.0, modules and options of others. All else came with that.
 FIRST = {"async_job_copy", "async_job_info", "async_job_state"}
+NEW = {"async_job_recover"}
+NEW_OPTIONS = {"async_job": {"on_foreign"}}
 
 
 def test_what_is_new_says_since_when(documented: dict[str, Yaml], role_options: dict[str, Yaml]) -> None:
     assert {name for name in MODULES if documented[name]["doc"]["version_added"] == "0.1.0"} == FIRST
-    assert {documented[name]["doc"]["version_added"] for name in {*MODULES} - FIRST} == {"1.0.0"}
+    assert {name for name in MODULES if documented[name]["doc"]["version_added"] == "1.1.0"} == NEW
+    assert {documented[name]["doc"]["version_added"] for name in {*MODULES} - FIRST - NEW} == {"1.0.0"}
+    for name in {*MODULES} - NEW:
+        options = documented[name]["doc"]["options"]
+        assert {option for option in options if options[option].get("version_added") == "1.1.0"} == NEW_OPTIONS.get(name, set()), name
     for name in FIRST:
         options = documented[name]["doc"]["options"]
         new = {option for option in options if options[option].get("version_added") == "1.0.0"}

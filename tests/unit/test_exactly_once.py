@@ -94,6 +94,8 @@ def _thawed(value: t.Any) -> t.Any:
         return (None if value[1] is None else dict(value[1]), value[2])
     if isinstance(value, tuple) and value and value[0] == "fields":
         return dict(value[1])
+    if isinstance(value, tuple) and value and value[0] == "foreign":
+        return exactly_once.Foreign(t.cast(t.Any, {"place": value[1], "boot": value[2]}))
     return value
 
 
@@ -103,24 +105,32 @@ def _thawed(value: t.Any) -> t.Any:
 class World(t.NamedTuple):
     """Everything but the controllers. Records are tuples of pairs, their versions count."""
 
-    record: t.Any = None
-    version: str = ""
+    records: tuple[t.Any, ...] = (None,)
+    """Of each store."""
+    versions: tuple[str, ...] = ("",)
     writes: int = 0
+    file: tuple[int, int] | None = None
+    """The attempt that the host notes as the last one of the job, and the boot that it was prepared in."""
     boot: int = 0
     places: tuple[str, ...] = ()
     """What is there by the name of each attempt: C(absent), C(directory), C(file), or C(job) with a results file in it."""
     runs: tuple[int, ...] = ()
     """How often each attempt was executed."""
-    launches: tuple[tuple[int, str], ...] = ()
-    """Wrappers that are on their way: to which attempt, and how far."""
+    launches: tuple[tuple[int, str, tuple[t.Any, ...]], ...] = ()
+    """Wrappers that are on their way: to which attempt, how far, and what they were told or have found."""
     vanished: int = 0
     """How often a record was removed."""
 
     def put(self, place: int, what: str) -> World:
         return self._replace(places=(*self.places[:place], what, *self.places[place + 1 :]))
 
-    def write(self, record: t.Any) -> World:
-        return self._replace(record=record, version="" if record is None else f"v{self.writes + 1}", writes=self.writes + 1)
+    def write(self, record: t.Any, store: int = 0) -> World:
+        version = "" if record is None else f"v{self.writes + 1}"
+        return self._replace(
+            records=(*self.records[:store], record, *self.records[store + 1 :]),
+            versions=(*self.versions[:store], version, *self.versions[store + 1 :]),
+            writes=self.writes + 1,
+        )
 
 
 class Search:
@@ -133,7 +143,12 @@ class Search:
     :arg vanishes: how often the record of an attempt that has a place may be removed. Then all controllers but the first begin when there
         is such a record: one that has never seen it cannot know of it
     :arg blind: whether the protocol is told, once its record has vanished, that it has never seen an attempt
+    :arg stores: how many stores the controllers have, in turn
+    :arg file: whether the host notes which attempt is the last one of the job. Then a controller may begin when a record has vanished
+    :arg unlike: whether the jobs of the stores differ, so that nobody adopts what another one has started
     :arg fence: how an attempt is fenced: as it is, or by a rename that is undone if the attempt turns out to have started
+    :arg quick: of how many controllers, the first ones, the launch notes the attempt and makes the directory, too, and whoever inspects the
+        attempt next is told what it has seen there
     """
 
     def __init__(
@@ -147,18 +162,27 @@ class Search:
         vanishes: int = 0,
         blind: bool = False,
         fence: str = "exclusive",
+        quick: int = 0,
+        stores: int = 1,
+        file: bool = True,
+        unlike: bool = False,
         again: t.Callable[[dict[str, t.Any]], bool] = lambda record: False,
     ) -> None:
         self._machines = [Machine(f"c{number}", again, blind=blind) for number in range(controllers)]
         self._limits = (attempts, kills, reboots, failures)
         self._vanishes = vanishes
         self._fence = fence
+        self._quick = quick
+        self._stores = stores
+        self._file = file
+        self._unlike = unlike
         self.states = 0
         self.ends: dict[str, int] = {}
 
     def run(self) -> None:
         """Visit all states. An assertion fails in the first one that must not be, which is one of those nearest to the beginning."""
-        start = (World(), tuple((machine.start, "") for machine in self._machines), 0, 0)
+        world = World(records=(None,) * self._stores, versions=("",) * self._stores)
+        start = (world, tuple((machine.start, "") for machine in self._machines), 0, 0)
         seen = {start}
         queue = deque([start])
         while queue:
@@ -173,23 +197,26 @@ class Search:
 
     def _check(self, world: World, controllers: tuple[t.Any, ...], killed: int, failures: int, *, last: bool) -> None:
         assert all(runs <= 1 for runs in world.runs), f"an attempt was executed twice: {world}"
-        status = dict(world.record or ()).get("status")
+        statuses = [dict(record or ()).get("status") for record in world.records]
         if self._limits[2] == 0:
             assert sum(world.runs) <= 1, f"executed twice: {world}"
         if not last:
             return
         steps = [machine.steps[at[0]] for machine, at in zip(self._machines, controllers, strict=True) if at is not None]
-        self.ends[status or "none"] = self.ends.get(status or "none", 0) + 1
+        end = " and ".join(status or "none" for status in statuses)
+        self.ends[end] = self.ends.get(end, 0) + 1
         for step in steps:  # everybody who lives is through
-            if self._vanishes and isinstance(step, exactly_once.Read) and "place" not in dict(world.record or ()):
-                continue  # there was nothing to begin with
             assert isinstance(step, (exactly_once.Outcome, Exception)), f"stuck: {step} in {world}"
         executed = [place for place, runs in enumerate(world.runs) if runs]
-        if status == "running":
-            assert dict(world.record)["place"] in executed, f"recorded as running and never executed: {world}"
-        elif self._limits[2] == 0 and not world.vanished:  # whoever comes next finds what has started
-            assert not executed or (status, executed) == ("prepared", [dict(world.record)["place"]]), f"forgotten: {world}"
-            assert not any(isinstance(step, exactly_once.Outcome) for step in steps), f"said to be started: {world}"
+        for status, record in zip(statuses, world.records, strict=True):
+            if status == "running":
+                assert dict(record)["place"] in executed, f"recorded as running and never executed: {world}"
+        if "running" not in statuses and self._limits[2] == 0:  # whoever comes next finds what has started
+            if self._file:
+                assert not executed or (world.file or ())[:1] == tuple(executed), f"forgotten: {world}"
+            if not world.vanished and self._stores == 1:
+                assert not executed or (statuses, executed) == (["prepared"], [dict(world.records[0])["place"]]), f"forgotten: {world}"
+                assert not any(isinstance(step, exactly_once.Outcome) for step in steps), f"said to be started: {world}"
 
     # --- What can happen next
 
@@ -203,8 +230,9 @@ class Search:
                     yield after, (*controllers[:number], new, *controllers[number + 1 :]), killed, failures + failed
             if killed < kills:
                 yield world, (*controllers[:number], None, *controllers[number + 1 :]), killed + 1, failures
-        if world.vanished < self._vanishes and "place" in dict(world.record or ()):
-            yield world.write(None)._replace(vanished=world.vanished + 1), controllers, killed, failures
+        for store, record in enumerate(world.records):
+            if world.vanished < self._vanishes and "place" in dict(record or ()):
+                yield world.write(None, store)._replace(vanished=world.vanished + 1), controllers, killed, failures
         for launch in set(world.launches):
             yield self._wrapper(world, launch), controllers, killed, failures
         if world.boot < reboots:
@@ -214,18 +242,37 @@ class Search:
                 if what == "job":
                     yield world._replace(boot=world.boot + 1, launches=()).put(place, "directory"), controllers, killed, failures
 
-    @staticmethod
-    def _wrapper(world: World, launch: tuple[int, str]) -> World:
-        """A wrapper goes on: it makes the directory unless it is there, then writes the results file in it, then starts the job."""
-        place, done = launch
+    def _noted(self, world: World, place: int, about: tuple[t.Any, ...]) -> World | None:
+        """The host notes an attempt, unless it has noted one that is neither known nor fenced.
+
+        :arg about: in which boot it was prepared, and which attempts are known
+        """
+        boot, known = about
+        if not self._file:
+            return world
+        may_be_replaced = world.file is None or world.file[0] in known or world.places[world.file[0]] == "file"
+        return world._replace(file=(place, boot)) if may_be_replaced else None
+
+    def _wrapper(self, world: World, launch: tuple[int, str, tuple[t.Any, ...]]) -> World:
+        """A wrapper goes on: it makes the directory unless it is there, then writes the results file in it, then starts the job.
+
+        A quick one has the attempt noted before, and goes no further if there is anything by that name.
+        """
+        place, done, about = launch
         left = list(world.launches)
         left.remove(launch)
-        if done == "sent":
-            if world.places[place] == "file":
+        if done == "refused":  # that waits for whoever asked
+            return world
+        if done == "asked":
+            noted = self._noted(world, place, about)
+            on_its_way = (place, "noted", ()) if noted else (place, "refused", world.file)
+            return (noted or world)._replace(launches=tuple(sorted((*left, t.cast(t.Any, on_its_way)))))
+        if done in ("sent", "noted"):
+            if world.places[place] == "file" or (done == "noted" and world.places[place] != "absent"):
                 return world._replace(launches=tuple(left))
             if world.places[place] == "absent":
                 world = world.put(place, "directory")
-            return world._replace(launches=tuple(sorted((*left, (place, "made")))))
+            return world._replace(launches=tuple(sorted((*left, (place, "made", ())))))
         if world.places[place] not in ("directory", "job"):
             return world._replace(launches=tuple(left))
         runs = (*world.runs[:place], world.runs[place] + 1, *world.runs[place + 1 :])
@@ -235,6 +282,8 @@ class Search:
         """What a step of a controller can come to. The last number says whether it takes a failure."""
         machine = self._machines[number]
         step = machine.steps[state]
+        store = number % self._stores
+        record, version = world.records[store], world.versions[store]
 
         def sent(after: World, answer: t.Any, failed: int = 0) -> tuple[World, tuple[int, str], int]:
             return after, (machine.send(state, answer), ""), failed
@@ -243,18 +292,16 @@ class Search:
             return after, (machine.throw(state), ""), 1
 
         if isinstance(step, exactly_once.Read):
-            if self._vanishes and number and state == machine.start and "place" not in dict(world.record or ()):
-                return
-            yield sent(world, ("record", world.record, world.version))
+            yield sent(world, ("record", record, version))
         elif isinstance(step, (exactly_once.Write, exactly_once.Restore)):
-            if world.version != step.expect:
+            if version != step.expect:
                 yield sent(world, exactly_once.CONFLICT)
             else:
-                record = step.record if isinstance(step, exactly_once.Write) else step.before
-                after = world.write(None if record is None else _frozen(record))
-                yield sent(after, after.version)
+                new = step.record if isinstance(step, exactly_once.Write) else step.before
+                after = world.write(None if new is None else _frozen(new), store)
+                yield sent(after, after.versions[store])
         elif isinstance(step, exactly_once.Watch):
-            yield sent(world, world.version != step.version)
+            yield sent(world, version != step.version)
         elif isinstance(step, exactly_once.Prepare):
             place = len(world.places)
             after = world._replace(places=(*world.places, "absent"), runs=(*world.runs, 0))
@@ -262,27 +309,57 @@ class Search:
             yield raised(world)
         elif isinstance(step, exactly_once.MakeDirectory):
             place = step.record["place"]
-            if world.places[place] == "absent":
+            known = tuple(sorted({other["place"] for other in (step.record, *step.over)}))
+            if number < self._quick:
+                yield sent(world, None)
+                return
+            if self._file and part == "":
+                noted = self._noted(world, place, (step.record["boot"], known))
+                yield (noted, (state, "noted"), 0) if noted else sent(world, ("foreign", *t.cast(t.Any, world.file)))
+                yield raised(world)
+            elif world.places[place] == "absent":
                 yield sent(world.put(place, "directory"), None)
                 yield raised(world.put(place, "directory"))
             else:
                 yield world, (machine.throw(state), ""), 0
             yield raised(world)
         elif isinstance(step, exactly_once.Launch):
-            after = world._replace(launches=tuple(sorted((*world.launches, (step.record["place"], "sent")))))
+            place = step.record["place"]
+            is_quick = number < self._quick
             yield raised(world)  # nothing was sent; or, the second time, the answer is lost
+            on_its_way = {done: launch for launch in world.launches for other, done, _about in [launch] if other == place}
             if part == "":
-                yield after, (state, "sent"), 0
-            elif (step.record["place"], "sent") not in world.launches:
-                yield sent(world, None)  # Ansible answers when the wrapper has begun, at the earliest
+                known = tuple(sorted({other["place"] for other in (step.record, *step.over)}))
+                launch = (place, "asked", (step.record["boot"], known)) if is_quick else (place, "sent", ())
+                yield world._replace(launches=tuple(sorted((*world.launches, launch)))), (state, "sent"), 0
+            elif "refused" in on_its_way:
+                refused = on_its_way["refused"]
+                left = tuple(launch for launch in world.launches if launch != refused)
+                yield sent(world._replace(launches=left), ("foreign", *refused[2]))
+            elif on_its_way.keys().isdisjoint(("sent", "asked", "noted")):
+                after, (state, _part), _failed = sent(world, None)  # Ansible answers when the wrapper has begun, at the earliest
+                yield after, (state, "seen" if is_quick and world.places[place] == "job" else ""), 0
         elif isinstance(step, exactly_once.Inspect):
             place = step.record["place"]
+            if part == "seen":  # what is there now is not asked
+                yield sent(world, exactly_once.Seen("job"))
+                return
             rebooted = "rebooted" if world.boot != step.record["boot"] else ""
             there = world.places[place]
             yield sent(world, exactly_once.Seen("job" if there == "job" else "", rebooted))
         elif isinstance(step, exactly_once.Fence):
             place = step.record["place"]
             yield from self._fences[self._fence](world, place, part, state, sent)
+        elif isinstance(step, exactly_once.Await):
+            yield sent(world, None)  # at any time
+        elif isinstance(step, exactly_once.Meet):
+            assert not step.lost or world.boot
+            if step.lost:
+                yield sent(world, None)
+            elif self._unlike:
+                yield world, (machine.throw(state), ""), 0
+            else:
+                yield sent(world, ("fields", (("boot", world.boot), ("place", step.record["place"]))))
 
     @staticmethod
     def _exclusive(world: World, place: int, part: str, state: int, sent: t.Any) -> t.Iterator[t.Any]:
@@ -350,25 +427,88 @@ def test_every_attempt_starts_once(controllers: int, disturbed: dict[str, t.Any]
     assert found.ends["running"]
 
 
-def test_undisturbed() -> None:
+@pytest.mark.parametrize(
+    ("controllers", "disturbed"),
+    [
+        pytest.param(1, {"attempts": 3, "kills": 1, "reboots": 1, "failures": 3}, id="one, and whatever can happen to it"),
+        pytest.param(2, {"attempts": 3, "kills": 1, "failures": 1}, id="two, one may die, a connection may fail"),
+        pytest.param(2, {"attempts": 3, "kills": 1, "reboots": 1}, id="two, one may die, the host may reboot"),
+        *([pytest.param(3, {"attempts": 2, "failures": 1}, id="three, a connection may fail")] if TORTURE else []),
+    ],
+)
+def test_a_launch_that_tells_what_it_has_seen(controllers: int, disturbed: dict[str, t.Any]) -> None:
+    """The same holds if the directory is made by the launch, and nobody looks into it once more."""
+    assert search(controllers, quick=controllers, **disturbed).ends["running"]
+
+
+# In which exchange an attempt is noted and its directory made: in one for that; or, for one or all controllers, in that of the launch.
+WAYS = pytest.mark.parametrize(
+    "quick", [pytest.param(0, id="apart"), pytest.param(1, id="one of each"), pytest.param(3, id="at the launch")]
+)
+
+
+@WAYS
+def test_undisturbed(quick: int) -> None:
     """Of two controllers nobody fails but the one that was fenced in the middle of its start."""
-    assert search(2, attempts=2).ends.keys() <= {"running", "none"}
+    assert search(2, attempts=2, quick=quick).ends.keys() <= {"running", "none"}
 
 
 @pytest.mark.parametrize(
     ("controllers", "disturbed"),
     [
         pytest.param(1, {"attempts": 3, "vanishes": 1, "failures": 1}, id="one"),
-        pytest.param(2, {"attempts": 3, "vanishes": 1}, id="two"),
-        pytest.param(2, {"attempts": 3, "vanishes": 1, "kills": 1}, id="two, one may die"),
+        pytest.param(2, {"attempts": 2, "vanishes": 1}, id="two"),
+        *([pytest.param(2, {"attempts": 3, "vanishes": 1, "kills": 1}, id="two, one may die")] if TORTURE else []),
     ],
 )
-def test_a_record_that_vanishes(controllers: int, disturbed: dict[str, t.Any]) -> None:
-    """Whoever has seen an attempt does not start another one because its record is gone."""
-    found = search(controllers, **disturbed)
+@WAYS
+def test_a_record_that_vanishes(controllers: int, disturbed: dict[str, t.Any], quick: int) -> None:
+    """Whoever has seen an attempt does not start another one because its record is gone; and whoever has not, is told by the host."""
+    found = search(controllers, **disturbed, quick=quick)
     assert found.ends["running"]
+    search(controllers, **disturbed, quick=quick, blind=True)
     with pytest.raises(AssertionError, match="executed twice"):
-        search(controllers, **disturbed, blind=True)
+        search(controllers, **disturbed, quick=quick, blind=True, file=False)
+
+
+@pytest.mark.parametrize(
+    ("controllers", "disturbed"),
+    [
+        pytest.param(2, {"attempts": 2}, id="two"),
+        pytest.param(2, {"attempts": 3, "kills": 1}, id="two, one may die"),
+        pytest.param(2, {"attempts": 3, "failures": 1}, id="two, a connection may fail"),
+        pytest.param(2, {"attempts": 2, "vanishes": 1}, id="two, a store may be lost"),
+        pytest.param(2, {"attempts": 2, "unlike": True}, id="two with different jobs"),
+    ],
+)
+@WAYS
+def test_two_stores(controllers: int, disturbed: dict[str, t.Any], quick: int) -> None:
+    """Controllers that know nothing of each other: the host alone keeps them from starting the job twice."""
+    found = search(controllers, **disturbed, quick=quick, stores=2)
+    assert found.ends.keys() & {"running and running", "running and none", "none and running"}
+    with pytest.raises(AssertionError, match="executed twice"):
+        search(controllers, **disturbed, quick=quick, stores=2, file=False)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize(
+    ("controllers", "disturbed"),
+    [
+        pytest.param(3, {"attempts": 2}, id="three"),
+        pytest.param(2, {"attempts": 3, "kills": 1, "failures": 1}, id="two, one may die, a connection may fail"),
+        pytest.param(2, {"attempts": 3, "kills": 1, "vanishes": 1}, id="two, one may die, a store may be lost"),
+        pytest.param(3, {"attempts": 2, "kills": 1, "unlike": True}, id="three with different jobs, one may die"),
+    ],
+)
+def test_two_stores_at_length(controllers: int, disturbed: dict[str, t.Any]) -> None:
+    """The same of more, where one launches with the directory and the others make it apart."""
+    assert search(controllers, **disturbed, quick=1, stores=2).ends
+
+
+@WAYS
+def test_two_stores_and_a_reboot(quick: int) -> None:
+    """Each attempt starts once. What was lost in the instant of its start, nobody can prove."""
+    assert search(2, attempts=3, reboots=1, kills=1, stores=2, quick=quick).ends["running and running"]
 
 
 def test_the_search_finds_a_fence_that_is_none() -> None:

@@ -34,13 +34,18 @@ _JOB = {
     "_host.safely",
 }
 _LOOK = {*_JOB, "_host.belonging", "_host.look", "_host.place", "_host.processes"}
+_MAKE = {"_errors", "_trust", "_host.attempt_files", "_host.job_file", "_host.noting", "_host.safely"}
 PROGRAMS = {
     "_host.look_and_output": {*_LOOK, "_host.output"},
     "_host.cancel": {*_LOOK, "_host.stopping"},
     "_host.leftovers": {*_LOOK, "_host.stopping"},
-    "_host.clear": {*_LOOK, "_host.erase", "_statuses"},
+    "_host.clear": {*_LOOK, "_host.erase", "_host.job_file", "_statuses"},
     "_host.erase": _JOB,
-    "_host.launch": {"_errors"},
+    "_host.make_directory": _MAKE,
+    "_host.launch": {*_MAKE, "_host.make_directory"},
+    "_host.start": {*_MAKE, "_host.make_directory"},
+    "_host.command": {"_errors", "_host.attempt_files"},
+    "_host.noted": {"_errors", "_trust", "_host.job_file", "_host.safely"},
 }
 
 

@@ -275,6 +275,7 @@ WRONG: dict[str, list[t.Any]] = {
     "delegated_host": NOT_TEXT,
     "no_log": NOT_A_BOOLEAN,
     "claim": NOT_AN_OBJECT,
+    "origin": NOT_AN_OBJECT,
     "fingerprint": NOT_TEXT,
     "result": NOT_AN_OBJECT,
     "reason": NOT_TEXT,

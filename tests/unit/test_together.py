@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 import typing as t
+import uuid
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
+from attempts import to_make
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import Noted
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction, _numbers, _said_by_wrapper
@@ -25,6 +30,11 @@ Answer = dict[str, t.Any]
 
 def launched(*jobs: Answer, lines: list[str], keep_files: bool = False) -> list[Answer]:
     """Run the program as a host does, and return its answers."""
+    for job in jobs:
+        attempts = Path(job["directory"]).resolve().parent / "attempts"
+        attempts.mkdir(exist_ok=True)
+        attempt = job.get("attempt", f"{attempts}/{uuid.uuid4().hex}")
+        job["attempt"] = to_make(attempt, f"host1/play/{attempt}.json", mark="mark")
     text = program("_host.launch", {"jobs": [*jobs], "lines": lines, "shell": "/bin/sh", "keep_files": keep_files})
     done = subprocess.run([sys.executable], input=text, capture_output=True, check=True)
     return t.cast("list[Answer]", json.loads(done.stdout)["launched"])
@@ -62,10 +72,30 @@ def test_what_cannot_be_launched(tmp_path: Path) -> None:
     fine, missing, failed, again = launched(*jobs, lines=[])
     assert (fine["stdout"], missing["rc"], failed["stdout"].strip(), again["rc"]) == ("fine\n", 127, fails, None)
     assert "exists" in again["stderr"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "3", "attempts"]
     assert [path.name for path in (tmp_path / "3").iterdir()] == ["of the first launch"]
-    launched({**jobs[1], "directory": str(tmp_path / "kept")}, lines=[], keep_files=True)
+    launched({"directory": str(tmp_path / "kept"), "files": {}, "command": commands[1]}, lines=[], keep_files=True)
     assert (tmp_path / "kept").is_dir()
+
+
+def test_what_is_in_the_directory_of_an_attempt(tmp_path: Path) -> None:
+    """It is made before, with its mark, unless there is something by its name: then nothing is launched. Afterwards it is looked into."""
+    (tmp_path / "attempts").mkdir()
+    places = [tmp_path.resolve() / "attempts" / (str(number) * 32) for number in range(3)]
+    places[1].write_text("fence")
+    commands = [f"cd {place}; cat attempt.json; stat -c %a .; touch stdout j1.2 j1.2.tmp" for place in places]
+    commands[2] = "true"
+    jobs = [
+        {"directory": str(tmp_path / str(number)), "files": {}, "command": command, "attempt": str(places[number])}
+        for number, command in enumerate(commands)
+    ]
+    made, fenced, empty = launched(*jobs, lines=[])
+    assert (made["jobs"], made["stdout"]) == (["j1.2"], "mark\n700\n")
+    assert fenced.keys() == {"found", "problem", "warning", "boot_id"}
+    assert "File exists" in fenced["problem"]
+    assert empty["jobs"] == []
+    assert places[1].read_text() == "fence"
+    assert not (tmp_path / "1").exists()
 
 
 class Users:
@@ -94,7 +124,11 @@ class Action(TogetherAction):
     def __init__(self) -> None:
         self.users = t.cast(t.Any, Users())
         self._fences = Counter()
+        self._seen = {}
+        self._made = set()
         self._scratch = ""
+        self._task = t.cast(t.Any, SimpleNamespace(no_log=False, delegate_to=None))
+        self.others = set()
         self.exchanges = 0
         self.is_away = False
 
@@ -108,6 +142,26 @@ class Action(TogetherAction):
             raise AnsibleConnectionFailure("no route")
         done = subprocess.run(["sh", "-c", script.strip()], capture_output=True, text=True, check=False)
         return {"stdout": done.stdout, "stderr": done.stderr}
+
+    def on_host(self, entry: str, arguments: Answer, *, timeout: float, may_repeat: bool = True) -> Answer:
+        """Run a program on this machine."""
+        self.exchanges += 1
+        if self.is_away:
+            raise AnsibleConnectionFailure("no route")
+        done = subprocess.run([sys.executable], input=program(entry, arguments), capture_output=True, check=True)
+        return t.cast("Answer", json.loads(done.stdout))
+
+    def _as_terminal(self) -> t.ContextManager[None]:
+        return contextlib.nullcontext()
+
+    def make(self, some: list[Answer]) -> list[t.Any]:
+        """Make the directories of attempts."""
+        return self.do_together("make_directory", [(record, Noted(noted(record), []), 30.0) for record in some])
+
+
+def noted(record: Answer) -> str:
+    """Return what a host is to note of an attempt, in short."""
+    return json.dumps({"attempt_dir": record["attempt_dir"]})
 
 
 @pytest.fixture
@@ -135,7 +189,7 @@ def test_one_exchange_for_each_step(action: Action, tmp_path: Path) -> None:
     some = records(tmp_path, 9)
     asked = [(record, 30.0) for record in some]
     Path(some[2]["attempt_dir"]).touch()
-    made = action.do_together("make_directory", asked)
+    made = action.make(some)
     assert [isinstance(answer, AsyncJobError) for answer in made] == [number == 2 for number in range(9)]
     assert "File exists" in str(made[2])
     assert action.exchanges == 1
@@ -159,11 +213,25 @@ def test_one_exchange_for_each_step(action: Action, tmp_path: Path) -> None:
     assert alone == [True, False]
 
 
+def test_what_launches_have_seen_is_not_asked_again(action: Action, tmp_path: Path) -> None:
+    """Of these jobs, once. The others are looked at."""
+    some = records(tmp_path, 3)
+    action.make(some)
+    for number in (0, 2):
+        action._take_down(t.cast(t.Any, some[number]), [f"j{number}.9"], some[number])
+    for expected in (["j0.9", "", "j2.9"], ["", "", ""]):
+        assert [seen.job_id for seen in action.do_together("inspect", [(record, 30.0) for record in some])] == expected
+    for number in range(3):
+        action._take_down(t.cast(t.Any, some[number]), [f"j{number}.9"], some[number])
+    assert len(action.do_together("inspect", [(record, 30.0) for record in some])) == 3
+    assert action.exchanges == 3
+
+
 def test_a_user_whom_nobody_can_become(action: Action, tmp_path: Path) -> None:
     """What a record says takes no other job with it."""
     some = records(tmp_path, 3)
     some[1]["become_user"] = "#1000"
-    action.do_together("make_directory", [(record, 30.0) for record in some])
+    action.make(some)
     answers = action.do_together("fence", [(record, 30.0) for record in some])
     assert [answers[0], type(answers[1]), answers[2]] == [True, AsyncJobError, True]
 
@@ -171,7 +239,8 @@ def test_a_user_whom_nobody_can_become(action: Action, tmp_path: Path) -> None:
 def test_a_host_that_is_away(action: Action, tmp_path: Path) -> None:
     """The exchange has failed for each of them."""
     action.is_away = True
-    for what in ("make_directory", "inspect", "fence"):
+    assert [type(answer) for answer in action.make(records(tmp_path, 3))] == [AnsibleConnectionFailure] * 3
+    for what in ("inspect", "fence"):
         answers = action.do_together(what, [(record, 30.0) for record in records(tmp_path, 3)])
         assert [type(answer) for answer in answers] == [AnsibleConnectionFailure] * 3
 
@@ -181,8 +250,9 @@ def test_long_names_take_more_exchanges(action: Action, tmp_path: Path) -> None:
     some = records(tmp_path, 30)
     for record in some:
         record["job_name"] = "'" * 200 + record["job_name"]
-    made = action.do_together("make_directory", [(record, 30.0) for record in some])
-    assert made == [None] * 30
+    assert action.make(some) == [None] * 30
+    action.exchanges = 0
+    assert action.do_together("fence", [(record, 30.0) for record in some]) == [True] * 30
     assert 1 < action.exchanges < 30
 
 

@@ -46,6 +46,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_host.attempt_files",
         "_host.command",
         "_host.job",
+        "_host.job_file",
         "_host.look_and_output",
         "_host.place",
         "_host.processes",

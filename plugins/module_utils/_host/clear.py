@@ -12,6 +12,7 @@ import contextlib
 import os
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import job_file
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import has_mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, OURS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.erase import remove_results_file
@@ -22,9 +23,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_
     directory_of_job,
     results_file,
     user_name,
+    user_of,
     with_job_id,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, directory_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Directory, acting_as, directory_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory
 
@@ -58,8 +60,23 @@ def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
                     _remove_attempt(attempt, answer)
                 else:
                     _remove_file(attempt, answer)
+            _forget([Job(**attempt) for attempt in job["looks"]], answer)
         answers.append(readable(answer))
     return answers
+
+
+def _forget(attempts: t.Sequence[Job], answer: dict[str, t.Any]) -> None:
+    """Remove what the host has noted of a job, if that is one of these attempts."""
+    own = [attempt for attempt in attempts if attempt.exclusive]
+    for parent, job in {os.path.dirname(attempt.directory): attempt for attempt in own}.items():
+        uid = user_of(job)
+        try:
+            with acting_as(os.geteuid() if uid is None else uid), job_file.opened(parent) as above:
+                answer["removed"] += job_file.forget(above, parent, job.key, [attempt.directory for attempt in own])
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            answer["left"].append(f"{parent}/{job_file.JOBS}{uid}: {error.strerror}")
 
 
 def _forgotten(looks: t.Sequence[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:

@@ -15,17 +15,16 @@ import contextlib
 import datetime
 import glob
 import json
+import locale
 import os
 import shlex
 import subprocess
+import syslog
 import time
 import typing as t
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS, RESULT, STDERR, STDOUT
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 
 NON_ZERO = "non-zero return code"
 """What Ansible says of a command whose return code is another one than 0."""
@@ -33,51 +32,50 @@ NON_ZERO = "non-zero return code"
 BY_ACTION = "_by_action"
 """What C(task) holds on the host: the arguments of C(run). No playbook can say that: the action plugin knows no action of this name."""
 
-# The options of ansible.builtin.command and, less one, of ansible.builtin.shell.
-_SPEC: Spec = {
-    "_raw_params": {"type": "str"},
-    "argv": {"type": "list", "elements": "str"},
-    "chdir": {"type": "path"},
-    "creates": {"type": "path"},
-    "removes": {"type": "path"},
-    "executable": {"type": "str"},
-    "stdin": {"type": "str"},
-    "stdin_add_newline": {"type": "bool", "default": True},
-    "strip_empty_ends": {"type": "bool", "default": True},
-}
-_SPEC_OF_COMMAND: Spec = {**_SPEC, "expand_argument_vars": {"type": "bool", "default": True}}
 
+def main(options: dict[str, t.Any], directory: str, uses_shell: bool, shell: str, log: str, facility: str) -> dict[str, t.Any]:
+    """Run a command as a module does that Ansible has started, and return its result. See :func:`run`.
 
-def checked_options(options: dict[str, t.Any], *, uses_shell: bool) -> dict[str, t.Any]:
-    """Return the options of a command, with their defaults.
-
-    :raises AsyncJobError: if they are not right
+    :arg log: what to say in the log of the host. Empty if nothing
+    :arg facility: of that log, as syslog(3) names it
     """
-    validator = ArgumentSpecValidator(
-        _SPEC if uses_shell else _SPEC_OF_COMMAND, mutually_exclusive=[("_raw_params", "argv")], required_one_of=[("_raw_params", "argv")]
-    )
-    validated = validator.validate(options)
-    if validated.error_messages:
-        what = " ".join(f"{message.rstrip('.')}." for message in validated.error_messages)
-        what = what.replace("_raw_params", "cmd")
-        raise AsyncJobError(f"The options of {'ansible.builtin.shell' if uses_shell else 'ansible.builtin.command'} are not right: {what}")
-    found: dict[str, t.Any] = validated.validated_parameters
-    if not (found["argv"] or (found["_raw_params"] or "").strip()):
-        raise AsyncJobError("There is no command to run. Give one as text, or as a list in argv.")
-    return found
+    _settle()
+    if log:
+        syslog.openlog("ansible-rstyczynski.ansible.async_job", 0, getattr(syslog, facility, syslog.LOG_USER))
+        syslog.syslog(syslog.LOG_INFO, log)
+    return run(options, directory, uses_shell=uses_shell, shell=shell)
+
+
+def _settle() -> None:
+    """Use a locale that there is, and a working directory that can be entered."""
+    for name in ("", *_LOCALES):
+        with contextlib.suppress(locale.Error):
+            locale.setlocale(locale.LC_ALL, name)
+            if name:
+                os.environ.update(dict.fromkeys(("LANG", "LC_ALL", "LC_MESSAGES"), name))
+            break
+    for place in (".", os.path.expanduser("~"), "/tmp", "/"):
+        with contextlib.suppress(OSError):  # the current one may be gone
+            if os.access(os.getcwd() if place == "." else place, os.R_OK):
+                os.chdir(place)
+                break
+
+
+# What Ansible's modules take where the one that the environment asks for is not installed.
+_LOCALES = ("C.utf8", "C.UTF-8", "en_US.utf8", "en_US.UTF-8", "C")
 
 
 def run(options: dict[str, t.Any], directory: str, *, uses_shell: bool, shell: str) -> dict[str, t.Any]:
     """Run a command and wait for it.
 
-    :arg options: those of C(ansible.builtin.command)
+    :arg options: all of those of C(ansible.builtin.command), as its documentation says them
     :arg directory: where its output and its result go; nobody else writes there
     :arg shell: the shell that runs it, if it uses one and does not say which
     :returns: what the module of that name returns, without the output
     """
     result: dict[str, t.Any] = {"changed": False, "rc": None, "cmd": None, "start": None, "end": None, "delta": None, "msg": ""}
     try:
-        given = checked_options(options, uses_shell=uses_shell)
+        given = {**options, **{name: _path(options[name]) for name in ("chdir", "creates", "removes")}}
         if not given["strip_empty_ends"]:
             result["strip_empty_ends"] = False
         words = given["argv"] or given["_raw_params"]
@@ -135,6 +133,10 @@ def _made(path: str) -> t.BinaryIO:
     # Every write goes to the end: what the command leaves behind may write as well.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
     return open(descriptor, "wb", buffering=0)
+
+
+def _path(given: str | None) -> str | None:
+    return given and os.path.expanduser(os.path.expandvars(given))
 
 
 def _change_directory(path: str) -> None:

@@ -1,7 +1,8 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start several jobs as Ansible starts one: write the files that it would send for each, and run the command that it would run.
+"""Start jobs as Ansible starts one: write the files that it would send for each, and run the command that it would run. Before, note each
+attempt and make its directory, and afterwards look whether its results file is there.
 
 Private to the collection: no promise is made to other code.
 """
@@ -10,9 +11,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.make_directory import make_directory
 
 # How many may be on their way at the same time: each is an interpreter that starts two others.
 _SIDE_BY_SIDE = 16
@@ -23,13 +27,15 @@ _LONGEST = 1 << 16
 
 
 def main(jobs: list[dict[str, t.Any]], lines: list[str], shell: str, keep_files: bool) -> dict[str, t.Any]:
-    """Answer the controller: C(launched), for each job how its command has ended.
+    """Answer the controller: C(launched), for each job what :func:`make_directory` returns; and if its directory was made, how its
+    command has ended, and which jobs have results files there then.
 
-    :arg jobs: of each, the C(directory) to make for its files, which are in C(files) by their names, and the C(command) to run then
+    :arg jobs: of each, its C(attempt), which :func:`make_directory` takes; the C(directory) to make for its files, which are in C(files)
+        by their names, and the C(command) to run then
     :arg lines: the lines of all files, each a byte per character. A file is a list of their numbers
     :arg keep_files: whether the files of what could not be started stay
     """
-    begun: list[tuple[dict[str, t.Any], subprocess.Popen[bytes] | OSError]] = []
+    begun: list[tuple[dict[str, t.Any], subprocess.Popen[bytes] | OSError | None]] = []
     answers: list[dict[str, t.Any]] = []
     for job in jobs:
         begun.append((job, _begin(job, lines, shell)))
@@ -40,7 +46,11 @@ def main(jobs: list[dict[str, t.Any]], lines: list[str], shell: str, keep_files:
     return {"launched": answers}
 
 
-def _begin(job: dict[str, t.Any], lines: list[str], shell: str) -> subprocess.Popen[bytes] | OSError:
+def _begin(job: dict[str, t.Any], lines: list[str], shell: str) -> subprocess.Popen[bytes] | OSError | None:
+    """Begin to start a job, unless its directory cannot be made."""
+    job["made"] = made = make_directory(job["attempt"])
+    if made["found"] or made["problem"]:
+        return None
     try:
         os.mkdir(job["directory"], 0o700)  # a launch that is repeated fails here
     except OSError as error:
@@ -56,16 +66,26 @@ def _begin(job: dict[str, t.Any], lines: list[str], shell: str) -> subprocess.Po
         return error
 
 
-def _end(job: dict[str, t.Any], begun: subprocess.Popen[bytes] | OSError, keep_files: bool) -> dict[str, t.Any]:
+def _end(job: dict[str, t.Any], begun: subprocess.Popen[bytes] | OSError | None, keep_files: bool) -> dict[str, t.Any]:
     """Wait until a command has ended, and return what it has said. The wrapper removes its files itself when it has started."""
+    answer: dict[str, t.Any] = job["made"]
+    if begun is None:
+        return answer
     if isinstance(begun, OSError):
-        answer: dict[str, t.Any] = {"rc": None, "stdout": "", "stderr": str(begun)}
+        answer.update(rc=None, stdout="", stderr=str(begun))
     else:
         stdout, stderr = (said.decode("utf-8", "replace")[-_LONGEST:] for said in begun.communicate())
-        answer = {"rc": begun.returncode, "stdout": stdout, "stderr": stderr}
+        answer.update(rc=begun.returncode, stdout=stdout, stderr=stderr)
     if job["directory"] and not keep_files and _has_not_started(answer):
         shutil.rmtree(job["directory"], ignore_errors=True)
+    try:
+        answer["jobs"] = [name for name in os.listdir(job["attempt"]["attempt_dir"]) if _JOB.fullmatch(name)]
+    except OSError:
+        answer["jobs"] = []
     return answer
+
+
+_JOB = re.compile(r"j[0-9]+\.[0-9]+")
 
 
 def _has_not_started(answer: dict[str, t.Any]) -> bool:

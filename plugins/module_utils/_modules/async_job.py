@@ -31,6 +31,7 @@ _OF_ONE_JOB: Spec = {
     "stop_leftovers": {"type": "bool", "default": False},
     "rerun_after": {"type": "int"},
     "on_change": {"type": "str", "choices": ["fail", "attach", "restart"], "default": "fail"},
+    "on_foreign": {"type": "str", "choices": ["adopt", "fail", "ignore"], "default": "adopt"},
     "fingerprint": {"type": "str"},
     "keep_output": {"type": "bool", "default": True},
     "metadata": {"type": "dict"},

@@ -231,6 +231,11 @@ def _looked(record: Record, now: datetime.datetime) -> str:
     return "" if looked is None else _ago(looked)
 
 
+def _origin(origin: dict[str, t.Any]) -> str:
+    """Say from where a job was started whose record was made anew."""
+    return f"on its host, where it was started from the store {origin.get('store')} for the host {origin.get('host')}" if origin else ""
+
+
 def _ago(seconds: float) -> str:
     return "" if seconds == float("inf") else brief_time(seconds)
 
@@ -274,6 +279,7 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
         ("Attempt", str(record.get("attempt", 1))),
         ("Started", begin and f"{_text(record.get('start') or record.get('save_time'))}, {brief_time((now - begin).total_seconds())} ago"),
         ("Started by", record.get("who")),
+        ("Found", _origin(record.get("origin", {}))),
         ("Ended", record.get("end")),
         ("Duration", brief_time(_times.run_time(record, now))),
         ("Looked", looked and f"{looked} ago"),

@@ -50,6 +50,7 @@ PAST_FIELDS = (
     "become_user",
     "delegated_host",
     "place",
+    "origin",
 )
 
 # For how long to try again when others keep changing the same document. Even hundreds of writers are through in seconds.

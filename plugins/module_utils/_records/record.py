@@ -83,6 +83,7 @@ class Record(TypedDict, total=False):
     delegated_host: str
     no_log: bool
     claim: _Object
+    origin: _Object
     fingerprint: str
     result: _Object
     reason: str
@@ -122,6 +123,7 @@ ATTEMPT_FIELDS = (
     "become_user",
     "delegated_host",
     "claim",
+    "origin",
     "fingerprint",
     "result",
     "reason",
@@ -362,6 +364,12 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite
 def key_of(record: Record) -> JobKey:
     """Return the key of a job. The record of an older release knows its playbook only once it was looked up."""
     return JobKey(record["host"], record["playbook_name"], record["job_name"])
+
+
+def marked_key(record: Record) -> JobKey:
+    """Return the key of a job as the directory of its attempt and the host's own file have it. One that was found on its host may have been
+    started under another name of that."""
+    return key_of(record)._replace(host=str(record.get("origin", {}).get("host") or record["host"]))
 
 
 def place_of(record: Record) -> str:

@@ -12,8 +12,9 @@ others watch its record until it moves on. The host has not been touched yet.
 B(Prepare.) The host says where the attempt is going to live: a directory of its own that does not exist yet. That is noted in the
 record, which is C(prepared) then. Whoever has lost its claim meanwhile fails here, before it has touched anything.
 
-B(Start.) The directory is made, which fails if there is anything by that name. Ansible's own async wrapper starts the job with it as
-its results directory. Before the wrapper starts anything, it writes a results file there.
+B(Start.) The directory is made, which fails if there is anything by that name. Ansible's own async wrapper, or a program of ours that does
+the same, starts the job with it as its results directory. Before the wrapper starts anything, it writes a results file there. One exchange
+with the host may do all of this, and see the results file as well: the steps are the same, and so is their order on the host.
 
 B(Commit.) The results file is seen, and the record says C(running).
 
@@ -21,6 +22,12 @@ B(Resolve.) Whether a start that was not seen through has happened is decided by
 file in it, the job was started, and is adopted. Without one, the directory is fenced: it is removed, which the system refuses to do
 if something has appeared in it, and a plain file is made in its place, which stays. From then on no wrapper can start there,
 however late it comes, because it can make neither that directory nor a file in it. Only then there is a new attempt.
+
+B(Another store.) Beside the attempts of a user, the host keeps a small file for each job, which names the last attempt. It is replaced
+in the same exchange that makes the directory of the next one, and only if the record of that one knows what it names. So of two stores
+that start the same job, or of one that was lost and one that is new, the second finds what the first has started. What is true of that
+attempt is decided by its directory, as ever: if it has not started, it is fenced; if it goes on, it is adopted, or the start is refused; if
+it is over, there is a new one.
 
 B(A record that vanishes.) Somebody may remove the record while the job is being started. Whoever has seen an attempt by then does not
 take that for a job that was never started. If it is found in its directory, the record is made anew; otherwise nobody starts anything.
@@ -86,31 +93,61 @@ class Prepare(t.NamedTuple):
 
 
 class MakeDirectory(t.NamedTuple):
-    """Make the directory of the attempt. Raises an exception if it cannot be made, or if there is something by its name."""
+    """Make the directory of the attempt, and note on the host that it is the last one of the job, unless its launch does that first of all.
+    Raises an exception if it cannot be made, or if there is something by its name. Answer: nothing; or, if the host knows of an attempt
+    that the record does not, that one. Then nothing was made."""
 
     record: Record
+    over: tuple[Record, ...] = ()
+    """Attempts that the record does not know either, and that are over."""
 
 
 class Launch(t.NamedTuple):
     """Start the job. Raises an exception if Ansible says that it has failed; that proves nothing. Answer: if it has started in another
-    place than the directory of the attempt, or has ended already, the fields of the record that say so; else nothing."""
+    place than the directory of the attempt, or has ended already, the fields of the record that say so; else nothing. Where it is the
+    launch that makes the directory, it may also be that to MakeDirectory: then nothing was launched."""
 
     record: Record
+    over: tuple[Record, ...] = ()
 
 
 class Inspect(t.NamedTuple):
     """Look at the directory of the attempt. Answer: what was seen."""
 
     record: Record
+    is_foreign: bool = False
+    """Whether it is not one of our store."""
 
 
 class Fence(t.NamedTuple):
     """Make sure that the attempt cannot start any more. Answer: False if it may just have; then it has to be looked at again."""
 
     record: Record
+    is_foreign: bool = False
 
 
-Step = t.Union[Read, Write, Restore, Watch, Prepare, MakeDirectory, Launch, Inspect, Fence]
+class Await(t.NamedTuple):
+    """Give whoever is starting an attempt of another store the life of a claim, by our own clock. Answer: nothing."""
+
+    record: Record
+
+
+class Meet(t.NamedTuple):
+    """Decide what to do about an attempt of another store. Raises an exception if it is to be left alone, and nothing to be started.
+    Answer: the fields of our record with which it is adopted; or nothing if it is over."""
+
+    record: Record
+    lost: str
+    """Why nobody can tell any more whether it has started. Empty if it has."""
+
+
+Step = t.Union[Read, Write, Restore, Watch, Prepare, MakeDirectory, Launch, Inspect, Fence, Await, Meet]
+
+
+class Foreign(t.NamedTuple):
+    """An attempt that the host knows of, and our store does not."""
+
+    record: Record
 
 
 class Seen(t.NamedTuple):
@@ -134,6 +171,17 @@ class Outcome(t.NamedTuple):
 
 class NotStarted(Exception):
     """The attempt was not started, although nobody has said that anything went wrong."""
+
+
+class _Refused(Exception):
+    """There is an attempt of another store, for which nothing may be started.
+
+    :arg why: what is raised for that
+    """
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Vanished(Exception):
@@ -195,15 +243,58 @@ def _attempt(before: Record | None, version: str, claim: Claim) -> Steps:
         return claimed
     problem: Exception = NotStarted()
     try:
-        yield MakeDirectory(record)
-        elsewhere: Fields = yield Launch(record)
+        started = yield from _start(record)
+    except _Refused as refusal:  # nothing of ours was made
+        if (yield Restore(before, version)) is CONFLICT:
+            return record
+        raise refusal.why from None
     except Exception as error:
         problem = error
     else:
-        if elsewhere:
-            return (yield from _commit(record, elsewhere, version))
+        if started:
+            return (yield from _commit(record, started, version))
     # Whatever was said: what is true is on the host.
     return (yield from _resolve(record, version, claim, before=before, problem=problem))
+
+
+def _start(record: Record) -> t.Generator[Step, t.Any, Fields | None]:
+    """Make the directory of an attempt, and launch it. Return the fields of the record that say where it has started, if that is known; or
+    those with which another one is adopted, of another store.
+
+    :raises _Refused: if there is such a one that nobody may adopt
+    """
+    over: tuple[Record, ...] = ()
+    while True:
+        answer: Foreign | Fields | None = yield MakeDirectory(record, over)
+        if answer is None:
+            answer = yield Launch(record, over)
+        if not isinstance(answer, Foreign):
+            return answer
+        try:
+            adopted = yield from _meet(answer.record)
+        except Exception as error:
+            raise _Refused(error) from error
+        if adopted:
+            return adopted
+        over = (*over, answer.record)
+
+
+def _meet(record: Record) -> t.Generator[Step, t.Any, Fields | None]:
+    """Find out about an attempt of another store. Return the fields with which it is adopted, or nothing if it is over."""
+    was_awaited = False
+    while True:
+        seen: Seen = yield Inspect(record, is_foreign=True)
+        if not seen.job_id and not seen.lost and not was_awaited:
+            was_awaited = True
+            yield Await(record)
+            continue
+        if seen.job_id or seen.lost:
+            started = {**record, "ansible_job_id": seen.job_id, **(seen.place or {})}
+            adopted: Fields | None = yield Meet(t.cast(Record, started), seen.lost)
+            if seen.job_id:
+                return adopted
+        if (yield Fence(record, is_foreign=True)):
+            return None
 
 
 def _resolve(record: Record, version: str, claim: Claim, *, before: Record | None = None, problem: Exception | None = None) -> Steps:

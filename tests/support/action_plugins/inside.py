@@ -16,6 +16,7 @@ from ansible.plugins.loader import cache_loader, connection_loader
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -92,7 +93,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         task = _ansible.inner_task(self._task, action="ansible.builtin.command", args={"_raw_params": "true"}, limit=60)
         handler = _ansible.handler_of(self, chosen, task)
         directory = str(self._task.args["directory"])
-        about = {"options": {"_raw_params": "true"}, "directory": directory, "uses_shell": False}
+        about = {"options": checked_options({"_raw_params": "true"}, uses_shell=False), "directory": directory, "uses_shell": False}
         args = {"job_name": "job", "task": {"_by_action": about}}
         with _ansible.shell_option(self._connection, "async_dir", directory):
             done = _ansible.start_module(handler, "rstyczynski.ansible.async_job", args, self._task_vars)
@@ -126,6 +127,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def use_program(self) -> t.Any:
         done = _ansible.run_program(self, b"import json; print(json.dumps({'said': 'ours'}))", self._task_vars)
         return [done["said"], "ping" in done]
+
+    def use_words(self) -> t.Any:
+        text = b"import json, sys; print(json.dumps({'said': sys.argv[1:]}))"
+        with _ansible.connection_option(self._connection, "pipelining", True):
+            return _ansible.run_program(self, text, self._task_vars, ["a b", "7"])["said"]
+
+    def use_pipelines(self) -> t.Any:
+        found = [_ansible.pipelines(self), _ansible.use_pipelining(self._connection), _ansible.pipelines(self)]
+        return [*found, _ansible.stop_pipelining(self._connection), _ansible.pipelines(self)]
+
+    def use_ways(self) -> t.Any:
+        told = _ansible.ways_of_modules(self, self._task_vars)
+        return [told[f"_ansible_{name}"] for name in ("shell_executable", "syslog_facility", "no_log")]
 
     def use_paths(self) -> t.Any:
         return [_ansible.expanded(self, "~/x").endswith("/x"), _ansible.joined(self._connection, "/a", "b")]

@@ -1,0 +1,149 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs that another store has started, or one that was lost: the host knows of them, and the records are made anew from it."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+from controller import Controller
+from plays import ask, job, lines, shell
+from waiting import until
+
+RECOVER = "rstyczynski.ansible.async_job_recover"
+STATE = "rstyczynski.ansible.async_job_state"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> t.Iterator[Path]:
+    """Return the file that each execution adds a line to. In the end, all jobs end."""
+    yield tmp_path / "ledger"
+    (tmp_path / "go").touch()
+
+
+def waits(ledger: Path, word: str = "executed") -> dict[str, t.Any]:
+    """Return a task that adds a line to the ledger, and waits for a file."""
+    return shell(f"echo {word} >>{ledger}; until [ -e {ledger.parent}/go ]; do sleep 0.2; done")
+
+
+def read(controller: Controller, store: str, name: str = "job", host: str = "host1") -> dict[str, t.Any]:
+    """Return a record of a store, or nothing."""
+    file = controller.project / store / host / "test" / f"{name}.json"
+    found: dict[str, t.Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return found
+
+
+def test_what_another_store_has_started(controller: Controller, ledger: Path) -> None:
+    """It is adopted if it is the same; refused if it is not, or nobody can tell; and no matter once it has ended."""
+
+    def start(store: str, what: dict[str, t.Any], name: str = "job", poll: int = 0, **more: t.Any) -> dict[str, t.Any]:
+        keywords = {"no_log": more.pop("no_log")} if "no_log" in more else {}
+        return job(what, name=name, poll=poll, limit=600, options={"state_dir": store, **more}, **keywords)
+
+    def several(store: str) -> dict[str, t.Any]:
+        options = {"jobs": [{"job_name": name, "task": same} for name in "ab"], "state_dir": store}
+        return {"rstyczynski.ansible.async_job": options, "async": 600, "poll": 0}
+
+    same, other = waits(ledger), waits(ledger, "other")
+    end = shell(f"echo ended >>{ledger}")
+    answers = ask(
+        controller,
+        start("one", same, metadata={"a": 1}),
+        start("two", same, metadata={"b": 2}),
+        start("three", other),
+        start("three", other, on_change="attach"),
+        start("four", same, on_foreign="fail"),
+        start("one", same, name="secret", no_log=True),
+        start("two", same, name="secret", no_log=True),
+        start("one", end, name="ends", poll=1),
+        start("two", end, name="ends", poll=1),
+        start("three", end, name="ends", poll=1, on_foreign="fail"),
+        start("five", same, on_foreign="ignore"),
+        several("one"),
+        several("two"),
+        {RECOVER: {"state_dir": "new"}},
+        {RECOVER: {"state_dir": "new", "apply": True}},
+        {RECOVER: {"state_dir": "two", "apply": True}},
+        start("new", same),
+        start("new", end, name="ends", poll=1),
+        {STATE: {"job_name": "ends", "state": "absent", "state_dir": "new"}},
+        {RECOVER: {"state_dir": "newer", "job_name_pattern": "e*"}},
+    )
+    first, second, differs, attached, fails, secret, refused, ended, anew, strict, ignored = answers[:11]
+    together, again, dry, made, kept, found, known, gone, none = answers[11:]
+    assert first["changed"]
+    assert not second["changed"]
+    assert second["ansible_job_id"] == first["ansible_job_id"]
+    where = f"started from the store {controller.project}/one by "
+    assert where in second["warnings"][0]
+    record = read(controller, "two")
+    assert record["origin"]["store"] == f"{controller.project}/one"
+    assert record["metadata"] == {"b": 2}
+    assert {name: record[name] for name in ("attempt_dir", "start", "who", "status")} == {
+        name: read(controller, "one")[name] for name in ("attempt_dir", "start", "who", "status")
+    }
+    assert "claim" not in record
+    assert where in differs["msg"]
+    assert "was started with other options" in differs["msg"]
+    assert "on_foreign: ignore" in differs["msg"]
+    assert not differs["changed"]
+    assert attached["ansible_job_id"] == first["ansible_job_id"]
+    assert "on_foreign is 'fail'" in fails["msg"]
+    assert read(controller, "four") == {}
+    assert secret["changed"]
+    assert refused["failed"]
+    assert not refused["changed"]
+    assert (ended["status"], anew["status"]) == ("succeeded", "succeeded")
+    assert "on_foreign is 'fail'" in strict["msg"]
+    assert ignored["changed"]
+    assert [one["ansible_job_id"] for one in again["jobs"]] == [one["ansible_job_id"] for one in together["jobs"]]
+    assert [(one["changed"], two["changed"]) for one, two in zip(together["jobs"], again["jobs"], strict=True)] == [(True, False)] * 2
+    until(lambda: len(lines(ledger)) >= 7)
+    assert sorted(lines(ledger)) == ["ended", "ended", *["executed"] * 5]
+    # What the host knows is the last one of each
+    assert (dry["changed"], dry["applied"]) == (False, False)
+    assert sorted(one["job_name"] for one in dry["recovered"]) == ["a", "b", "ends", "job", "secret"]
+    assert (made["changed"], made["left"]) == (True, [])
+    assert {one["job_name"]: one["status"] for one in made["recovered"]} == {
+        "ends": "succeeded",
+        **dict.fromkeys(("a", "b", "job", "secret"), "running"),
+    }
+    assert read(controller, "new", "secret")["no_log"] is True
+    assert "fingerprint" not in read(controller, "new", "secret")
+    assert known["record"]["result"]["rc"] == 0
+    assert [one["job_name"] for one in kept["recovered"]] == ["secret"], "those that two has not adopted"
+    assert "names another attempt" in kept["left"][0]["msg"]
+    assert found["ansible_job_id"] == ignored["ansible_job_id"]
+    assert (known["status"], known["changed"]) == ("succeeded", True), "nobody knows whether anybody was told"
+    assert (gone["changed"], gone.get("warnings", [])) == (True, [])
+    assert none["recovered"] == []
+
+
+def test_a_host_with_another_name(controller: Controller, ledger: Path) -> None:
+    """Two hosts of an inventory may be one machine, and each has its jobs. A name that the inventory has not is one that it had before."""
+    controller.hosts("host1", "host2")
+    same = job(waits(ledger), limit=600)
+    ask(controller, same)
+    until(lambda: len(lines(ledger)) == 2)
+    controller.hosts("host1", "renamed")
+    [answer] = ask(controller, same, options=["--limit", "renamed"])
+    assert "as that of host2" in answer["warnings"][0]
+    assert len(lines(ledger)) == 2
+    record = read(controller, ".ansible_async_state", host="renamed")
+    assert record["origin"]["host"] == "host2"
+    status = {"rstyczynski.ansible.async_job_status": {"job_name": "job"}}
+    recover = {RECOVER: {"state_dir": "new"}}
+    forget = {"job_name": "job", "state": "absent", "force": True}
+    tasks = (status, recover, {STATE: forget}, {STATE: {**forget, "host": "host1"}})
+    seen, left, gone, elsewhere = ask(controller, *tasks, options=["--limit", "renamed"])
+    assert (seen["status"], seen["failed"]) == ("running", False)
+    assert "which the inventory does not have" in left["left"][0]["msg"]
+    assert gone.get("warnings", []) == []
+    assert "host1 still knows of the last attempt" in elsewhere["warnings"][0]
+    [anew] = ask(controller, same, options=["--limit", "renamed"])
+    assert anew["changed"]
+    until(lambda: len(lines(ledger)) == 3)

@@ -1,0 +1,184 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file with which a host notes the last attempt of a job, in real directories, with processes that race."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from attempts import to_make
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import job_file
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import JOBS, folder_of, hash_of_host, name_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.make_directory import make_directory
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.noted import main
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import boot_id
+
+KEY = "host1/play/job.json"
+Answer = dict[str, t.Any]
+
+
+def start(above: Path, number: int, *known: int, key: str = KEY, **more: t.Any) -> Answer:
+    """Make the directory of an attempt whose start knows of these others."""
+    return make_directory(to_make(path_of(above, number), key, **{"known": [path_of(above, other) for other in known], **more}))
+
+
+def path_of(above: Path, number: int) -> str:
+    """Return the directory of an attempt."""
+    return f"{above}/{number:032x}"
+
+
+def found(above: Path, answer: Answer) -> int:
+    """Return the attempt that was found."""
+    said = answer["found"]
+    assert Path(said["path"]).read_text() == said["content"]
+    return int(os.path.basename(json.loads(said["content"])["attempt_dir"]), 16)
+
+
+def files(above: Path) -> list[str]:
+    """Return all files of jobs."""
+    return [path.name for path in sorted(above.glob(f"{JOBS}*/*/*"))]
+
+
+MADE = {"found": None, "problem": "", "warning": "", "boot_id": boot_id()}
+
+
+def test_one_after_the_other(tmp_path: Path) -> None:
+    """Whoever knows the last attempt makes the next; whoever does not is told of it, and makes nothing."""
+    assert start(tmp_path, 1) == MADE
+    assert found(tmp_path, start(tmp_path, 2)) == 1
+    assert not Path(path_of(tmp_path, 2)).exists()
+    assert start(tmp_path, 3, 1) == MADE
+    assert found(tmp_path, start(tmp_path, 4, 1)) == 3
+    assert files(tmp_path) == [f"{name_of(KEY)}.2"]
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_dir()] == [0o700] * 4
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()} == {0o600}
+
+
+def test_one_that_was_fenced(tmp_path: Path) -> None:
+    """It never begins, so nobody has to know it. One whose directory is gone may have been removed by anybody."""
+    assert start(tmp_path, 1) == MADE
+    directory = Path(path_of(tmp_path, 1))
+    (directory / "attempt.json").unlink()
+    directory.rmdir()
+    assert found(tmp_path, start(tmp_path, 2)) == 1
+    directory.symlink_to("/etc/passwd")
+    assert found(tmp_path, start(tmp_path, 2)) == 1
+    directory.unlink()
+    directory.touch()
+    assert start(tmp_path, 2) == MADE
+
+
+def test_a_repeated_request(tmp_path: Path) -> None:
+    """It finds its own attempt, and then its directory."""
+    assert start(tmp_path, 1) == MADE
+    assert start(tmp_path, 1) == {**MADE, "problem": "File exists"}
+    assert found(tmp_path, start(tmp_path, 2)) == 1
+
+
+def test_other_hosts_of_the_inventory(tmp_path: Path) -> None:
+    """Another name of the machine is another job, if the inventory has it; else somebody has given the host another name."""
+    assert start(tmp_path, 1) == MADE
+    assert found(tmp_path, start(tmp_path, 2, key="host2/play/job.json")) == 1
+    others = [hash_of_host("host1")]
+    assert start(tmp_path, 2, key="host2/play/job.json", others=others) == MADE
+    assert len(files(tmp_path)) == 2
+    assert start(tmp_path, 3, key="host1/play/other.json") == MADE
+    # A job whose task names its host is alone with its name.
+    assert start(tmp_path, 4, key="host3/play/job.json", is_direct=False) == MADE
+    assert found(tmp_path, start(tmp_path, 5, key="host3/play/job.json", is_direct=False)) == 4
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"attempt_dir": "/etc"}', '{"attempt_dir": 1}', '{"attempt_dir": "%s"}', "[" * 70])
+def test_what_is_no_such_file(tmp_path: Path, content: str) -> None:
+    """Nobody takes it for nothing. Whoever knows of it may replace it."""
+    assert start(tmp_path, 1) == MADE
+    file = tmp_path / f"{JOBS}{os.geteuid()}" / folder_of(KEY, is_direct=True) / f"{name_of(KEY)}.1"
+    file.write_text(content % path_of(tmp_path / "elsewhere", 1) if "%" in content else content)
+    answer = start(tmp_path, 2, 1)
+    assert answer["found"] == {"path": str(file), "content": "", "problem": "is not the file of a job"}
+    assert start(tmp_path, 2, 1, known=[str(file)]) == MADE
+
+
+def test_links_and_other_users(tmp_path: Path) -> None:
+    """They lead nobody away."""
+    jobs = tmp_path / f"{JOBS}{os.geteuid()}"
+    jobs.symlink_to(tmp_path.parent)
+    assert start(tmp_path, 1)["problem"]
+    jobs.unlink()
+    jobs.mkdir(0o777)
+    jobs.chmod(0o777)
+    assert "belongs to another user" in start(tmp_path, 1)["problem"]
+    jobs.chmod(0o700)
+    assert start(tmp_path, 1) == MADE
+    file = jobs / folder_of(KEY, is_direct=True) / f"{name_of(KEY)}.1"
+    file.rename(tmp_path / "moved")
+    file.symlink_to(tmp_path / "moved")
+    assert start(tmp_path, 2, 1)["found"]["problem"]
+    file.unlink()
+    os.mkfifo(file)
+    assert start(tmp_path, 2, 1)["found"]["problem"] == "is not the file of a job"
+    (tmp_path.parent / "link").symlink_to(tmp_path)
+    assert start(tmp_path.parent / "link", 3)["problem"]
+
+
+def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attempt is made as ever, and it is said that nobody else would find it."""
+
+    def refuse(*_args: t.Any, **_kwargs: t.Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    answer = start(tmp_path, 1)
+    assert (answer["found"], answer["problem"]) == (None, "")
+    assert "no hard links" in answer["warning"]
+    assert Path(path_of(tmp_path, 1)).is_dir()
+
+
+def test_forget(tmp_path: Path) -> None:
+    """What names another attempt stays, and so do the other hosts."""
+    start(tmp_path, 1)
+    start(tmp_path, 2, key="host2/play/job.json", others=[hash_of_host("host1")])
+    noted = sorted(json.loads(one["content"])["attempt_dir"] for one in main(str(tmp_path))["noted"])
+    assert noted == [path_of(tmp_path, number) for number in (1, 2)]
+    with job_file.opened(str(tmp_path)) as parent:
+        assert job_file.forget(parent, str(tmp_path), KEY, [path_of(tmp_path, 3)]) == []
+        assert len(job_file.forget(parent, str(tmp_path), KEY, [path_of(tmp_path, 1)])) == 1
+        assert files(tmp_path) == [f"{name_of('host2/play/job.json')}.1"]
+        assert len(job_file.forget(parent, str(tmp_path), "host2/play/job.json", [path_of(tmp_path, 2)])) == 1
+        assert list(tmp_path.glob(f"{JOBS}*")) == []
+        assert job_file.forget(parent, str(tmp_path), KEY, [path_of(tmp_path, 1)]) == []
+        assert main(str(tmp_path)) == {"noted": [], "removed": []}
+
+
+def _race(above: Path, number: int, known: int, names: int, barrier: t.Any, answers: t.Any) -> None:
+    barrier.wait()
+    answers.put((number, start(above, number, known, key=f"host{number % names}/play/job.json")))
+
+
+@pytest.mark.parametrize(("first", "names"), [(False, 1), (True, 1), (False, 4), (True, 4)])
+def test_at_the_same_moment(tmp_path: Path, first: bool, names: int) -> None:
+    """Of many that know the last attempt, or that there is none, one makes the next, and all others are told of that one. That goes for
+    names of the host as well that are in different inventories."""
+    racers = 8
+    if first:
+        start(tmp_path, 1, key="host0/play/job.json")
+    context = multiprocessing.get_context("fork")
+    barrier, answers = context.Barrier(racers), context.Queue()
+    processes = [context.Process(target=_race, args=(tmp_path, 8 + number, 1, names, barrier, answers)) for number in range(racers)]
+    for process in processes:
+        process.start()
+    said = dict(answers.get(timeout=60) for _racer in range(racers))
+    for process in processes:
+        process.join()
+    made = [number for number, answer in said.items() if answer == MADE]
+    assert len(made) == 1
+    assert {found(tmp_path, answer) for number, answer in said.items() if number not in made} == set(made)
+    assert {int(path.name, 16) for path in tmp_path.glob("[0-9a-f]*") if path.is_dir()} - {1} == set(made)
+    assert len(files(tmp_path)) == 1 or (first and names > 1 and len(files(tmp_path)) == 2)
