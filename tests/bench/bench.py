@@ -11,7 +11,8 @@ names; ten of them at the same time.
 The second table is the same for C(async_job), which needs one task for all of that. Its repeated runs, while the job runs and when it
 has ended, are compared with C(async_status) alone; and so is a play that does nothing, which is what Ansible takes for itself.
 
-What is sent to one host in each of these runs is counted, too: that does not depend on the machine.
+What is sent to one host in each of these runs is counted, too: that does not depend on the machine. C(--delay) moves the hosts away, so
+that little else counts. C(--many) adds a play with that many hosts, of which the time and the memory of the controller are shown.
 
 Then a job on one host prints 50 MB, and C(async_status) or C(async_job) brings its result; and the same for a job that prints a line.
 
@@ -193,6 +194,18 @@ def measure(controller: Controller, playbook: Path, *variables: str, ok: int) ->
     return seconds
 
 
+def measure_memory(controller: Controller, playbook: Path, *variables: str) -> tuple[float, int]:
+    """The wall time of a playbook in seconds, and the most memory that a process of it has used, in MB."""
+    options = [word for variable in variables for word in ("-e", variable)]
+    process = controller.popen("playbook", "-i", controller.inventory, playbook, *options)
+    begin = time.perf_counter()
+    output = process.stdout.read() if process.stdout else ""
+    _pid, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, output
+    return time.perf_counter() - begin, used.ru_maxrss // 1024
+
+
 def row(hosts: int, what: str, ours: list[float], theirs: list[float], target: str) -> str:
     """A line of a table: medians in seconds, and the ratios of the measurements that were made next to each other."""
     ratios = [our / their for our, their in zip(ours, theirs, strict=True)]
@@ -255,6 +268,15 @@ def bench_async_job(controller: Controller, hosts: int, rounds: int) -> None:
         )
 
 
+def bench_many(controller: Controller, hosts: int) -> None:
+    """Print the rows of a play with many hosts."""
+    native, ours = controller.write("native.yml", NATIVE), controller.write("job.yml", ASYNC_JOB)
+    variables = (f"async_job_state_dir={controller.project}/state-of-many-{hosts}", "job=many", "command='sleep 600'")
+    for what, playbook in (("start + async_status", native), ("first", ours), ("running", ours)):
+        seconds, memory = measure_memory(controller, playbook, *(variables if playbook == ours else ()))
+        print(f"| {hosts} | {what} | {seconds:.1f} | {memory} |", flush=True)
+
+
 def count_exchanges(controller: Controller, directory: Path) -> None:
     """Print the rows of what is sent to one host."""
     wire = Wire(directory, controller.environment)
@@ -289,17 +311,12 @@ def bench_output(controller: Controller, rounds: int) -> None:
         times: dict[str, list[float]] = {"native": [], "ours": []}
         memory: dict[str, int] = {}
         for turn in range(rounds + 1):
-            variables = ("-e", f"job=output{turn}{what[0]}", "-e", f'command="{command}"')
+            variables = (f"job=output{turn}{what[0]}", f'command="{command}"')
             for which, text in (("native", LONG_OUTPUT), ("ours", LONG_OUTPUT_OF_ASYNC_JOB)):
-                process = controller.popen("playbook", "-i", controller.inventory, controller.write(f"{which}.yml", text), *variables)
-                begin = time.perf_counter()
-                output = process.stdout.read() if process.stdout else ""
-                _pid, status, used = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-                assert process.returncode == 0, output
+                seconds, most = measure_memory(controller, controller.write(f"{which}.yml", text), *variables)
                 if turn:
-                    times[which].append(time.perf_counter() - begin)
-                    memory[which] = max(memory.get(which, 0), used.ru_maxrss // 1024)
+                    times[which].append(seconds)
+                    memory[which] = max(memory.get(which, 0), most)
         line = row(
             1, f"{what} of output, {memory['ours']} MB of memory (native: {memory['native']} MB)", times["ours"], times["native"], "-"
         )
@@ -385,6 +402,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, nargs="+", default=[1, 20])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--delay", type=float, default=0, help="how long it takes to the hosts and back, in seconds; then there is nothing else"
+    )
+    parser.add_argument("--many", type=int, nargs="*", default=[], help="how many hosts to have in one play, for their memory")
     parser.add_argument("--oci-cli", type=Path, help="the command oci; without it, there is no second table")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
@@ -394,10 +415,12 @@ def main() -> None:
         controller.environment["ANSIBLE_FORKS"] = "10"
         with Hosts(2, directory / "rig") as rig:
             lines = [line.split(None, 1) for line in rig.inventory_lines()]
+            far = f"{sys.executable} {ROOT / 'tests' / 'support' / 'far.py'} %h %p {options.delay / 2}"
+            wire = f""" ansible_ssh_extra_args='-o ProxyCommand="{far}"'""" if options.delay else ""
 
             def reach(hosts: int) -> None:
                 places = [(f"host{number + 1}", *lines[number % len(lines)]) for number in range(hosts)]
-                controller.hosts(*(f"{name} ansible_host={place} {rest}" for name, place, rest in places))
+                controller.hosts(*(f"{name} ansible_host={place} {rest}{wire}" for name, place, rest in places))
 
             print("| hosts | run | native [s] | roles [s] | ratio (median, min to max) | target |")
             print("| --- | --- | --- | --- | --- | --- |", flush=True)
@@ -409,6 +432,13 @@ def main() -> None:
             for hosts in options.hosts:
                 reach(hosts)
                 bench_async_job(controller, hosts, options.rounds)
+            if options.many:
+                print("\n| hosts in one play | run | [s] | memory [MB] |\n| --- | --- | --- | --- |", flush=True)
+            for hosts in options.many:
+                reach(hosts)
+                bench_many(controller, hosts)
+            if options.delay:
+                return
             print("\n| run | exchanges with one host | files | kB sent | target |\n| --- | --- | --- | --- | --- |", flush=True)
             reach(1)
             count_exchanges(controller, directory)
