@@ -1,0 +1,68 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Workflows for tests: small ones by hand, and any number of random ones."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, decide, end
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition, Graph, flaws
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import DUE, Run, new_run
+
+Edges = dict[str, str]
+
+
+def define(nodes: dict[str, dict[str, t.Any]], **fields: t.Any) -> Definition:
+    """Return a definition of nodes, each of which says C(all) or C(any) of what it waits for; the rest is filled in."""
+    made: dict[str, t.Any] = {}
+    for name, node in nodes.items():
+        join = "any" if "any" in node else "all"
+        rest = {field: value for field, value in node.items() if field not in ("any", "all")}
+        made[name] = {**({} if "approval" in rest else {"command": "true"}), **rest, "parents": node.get(join, {}), "join": join}
+        made[name]["kind"] = "approval" if "approval" in rest else "command"
+    definition: Definition = {"name": "w", "params": {}, "nodes": made, "order": [*made], **fields}
+    assert [*flaws(definition)] == []
+    return definition
+
+
+def begun(definition: Definition) -> Run:
+    """Return a run of it that has just begun."""
+    return new_run(definition, "r", "host1", {}, [], "me")
+
+
+def due(run: Run) -> list[str]:
+    """Return the nodes that are due."""
+    return [name for name, node in run["nodes"].items() if node["state"] == DUE]
+
+
+def ended(graph: Graph, run: Run, **outcomes: str) -> Run:
+    """Return what follows when these nodes have ended."""
+    return decide(graph, end(graph, run, {name: Outcome(run["nodes"][name]["attempt"], word, "", {}) for name, word in outcomes.items()}))
+
+
+def play(graph: Graph, outcome_of: t.Callable[[str, int], str], *, chance: random.Random | None = None) -> Run:
+    """Run it to its end, or until nothing is due any more. What is due ends in any order if chance decides, else all at once."""
+    run = decide(graph, begun(graph.definition))
+    for _step in range(10_000):
+        ready = due(run)
+        if not ready:
+            return run
+        some = ready if chance is None else chance.sample(ready, chance.randint(1, len(ready)))
+        run = ended(graph, run, **{name: outcome_of(name, run["nodes"][name]["attempt"]) for name in some})
+    raise AssertionError("it goes on for ever")
+
+
+def random_definition(chance: random.Random, most: int = 12, **fields: t.Any) -> Definition:
+    """Return any definition."""
+    names = [f"n{number}" for number in range(chance.randint(1, most))]
+    nodes: dict[str, dict[str, t.Any]] = {}
+    for number, name in enumerate(names):
+        count = min(number, chance.choice((0, 1, 1, 2, 2, 3)))
+        parents = {parent: chance.choice(("succeeded", "failed", "finished")) for parent in chance.sample(names[:number], count)}
+        nodes[name] = {chance.choice(("all", "any")): parents}
+    shuffled = [*nodes]
+    chance.shuffle(shuffled)
+    return {**define(nodes, **fields), "order": shuffled}
