@@ -379,9 +379,8 @@ class Search:
         if run["status"] == "cancelled":
             for place in world.places:  # whatever sleeps: nothing can come of it any more
                 record = dict(world.record(place.node) or ())
-                assert not (
-                    place.what == "directory" and record.get("place") == world.places.index(place) and record["status"] == "prepared"
-                )
+                is_prepared = record.get("status") == "prepared" and record["place"] == world.places.index(place)
+                assert place.what != "directory" or not is_prepared, f"something may begin, and the run has ended: {world}"
 
     # --- What can happen next
 
