@@ -71,6 +71,7 @@ class InnerTask:
 
     def __init__(self, outer: ActionBase, given: t.Any, limit: int) -> None:
         self._outer = outer
+        self._more: dict[str, t.Any] = {}
         self._task_vars: dict[str, t.Any] = outer._task_vars
         self.action, value, more = _parsed(given)
         chosen = _ansible.choose_action(outer, self.action)
@@ -153,7 +154,7 @@ class InnerTask:
         return self._launch_command(async_dir) if self.is_command else dict(self._handler.run(task_vars=self._task_vars))
 
     def _launch_command(self, directory: str) -> dict[str, t.Any]:
-        about = {"options": self._task.args, "directory": directory, "uses_shell": self._uses_shell}
+        about = {"options": self._task.args, "directory": directory, "uses_shell": self._uses_shell, **self._more}
         # A job name has to be given. What counts is the command.
         args = {"job_name": "job", "task": {BY_ACTION: about}}
         return _ansible.start_module(self._handler, "rstyczynski.ansible.async_job", args, self._task_vars)

@@ -52,12 +52,17 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_host.place",
         "_host.processes",
         "_host.results_file",
+        "_host.node",
+        "_host.node_report",
+        "_modules.async_job_approval",
+        "_modules.async_job",
         "_modules.async_job_state",
         "_modules.async_job_status",
         "_records",
         "_start",
         "_store.base",
         "_store.choose",
+        "_workflow",
     ),
     "action": (
         "_host.look_and_output",
@@ -68,11 +73,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "plugin_utils",
     ),
     # Ansible sends what they import: async_job runs on hosts, and the others need no host.
-    "modules": ("_host.command", "_modules"),
+    "modules": ("_host.command", "_host.node", "_modules"),
     "inventory": ("_records", "_store.choose", "plugin_utils._ansible", "plugin_utils._flaws"),
     # What others print of results
     "callback": ("plugin_utils._ansible",),
     "doc_fragments": (),
+    # Runs in the playbooks of nodes, where nothing else of ours need be
+    "callback": (),
 }
 
 # Wings whose files know nothing of each other

@@ -210,10 +210,9 @@ def test_an_export(directory: Path) -> None:
     compiled = read(directory, _export(_exported("Ship")))
     assert compiled.definition["name"] == "Ship"
     assert compiled.definition["vars"] == {"region": "eu"}
-    assert compiled.definition["allow_simultaneous"] is False
     assert compiled.definition["params"] == {"count": {"type": "int", "required": False, "min": 1, "max": 5, "default": 2}}
     assert compiled.definition["nodes"]["two"]["approval"] == "Go"
-    assert [warning.partition(":")[0] for warning in compiled.warnings] == ["node 'one'", "node 'one'"]
+    assert [warning.partition(":")[0] for warning in compiled.warnings] == ["node 'one'", "node 'one'", "allow_simultaneous"]
     assert "credentials mean nothing here" in compiled.warnings[1]
 
 

@@ -83,8 +83,8 @@ class Compiler:
         own = self._variables(self._about, "extra_vars", self._where)
         if own:
             definition["vars"] = own
-        if isinstance(self._about.get("allow_simultaneous"), bool):
-            definition["allow_simultaneous"] = self._about["allow_simultaneous"]
+        if self._about.get("allow_simultaneous") is False:
+            self._warn("allow_simultaneous: false means nothing here: runs with different ids may be under way at the same time")
         for field in ("max_parallel", "recovered_is"):
             if field in self._source.data:
                 definition[field] = self._source.data[field]

@@ -20,7 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
 
 Definition = t.Dict[str, t.Any]
-"""A workflow: C(name), C(params), C(vars), C(nodes), C(order), C(max_parallel), C(recovered_is), C(allow_simultaneous)."""
+"""A workflow: C(name), C(params), C(vars), C(nodes), C(order), C(max_parallel), C(recovered_is)."""
 
 KINDS = ("playbook", "task", "command", "approval")
 """What a node can be. The field of that name says what it does."""
@@ -122,7 +122,10 @@ _FIELDS: dict[str, dict[str, Rule]] = {
         )
     },
     "approval": {
-        "approval": Rule(lambda value: _is_text(value) and harmless(value) == value, "has to say in one line what is asked for"),
+        "approval": Rule(
+            lambda value: _is_text(value) and harmless(value) == value and not _TEMPLATE.search(value),
+            "has to say in one line what is asked for, with no marks of a template",
+        ),
         "on_timeout": Rule(lambda value: value in ("reject", "approve"), "has to be 'reject' or 'approve'"),
         "allow_self": _FLAG,
     },
@@ -152,7 +155,6 @@ _OF_WORKFLOW: dict[str, Rule] = {
     "order": Rule(_is_list_of(lambda name: isinstance(name, str)), "has to name all nodes"),
     "max_parallel": _at_least(1),
     "recovered_is": Rule(lambda value: value in (SUCCEEDED, FAILED), f"has to be {SUCCEEDED!r} or {FAILED!r}"),
-    "allow_simultaneous": _FLAG,
 }
 _OF_PARAM: dict[str, Rule] = {
     "type": Rule(lambda value: value in TYPES, f"has to be one of {', '.join(TYPES)}"),

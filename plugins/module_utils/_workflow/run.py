@@ -78,6 +78,7 @@ _OF_RUN: dict[str, t.Any] = {
     "events": list,
     "nodes": dict,
     "executor": str,
+    "inventory": list,
     "started": str,
     "started_by": str,
 }
@@ -118,10 +119,19 @@ def key_of_node(run: Run, name: str) -> JobKey:
     return JobKey(executor_of(run, name), f"{run['workflow']} {run['run']}", name)
 
 
-def new_run(definition: Definition, run: str, executor: str, params: dict[str, t.Any], secret: t.Iterable[str], who: str) -> Run:
+def new_run(
+    definition: Definition,
+    run: str,
+    executor: str,
+    params: dict[str, t.Any],
+    secret: t.Iterable[str],
+    who: str,
+    inventory: t.Sequence[str] = (),
+) -> Run:
     """Return a run that is about to begin.
 
     :arg executor: the host of all nodes that do not say another one
+    :arg inventory: of the nodes that do not say another one; whoever goes on with the run has to give the same
     :arg params: values of the parameters that are no secrets
     :arg secret: the names of those that are
     """
@@ -136,6 +146,7 @@ def new_run(definition: Definition, run: str, executor: str, params: dict[str, t
         "params": params,
         "secret_params": sorted(secret),
         "executor": executor,
+        "inventory": [*inventory],
         "events": [],
         "nodes": {name: {"state": WAITING, "attempt": 0} for name in definition["order"]},
         "started": _times.now(),
@@ -254,6 +265,8 @@ def flaw_of_run(run: dict[str, t.Any]) -> str:
         return "its definition is not the one that it began with"
     if not all(is_variable(name) for name in (*run["params"], *run["secret_params"])):
         return "a parameter has a name that is none"
+    if not all(isinstance(place, str) for place in run["inventory"]):
+        return "its inventory is none"
     if not all(isinstance(event, dict) for event in run["events"]):
         return "an event is none"
     nodes = run["nodes"]

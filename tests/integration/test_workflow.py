@@ -1,0 +1,109 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Workflows of real playbooks: they fail, are resumed, and each attempt is executed once."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+from controller import Controller, Ran
+from plays import Yaml, lines, play, shell
+
+_PIPELINE = """\
+name: Pipeline
+params: {version: {default: "1.0"}, token: {secret: true}}
+vars: {greeting: "hello {{ version }}"}
+nodes:
+  build:    {playbook: build.yml, retries: 1, vars: {size: 3}}
+  deploy:   {playbook: deploy.yml, limit: web, after: build}
+  notify:   {command: [sh, -c, "echo notify $(grep -c artifact $ASYNC_WORKFLOW_VARIABLES) >>ledger"], after: deploy}
+  rollback: {task: {ansible.builtin.shell: "echo rollback >>{{ async_workflow.directory }}/ledger"}, after_any: {deploy: failed}}
+"""
+
+
+def workflow(**options: t.Any) -> Yaml:
+    """Return a task that drives the pipeline."""
+    return {"rstyczynski.ansible.async_workflow": {"file": "{{ playbook_dir }}/pipeline.yml", "run": "7", "wait_interval": 1, **options}}
+
+
+def note(text: str) -> Yaml:
+    """Return a task that writes to the ledger."""
+    return shell(f"echo {text} >>{{{{ playbook_dir }}}}/ledger")
+
+
+def drive(controller: Controller, *tasks: Yaml, options: t.Sequence[t.Any] = ()) -> tuple[list[t.Any], Ran]:
+    """Run a play of these tasks on this machine, and return what they return."""
+    from plays import run_tasks, told
+
+    ran = run_tasks(controller, *tasks, hosts="localhost", options=options)
+    return t.cast("list[t.Any]", told(ran)), ran
+
+
+def run_of(controller: Controller, name: str = "Pipeline", run: str = "7") -> t.Any:
+    """Return what the store has of a run."""
+    return json.loads((controller.state_dir / ".workflows" / name / f"{run}.json").read_text())
+
+
+def outcomes(answer: t.Any) -> dict[str, str]:
+    return {name: node.get("outcome", node["state"]) for name, node in answer["nodes"].items()}
+
+
+def test_a_pipeline_that_fails_and_is_resumed(controller: Controller, ledger: Path) -> None:
+    """What has succeeded stands, with what it has set. Secrets are nowhere but where they are needed."""
+    controller.hosts("[web]", "web1", "web2")
+    controller.write("pipeline.yml", _PIPELINE)
+    stats = {
+        "ansible.builtin.set_stats": {"data": {"artifact": "app-{{ version }}-{{ size }}", "trap": "{{ '{{' }} 1 {{ '}}' }}"}},
+        "run_once": True,
+    }
+    secret = {"ansible.builtin.set_stats": {"data": {"password": "{{ token }}"}}, "no_log": True}
+    build = [note("'build {{ greeting }} {{ async_workflow.attempt }}'"), stats, secret]
+    flaky = {"ansible.builtin.command": "test -e {{ playbook_dir }}/built", "name": "Is it there"}
+    controller.write("build.yml", json.dumps([play(*build, flaky, hosts="localhost")]))
+    check = {"ansible.builtin.command": "test {{ inventory_hostname }} = web1 -o -e {{ playbook_dir }}/fixed", "name": "Restart web"}
+    deploy = [note("'deploy {{ artifact }} {{ inventory_hostname }}'"), {**note("'{{ trap }}'"), "run_once": True}, check]
+    controller.write("deploy.yml", json.dumps([play(*deploy)]))
+
+    [refused, unknown], _ran = drive(controller, workflow(), workflow(params={"token": "s3cr3t", "verison": 1}))
+    assert "the parameter 'token' has no value" in refused["msg"]
+    assert "there is no parameter 'verison'" in unknown["msg"]
+    assert not (controller.state_dir / ".workflows").exists()
+
+    given = {"token": "s3cr3t", "version": "2.1"}
+    (controller.project / "built").touch()
+    [first, again, other, plan], ran = drive(
+        controller,
+        workflow(params=given),
+        workflow(params={"token": "s3cr3t"}),
+        workflow(params={**given, "version": "2.2"}),
+        {**workflow(mode="resume", params={"token": "s3cr3t"}), "check_mode": True},
+    )
+    assert outcomes(first) == {"build": "succeeded", "deploy": "failed", "notify": "skipped", "rollback": "succeeded"}, ran.output
+    assert (first["status"], first["failed"], first["changed"]) == ("recovered", False, True)
+    assert (again["status"], again["changed"]) == ("recovered", False)
+    assert "began with other values of version" in other["msg"]
+    assert [step["would"] for step in plan["plan"]] == ["stands", "runs", "may run later", "may run later"], plan
+    nodes = first["nodes"]
+    assert nodes["build"]["artifacts"] == {"artifact": {"value": "app-2.1-3"}, "trap": {"value": "{{ 1 }}"}}
+    assert nodes["build"]["secret"] == ["password"]
+    assert nodes["deploy"]["why"].startswith("web2: Restart web: ")
+    assert (nodes["deploy"]["counts"]["web1"]["failures"], nodes["deploy"]["counts"]["web2"]["failures"]) == (0, 1)
+    assert nodes["notify"]["why"] == "deploy has failed, and this runs when it has succeeded"
+    assert "task 3 of 3" in ran.output or "deploy: running" in ran.output
+
+    (controller.project / "fixed").touch()
+    [resumed, done], ran = drive(controller, workflow(mode="resume", params=given), workflow(mode="resume", params=given))
+    assert outcomes(resumed) == {"build": "succeeded", "deploy": "succeeded", "notify": "succeeded", "rollback": "skipped"}, ran.output
+    assert (resumed["status"], resumed["nodes"]["deploy"]["attempt"]) == ("succeeded", 2)
+    assert "Nothing has failed" in done["msg"]
+    web = ["deploy app-2.1-3 web1", "deploy app-2.1-3 web2"]
+    assert sorted(lines(ledger)) == sorted(["build hello 2.1 1", *web, "{{ 1 }}", "rollback", *web, "{{ 1 }}", "notify 1"])
+    # The secret was in the hands of the build alone: no file of the store or of an attempt holds it, nor what somebody has given.
+    for place in (controller.state_dir, Path(controller.environment["ANSIBLE_ASYNC_DIR"])):
+        for file in place.rglob("*"):
+            assert not file.is_file() or b"s3cr3t" not in file.read_bytes(), file
+            assert file.name not in ("node.vars", "node.py"), file
+    assert {event["node"] for event in run_of(controller)["events"]} == {"", "build", "deploy", "notify", "rollback"}
