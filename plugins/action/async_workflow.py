@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible import context
@@ -66,7 +67,7 @@ class ActionModule(WorkflowAction):
     # --- To begin a run, or to go on with it
 
     def _go_on(self, store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        compiled = read_workflow(params["file"], params["workflow"])
+        compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
         name = compiled.definition["name"]
         run_id = params["run"] or f"{_times.now().replace(':', '-')}"
         if not is_name(run_id):

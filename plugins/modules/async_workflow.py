@@ -84,6 +84,7 @@ options:
   file:
     description:
       - The file of the workflow. Required to run nodes, so that what runs is never up to the store alone.
+      - A relative path begins at the directory of the playbook; in the playbooks of this collection, at the current directory.
     type: path
   workflow:
     description:

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import typing as t
 from pathlib import Path
 
 from controller import Controller, Ran
-from plays import Yaml, lines, play, shell
+from plays import Yaml, lines, play, run_tasks, shell, telling, told
+from waiting import until
 
 _PIPELINE = """\
 name: Pipeline
@@ -36,8 +39,6 @@ def note(text: str) -> Yaml:
 
 def drive(controller: Controller, *tasks: Yaml, options: t.Sequence[t.Any] = ()) -> tuple[list[t.Any], Ran]:
     """Run a play of these tasks on this machine, and return what they return."""
-    from plays import run_tasks, told
-
     ran = run_tasks(controller, *tasks, hosts="localhost", options=options)
     return t.cast("list[t.Any]", told(ran)), ran
 
@@ -107,3 +108,61 @@ def test_a_pipeline_that_fails_and_is_resumed(controller: Controller, ledger: Pa
             assert not file.is_file() or b"s3cr3t" not in file.read_bytes(), file
             assert file.name not in ("node.vars", "node.py"), file
     assert {event["node"] for event in run_of(controller)["events"]} == {"", "build", "deploy", "notify", "rollback"}
+
+
+_RELEASE = """\
+name: Release
+nodes:
+  build:   {playbook: build.yml}
+  go_live: {approval: Release goes live, allow_self: true, after: build}
+  long:    {command: [sh, -c, "echo long >>ledger; exec sleep 1000"], after: go_live}
+  last:    {command: "echo last", after: long}
+"""
+
+# Kills what has started this attempt: Ansible's wrappers, and our module
+_KILL = """\
+for p in /proc/[0-9]*; do
+  if tr '\\0' '\\n' <$p/environ 2>/dev/null | grep -qx "ASYNC_JOB_ATTEMPT_DIR=$ASYNC_JOB_ATTEMPT_DIR" &&
+     tr '\\0' ' ' <$p/cmdline | grep -qE '[a]sync_wrapper|AnsiballZ_[a]sync_job'; then
+    kill -9 ${p#/proc/}
+  fi
+done
+"""
+
+
+def test_a_run_whose_wrappers_and_drivers_are_killed(controller: Controller, ledger: Path) -> None:
+    """The truth about a node survives that. A person decides, nobody waits meanwhile; and whoever cancels, stops what runs."""
+    controller.write("pipeline.yml", _RELEASE)
+    stats = {"ansible.builtin.set_stats": {"data": {"built": True}}}
+    controller.write("build.yml", json.dumps([play(note("build"), shell(_KILL), note("still"), stats, hosts="localhost")]))
+    approve = {"name": "go_live", "playbook_name": "Release 7", "mode": "approve", "subject": "Release goes live", "reason": "fine"}
+    [parked, approved], ran = drive(controller, workflow(), {"rstyczynski.ansible.async_job_approval": approve})
+    assert (parked["status"], parked["finished"], parked["failed"]) == ("running", False, False), ran.output
+    assert "It waits for go_live. To go on: run this once more with run=7" in parked["msg"]
+    build = parked["nodes"]["build"]
+    assert (build["outcome"], build["artifacts"]) == ("succeeded", {"built": {"value": True}}), build
+    assert build["why"] == "Ansible's wrapper was killed; the playbook had come to its end"
+    assert approved["approved"]
+
+    playbook = controller.write("playbook.yml", json.dumps([telling(workflow(), hosts="localhost")]))
+    driver = controller.popen("playbook", "-i", controller.inventory, playbook)
+    until(lambda: "long" in lines(ledger))
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    cancel = {"mode": "cancel", "workflow": "Release", "reason": "wrong branch"}
+    show = {"mode": "show", "workflow": "Release"}
+    [cancelled, shown, listed, late], ran = drive(
+        controller,
+        {"rstyczynski.ansible.async_workflow": {**cancel, "run": "7", "grace_period": 1}},
+        {"rstyczynski.ansible.async_workflow": {**show, "run": "7"}},
+        {"rstyczynski.ansible.async_workflow": {"mode": "list"}},
+        workflow(),
+    )
+    assert outcomes(cancelled) == {"build": "succeeded", "go_live": "succeeded", "long": "cancelled", "last": "skipped"}, ran.output
+    assert (cancelled["status"], cancelled["failed"], cancelled["changed"]) == ("cancelled", False, True)
+    assert cancelled["nodes"]["last"]["why"] == "the run was cancelled before it began"
+    assert cancelled["nodes"]["go_live"]["why"].startswith("approved by ")
+    assert (shown["status"], shown["nodes"], shown["failed"]) == ("cancelled", cancelled["nodes"], False)
+    assert [(run["run"], run["status"]) for run in listed["runs"]] == [("7", "cancelled")]
+    assert (late["status"], late["changed"], late["failed"]) == ("cancelled", False, True)
+    assert lines(ledger) == ["build", "still", "long"]

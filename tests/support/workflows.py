@@ -43,6 +43,14 @@ def ended(graph: Graph, run: Run, **outcomes: str) -> Run:
     return decide(graph, end(graph, run, {name: Outcome(run["nodes"][name]["attempt"], word, "", {}) for name, word in outcomes.items()}))
 
 
+def decide_all(graph: Graph, run: Run, names: t.Iterable[str]) -> Run:
+    """Return the run after these nodes have succeeded, one after the other."""
+    run = decide(graph, run)
+    for name in names:
+        run = ended(graph, run, **{name: "succeeded"})
+    return run
+
+
 def play(graph: Graph, outcome_of: t.Callable[[str, int], str], *, chance: random.Random | None = None) -> Run:
     """Run it to its end, or until nothing is due any more. What is due ends in any order if chance decides, else all at once."""
     run = decide(graph, begun(graph.definition))

@@ -41,6 +41,7 @@ PROGRAMS = {
     "_host.clear": {*_LOOK, "_host.erase", "_statuses"},
     "_host.erase": _JOB,
     "_host.launch": {"_errors"},
+    "_host.node_report": _JOB,
 }
 
 
@@ -143,6 +144,7 @@ def test_module_of_commands(collections: Path) -> None:
         "module_utils/_statuses.py",
         "module_utils/_host/attempt_files.py",
         "module_utils/_host/command.py",
+        "module_utils/_host/node.py",
         "module_utils/_modules/async_job.py",
     }
     assert sum((collections / _OURS / name).stat().st_size for name in files) <= _MOST

@@ -53,9 +53,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_host.processes",
         "_host.results_file",
         "_host.node",
-        "_host.node_report",
-        "_modules.async_job_approval",
         "_modules.async_job",
+        "_modules.async_job_approval",
         "_modules.async_job_state",
         "_modules.async_job_status",
         "_records",
@@ -70,6 +69,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_records",
         "_store.base",
         "_store.choose",
+        "_workflow",
         "plugin_utils",
     ),
     # Ansible sends what they import: async_job runs on hosts, and the others need no host.

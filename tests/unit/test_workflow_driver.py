@@ -507,7 +507,6 @@ BOTH = ("succeeded", "failed")
 
 LARGE = [
     pytest.param(ONE, ("drive", "drive", "cancel"), {}, id="two and a cancel"),
-    pytest.param(ONE, ("drive", "drive", "drive"), {"kills": 1}, id="three, one may die"),
     pytest.param(CHAIN, ("drive", "drive"), {"kills": 2, "places": 4}, id="a chain, both may die"),
     pytest.param(ONE, ("drive", "cancel", "resume"), {"kills": 1, "places": 3}, id="a cancel, a resume, one may die"),
     pytest.param(JOIN, ("drive", "drive"), {"ends": BOTH, "places": 3}, id="a join, two"),
