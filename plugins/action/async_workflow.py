@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+import uuid
 
 from ansible import context
 
@@ -30,6 +31,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     WAITING,
     Run,
     chosen_params,
+    executor_of,
     new_run,
     path_of_run,
 )
@@ -69,7 +71,7 @@ class ActionModule(WorkflowAction):
     def _go_on(self, store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
         compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
         name = compiled.definition["name"]
-        run_id = params["run"] or f"{_times.now().replace(':', '-')}"
+        run_id = params["run"] or f"{_times.now().replace(':', '-')}-{uuid.uuid4().hex[:6]}"
         if not is_name(run_id):
             raise AsyncJobError(f"run is {run_id!r}, which cannot name a run. Nothing was started.")
         run, _version = read_run(store, name, run_id)
@@ -82,6 +84,7 @@ class ActionModule(WorkflowAction):
             run = new_run(definition, run_id, self.host, values, secrets, whoami(), inventory)
             if not self._task.check_mode:
                 run = self._begin(store, run)
+        self._check_host(run)
         self._check_given(store, run, values, inventory)
         change = self._change(run, params)
         if self._task.check_mode:
@@ -96,6 +99,15 @@ class ActionModule(WorkflowAction):
             raise AsyncJobError(f"The run {run_id!r} of {name!r} is gone: somebody has removed it. Its jobs go on. Put it back if you can.")
         answer = self._answer(store, after, params)
         return {**answer, "warnings": [*compiled.warnings, *answer["warnings"]]}
+
+    def _check_host(self, run: Run) -> None:
+        """Raise if none of the nodes runs here: this task would wait for ever."""
+        hosts = {executor_of(run, name) for name, node in run["definition"]["nodes"].items() if node["kind"] != "approval"}
+        if hosts and self.host not in hosts:
+            raise AsyncJobError(
+                f"The nodes of the run {run['run']!r} run on {', '.join(sorted(hosts))}, and this task has gone to {self.host}. Nothing was"
+                " changed. Run it there."
+            )
 
     def _begin(self, store: Store, run: Run) -> Run:
         """Write a run that begins. If somebody else was faster, return theirs."""
@@ -205,6 +217,7 @@ class ActionModule(WorkflowAction):
 
     def _cancel(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
         by = self._by(params)
+        self._check_host(run)
 
         def changed(now: Run) -> Run:
             if now["status"] in VERDICTS:

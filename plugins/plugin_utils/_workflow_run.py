@@ -42,6 +42,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keep
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     BACKOFF,
     CANCELLED,
+    CANCELLING,
     DUE,
     EXPIRED,
     REJECTED,
@@ -163,16 +164,15 @@ class WorkflowAction(TogetherAction):
             options = {**self._options, "store_output": False, "tail_size": 0}
             looks = self.look_and_note(options, self._store, [*running.values()], "tail")
             for name, look in zip(running, looks, strict=True):
-                progress = look["progress"]
-                said[name] = f"{look['status']}{_step(progress) if progress else ''}"
-                if self._pace.is_due(name, said[name]):
-                    reason = f" ({look['reason']})" if look["status"] not in ("running", *ENDED_JOBS) else ""
-                    if look["status"] not in ENDED_JOBS:
-                        self.say(f"{name}: {said[name]}{reason}")
+                step = _step(look["progress"]) if look["progress"] else ""
+                said[name] = f"{look['status']}{step}" if look["status"] == "running" else f"{look['status']}: {look['reason']}"
         ended = {name: job for name, job in asked.items() if (job.record or {}).get("status") in ENDED_JOBS and not job.flaw}
         found.update(self._outcomes(run, ended))
         for name in asked:
             found.setdefault(name, driver.Found(said=said.get(name, "")))
+        for name, one in found.items():
+            if one.said and one.outcome is None and self._pace.is_due(name, one.said):
+                self.say(f"{name}: {one.said}")
         now = time.time()
         ripe = {name for name in backoff if age(run["nodes"][name], now) >= run["definition"]["nodes"][name].get("retry_delay", 0)}
         return driver.Seen(found, frozenset(ripe))
@@ -182,10 +182,11 @@ class WorkflowAction(TogetherAction):
         key, attempt = key_of_node(run, name), run["nodes"][name]["attempt"]
         record, version = read_record(self._store, key)
         if record is None or driver.is_before(record, attempt):
-            return driver.Found(driver.ABSENT)
+            waits = "" if self._is_ours(run, name) else f"waits for a task of this workflow on {key.host}"
+            return driver.Found(driver.ABSENT, said=waits)
         number = record.get("attempt", 1)
         if not self._is_ours(run, name):
-            return driver.Found(said=f"runs on {key.host}")
+            return driver.Found(said=f"is left to a task of this workflow on {key.host}")
         if number == attempt and record.get("status") in CLAIMED_JOBS:
             return driver.Found(driver.CLAIMED)
         if number != attempt:
@@ -293,9 +294,8 @@ class WorkflowAction(TogetherAction):
         status = status_of(approval)
         about = {"end": _times.now()}
         if status == "requested":
-            if self._pace.is_due(name, status):
-                self.say(f"{name}: awaits approval. To approve: {command('approve', approval, settings_of(self._options))}")
-            return driver.Found(said="awaits approval")
+            how = command("approve", approval, settings_of(self._options))
+            return driver.Found(said=f"awaits approval. To approve: {how}")
         if status == EXPIRED:
             return driver.Found(outcome=Outcome(attempt, EXPIRED, f"nobody had decided until {approval['expires']}", about))
         who = person_of(approval, "decider", "decided_by")
@@ -341,6 +341,8 @@ class WorkflowAction(TogetherAction):
     def _wait(self, run: Run) -> bool:
         """Wait for a moment. Return False if there is nothing here to wait for."""
         due = [name for name, node in run["nodes"].items() if node["state"] == DUE]
+        if run["status"] == CANCELLING:
+            return any(_is_approval(run, name) or self._is_ours(run, name) for name in due)
         jobs = [
             name
             for name in due

@@ -136,7 +136,10 @@ def test_a_run_whose_wrappers_and_drivers_are_killed(controller: Controller, led
     stats = {"ansible.builtin.set_stats": {"data": {"built": True}}}
     controller.write("build.yml", json.dumps([play(note("build"), shell(_KILL), note("still"), stats, hosts="localhost")]))
     approve = {"name": "go_live", "playbook_name": "Release 7", "mode": "approve", "subject": "Release goes live", "reason": "fine"}
-    [parked, approved], ran = drive(controller, workflow(), {"rstyczynski.ansible.async_job_approval": approve})
+    prune = {"rstyczynski.ansible.async_job_prune": {"older_than": "0s", "apply": True}}
+    [parked, pruned, approved], ran = drive(controller, workflow(), prune, {"rstyczynski.ansible.async_job_approval": approve})
+    assert (pruned["removed"], len(pruned["kept"])) == (0, 1), pruned
+    assert "it belongs to the run '7' of 'Release', which is running" in pruned["kept"][0]["msg"]
     assert (parked["status"], parked["finished"], parked["failed"]) == ("running", False, False), ran.output
     assert "It waits for go_live. To go on: run this once more with run=7" in parked["msg"]
     build = parked["nodes"]["build"]
@@ -151,12 +154,13 @@ def test_a_run_whose_wrappers_and_drivers_are_killed(controller: Controller, led
     driver.wait()
     cancel = {"mode": "cancel", "workflow": "Release", "reason": "wrong branch"}
     show = {"mode": "show", "workflow": "Release"}
-    [cancelled, shown, listed, late], ran = drive(
+    [cancelled, shown, listed, late, pruned], ran = drive(
         controller,
         {"rstyczynski.ansible.async_workflow": {**cancel, "run": "7", "grace_period": 1}},
         {"rstyczynski.ansible.async_workflow": {**show, "run": "7"}},
         {"rstyczynski.ansible.async_workflow": {"mode": "list"}},
         workflow(),
+        prune,
     )
     assert outcomes(cancelled) == {"build": "succeeded", "go_live": "succeeded", "long": "cancelled", "last": "skipped"}, ran.output
     assert (cancelled["status"], cancelled["failed"], cancelled["changed"]) == ("cancelled", False, True)
@@ -165,4 +169,5 @@ def test_a_run_whose_wrappers_and_drivers_are_killed(controller: Controller, led
     assert (shown["status"], shown["nodes"], shown["failed"]) == ("cancelled", cancelled["nodes"], False)
     assert [(run["run"], run["status"]) for run in listed["runs"]] == [("7", "cancelled")]
     assert (late["status"], late["changed"], late["failed"]) == ("cancelled", False, True)
+    assert (pruned["removed"], pruned["kept"], pruned["left"]) == (2, [], [])
     assert lines(ledger) == ["build", "still", "long"]

@@ -42,6 +42,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_store.choose",
         # Whoever signs has to see what is not signed.
         "_store.signed",
+        # So does whoever signs runs: what they are.
+        "_workflow",
     ),
     "plugin_utils": (
         "_host.attempt_directory",

@@ -8,14 +8,18 @@ from __future__ import annotations
 import copy
 import json
 import typing as t
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from workflows import begun, define, ended
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import dump
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import keeping
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, cancel, decide, end, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
@@ -199,3 +203,50 @@ def test_parameters() -> None:
             chosen_params(definition, given_params)
         assert said in str(caught.value)
         assert "33333" not in str(caught.value)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with nothing in it."""
+    return FilesystemStore(str(tmp_path / "state"))
+
+
+def test_it_is_kept(store: Store) -> None:
+    """Of two who change it at the same time, one does. What cannot be read is named, and keeps no other from being listed."""
+    run = {**a_run(), "events": []}
+    assert keeping.read_run(store, "w", "r") == (None, ABSENT)
+    assert keeping.find_runs(store, None) == ([], [])
+    version = keeping.write_run(store, None, run, expect=ABSENT)
+    with pytest.raises(Conflict):
+        keeping.write_run(store, None, run, expect=ABSENT)
+    found, read_version = keeping.read_run(store, "w", "r")
+    assert found is not None
+    assert read_version == version
+    graph = Graph(found["definition"])
+    keeping.write_run(store, found, ended(graph, found, b="failed"), expect=version)
+    with pytest.raises(Conflict):
+        keeping.write_run(store, found, ended(graph, found, b="succeeded"), expect=version)
+    store.write(path_of_run("w", "s"), dump({**run, "run": "t"}), expect=ABSENT)
+    store.write(path_of_run("v", "r"), b"{", expect=ABSENT)
+    runs, unreadable = keeping.find_runs(store, None)
+    assert [(one["run"], one["status"]) for one in runs] == [("r", "failed")]
+    assert sorted(problem["msg"].partition(":")[0].rpartition("/")[2] for problem in unreadable) == [
+        "r.json cannot be used",
+        "s.json is not where it belongs",
+    ]
+    assert len(keeping.find_runs(store, "v")[1]) == 1
+
+
+def test_whose_record_is_still_needed(store: Store) -> None:
+    """That of a node, as long as its run has not ended, or nobody can tell."""
+    run = {**a_run(), "events": []}
+    record: t.Any = {"playbook_name": "w r", "metadata": {"workflow": "w", "run": "r", "node": "a"}}
+    assert keeping.goes_on(store, record) == ""
+    version = keeping.write_run(store, None, run, expect=ABSENT)
+    assert keeping.goes_on(store, record) == "it belongs to the run 'r' of 'w', which is running"
+    assert keeping.goes_on(store, {**record, "playbook_name": "Nightly"}) == ""
+    assert keeping.goes_on(store, {**record, "metadata": {"workflow": 3, "run": "r"}}) == ""
+    keeping.write_run(store, run, ended(Graph(run["definition"]), run, b="failed"), expect=version)
+    assert keeping.goes_on(store, record) == ""
+    store.write(path_of_run("w", "r"), b"{")
+    assert "nobody can tell" in keeping.goes_on(store, record)

@@ -27,6 +27,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_signed_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import printable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import check_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import WORKFLOWS
 
 if t.TYPE_CHECKING:
     from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signed import Checked, SignedStore
@@ -54,7 +56,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     failures = []
     stopped = ""
     try:
-        for found in itertools.chain(store.checked(), store.checked(APPROVALS)):
+        for found in itertools.chain(store.checked(), store.checked(APPROVALS), store.checked(WORKFLOWS)):
             path = printable(found.path)
             try:
                 _check(store, found, replace=params["replace"])
@@ -101,6 +103,8 @@ def _check(store: SignedStore, found: Checked, *, replace: bool) -> None:
         document = write_json(without_signature(found.content))
         if found.path.startswith(APPROVALS):
             check_approval(document, found.path, where=where)
+        elif found.path.startswith(WORKFLOWS):
+            check_run(document, found.path, where=where)
         else:
             record_of(store, Entry(found.path, Document(document, found.version), None))
     except (ValueError, RecursionError) as error:  # JSON that was read, and cannot be written again

@@ -160,6 +160,8 @@ def _tick() -> t.Generator[t.Any, t.Any, tuple[bool, Run | None]]:
     left = [name for name, node in run["nodes"].items() if node["state"] == DUE]
     if run["status"] == CANCELLING:
         yield Stop(run, left)
+        if not (yield Wait(run, seen)):
+            return True, run
         return False, None
     to_start = [name for name in left if name not in due or seen.found[name].what != ALIVE]
     if to_start:

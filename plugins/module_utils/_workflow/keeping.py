@@ -13,9 +13,10 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami, write
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import read_plain
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
+    VERDICTS,
     Run,
     parse_run,
     path_of_run,
@@ -52,14 +53,37 @@ def find_runs(store: Store, workflow: str | None) -> tuple[list[Run], list[dict[
         try:
             if entry.document is None:
                 raise entry.error or AsyncJobError(f"The run {where} cannot be read.")
-            names = _names(entry.document.content)
-            run = parse_run(entry.document.content, *names, where=where)
-            if path_of_run(*names) != entry.path:
-                raise AsyncJobError(f"The run {where} is not where it belongs: the file was moved or copied by hand. Put it back.")
-            runs.append(run)
+            runs.append(check_run(entry.document.content, entry.path, where=where))
         except AsyncJobError as error:
             unreadable.append({"state_file": where, "msg": str(error)})
     return sorted(runs, key=lambda run: str(run["started"]), reverse=True), unreadable
+
+
+def check_run(document: bytes, path: str, *, where: str) -> Run:
+    """Return the run that belongs to a path.
+
+    :raises AsyncJobError: if it is something else, with the reason
+    """
+    names = _names(document)
+    run = parse_run(document, *names, where=where)
+    if path_of_run(*names) != path:
+        raise AsyncJobError(f"The run {where} is not where it belongs: the file was moved or copied by hand. Put it back, or remove it.")
+    return run
+
+
+def goes_on(store: Store, record: Record) -> str:
+    """Return why the record of a job is still needed, if it is a node of a run that has not ended: without it, nobody would know
+    that its attempt was executed. Else empty."""
+    about: t.Any = record.get("metadata")
+    names: list[t.Any] = [about.get(name) if isinstance(about, dict) else None for name in ("workflow", "run")]
+    if not all(isinstance(name, str) for name in names) or record.get("playbook_name") != " ".join(names):
+        return ""
+    try:
+        run, _version = read_run(store, *names)
+    except AsyncJobError as error:
+        return f"it belongs to a run, and nobody can tell whether that has ended. {error}"
+    is_over = run is None or run["status"] in VERDICTS
+    return "" if is_over or run is None else f"it belongs to the run {names[1]!r} of {names[0]!r}, which is {run['status']}"
 
 
 def _names(document: bytes) -> tuple[str, str]:

@@ -82,7 +82,7 @@ _OF_RUN: dict[str, t.Any] = {
     "started": str,
     "started_by": str,
 }
-_OPTIONAL: dict[str, t.Any] = {"ended": str, "commit": str, "cancelling": dict, "write_id": str, "save_time": str, "schema_version": int}
+_OPTIONAL: dict[str, t.Any] = {"ended": str, "cancelling": dict, "write_id": str, "save_time": str, "schema_version": int}
 _OF_NODE: dict[str, t.Any] = {
     "outcome": str,
     "why": str,
