@@ -13,6 +13,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
@@ -136,7 +137,7 @@ class ActionModule(WorkflowAction):
 
     def _values(self, run: Run | None, definition: Definition, params: dict[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
         """Return the values of the parameters. Of a run that goes on, it is enough to give the secret ones once more."""
-        given = params["params"] or {}
+        given = storable(params["params"] or {}, name="params")
         if run is not None:
             given = {**run["params"], **given}
             lacking = [name for name in run["secret_params"] if name not in given]

@@ -43,6 +43,9 @@ notes:
   - What a task with C(no_log) sets is not passed on, only its name is noted. What Ansible Vault has encrypted stays encrypted, or is not
     passed on. Names that begin with C(ansible_) are not passed on either.
   - Paths in the file begin at its directory, which has to be there on the host of this task, too.
+  - The playbook of a node gets the inventories of this command (C(-i)), unless it has its own, and nothing else from its command line.
+    Passwords of vaults, users and other settings come from C(ansible.cfg), the environment (such as
+    C(ANSIBLE_VAULT_PASSWORD_FILE)), the inventory and variables, as if you had started it by hand.
   - Nodes with another C(executor) are left to a task of this module on that host. Several hosts in one play are several drivers
     of the same run.
 seealso:

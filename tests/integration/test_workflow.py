@@ -57,11 +57,12 @@ def test_a_pipeline_that_fails_and_is_resumed(controller: Controller, ledger: Pa
     controller.hosts("[web]", "web1", "web2")
     controller.write("pipeline.yml", _PIPELINE)
     stats = {
-        "ansible.builtin.set_stats": {"data": {"artifact": "app-{{ version }}-{{ size }}", "trap": "{{ '{{' }} 1 {{ '}}' }}"}},
+        "ansible.builtin.set_stats": {"data": {"artifact": "app-{{ version }}-{{ size }}", "trap": "{{ said.stdout }}"}},
         "run_once": True,
     }
     secret = {"ansible.builtin.set_stats": {"data": {"password": "{{ token }}"}}, "no_log": True}
-    build = [note("'build {{ greeting }} {{ async_workflow.attempt }}'"), stats, secret]
+    say = {**shell("printf '{''{ 1 }''}'"), "register": "said"}
+    build = [say, note("'build {{ greeting }} {{ async_workflow.attempt }}'"), stats, secret]
     flaky = {"ansible.builtin.command": "test -e {{ playbook_dir }}/built", "name": "Is it there"}
     controller.write("build.yml", json.dumps([play(*build, flaky, hosts="localhost")]))
     check = {"ansible.builtin.command": "test {{ inventory_hostname }} = web1 -o -e {{ playbook_dir }}/fixed", "name": "Restart web"}
