@@ -16,7 +16,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, harmless
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import accept, cancel, decide, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import SUCCEEDED, Definition, Graph, hash_of, is_name
@@ -56,7 +56,10 @@ class ActionModule(WorkflowAction):
         mode = params["mode"]
         store = open_store(params, self.notify)
         if mode == "list":
-            return _listed(store, params["workflow"])
+            result = _listed(store, params["workflow"])
+            rows = [tuple(map(harmless, (run["workflow"], run["run"], run["status"], run["started"]))) for run in result["runs"]]
+            self.show(harmless_text(aligned(rows, width=1 << 16) if rows else [f"There are no runs in {store.locate()}."]))
+            return result
         if len(params["reason"] or "") > _LONGEST_REASON:
             raise AsyncJobError(f"reason is longer than {_LONGEST_REASON} characters. Nothing was changed. Shorten it.")
         if mode in ("show", "cancel"):

@@ -17,6 +17,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import (
     Approval,
     command,
@@ -28,7 +29,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import give_way, read_record, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.ages import age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED as CLAIMED_JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CONCLUDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED as ENDED_JOBS

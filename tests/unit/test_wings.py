@@ -29,8 +29,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "_records": ("_host.processes", "_store.base"),
     # Who claims a job says which process of this controller that is.
     "_start": ("_host.processes", "_records"),
-    # What follows in a run, and in which order it is done. Nothing there touches a host.
     "_report_page": ("_records.ages", "_records.last_line", "_records.record"),
+    # What follows in a run, and in which order it is done. Nothing there touches a host.
     "_workflow": ("_records", "_start.exactly_once", "_store.base"),
     # One file per module. What a status looks like is the host's to say.
     "_modules": (
@@ -77,11 +77,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # Ansible sends what they import: async_job runs on hosts, and the others need no host.
     "modules": ("_host.command", "_host.node", "_modules"),
     "inventory": ("_records", "_store.choose", "plugin_utils._ansible", "plugin_utils._flaws"),
-    # What others print of results
+    # What others print of results. What runs in the playbooks of nodes needs nothing, where nothing else of ours need be.
     "callback": ("plugin_utils._ansible",),
     "doc_fragments": (),
-    # Runs in the playbooks of nodes, where nothing else of ours need be
-    "callback": (),
 }
 
 # Wings whose files know nothing of each other

@@ -20,6 +20,9 @@ DIRECTORY = "{async_workflow_directory}"
 
 _CALLBACKS = "ANSIBLE_CALLBACK_PLUGINS"
 
+# How whoever drives the run wants to read our answers is nothing for the playbooks of its nodes.
+_OUTPUT = ("ANSIBLE_STDOUT_CALLBACK", "ASYNC_JOB_ANSWERS_FORMAT", "ASYNC_JOB_ANSWERS_DESCRIPTOR")
+
 
 def run(node: dict[str, t.Any], *, options: dict[str, t.Any], directory: str, uses_shell: bool, shell: str) -> dict[str, t.Any]:
     """Run the command of a node and wait for it. What it was given is gone then.
@@ -33,6 +36,9 @@ def run(node: dict[str, t.Any], *, options: dict[str, t.Any], directory: str, us
             with open(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
                 file.write(text)
         os.environ.update({name: value.replace(DIRECTORY, directory) for name, value in node["environment"].items()})
+        if os.environ.get(_OUTPUT[0]) == "rstyczynski.ansible.answers":
+            for name in _OUTPUT:
+                os.environ.pop(name, None)
         words = options.get("argv")
         if words:
             options = {**options, "argv": [word.replace(DIRECTORY, directory) for word in words]}
