@@ -19,7 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, harmless
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import accept, cancel, decide, resume
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import SUCCEEDED, Definition, Graph, hash_of, is_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import SUCCEEDED, Definition, Graph, hash_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import find_runs, read_run, write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.read import Compiled, read_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
@@ -33,6 +33,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     Run,
     chosen_params,
     executor_of,
+    is_run_id,
     new_run,
     path_of_run,
 )
@@ -76,8 +77,8 @@ class ActionModule(WorkflowAction):
         compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
         name = compiled.definition["name"]
         run_id = params["run"] or f"{_times.now().replace(':', '-')}-{uuid.uuid4().hex[:6]}"
-        if not is_name(run_id):
-            raise AsyncJobError(f"run is {run_id!r}, which cannot name a run. Nothing was started.")
+        if not is_run_id(run_id):
+            raise AsyncJobError(f"run is {run_id!r}, which cannot name a run: one word can. Nothing was started.")
         run, _version = read_run(store, name, run_id)
         if run is None and params["mode"] != "run":
             raise _unknown(store, name, run_id)

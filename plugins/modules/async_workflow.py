@@ -95,7 +95,8 @@ options:
     type: str
   run:
     description:
-      - The id of the run. The same id is the same run. It is refused with another definition, or other parameters, than it began with.
+      - The id of the run, one word. The same id is the same run. It is refused with another definition, or other parameters, than it
+        began with.
       - The default of a new run is the time. Give one that a second try gives as well, such as that of a pipeline.
     type: str
   params:

@@ -28,7 +28,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     Run,
     flaw_of_report,
     is_artifact_name,
+    is_of_node,
     key_of_node,
+    mark_of_node,
     time_limit_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import (
@@ -60,8 +62,7 @@ class NodeRequest(Request):
         self.refused = ""
         """Why the run did not want the attempt any more. Empty if it did."""
         defaults = {option: spec.get("default") for option, spec in async_job.ARGUMENT_SPEC.items()}
-        about = {"workflow": run["workflow"], "run": run["run"], "node": name}
-        job = {**defaults, **params, **key_of_node(run, name)._asdict(), "metadata": about}
+        job = {**defaults, **params, **key_of_node(run, name)._asdict(), "metadata": mark_of_node(run, name)}
         limit = time_limit_of(run["definition"]["nodes"][name])
         super().__init__(job, store, KeptOnTask(limit, 0), fingerprint="", secret=False, with_facts=False)
 
@@ -71,6 +72,8 @@ class NodeRequest(Request):
         return record
 
     def decide(self, record: Record) -> Decision:
+        if not is_of_node(record, self._run, self._name):
+            raise AsyncJobError(f"{self.state_file} is the record of another job, which has the name of this node. Nothing was started.")
         return Decision(start=is_before(record, self.attempt), why=f"attempt {self.attempt} is due")
 
     def guarded(self, steps: t.Any) -> t.Any:

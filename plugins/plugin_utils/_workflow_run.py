@@ -48,6 +48,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     REJECTED,
     Run,
     executor_of,
+    is_of_node,
     key_of_node,
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
@@ -115,7 +116,7 @@ class WorkflowAction(TogetherAction):
                 case driver.Stop(found, names):
                     self._stop(found, names)
                     answer = None
-                case driver.Wait(found, _seen):
+                case driver.Wait(found):
                     answer = self._wait(found)
 
     def _write_run(self, before: Run, after: Run, expect: Version) -> Version | None:
@@ -181,6 +182,8 @@ class WorkflowAction(TogetherAction):
         """Return what the record of a node says of the attempt that is due. If only its host can tell, return the job to ask about."""
         key, attempt = key_of_node(run, name), run["nodes"][name]["attempt"]
         record, version = read_record(self._store, key)
+        if record is not None and not is_of_node(record, run, name):
+            return driver.Found(driver.ABSENT, said=f"{self._store.locate(key.path)} is the record of another job")
         if record is None or driver.is_before(record, attempt):
             waits = "" if self._is_ours(run, name) else f"waits for a task of this workflow on {key.host}"
             return driver.Found(driver.ABSENT, said=waits)
@@ -256,6 +259,8 @@ class WorkflowAction(TogetherAction):
             match step:
                 case exactly_once.Read():
                     answer = read_record(self._store, key)
+                    if answer[0] is not None and not is_of_node(answer[0], run, name):
+                        answer = None, NOTHING
                 case exactly_once.Write(record, expect):
                     try:
                         answer = write_record(self._store, key, record, expect=Version(expect))[1]

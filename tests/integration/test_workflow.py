@@ -97,6 +97,20 @@ def test_a_pipeline_that_fails_and_is_resumed(controller: Controller, ledger: Pa
     assert "task 3 of 3" in ran.output or "deploy: running" in ran.output
 
     (controller.project / "fixed").touch()
+    controller.write("other.yml", _PIPELINE.replace("limit: web", "limit: all"))
+    wrong = [
+        (workflow(mode="resume", params=given, nodes=["deplo"]), "has no node 'deplo'"),
+        (workflow(mode="resume", params=given, nodes=["notify"]), "notify did not run"),
+        (workflow(mode="accept", params=given, nodes=["build"], reason="x"), "build did not fail"),
+        (workflow(mode="resume"), "has secret parameters, which are not stored: token"),
+        (workflow(file="{{ playbook_dir }}/other.yml", params=given), "began with another definition than"),
+        ({**workflow(params=given), "delegate_to": "web1"}, "run on localhost, and this task has gone to web1"),
+        ({"rstyczynski.ansible.async_workflow": {"mode": "cancel", "workflow": "Pipeline", "run": "7"}}, "has ended: recovered"),
+        ({"rstyczynski.ansible.async_workflow": {"mode": "show", "workflow": "Pipeline", "run": "8"}}, "There is no run '8'"),
+    ]
+    refused_all, _ran = drive(controller, *(task for task, _said in wrong))
+    assert [said for answer, (_task, said) in zip(refused_all, wrong, strict=True) if said not in answer["msg"]] == []
+    assert run_of(controller)["nodes"] == first["nodes"]
     [resumed, done], ran = drive(controller, workflow(mode="resume", params=given), workflow(mode="resume", params=given))
     assert outcomes(resumed) == {"build": "succeeded", "deploy": "succeeded", "notify": "succeeded", "rollback": "skipped"}, ran.output
     assert (resumed["status"], resumed["nodes"]["deploy"]["attempt"]) == ("succeeded", 2)

@@ -177,7 +177,7 @@ class Machine:
             state = tuple(frame[:2] for frame in state)
         elif isinstance(step, (At, driver.Wait)):
             state = tuple(frame[:2] if frame[0] == "_tick" else frame for frame in state)
-            step = At(step.node, step.attempt, step.step) if isinstance(step, At) else driver.Wait({}, driver.Seen({}))
+            step = At(step.node, step.attempt, step.step) if isinstance(step, At) else driver.Wait({})
         key = (state, repr(step))
         if key not in self._numbers:
             self._numbers[key] = len(self.steps)

@@ -26,6 +26,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     Run,
     chosen_params,
     flaw_of_run,
+    is_of_node,
+    is_run_id,
     key_of_node,
     parse_run,
     path_of_run,
@@ -58,6 +60,19 @@ def test_it_survives_its_store() -> None:
     assert path_of_run("../w", "a/b") == ".workflows/%2E.%2Fw/a%2Fb.json"
     assert key_of_node(run, "a").path == "host1/w r/a.json"
     assert key_of_node(run, "b").path == "db01/w r/b.json"
+
+
+def test_whose_record_it_is() -> None:
+    """That of the node alone, whatever it is called."""
+    run = a_run()
+    record: t.Any = {"metadata": {"workflow": "w", "run": "r", "node": "a"}, "playbook_name": "w r", "job_name": "a"}
+    assert is_of_node(record, run, "a")
+    for other in ({}, {"note": "mine"}, {**record["metadata"], "node": "b"}, {**record["metadata"], "run": "s"}):
+        assert not is_of_node({**record, "metadata": other}, run, "a")
+    assert [text for text in ("4711", "2026-01-01T00-00-00Z-a1", "a b", "", "-x", "a\tb", "a\u00a0b") if is_run_id(text)] == [
+        "4711",
+        "2026-01-01T00-00-00Z-a1",
+    ]
 
 
 def test_events() -> None:
@@ -109,6 +124,7 @@ _GONE = object()
         ("executor", "-o ProxyCommand", "its executor is no host"),
         ("executor", "{{ x }}", "its executor is no host"),
         ("workflow", "v", "its names are none"),
+        ("run", "r 2", "its names are none"),
         ("run", "q", "it is of the run 'q' of workflow 'w'"),
         ("nodes/a", _GONE, "its nodes are not those of its definition"),
         ("nodes/a", 3, "the node 'a' is none"),

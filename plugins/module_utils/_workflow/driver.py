@@ -87,7 +87,6 @@ class Wait(t.NamedTuple):
     """There is nothing to do for now. Answer: whether to go on."""
 
     run: Run
-    seen: Seen
 
 
 class Guard(t.NamedTuple):
@@ -160,13 +159,13 @@ def _tick() -> t.Generator[t.Any, t.Any, tuple[bool, Run | None]]:
     left = [name for name, node in run["nodes"].items() if node["state"] == DUE]
     if run["status"] == CANCELLING:
         yield Stop(run, left)
-        if not (yield Wait(run, seen)):
+        if not (yield Wait(run)):
             return True, run
         return False, None
     to_start = [name for name in left if name not in due or seen.found[name].what != ALIVE]
     if to_start:
         yield Start(run, to_start)
-    if not (yield Wait(run, seen)):
+    if not (yield Wait(run)):
         return True, run
     return False, None
 

@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey, encode
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import is_host_name, read_plain
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name, read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED as ENDS_OF_JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, without_signature
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import (
@@ -115,8 +115,23 @@ def executor_of(run: Run, name: str) -> str:
 
 
 def key_of_node(run: Run, name: str) -> JobKey:
-    """Return the key of the job that a node is."""
+    """Return the key of the job that a node is. There is no blank in the id of a run, so that no two runs have the same."""
     return JobKey(executor_of(run, name), f"{run['workflow']} {run['run']}", name)
+
+
+def mark_of_node(run: Run, name: str) -> dict[str, str]:
+    """Return what the record of the job of a node has as its metadata."""
+    return {"workflow": run["workflow"], "run": run["run"], "node": name}
+
+
+def is_of_node(record: Record, run: Run, name: str) -> bool:
+    """Return whether a record is that of a node. A play of somebody's own may have any name, and so its jobs any key."""
+    return record.get("metadata") == mark_of_node(run, name)
+
+
+def is_run_id(text: t.Any) -> bool:
+    """Return whether a text can be the id of a run."""
+    return is_name(text) and not any(character.isspace() for character in text)
 
 
 def new_run(
@@ -250,7 +265,7 @@ def flaw_of_run(run: dict[str, t.Any]) -> str:
     for field, kind in _OPTIONAL.items():
         if field in run and not _is(run[field], kind):
             return f"the field {field!r} is not what it should be"
-    if not is_name(run["workflow"]) or not is_name(run["run"]) or run["definition"].get("name") != run["workflow"]:
+    if not is_name(run["workflow"]) or not is_run_id(run["run"]) or run["definition"].get("name") != run["workflow"]:
         return "its names are none"
     if not is_host_name(run["executor"]):
         return "its executor is no host"
