@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from workflows import begun, define, ended
 
@@ -170,6 +170,7 @@ _anything = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_document(data: st.DataObject) -> None:
     """Whatever stands anywhere in it: it is a run that somebody can go on with, or an error of ours."""
@@ -190,6 +191,7 @@ def test_any_document(data: st.DataObject) -> None:
     assert flaw_of_run(with_events(found, after, "me", "now")) == ""
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=50))
 def test_any_bytes(content: bytes) -> None:
     with pytest.raises(AsyncJobError):
