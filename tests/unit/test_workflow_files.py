@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -340,7 +340,7 @@ _values = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=60))
 def test_any_bytes(content: bytes) -> None:
     """They are a workflow, or an error of ours."""
@@ -348,7 +348,7 @@ def test_any_bytes(content: bytes) -> None:
         compile_source(parse_source(content, "x.yml"))
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_values, st.sampled_from(["nodes", "workflow_nodes", "params", "job_templates", "survey_spec", "workflow_job_templates", "related"]))
 def test_any_values(value: t.Any, where: str) -> None:
     """What becomes a definition is a sound one, and stays the same in a store."""
@@ -362,7 +362,7 @@ def test_any_values(value: t.Any, where: str) -> None:
     assert hash_of(stored) == hash_of(definition)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_values)
 def test_any_stored_definition(value: t.Any) -> None:
     """What is wrong with it is said, and nothing else happens."""

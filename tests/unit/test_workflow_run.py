@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workflows import begun, define, ended
 
@@ -170,7 +170,7 @@ _anything = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_document(data: st.DataObject) -> None:
     """Whatever stands anywhere in it: it is a run that somebody can go on with, or an error of ours."""
@@ -191,7 +191,7 @@ def test_any_document(data: st.DataObject) -> None:
     assert flaw_of_run(with_events(found, after, "me", "now")) == ""
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=50))
 def test_any_bytes(content: bytes) -> None:
     with pytest.raises(AsyncJobError):

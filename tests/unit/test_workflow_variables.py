@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workflows import begun, decide_all, define
 
@@ -83,7 +83,7 @@ def test_data_is_no_template() -> None:
     assert (plain["c"], plain["p"], "v" in plain, "a" in plain) == ({"k": ["{{ evil }}", 2, None, True]}, "{{ evil }}", False, False)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(max_size=6), st.recursive(st.text() | st.integers() | st.booleans() | st.none(), st.lists, max_leaves=4)))
 def test_any_text(values: dict[str, t.Any]) -> None:
     """It comes out as it went in, whatever it looks like."""
@@ -130,7 +130,7 @@ def test_reports() -> None:
     assert heard_report({"report": {**report, "ended": False}})[1] is None
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["report", "artifacts", "counts", "problems", "secret", "x", "value", "ended"]), inner, max_size=4), max_leaves=15))  # fmt: skip # noqa: E501
 def test_any_report(said: t.Any) -> None:
     """What is kept of it is sound."""
