@@ -20,6 +20,7 @@ import functools
 import importlib
 import inspect
 import os
+import sys
 import tempfile
 import typing as t
 
@@ -457,7 +458,7 @@ def to_send(handler: t.Any, start: t.Callable[[], t.Any], directory: str) -> ToS
 
     before = taken(_shell_of(handler._connection), "tmpdir", "Connection._shell.tmpdir")
     forget_directory(handler._connection)
-    ours = (make_tmp_path, transfer_data, transfer_file, lambda *_args, **_kwargs: None, run)
+    ours: tuple[t.Callable[..., t.Any], ...] = (make_tmp_path, transfer_data, transfer_file, lambda *_args, **_kwargs: None, run)
     for name, instead in zip(_SENDING, ours, strict=True):
         setattr(handler, name, instead)
     try:
@@ -674,10 +675,20 @@ def keep_printing() -> None:
     if "display" in vars(display):
         return
     display_once = display.display
+    told: list[str] = []
 
     def display_or_not(*args: t.Any, **kwargs: t.Any) -> None:
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # full or left; closed here; closed by whoever has started us
+        try:
             display_once(*args, **kwargs)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or told:  # whoever reads has read enough, or knows already
+                return
+            told.append(f"[WARNING]: Output is lost, because it cannot be written: {error.strerror}.")
+            with contextlib.suppress(OSError):
+                display_once(told[0], stderr=True)
+        except (AttributeError, ValueError):
+            if all(file is not None and not file.closed for file in (sys.stdout, sys.stderr)):
+                raise
 
     display.display = display_or_not
 

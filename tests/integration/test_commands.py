@@ -64,12 +64,14 @@ def test_whoever_reads_may_leave(controller: Controller, state_dir: Path, output
             cwd=controller.project,
             env=controller.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
             timeout=90,
             check=False,
         )
         assert done.returncode == 0
+        if number == 1:
+            assert done.stderr.count("Output is lost, because it cannot be written: No space left on device.") == (output == "full")
     assert json.loads((state_dir / "host1/test/watched.json").read_text("utf-8"))["status"] == "succeeded"
 
 
@@ -143,6 +145,22 @@ def test_what_a_record_holds_is_shown_and_not_obeyed(controller: Controller) -> 
         assert "{{ 1 + 1 }}" in ran.output
     assert "touch pwned') }} \ufffd\ufffd end" in ran.output
     assert not list(controller.project.rglob("pwned"))
+
+
+def test_a_look_is_noted(controller: Controller) -> None:
+    """Once a minute at most, whoever looks, and so no job is said to be unwatched whose host has just answered. Nothing else is written."""
+    run_tasks(controller, job(shell(f"until test -e {controller.project}/end; do sleep 0.1; done"), limit=600))
+    [file] = controller.state_dir.glob("*/*/job.json")
+    long_ago = {"start": "2026-01-01T12:00:00Z", "looked": "2026-01-01T12:00:00Z", "timeout": 600}
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | long_ago))
+    assert "limit passed, nobody has looked" in controller.playbook(JOBS).ok().output
+    look = {"rstyczynski.ansible.async_job_status": {"job_name": "job"}}
+    run_tasks(controller, look)
+    noted = file.read_bytes()
+    assert "limit passed" not in controller.playbook(JOBS).ok().output
+    run_tasks(controller, look)
+    assert file.read_bytes() == noted
+    (controller.project / "end").touch()
 
 
 def test_nothing_of_a_secret_job_is_shown(controller: Controller) -> None:

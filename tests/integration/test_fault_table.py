@@ -621,6 +621,9 @@ def test_local(controller: Controller) -> None:
           rstyczynski.ansible.async_job_status:
             jid: "{{ started.ansible_job_id }}"
           register: running
+          until: running.processes | selectattr('command', 'equalto', 'sleep 1000') | list | length > 0
+          retries: 60
+          delay: 1
         - name: Kill the runner
           ansible.builtin.command: kill -KILL {{ (running.processes | selectattr('role', 'equalto', 'runner') | first).pid }}
         - name: Look what is left

@@ -191,7 +191,7 @@ def parse(document: bytes, *, where: str) -> Record:
         if field in record and not _is(record[field], kind):
             raise corrupt(f"the field {field!r} holds a JSON {_json_type(record[field])}")
     for field in FIELDS:
-        values = record.get(field, {}).values() if field in _MEASURED else [record.get(field)]
+        values: t.Iterable[t.Any] = record.get(field, {}).values() if field in _MEASURED else [record.get(field)]
         if any(_is(value, (int, float)) and abs(value) > _MOST for value in values):
             raise corrupt(f"the field {field!r} holds a number that is too large")
     if record.get("status", "running") not in STATUSES:
