@@ -32,9 +32,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     WAITING,
     Run,
     chosen_params,
-    executor_of,
+    executors_of,
     is_run_id,
     new_run,
+    part_of,
     path_of_run,
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
@@ -107,7 +108,7 @@ class ActionModule(WorkflowAction):
 
     def _check_host(self, run: Run) -> None:
         """Raise if none of the nodes runs here: this task would wait for ever."""
-        hosts = {executor_of(run, name) for name, node in run["definition"]["nodes"].items() if node["kind"] != "approval"}
+        hosts = executors_of(run)
         if hosts and self.host not in hosts:
             raise AsyncJobError(
                 f"The nodes of the run {run['run']!r} run on {', '.join(sorted(hosts))}, and this task has gone to {self.host}. Nothing was"
@@ -171,7 +172,7 @@ class ActionModule(WorkflowAction):
         """Return what the order of the user makes of the run."""
         graph = Graph(run["definition"])
         nodes = None if params["nodes"] is None else [*dict.fromkeys(params["nodes"])]
-        unknown = [name for name in nodes or () if name not in graph.nodes]
+        unknown = [name for name in nodes or () if not _is_there(run, name)]
         if unknown:
             raise AsyncJobError(f"The workflow {run['workflow']!r} has no node {', '.join(map(repr, unknown))}. Nothing was changed.")
         mode = params["mode"]
@@ -182,11 +183,12 @@ class ActionModule(WorkflowAction):
             if run["status"] not in VERDICTS:
                 raise AsyncJobError(f"The run {run['run']!r} is {run['status']}. Nothing was changed. Wait for its end, or cancel it.")
             if mode == "accept":
-                good = [name for name in nodes or () if run["nodes"][name]["state"] != ENDED or run["nodes"][name]["outcome"] in GOOD]
+                ours = {name: part_of(run, name).node for name in nodes or ()}
+                good = [name for name, node in ours.items() if node["state"] != ENDED or node["outcome"] in GOOD]
                 if good:
                     raise AsyncJobError(f"{', '.join(good)} did not fail: there is nothing to accept. Nothing was changed.")
                 return accept(graph, run, nodes or (), self._by(params))
-            idle = [name for name in nodes or () if run["nodes"][name]["state"] != ENDED]
+            idle = [name for name in nodes or () if part_of(run, name).node["state"] != ENDED]
             if idle:
                 raise AsyncJobError(f"{', '.join(idle)} did not run: there is nothing to run once more. Nothing was changed.")
             if nodes is None and run["status"] == SUCCEEDED:
@@ -279,6 +281,14 @@ class ActionModule(WorkflowAction):
 def harmless_text(lines: t.Iterable[str]) -> str:
     """Return lines as a terminal may show them."""
     return "\n".join(map(harmless, lines))
+
+
+def _is_there(run: Run, name: str) -> bool:
+    try:
+        part_of(run, name)
+    except KeyError:
+        return False
+    return True
 
 
 def _line(name: str, node: dict[str, t.Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_workflow
 short_description: Run several playbooks as one, with edges, approvals and retries, and go on where it stopped
-version_added: 1.0.0
+version_added: 1.1.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Runs a workflow, playbooks and other nodes of which some wait for others, as a file describes it. All that is known of a run is one

@@ -47,9 +47,12 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     EXPIRED,
     REJECTED,
     Run,
+    changes_of,
     executor_of,
     is_of_node,
     key_of_node,
+    part_of,
+    parts_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record
@@ -127,10 +130,8 @@ class WorkflowAction(TogetherAction):
             return driver.CONFLICT
         self.has_changed = True
         self._interval = FIRST_INTERVAL
-        for name, node in after["nodes"].items():
-            if node["state"] != before["nodes"][name]["state"]:
-                what = node["outcome"] if node["state"] == "ended" else node["state"]
-                self.say(f"{name}: {what}{', ' + node['why'] if node.get('why') else ''}")
+        for change in changes_of(before, after):
+            self.say(f"{change['node']}: {change['what']}{', ' + change['why'] if change['why'] else ''}")
         return version
 
     def _is_ours(self, run: Run, name: str) -> bool:
@@ -175,12 +176,13 @@ class WorkflowAction(TogetherAction):
             if one.said and one.outcome is None and self._pace.is_due(name, one.said):
                 self.say(f"{name}: {one.said}")
         now = time.time()
-        ripe = {name for name in backoff if age(run["nodes"][name], now) >= run["definition"]["nodes"][name].get("retry_delay", 0)}
+        waiting = {name: part_of(run, name) for name in backoff}
+        ripe = {name for name, part in waiting.items() if age(part.node, now) >= part.about.get("retry_delay", 0)}
         return driver.Seen(found, frozenset(ripe))
 
     def _read_job(self, run: Run, name: str) -> driver.Found | Asked:
         """Return what the record of a node says of the attempt that is due. If only its host can tell, return the job to ask about."""
-        key, attempt = key_of_node(run, name), run["nodes"][name]["attempt"]
+        key, attempt = key_of_node(run, name), part_of(run, name).node["attempt"]
         record, version = read_record(self._store, key)
         if record is not None and not is_of_node(record, run, name):
             return driver.Found(driver.ABSENT, said=f"{self._store.locate(key.path)} is the record of another job")
@@ -200,7 +202,7 @@ class WorkflowAction(TogetherAction):
 
     def _outcomes(self, run: Run, ended: dict[str, Asked]) -> dict[str, driver.Found]:
         """Return how attempts have ended, with what their nodes have written about themselves."""
-        told = {name: job for name, job in ended.items() if job.is_attempt and run["definition"]["nodes"][name]["kind"] != "command"}
+        told = {name: job for name, job in ended.items() if job.is_attempt and part_of(run, name).about["kind"] != "command"}
         reports: dict[str, t.Any] = {}
         for user, numbers in self._by_user([*told.values()], {}).items():
             self.users.become(user)
@@ -209,7 +211,7 @@ class WorkflowAction(TogetherAction):
             done = self.on_host("_host.node_report", arguments, timeout=self._options["look_timeout"])
             reports.update(zip(names, heard_list(done, "reports", len(names)), strict=True))
         return {
-            name: driver.Found(outcome=_outcome(run["nodes"][name]["attempt"], job.record or {}, reports.get(name)))
+            name: driver.Found(outcome=_outcome(part_of(run, name).node["attempt"], job.record or {}, reports.get(name)))
             for name, job in ended.items()
         }
 
@@ -219,7 +221,7 @@ class WorkflowAction(TogetherAction):
         graph = Graph(run["definition"])
         starters: dict[str, tuple[NodeRequest, Starter]] = {}
         for name in names:
-            attempt = run["nodes"][name]["attempt"]
+            attempt = part_of(run, name).node["attempt"]
             if _is_approval(run, name):
                 self._ask(run, name)
             elif self._is_ours(run, name) and len(self.not_started.get((name, attempt), ())) < _TRIES:
@@ -241,7 +243,7 @@ class WorkflowAction(TogetherAction):
 
     def _stop(self, run: Run, names: list[str]) -> None:
         for name in names:
-            attempt = run["nodes"][name]["attempt"]
+            attempt = part_of(run, name).node["attempt"]
             if _is_approval(run, name):
                 self._withdraw(run, name)
             elif self._is_ours(run, name):
@@ -295,7 +297,7 @@ class WorkflowAction(TogetherAction):
         approval, _version = self._approval(run, name)
         if approval is None:
             return driver.Found(driver.ABSENT)
-        attempt = run["nodes"][name]["attempt"]
+        attempt = part_of(run, name).node["attempt"]
         status = status_of(approval)
         about = {"end": _times.now()}
         if status == "requested":
@@ -319,9 +321,10 @@ class WorkflowAction(TogetherAction):
     def _ask(self, run: Run, name: str) -> None:
         """Ask for the approval that a node waits for, if the run still wants it."""
         now, _version = read_run(self._store, *self._which)
-        if driver.why_not(now, name, run["nodes"][name]["attempt"]):
+        part = part_of(run, name)
+        if driver.why_not(now, name, part.node["attempt"]):
             return
-        about = run["definition"]["nodes"][name]
+        about = part.about
         playbook_name, approval_name = _names_of_approval(run, name)
         asked = {option: spec.get("default") for option, spec in async_job_approval.ARGUMENT_SPEC.items()}
         asked.update(self._store_options(), mode="request", name=approval_name, playbook_name=playbook_name, subject=about["approval"])
@@ -345,16 +348,16 @@ class WorkflowAction(TogetherAction):
 
     def _wait(self, run: Run) -> bool:
         """Wait for a moment. Return False if there is nothing here to wait for."""
-        due = [name for name, node in run["nodes"].items() if node["state"] == DUE]
+        due = parts_of(run, DUE)
         if run["status"] == CANCELLING:
             return any(_is_approval(run, name) or self._is_ours(run, name) for name in due)
         jobs = [
             name
-            for name in due
-            if not _is_approval(run, name) and len(self.not_started.get((name, run["nodes"][name]["attempt"]), ())) < _TRIES
+            for name, part in due.items()
+            if not part.is_approval and len(self.not_started.get((name, part.node["attempt"]), ())) < _TRIES
         ]
-        if not jobs and not any(node["state"] == BACKOFF for node in run["nodes"].values()):
-            if not any(_is_approval(run, name) for name in due):
+        if not jobs and not parts_of(run, BACKOFF):
+            if not any(part.is_approval for part in due.values()):
                 return False
             now = time.monotonic()
             if self._approvals_until is None:
@@ -369,12 +372,12 @@ class WorkflowAction(TogetherAction):
 
 
 def _is_approval(run: Run, name: str) -> bool:
-    return bool(run["definition"]["nodes"][name]["kind"] == "approval")
+    return part_of(run, name).is_approval
 
 
 def _names_of_approval(run: Run, name: str) -> tuple[str, str]:
     """Return the play and the name of the approval that an attempt of a node asks for."""
-    attempt = run["nodes"][name]["attempt"]
+    attempt = part_of(run, name).node["attempt"]
     return f"{run['workflow']} {run['run']}", name if attempt == 1 else f"{name} ({attempt})"
 
 

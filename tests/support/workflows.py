@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, decide, end
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition, Graph, flaws
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import DUE, Run, new_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import DUE, Run, new_run, part_of, parts_of
 
 Edges = dict[str, str]
 
@@ -21,11 +21,17 @@ def define(nodes: dict[str, dict[str, t.Any]], **fields: t.Any) -> Definition:
     for name, node in nodes.items():
         join = "any" if "any" in node else "all"
         rest = {field: value for field, value in node.items() if field not in ("any", "all")}
-        made[name] = {**({} if "approval" in rest else {"command": "true"}), **rest, "parents": node.get(join, {}), "join": join}
-        made[name]["kind"] = "approval" if "approval" in rest else "command"
+        kind = next((kind for kind in ("approval", "workflow") if kind in rest), "command")
+        made[name] = {**({"command": "true"} if kind == "command" else {}), **rest, "parents": node.get(join, {}), "join": join}
+        made[name]["kind"] = kind
     definition: Definition = {"name": "w", "params": {}, "nodes": made, "order": [*made], **fields}
     assert [*flaws(definition)] == []
     return definition
+
+
+def inside(definition: Definition, **fields: t.Any) -> dict[str, t.Any]:
+    """Return a node that is another workflow."""
+    return {"workflow": "inner.yml", "definition": definition, **fields}
 
 
 def begun(definition: Definition) -> Run:
@@ -34,13 +40,14 @@ def begun(definition: Definition) -> Run:
 
 
 def due(run: Run) -> list[str]:
-    """Return the nodes that are due."""
-    return [name for name, node in run["nodes"].items() if node["state"] == DUE]
+    """Return the jobs and approvals that are due."""
+    return [*parts_of(run, DUE)]
 
 
 def ended(graph: Graph, run: Run, **outcomes: str) -> Run:
     """Return what follows when these nodes have ended."""
-    return decide(graph, end(graph, run, {name: Outcome(run["nodes"][name]["attempt"], word, "", {}) for name, word in outcomes.items()}))
+    words = {name: Outcome(part_of(run, name).node["attempt"], word, "", {}) for name, word in outcomes.items()}
+    return decide(graph, end(graph, run, words))
 
 
 def decide_all(graph: Graph, run: Run, names: t.Iterable[str]) -> Run:
@@ -59,7 +66,7 @@ def play(graph: Graph, outcome_of: t.Callable[[str, int], str], *, chance: rando
         if not ready:
             return run
         some = ready if chance is None else chance.sample(ready, chance.randint(1, len(ready)))
-        run = ended(graph, run, **{name: outcome_of(name, run["nodes"][name]["attempt"]) for name in some})
+        run = ended(graph, run, **{name: outcome_of(name, part_of(run, name).node["attempt"]) for name in some})
     raise AssertionError("it goes on for ever")
 
 

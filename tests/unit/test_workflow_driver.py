@@ -15,13 +15,13 @@ from collections import deque
 
 import pytest
 from torture import TORTURE
-from workflows import begun, define
+from workflows import begun, define, inside
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, cancel, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition, Graph
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import VERDICTS, Run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import VERDICTS, Run, part_of, parts_of
 
 BY = {"who": "ann", "time": "", "reason": ""}
 ENDS = ("succeeded", "failed", "cancelled")
@@ -68,11 +68,11 @@ def _parts(steps: driver.Steps, name: str, guard: bool, numbers: bool) -> driver
         if isinstance(step, driver.Look):
             found = {}
             for node in step.due:
-                found[node] = yield LookAt(node, step.run["nodes"][node]["attempt"])
+                found[node] = yield LookAt(node, part_of(step.run, node).node["attempt"])
             answer = driver.Seen(found, frozenset(step.backoff))
             found = node = None
         elif isinstance(step, (driver.Start, driver.Stop)):
-            todo = [(node, step.run["nodes"][node]["attempt"]) for node in step.names]
+            todo = [(node, part_of(step.run, node).node["attempt"]) for node in step.names]
             is_start = isinstance(step, driver.Start)
             step = None
             while todo:
@@ -137,8 +137,8 @@ def _resuming() -> driver.Steps:
 def _pruning() -> driver.Steps:
     """Remove the records of jobs of which the run knows how they have ended."""
     run, _version = yield driver.ReadRun()
-    for node, about in run["nodes"].items():
-        if about["state"] == "ended":
+    for node, part in parts_of(run).items():
+        if part.node["state"] == "ended":
             record, version = yield At(node, 0, exactly_once.Read())
             if record is not None and record["status"] in ENDS:
                 yield Delete(node, version)
@@ -275,8 +275,17 @@ RUNS: list[Run] = []
 _NUMBERS: dict[str, int] = {}
 
 
+def _without_why(node: dict[str, t.Any]) -> dict[str, t.Any]:
+    node = {**node, "why": ""}
+    if "items" in node:
+        node["items"] = [_without_why(item) for item in node["items"]]
+    if "nodes" in node:
+        node["nodes"] = {name: _without_why(inner) for name, inner in node["nodes"].items()}
+    return node
+
+
 def _number_of(run: Run) -> int:
-    run = {**run, "nodes": {name: {**node, "why": ""} for name, node in run["nodes"].items()}, "epoch": 0}
+    run = {**run, "nodes": {name: _without_why(node) for name, node in run["nodes"].items()}, "epoch": 0}
     text = json.dumps(run, sort_keys=True)
     if text not in _NUMBERS:
         _NUMBERS[text] = len(RUNS)
@@ -366,14 +375,15 @@ class Search:
         attempts = [place[:2] for place in executed]
         assert len(attempts) == len({*attempts}), f"an attempt was executed twice: {world}"
         for place in executed:
-            node = run["nodes"][place.node]
+            node = part_of(run, place.node).node
             assert place.attempt <= node["attempt"], f"an attempt was executed on which nobody has decided: {world}"
             if node["state"] in ("ended", "backoff") and node["attempt"] == place.attempt:
                 assert place.what == node["outcome"], f"the run says something else than what became of it: {world}"
         if run["status"] in VERDICTS:
             assert not [place for place in executed if place.what == "job"], f"something runs, and the run has ended: {world}"
             known = {(place.node, place.attempt) for place in executed}
-            for name, node in run["nodes"].items():
+            for name, part in parts_of(run).items():
+                node = part.node
                 if node["state"] == "ended" and node["outcome"] != "cancelled":
                     assert (name, node["attempt"]) in known, f"it has ended, and was never executed: {world}"
         if run["status"] == "cancelled":
@@ -503,6 +513,8 @@ AGAIN = define({"a": {"retries": 1}})
 CHAIN = define({"a": {}, "b": {"all": {"a": "succeeded"}}})
 EDGES = define({"a": {}, "b": {"all": {"a": "succeeded"}}, "c": {"all": {"a": "failed"}}})
 JOIN = define({"a": {}, "b": {}, "c": {"any": {"a": "succeeded", "b": "failed"}}})
+EACH = define({"a": {"for_each": [1, 2], "max_parallel": 1}})
+NESTED = define({"w": inside(CHAIN)})
 BOTH = ("succeeded", "failed")
 
 LARGE = [
@@ -523,6 +535,12 @@ LARGE = [
         pytest.param(ONE, ("drive", "cancel"), {"kills": 2}, id="a cancel, both may die"),
         pytest.param(ONE, ("drive", "drive", "prune"), {}, id="two and a prune"),
         pytest.param(EDGES, ("drive", "resume", "prune"), {"ends": BOTH, "places": 4}, id="edges, a resume and a prune"),
+        pytest.param(EACH, ("drive", "drive"), {"ends": BOTH}, id="items, two"),
+        pytest.param(EACH, ("drive", "cancel"), {"kills": 1}, id="items, a cancel, one may die"),
+        pytest.param(EACH, ("drive", "resume", "prune"), {"ends": BOTH, "places": 3}, id="items, a resume and a prune"),
+        pytest.param(NESTED, ("drive", "drive"), {"kills": 1}, id="a workflow inside, one may die"),
+        pytest.param(NESTED, ("drive", "cancel"), {"kills": 1}, id="a workflow inside, a cancel, one may die"),
+        pytest.param(NESTED, ("drive", "resume", "prune"), {"ends": BOTH, "places": 4}, id="a workflow inside, a resume and a prune"),
         *(LARGE if TORTURE else []),
     ],
 )

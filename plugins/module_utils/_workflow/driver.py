@@ -44,6 +44,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     RUNNING,
     VERDICTS,
     Run,
+    is_open,
+    part_of,
+    parts_of,
 )
 
 CONFLICT = exactly_once.CONFLICT
@@ -146,8 +149,7 @@ def _tick() -> t.Generator[t.Any, t.Any, tuple[bool, Run | None]]:
     if run is None or run["status"] in VERDICTS:
         return True, run
     graph = Graph(run["definition"])
-    due = [name for name, node in run["nodes"].items() if node["state"] == DUE]
-    backoff = [name for name, node in run["nodes"].items() if node["state"] == BACKOFF]
+    due, backoff = [*parts_of(run, DUE)], [*parts_of(run, BACKOFF)]
     seen: Seen = (yield Look(run, due, backoff)) if due or backoff else Seen({})
     after = decide(graph, end(graph, run, _outcomes(run, seen.found)), seen.ripe)
     if after is not run:
@@ -156,7 +158,7 @@ def _tick() -> t.Generator[t.Any, t.Any, tuple[bool, Run | None]]:
         run = after
         if run["status"] in VERDICTS:
             return True, run
-    left = [name for name, node in run["nodes"].items() if node["state"] == DUE]
+    left = [*parts_of(run, DUE)]
     if run["status"] == CANCELLING:
         yield Stop(run, left)
         if not (yield Wait(run)):
@@ -176,7 +178,7 @@ def _outcomes(run: Run, found: t.Mapping[str, Found]) -> dict[str, Outcome]:
     if run["status"] == CANCELLING:
         for name, one in found.items():
             if one.outcome is None and one.what == ABSENT:
-                outcomes[name] = Outcome(run["nodes"][name]["attempt"], CANCELLED, "the run was cancelled before it began", {})
+                outcomes[name] = Outcome(part_of(run, name).node["attempt"], CANCELLED, "the run was cancelled before it began", {})
     return outcomes
 
 
@@ -202,9 +204,12 @@ def why_not(run: Run | None, name: str, attempt: int) -> str:
         return "its run is gone"
     if run["status"] != RUNNING:
         return f"its run is {run['status']}"
-    node = run["nodes"][name]
-    if node["state"] != DUE or node["attempt"] != attempt:
-        return f"its run says that attempt {node['attempt']} is {node['state']}"
+    try:
+        part = part_of(run, name)
+    except KeyError:
+        return "its run knows nothing of it any more"
+    if part.node["state"] != DUE or part.node["attempt"] != attempt or not is_open(part):
+        return f"its run says that attempt {part.node['attempt']} is {part.node['state']}"
     return ""
 
 
