@@ -20,7 +20,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import accept, cancel, decide, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import SUCCEEDED, Definition, Graph, hash_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import find_runs, read_run, write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import (
+    find_runs,
+    held_by_another,
+    read_run,
+    write_run,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.read import Compiled, read_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     ENDED,
@@ -41,6 +47,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import inventory_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, WorkflowAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_tick import Tick
 
 _LONGEST_REASON = 4096
 
@@ -53,6 +60,11 @@ class ActionModule(WorkflowAction):
     texts = ("workflow", "run", "reason")
     completes_names = False
     warns_at_once = True
+
+    @property
+    def is_check(self) -> bool:
+        """Whether nothing is to be changed."""
+        return bool(self._task.check_mode)
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         mode = params["mode"]
@@ -70,12 +82,14 @@ class ActionModule(WorkflowAction):
                 raise _unknown(store, params["workflow"], params["run"])
             return self._answer(store, found, params) if mode == "show" else self._cancel(store, found, params)
         _ansible.refuse_other_runners(self)
-        return self._go_on(store, params)
+        compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
+        if mode == "tick":
+            return Tick(self, store, params, compiled).run()
+        return self._go_on(store, params, compiled)
 
     # --- To begin a run, or to go on with it
 
-    def _go_on(self, store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
+    def _go_on(self, store: Store, params: dict[str, t.Any], compiled: Compiled) -> dict[str, t.Any]:
         name = compiled.definition["name"]
         run_id = params["run"] or f"{_times.now().replace(':', '-')}-{uuid.uuid4().hex[:6]}"
         if not is_run_id(run_id):
@@ -83,24 +97,30 @@ class ActionModule(WorkflowAction):
         run, _version = read_run(store, name, run_id)
         if run is None and params["mode"] != "run":
             raise _unknown(store, name, run_id)
-        inventory = inventory_of(context.CLIARGS.get("inventory"), compiled.directory)
+        inventory = self.inventory_for(compiled)
         definition = compiled.definition if run is None else self._definition_of(store, run, compiled, params)
         values, secrets = self._values(run, definition, params)
+        if run is None or params["mode"] != "run":
+            holder = held_by_another(store, definition, run_id)
+            if holder is not None:
+                raise AsyncJobError(f"{_beside(name, run_id, holder)} Nothing was started.")
         if run is None:
             run = new_run(definition, run_id, self.host, values, secrets, whoami(), inventory)
             if not self._task.check_mode:
-                run = self._begin(store, run)
+                run = self.begin(store, run)
         self._check_host(run)
         self._check_given(store, run, values, inventory)
         change = self._change(run, params)
         if self._task.check_mode:
             return {**self._plan(run, change(run)), "warnings": [*compiled.warnings, *store.warnings]}
-        given = Given({**values, **secrets}, compiled.directory, [str(place) for place in context.CLIARGS.get("inventory") or ()])
+        given = self._given_by({**values, **secrets}, compiled)
         after: Run | None = run
         if params["mode"] != "run":
             after = self.follow(driver.changed(change), store, name, run_id, params, given)
         if after is not None and after["status"] not in VERDICTS:
             after = self.follow(driver.drive(), store, name, run_id, params, given)
+        if after is not None and self.blocked_by is not None:
+            raise AsyncJobError(f"{_beside(name, run_id, self.blocked_by)} Nothing more was started in this one.")
         if after is None:
             raise AsyncJobError(f"The run {run_id!r} of {name!r} is gone: somebody has removed it. Its jobs go on. Put it back if you can.")
         answer = self._answer(store, after, params)
@@ -115,7 +135,28 @@ class ActionModule(WorkflowAction):
                 " changed. Run it there."
             )
 
-    def _begin(self, store: Store, run: Run) -> Run:
+    def inventory_for(self, compiled: Compiled) -> list[str]:
+        """Return the inventories of the command line, as a run notes them."""
+        return inventory_of(context.CLIARGS.get("inventory"), compiled.directory)
+
+    def _given_by(self, values: dict[str, t.Any], compiled: Compiled) -> Given:
+        return Given(values, compiled.directory, [str(place) for place in context.CLIARGS.get("inventory") or ()])
+
+    def go_on_once(self, store: Store, params: dict[str, t.Any], compiled: Compiled, run: Run) -> Run | None:
+        """Do what there is to do now in a run. Return it as it is then."""
+        definition = self._definition_of(store, run, compiled, params)
+        secret = {name: value for name, value in (params["params"] or {}).items() if definition.get("params", {}).get(name, {}).get("secret")}
+        values, secrets = self._values(run, definition, {**params, "params": secret})
+        self._check_host(run)
+        self._check_given(store, run, values, self.inventory_for(compiled))
+        self.only_once, self.blocked_by = True, None
+        given = self._given_by({**values, **secrets}, compiled)
+        after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
+        if self.blocked_by is not None:
+            raise AsyncJobError(_beside(run["workflow"], run["run"], self.blocked_by))
+        return t.cast("Run | None", after)
+
+    def begin(self, store: Store, run: Run) -> Run:
         """Write a run that begins. If somebody else was faster, return theirs."""
         try:
             write_run(store, None, run, expect=ABSENT)
@@ -281,6 +322,15 @@ class ActionModule(WorkflowAction):
 def harmless_text(lines: t.Iterable[str]) -> str:
     """Return lines as a terminal may show them."""
     return "\n".join(map(harmless, lines))
+
+
+def _beside(workflow: str, run: str, holder: Holder) -> str:
+    """Say that a run has to wait for another one, and what to do about that."""
+    return (
+        f"The run {run!r} of {workflow!r} must not run beside the run {holder.run!r} of {holder.workflow!r}, which has not ended"
+        " (allow_simultaneous is false). Wait for its end; if nobody drives it any more, go on with it (the same command with"
+        f" run={holder.run}), or cancel it."
+    )
 
 
 def _is_there(run: Run, name: str) -> bool:

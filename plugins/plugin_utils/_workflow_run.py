@@ -38,7 +38,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import FAILED, SUCCEEDED, Graph
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, read_holder, write_holder
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, status_of_run, write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     BACKOFF,
     CANCELLED,
@@ -89,6 +90,10 @@ class WorkflowAction(TogetherAction):
         self._interval = FIRST_INTERVAL
         self._approvals_until: float | None = None
         self._away_since: float | None = None
+        self.only_once = False
+        """Whether to do what there is to do now, and to wait for nothing."""
+        self.blocked_by: Holder | None = None
+        """The run that goes on, and that this one must not run beside."""
         self.has_changed = False
         """Whether this task has written anything to the run."""
         self.not_started: dict[tuple[str, int], list[str]] = {}
@@ -111,6 +116,14 @@ class WorkflowAction(TogetherAction):
                     answer = read_run(store, workflow, run)
                 case driver.WriteRun(before, after, expect):
                     answer = self._write_run(before, after, Version(expect))
+                case driver.ReadHolder(lock):
+                    answer = read_holder(store, lock)
+                case driver.WriteHolder(lock, holder, expect):
+                    answer = self._take(lock, holder, Version(expect))
+                case driver.ReadStatus(holder):
+                    answer = status_of_run(store, holder.workflow, holder.run)
+                case driver.Blocked(_run, holder):
+                    self.blocked_by, answer = holder, False
                 case driver.Look(found, due, backoff):
                     answer = self._look_in_peace(found, due, backoff)
                 case driver.Start(found, names):
@@ -121,6 +134,13 @@ class WorkflowAction(TogetherAction):
                     answer = None
                 case driver.Wait(found):
                     answer = self._wait(found)
+
+    def _take(self, lock: str, holder: Holder, expect: Version) -> Version | None:
+        try:
+            return write_holder(self._store, lock, holder, expect=expect)
+        except Conflict:
+            give_way()
+            return driver.CONFLICT
 
     def _write_run(self, before: Run, after: Run, expect: Version) -> Version | None:
         try:
@@ -346,9 +366,18 @@ class WorkflowAction(TogetherAction):
 
     # ---
 
+    def is_busy(self, run: Run) -> bool:
+        """Return whether something goes on in a run that needs nobody but time."""
+        jobs = [part for part in parts_of(run, DUE).values() if not part.is_approval]
+        return bool(parts_of(run, BACKOFF)) or any(
+            self._is_ours(run, part.name) and len(self.not_started.get((part.name, part.node["attempt"]), ())) < _TRIES for part in jobs
+        )
+
     def _wait(self, run: Run) -> bool:
         """Wait for a moment. Return False if there is nothing here to wait for."""
         due = parts_of(run, DUE)
+        if self.only_once:
+            return False
         if run["status"] == CANCELLING:
             return any(_is_approval(run, name) or self._is_ours(run, name) for name in due)
         jobs = [

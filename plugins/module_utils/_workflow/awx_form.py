@@ -10,6 +10,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -90,6 +91,22 @@ class Compiler:
             if field in self._source.data:
                 definition[field] = self._source.data[field]
         return definition
+
+    def schedules(self) -> t.Any:
+        """Return the schedules, as our own form has them."""
+        given = self._about.get("schedules") or self._mapping(self._about, "related", self._where).get("schedules")
+        if not isinstance(given, list):
+            return given
+        return [
+            {
+                **({"name": re.sub(r"\W+", "-", str(one["name"])).strip("-")} if one.get("name") else {}),
+                **{field: one[field] for field in ("rrule", "catch_up", "enabled", "params") if field in one},
+                **({"params": one["extra_data"]} if one.get("extra_data") else {}),
+            }
+            if isinstance(one, dict)
+            else one
+            for one in given
+        ]
 
     # --- What nodes run
 

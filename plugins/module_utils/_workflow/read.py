@@ -15,6 +15,11 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import awx_form, own_form
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition, flaws
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.schedule import (
+    Schedule,
+    flaws_of_schedules,
+    schedules_of,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.source import Path, Problem, Source, read_source
 
 # A playbook of a collection, by its name
@@ -31,8 +36,8 @@ class Compiled(t.NamedTuple):
     directory: str
     """Where its file is, absolute: paths in it begin there."""
     warnings: list[str]
-    schedules: t.Any = None
-    """When it begins by itself, as it is written."""
+    schedules: list[Schedule]
+    """When it begins by itself."""
 
 
 # The files that lead to one, outer ones first, each with which of its workflows
@@ -62,8 +67,10 @@ def compile_source(source: Source, name: str | None = None, way: _Way = ()) -> C
         compiler = awx_form.Compiler(source, chosen, where)
         definition, problems, warnings = compiler.compiled(), compiler.problems, compiler.warnings
         places = compiler.places
+        schedules = compiler.schedules()
     else:
         definition, problems = own_form.compiled(source, default)
+        schedules = source.data.get("schedules")
         warnings, places = [], {node: ("nodes", node) for node in definition.get("order", ())}
         if name is not None and name != definition["name"]:
             problems.append(Problem((), f"it is the workflow {definition['name']!r}, not {name!r}"))
@@ -74,8 +81,9 @@ def compile_source(source: Source, name: str | None = None, way: _Way = ()) -> C
         problems = [Problem(_place_of(flaw.node, flaw.field, places), flaw.text) for flaw in flaws(definition)]
     if not problems:
         problems = [*_missing(definition, directory, places)]
+        problems += [Problem(("schedules", number), why) for number, why in flaws_of_schedules(schedules, definition)]
     source.refuse(problems)
-    return Compiled(definition, directory, warnings, source.data.get("schedules"))
+    return Compiled(definition, directory, warnings, schedules_of(schedules))
 
 
 def _add_inner(definition: Definition, directory: str, warnings: list[str], way: _Way) -> t.Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import typing as t
+from datetime import datetime
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -86,7 +87,7 @@ _OF_RUN: dict[str, t.Any] = {
     "started": str,
     "started_by": str,
 }
-_OPTIONAL: dict[str, t.Any] = {"ended": str, "cancelling": dict, "write_id": str, "save_time": str, "schema_version": int}
+_OPTIONAL: dict[str, t.Any] = {"ended": str, "cancelling": dict, "write_id": str, "save_time": str, "schema_version": int, "schedule": dict}
 _OF_NODE: dict[str, t.Any] = {
     "outcome": str,
     "why": str,
@@ -414,6 +415,8 @@ def flaw_of_run(run: dict[str, t.Any]) -> str:
             return f"the field {field!r} is not what it should be"
     if not is_name(run["workflow"]) or not is_run_id(run["run"]) or run["definition"].get("name") != run["workflow"]:
         return "its names are none"
+    if "schedule" in run and not _is_about_slot(run["schedule"]):
+        return "the field 'schedule' is not what it should be"
     if not is_host_name(run["executor"]):
         return "its executor is no host"
     if run["status"] not in STATUSES:
@@ -550,6 +553,16 @@ def is_artifact_name(name: t.Any) -> bool:
 
 def _is(value: t.Any, kind: type) -> bool:
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _is_about_slot(value: dict[str, t.Any]) -> bool:
+    if value.keys() != {"name", "rrule", "slot"} or not all(isinstance(one, str) for one in value.values()):
+        return False
+    try:
+        datetime.strptime(value["slot"], "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return False
+    return True
 
 
 def _is_who(value: t.Any) -> bool:
