@@ -29,6 +29,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keep
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.read import Compiled, read_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
+    BACKOFF,
+    DUE,
     ENDED,
     GOOD,
     RECOVERED,
@@ -42,14 +44,18 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     is_run_id,
     new_run,
     part_of,
+    parts_of,
     path_of_run,
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import inventory_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import commit_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, WorkflowAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_tick import Tick
 
 _LONGEST_REASON = 4096
+# How many of the jobs are named that a run waits for.
+_SHOWN = 10
 
 
 class ActionModule(WorkflowAction):
@@ -68,6 +74,7 @@ class ActionModule(WorkflowAction):
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         mode = params["mode"]
+        self._options = params
         store = open_store(params, self.notify)
         if mode == "list":
             result = _listed(store, params["workflow"])
@@ -83,6 +90,10 @@ class ActionModule(WorkflowAction):
             return self._answer(store, found, params) if mode == "show" else self._cancel(store, found, params)
         _ansible.refuse_other_runners(self)
         compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
+        commit = commit_of(compiled.directory)
+        self.commit = None if commit is None else commit._asdict()
+        if not self.is_check:
+            self.check_project(compiled.directory, commit)
         if mode == "tick":
             return Tick(self, store, params, compiled).run()
         return self._go_on(store, params, compiled)
@@ -106,8 +117,12 @@ class ActionModule(WorkflowAction):
                 raise AsyncJobError(f"{_beside(name, run_id, holder)} Nothing was started.")
         if run is None:
             run = new_run(definition, run_id, self.host, values, secrets, whoami(), inventory)
+            self.add_commit(run)
             if not self._task.check_mode:
                 run = self.begin(store, run)
+        elif run.get("commit") != self.commit and run["status"] not in VERDICTS:
+            was, now = ((commit or {}).get("id", "in no repository")[:12] for commit in (run.get("commit"), self.commit))
+            self.notify(f"The run {run_id!r} began when the project was at {was}; it is at {now} now.")
         self._check_host(run)
         self._check_given(store, run, values, inventory)
         change = self._change(run, params)
@@ -135,6 +150,11 @@ class ActionModule(WorkflowAction):
                 " changed. Run it there."
             )
 
+    def add_commit(self, run: Run) -> None:
+        """Note in a run at which commit its project is."""
+        if self.commit is not None:
+            run["commit"] = self.commit
+
     def inventory_for(self, compiled: Compiled) -> list[str]:
         """Return the inventories of the command line, as a run notes them."""
         return inventory_of(context.CLIARGS.get("inventory"), compiled.directory)
@@ -145,7 +165,9 @@ class ActionModule(WorkflowAction):
     def go_on_once(self, store: Store, params: dict[str, t.Any], compiled: Compiled, run: Run) -> Run | None:
         """Do what there is to do now in a run. Return it as it is then."""
         definition = self._definition_of(store, run, compiled, params)
-        secret = {name: value for name, value in (params["params"] or {}).items() if definition.get("params", {}).get(name, {}).get("secret")}
+        secret = {
+            name: value for name, value in (params["params"] or {}).items() if definition.get("params", {}).get(name, {}).get("secret")
+        }
         values, secrets = self._values(run, definition, {**params, "params": secret})
         self._check_host(run)
         self._check_given(store, run, values, self.inventory_for(compiled))
@@ -296,8 +318,12 @@ class ActionModule(WorkflowAction):
         if is_over and bad:
             msg = f"{head}. {'; '.join(_line(name, nodes[name]) for name in bad[:5])}."
         elif not is_over and params["mode"] not in ("show",):
-            waits = [name for name, node in nodes.items() if node["state"] not in (ENDED, SKIPPED, WAITING)]
+            waits = [*parts_of(run, DUE, BACKOFF)]
+            waits = waits[:_SHOWN] + ([f"{len(waits) - _SHOWN} more"] if len(waits) > _SHOWN else [])
             problem = "".join(f" {name} could not be started: {text}" for name, text in errors.items())
+            problem += "".join(
+                f" {name} is on the localhost of {machine}, and cannot be seen from here." for name, machine in self.elsewhere.items()
+            )
             msg = f"{head}. It waits for {', '.join(waits)}.{problem} To go on: run this once more with run={run['run']}."
         failed = is_over and run["status"] != SUCCEEDED
         if run["status"] == RECOVERED:

@@ -14,7 +14,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
@@ -30,7 +30,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED as CLAIMED_JOBS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CONCLUDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CONCLUDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED as ENDED_JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT as NOTHING
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store, Version
@@ -47,6 +47,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     DUE,
     EXPIRED,
     REJECTED,
+    SETTLED,
     Run,
     changes_of,
     executor_of,
@@ -56,9 +57,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     parts_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record, other_machine
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest, NodeTask, heard_report
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import Commit, commit_said, ends_with, mismatch, script_for
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
@@ -87,9 +90,13 @@ class WorkflowAction(TogetherAction):
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._pace = Pace()
+        self._running: dict[tuple[str, str, int], Asked] = {}
+        """The jobs that ran when they were looked at last, so that a tick that finds nothing new need not read their records."""
         self._interval = FIRST_INTERVAL
         self._approvals_until: float | None = None
         self._away_since: float | None = None
+        self.elsewhere: dict[str, str] = {}
+        """The machines of jobs that cannot be seen from here: on the localhost of another controller."""
         self.only_once = False
         """Whether to do what there is to do now, and to wait for nothing."""
         self.blocked_by: Holder | None = None
@@ -174,8 +181,13 @@ class WorkflowAction(TogetherAction):
     def _look_at(self, run: Run, due: list[str], backoff: list[str]) -> driver.Seen:
         found: dict[str, driver.Found] = {}
         asked: dict[str, Asked] = {}
+        known, self._running = self._running, {}
         for name in due:
-            one = self._look_at_approval(run, name) if _is_approval(run, name) else self._read_job(run, name)
+            which = (run["run"], name, part_of(run, name).node["attempt"])
+            if which in known:
+                one: driver.Found | Asked = known[which]
+            else:
+                one = self._look_at_approval(run, name) if _is_approval(run, name) else self._read_job(run, name)
             if isinstance(one, Asked):
                 asked[name] = one
             else:
@@ -187,12 +199,28 @@ class WorkflowAction(TogetherAction):
             looks = self.look_and_note(options, self._store, [*running.values()], "tail")
             for name, look in zip(running, looks, strict=True):
                 step = _step(look["progress"]) if look["progress"] else ""
+                machine = other_machine(running[name].record or {}, self.host, self._connection.transport)
+                if look["status"] == UNKNOWN and machine:
+                    self.elsewhere[name] = machine
+                    said[name] = f"is on the localhost of {machine}, and cannot be seen from here. Go on with the run there"
+                    continue
+                self.elsewhere.pop(name, None)
                 said[name] = f"{look['status']}{step}" if look["status"] == "running" else f"{look['status']}: {look['reason']}"
         ended = {name: job for name, job in asked.items() if (job.record or {}).get("status") in ENDED_JOBS and not job.flaw}
+        # Whoever changes the record of one that runs, changes its version: nothing is written over that.
+        for name, job in asked.items():
+            if (job.record or {}).get("status") == "running" and not job.flaw:
+                self._running[run["run"], name, part_of(run, name).node["attempt"]] = job
         found.update(self._outcomes(run, ended))
         for name in asked:
             found.setdefault(name, driver.Found(said=said.get(name, "")))
         for name, one in found.items():
+            level = part_of(run, name).way[-1]
+            if level.index is not None and name not in self.elsewhere:  # one line for all items
+                items = level.nodes[level.own]["items"]
+                name = name[: name.rindex("[")]
+                over = sum(item["state"] in SETTLED for item in items)
+                one = driver.Found(said=f"{over} of {len(items)} items have ended")
             if one.said and one.outcome is None and self._pace.is_due(name, one.said):
                 self.say(f"{name}: {one.said}")
         now = time.time()
@@ -366,11 +394,45 @@ class WorkflowAction(TogetherAction):
 
     # ---
 
+    def check_project(self, directory: str, here: Commit | None) -> None:
+        """Make sure that the host has the project of this controller, and say what its nodes would not survive, as far as that is seen.
+
+        :raises AsyncJobError: if it has another one
+        """
+        if self._connection.transport == "local":
+            end = ends_with()
+            if end:
+                self.notify(
+                    f"[WARNING]: Nodes on {self.host} run inside of {end}, and end with it. If that may be before the run has ended, name a"
+                    " host that stays (executor)."
+                )
+            return
+        self.users.become("")
+        done = self._run_in_shell(script_for(directory, SAYS), self._options["look_timeout"])
+        said = said_in(str(done["stdout"]), str(done.get("stderr") or done["stdout"]))
+        if "missing" in said:
+            raise AsyncJobError(
+                f"There is no directory {directory} on {self.host}. Nothing was started. Put the project there: nodes read their playbooks"
+                " from the same place as here."
+            )
+        there = commit_said(said)
+        problem = mismatch(here, there, self.host, directory)
+        if problem:
+            raise AsyncJobError(problem)
+        if here is not None and there is not None and (here.is_dirty or there.is_dirty):
+            where = " and ".join(place for place, commit in (("here", here), (f"on {self.host}", there)) if commit.is_dirty)
+            self.notify(
+                f"[WARNING]: {directory}: {where}, there are changes that are not committed. Nodes on {self.host} see what is there."
+            )
+
     def is_busy(self, run: Run) -> bool:
         """Return whether something goes on in a run that needs nobody but time."""
         jobs = [part for part in parts_of(run, DUE).values() if not part.is_approval]
         return bool(parts_of(run, BACKOFF)) or any(
-            self._is_ours(run, part.name) and len(self.not_started.get((part.name, part.node["attempt"]), ())) < _TRIES for part in jobs
+            self._is_ours(run, part.name)
+            and part.name not in self.elsewhere
+            and len(self.not_started.get((part.name, part.node["attempt"]), ())) < _TRIES
+            for part in jobs
         )
 
     def _wait(self, run: Run) -> bool:
@@ -383,7 +445,7 @@ class WorkflowAction(TogetherAction):
         jobs = [
             name
             for name, part in due.items()
-            if not part.is_approval and len(self.not_started.get((name, part.node["attempt"]), ())) < _TRIES
+            if not part.is_approval and name not in self.elsewhere and len(self.not_started.get((name, part.node["attempt"]), ())) < _TRIES
         ]
         if not jobs and not parts_of(run, BACKOFF):
             if not any(part.is_approval for part in due.values()):

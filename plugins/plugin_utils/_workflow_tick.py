@@ -35,6 +35,8 @@ class Tick:
         self._params = params
         self._compiled = compiled
         self._started: list[str] = []
+        self._held_back: dict[str, str] = {}
+        """The runs that are due and must not run beside another one, and which that is."""
         self._problems: list[dict[str, str]] = []
 
     def run(self) -> dict[str, t.Any]:
@@ -60,13 +62,13 @@ class Tick:
                 definition, run_id = self._compiled.definition, run_of_slot(schedule, slot)
                 holder = held_by_another(self._store, definition, run_id)
                 if holder is not None:
-                    raise AsyncJobError(
-                        f"It is due, and begins when the run {holder.run!r} of {holder.workflow!r} has ended: allow_simultaneous is false."
-                    )
+                    self._held_back[run_id] = f"is due, and begins when the run {holder.run!r} of {holder.workflow!r} has ended"
+                    return
                 given = {**schedule.params, **self._secrets()}
                 values, secrets = chosen_params(definition, given)
                 inventory = self._action.inventory_for(self._compiled)
                 run = new_run(definition, run_id, self._action.host, values, secrets, whoami(), inventory)
+                self._action.add_commit(run)
                 run["schedule"] = about_slot(schedule, slot)
                 self._started.append(run_id)
                 yield run if self._action.is_check else self._action.begin(self._store, run)
@@ -111,6 +113,7 @@ class Tick:
 
     def _answer(self, ended: dict[str, str], left: dict[str, str]) -> dict[str, t.Any]:
         name = self._compiled.definition["name"]
+        left = {**left, **self._held_back}
         words = [f"{len(self._started)} begun"] if self._started else []
         words += [f"{run_id}: {how}" for run_id, how in {**ended, **left}.items()]
         words += [f"{problem['run']}: {problem['msg']}" for problem in self._problems]

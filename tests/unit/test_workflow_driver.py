@@ -605,7 +605,11 @@ BESIDE = define({"b": {}}, allow_simultaneous=False)
         pytest.param(("drive", "drive!"), {}, id="two runs"),
         pytest.param(("drive", "cancel", "drive!"), {}, id="two runs, one is cancelled"),
         pytest.param(("drive", "resume", "drive!"), {"ends": BOTH, "places": 3}, id="two runs, one is resumed"),
-        *([pytest.param(("drive", "drive", "resume", "drive!"), {"ends": BOTH, "kills": 1, "places": 3}, id="all that")] if TORTURE else []),
+        *(
+            [pytest.param(("drive", "drive", "resume", "drive!"), {"ends": BOTH, "kills": 1, "places": 3}, id="all that")]
+            if TORTURE
+            else []
+        ),
     ],
 )
 def test_runs_that_must_not_run_beside_each_other(roles: tuple[str, ...], disturbed: dict[str, t.Any]) -> None:

@@ -203,7 +203,6 @@ _OF_PARAM: dict[str, Rule] = {
 _NEEDED = ("name", "nodes", "order")
 
 
-
 def _rules_of(kind: str) -> dict[str, Rule]:
     """Return what a node of a kind may say, beside what it waits for."""
     if kind == "approval":
@@ -213,9 +212,7 @@ def _rules_of(kind: str) -> dict[str, Rule]:
     return {**_FIELDS[kind], **_OF_JOBS, **_OF_ITEMS, "timeout": _at_least(1)}
 
 
-FIELDS_OF_NODES: dict[str, tuple[str, ...]] = {
-    kind: tuple(field for field in _rules_of(kind) if field != "definition") for kind in KINDS
-}
+FIELDS_OF_NODES: dict[str, tuple[str, ...]] = {kind: tuple(field for field in _rules_of(kind) if field != "definition") for kind in KINDS}
 """What people may say of a node of each kind, less what it waits for."""
 FIELDS_OF_WORKFLOW = tuple(field for field in _OF_WORKFLOW if field not in ("order", "directory"))
 FIELDS_OF_PARAM = tuple(_OF_PARAM)
@@ -430,7 +427,9 @@ def count_of_nodes(definition: t.Any) -> int:
     nodes = definition.get("nodes") if isinstance(definition, dict) else None
     if not isinstance(nodes, dict):
         return 0
-    return len(nodes) + sum(count_of_nodes(node["definition"]) for node in nodes.values() if isinstance(node, dict) and "definition" in node)
+    return len(nodes) + sum(
+        count_of_nodes(node["definition"]) for node in nodes.values() if isinstance(node, dict) and "definition" in node
+    )
 
 
 def hash_of(definition: Definition) -> str:

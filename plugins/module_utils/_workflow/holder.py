@@ -71,8 +71,8 @@ def check_holder(document: bytes, path: str, *, where: str) -> Holder:
     is_sound = is_name(lock) and is_name(workflow) and is_run_id(run) and isinstance(epoch, int) and not isinstance(epoch, bool)
     if not is_sound or path_of_lock(str(lock)) != path:
         raise AsyncJobError(
-            f"The lock {where} cannot be used: it does not say which run holds it. Nothing was started. Remove it, once you are sure that no"
-            " run of that workflow goes on."
+            f"The lock {where} cannot be used: it does not say which run holds it. Nothing was started. Remove it, once you are sure that"
+            " no run of that workflow goes on."
         )
     return Holder(str(workflow), str(run), t.cast(int, epoch))
 

@@ -87,7 +87,15 @@ _OF_RUN: dict[str, t.Any] = {
     "started": str,
     "started_by": str,
 }
-_OPTIONAL: dict[str, t.Any] = {"ended": str, "cancelling": dict, "write_id": str, "save_time": str, "schema_version": int, "schedule": dict}
+_OPTIONAL: dict[str, t.Any] = {
+    "ended": str,
+    "cancelling": dict,
+    "write_id": str,
+    "save_time": str,
+    "schema_version": int,
+    "schedule": dict,
+    "commit": dict,
+}
 _OF_NODE: dict[str, t.Any] = {
     "outcome": str,
     "why": str,
@@ -415,6 +423,8 @@ def flaw_of_run(run: dict[str, t.Any]) -> str:
             return f"the field {field!r} is not what it should be"
     if not is_name(run["workflow"]) or not is_run_id(run["run"]) or run["definition"].get("name") != run["workflow"]:
         return "its names are none"
+    if "commit" in run and not _is_commit(run["commit"]):
+        return "the field 'commit' is not what it should be"
     if "schedule" in run and not _is_about_slot(run["schedule"]):
         return "the field 'schedule' is not what it should be"
     if not is_host_name(run["executor"]):
@@ -553,6 +563,10 @@ def is_artifact_name(name: t.Any) -> bool:
 
 def _is(value: t.Any, kind: type) -> bool:
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _is_commit(value: dict[str, t.Any]) -> bool:
+    return value.keys() == {"id", "is_dirty"} and isinstance(value["id"], str) and isinstance(value["is_dirty"], bool)
 
 
 def _is_about_slot(value: dict[str, t.Any]) -> bool:

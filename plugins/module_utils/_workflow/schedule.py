@@ -61,7 +61,10 @@ def flaws_of_schedules(given: t.Any, definition: Definition) -> t.Iterator[tuple
         for why in _flaws_of(one, definition):
             yield number, f"schedule {number + 1}: {why}"
         if names.count(names[number]) > 1 and names[number] is not None:
-            yield number, f"schedule {number + 1}: each of several needs a name of its own, and {names[number]!r} is that of another one, too"
+            yield (
+                number,
+                f"schedule {number + 1}: each of several needs a name of its own, and {names[number]!r} is that of another one, too",
+            )
 
 
 def _flaws_of(one: t.Any, definition: Definition) -> t.Iterator[str]:
@@ -79,7 +82,10 @@ def _flaws_of(one: t.Any, definition: Definition) -> t.Iterator[str]:
     else:
         begins = _START.findall(rule)
         if len(begins) != 1 or bool(begins[0][1]) == bool(begins[0][3]):
-            yield "rrule has to have one DTSTART, in UTC (DTSTART:20260101T020000Z) or in a time zone (DTSTART;TZID=Europe/Warsaw:20260101T020000)"
+            yield (
+                "rrule has to have one DTSTART, in UTC (DTSTART:20260101T020000Z) or in a time zone"
+                " (DTSTART;TZID=Europe/Warsaw:20260101T020000)"
+            )
         if not re.search(r"FREQ=(MINUTELY|HOURLY|DAILY|WEEKLY|MONTHLY|YEARLY)\b", rule):
             yield "rrule has to have a FREQ, from MINUTELY to YEARLY"
     if not isinstance(params, dict):

@@ -20,7 +20,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.scope import Artifacts, scope_of
 
 
-
 class Given(t.NamedTuple):
     """What a job of a run is given."""
 
