@@ -81,3 +81,27 @@ def random_definition(chance: random.Random, most: int = 12, **fields: t.Any) ->
     shuffled = [*nodes]
     chance.shuffle(shuffled)
     return {**define(nodes, **fields), "order": shuffled}
+
+
+def awx(definition: Definition, outcomes: dict[str, str]) -> tuple[set[str], bool]:
+    """Return which nodes AWX runs, and whether the workflow has failed, by what its documentation says.
+
+    Step by step, as it happens there: what may begin begins, and what has begun ends.
+    """
+    nodes = definition["nodes"]
+    links = {(parent, child): edge for child, node in nodes.items() for parent, edge in node["parents"].items()}
+    done: dict[str, str] = {}
+    never: set[str] = set()
+    while len(done) + len(never) < len(nodes):
+        for name in nodes.keys() - done.keys() - never:
+            before = [parent for parent, child in links if child == name]
+            if not all(parent in done or parent in never for parent in before):
+                continue
+            follows = [parent in done and links[parent, name] in (done[parent], "finished") for parent in before]
+            is_wanted = not before or (all(follows) if nodes[name]["join"] == "all" else True in follows)
+            if is_wanted:
+                done[name] = outcomes[name]
+            else:
+                never.add(name)
+    unhandled = [name for name in done if done[name] == "failed" and not any(name == parent and edge != "succeeded" for (parent, _child), edge in links.items())]  # fmt: skip # noqa: E501
+    return {*done}, bool(unhandled)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from torture import TORTURE
-from workflows import begun, define, due, ended, inside, random_definition
+from workflows import awx, begun, define, due, ended, inside, random_definition
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import dump
@@ -41,6 +41,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.vari
 
 BY = {"who": "ann", "time": "2026-01-01T00:00:00Z", "reason": "it is fine"}
 HOW_MANY = 5_000 if TORTURE else 60
+AWX = 20_000 if TORTURE else 200
 
 
 def start(definition: Definition, **params: t.Any) -> tuple[Graph, Run]:
@@ -393,17 +394,17 @@ def test_workflows_may_not_be_too_deep() -> None:
 _ORDER = {"waiting": 0, "due": 1, "backoff": 2, "skipped": 3, "ended": 3}
 
 
-def random_groups(chance: random.Random, depth: int = 0) -> Definition:
-    """Return any definition with items and workflows inside."""
+def random_groups(chance: random.Random, depth: int = 0, *, each: bool = True) -> Definition:
+    """Return any definition with workflows inside, and with items and other tries if that is wanted."""
     definition = random_definition(chance, 5 if depth else 7, **chance.choice([{}, {"max_parallel": chance.randint(1, 4)}]))
     for node in definition["nodes"].values():
         kind = chance.random()
         if kind < 0.25 and depth < 2:
             del node["command"]
-            node.update(kind="workflow", workflow="x.yml", definition=random_groups(chance, depth + 1))
-        elif kind < 0.5:
+            node.update(kind="workflow", workflow="x.yml", definition=random_groups(chance, depth + 1, each=each))
+        elif kind < 0.5 and each:
             node.update(chance.choice([{}, {"retries": 1}, {"retries": 1, "retry_delay": 5}]))
-        if chance.random() < 0.25:
+        if chance.random() < 0.25 and each:
             node.update(for_each=[*range(chance.randint(0, 4))], **chance.choice([{}, {"max_parallel": chance.randint(1, 2)}]))
     assert [*flaws(definition)] == []
     return definition
@@ -444,6 +445,40 @@ def test_random_runs_never_stand_still() -> None:
                 assert (part.node["attempt"], _ORDER[part.node["state"]]) >= (was["attempt"], _ORDER[was["state"]]), seed
         else:
             raise AssertionError(f"{seed} does not end")
+
+
+def awx_inside(definition: Definition, outcome_of: t.Callable[[str], str], before: str = "") -> tuple[set[str], bool]:
+    """Return which jobs AWX runs, and whether the workflow has failed: to AWX, a workflow inside is a job that fails if that has."""
+    inner = {
+        name: awx_inside(node["definition"], outcome_of, f"{before}{name}/")
+        for name, node in definition["nodes"].items()
+        if "definition" in node
+    }
+    outcomes = {name: "failed" if (inner[name][1] if name in inner else outcome_of(before + name) == "failed") else "succeeded" for name in definition["nodes"]}  # fmt: skip # noqa: E501
+    ran, failed = awx(definition, outcomes)
+    jobs = {before + name for name in ran if name not in inner}
+    return jobs.union(*(inner[name][0] for name in ran if name in inner)), failed
+
+
+def test_random_graphs_with_workflows_inside_run_as_in_awx() -> None:
+    """The same jobs run, in whatever order they end, and the verdict is the same."""
+    inside_ran = 0
+    for seed in range(AWX):
+        chance = random.Random(seed)
+        graph, run = start(random_groups(chance, each=False))
+        words: dict[str, str] = {}
+
+        def outcome_of(name: str, words: dict[str, str] = words, chance: random.Random = chance) -> str:
+            return words.setdefault(name, chance.choice(("succeeded", "failed")))
+
+        while due(run):
+            some = chance.sample(due(run), chance.randint(1, len(due(run))))
+            run = ended(graph, run, **{name: outcome_of(name) for name in some})
+        ran, failed = awx_inside(graph.definition, outcome_of)
+        assert {name for name, part in parts_of(run).items() if part.node["state"] == "ended"} == ran, seed
+        assert (run["status"] == "failed") == failed, seed
+        inside_ran += sum("/" in name for name in ran)
+    assert inside_ran > AWX / 2
 
 
 def test_on_resume_nothing_that_is_good_runs_again_unless_it_comes_after() -> None:
