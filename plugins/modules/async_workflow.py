@@ -20,6 +20,15 @@ description:
   - A node whose edges do not fit is skipped, and says why. A failure that an edge takes care of makes the run V(recovered), any other one
     V(failed). RV(status) says which, and O(mode=resume) runs once more what has failed, and what comes after it; what has succeeded stands.
   - When nothing is left but approvals, the task ends and says how to go on. Nothing waits in the background for them.
+  - The options are listed in alphabetical order. By what they are for, they are these.
+  - "Which run, and what to do: O(mode), O(file), O(workflow), O(run), O(params), O(nodes), O(reason), O(stored_definition)."
+  - "How long to wait for people, and how often to look: O(wait_timeout), O(tick_timeout), O(wait_interval), O(grace_period)."
+  - "How long to wait for a host or another controller: O(claim_timeout), O(start_timeout), O(look_timeout), O(unreachable_timeout)."
+  - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
+  - All others are about the store, which is mostly set once for all tasks, see O(backend).
+requirements:
+  - Python 3.7 or newer on the managed host, as far as the ansible-core of the controller takes it
+  - the Python package C(python-dateutil) on the controller, for O(mode=tick) with C(schedules) alone
 notes:
   - "The file has C(nodes), a mapping of names to what each node is: C(playbook), C(task) (one action with its options, on C(localhost) or
     on the hosts of C(limit)), C(command), C(approval) or C(workflow) (another file). Playbooks, tasks and commands may have C(vars),

@@ -269,11 +269,13 @@ def test_no_document_names_what_is_not_for_users() -> None:
 
 # Released with 0.1.0. All else is newer.
 FIRST = {"async_job_copy", "async_job_info", "async_job_state"}
+SINCE_1_1 = {"async_workflow"}
 
 
 def test_what_is_new_says_since_when(documented: dict[str, Yaml], role_options: dict[str, Yaml]) -> None:
     assert {name for name in MODULES if documented[name]["doc"]["version_added"] == "0.1.0"} == FIRST
-    assert {documented[name]["doc"]["version_added"] for name in {*MODULES} - FIRST} == {"1.0.0"}
+    assert {documented[name]["doc"]["version_added"] for name in {*MODULES} - FIRST - SINCE_1_1} == {"1.0.0"}
+    assert {documented[name]["doc"]["version_added"] for name in SINCE_1_1} == {"1.1.0"}
     for name in FIRST:
         options = documented[name]["doc"]["options"]
         new = {option for option in options if options[option].get("version_added") == "1.0.0"}
