@@ -9,6 +9,9 @@ B(When a node runs.) Once all nodes that it waits for are settled, that is have 
 them, as it says. An edge fits if the node before has ended as the edge says; that of a node that was skipped never fits. Everything
 that is no success counts as failed. A node whose edges do not fit is skipped, and says why.
 
+B(What consists of several jobs.) A node with items, or with a workflow, is due as soon as its edges fit, and until the last of its jobs has
+ended. It has failed if an item has, or the workflow inside by the rule for runs.
+
 B(How a run ends.) Once all nodes are settled: C(failed) if a node has failed of which no edge takes care; C(recovered) if nodes
 have failed, and there is such an edge for each of them; else C(succeeded). A run that somebody cancels ends as C(cancelled).
 
