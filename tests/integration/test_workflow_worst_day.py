@@ -113,11 +113,15 @@ def test_the_worst_day(controller: Controller, ledger: Path, server: ObjectStora
     playbook = controller.write("playbook.yml", json.dumps([telling(_DRIVE, _APPROVE, _DRIVE, hosts="localhost")]))
     chance = random.Random(f"{store} {day}")
     drivers = [controller.popen("playbook", "-i", controller.inventory, playbook) for _driver in range(DRIVERS)]
-    for number, driver in enumerate(drivers):
-        if number == 1:  # the first one may have done nothing, the others have
-            until(ledger.exists)
-        time.sleep(chance.uniform(0, _LONGEST_LIFE / DRIVERS))
-        _kill(driver)
+    try:
+        for number, driver in enumerate(drivers):
+            if number == 1:  # the first one may have done nothing, the others have
+                until(ledger.exists, seconds=240)
+            time.sleep(chance.uniform(0, _LONGEST_LIFE / DRIVERS))
+            _kill(driver)
+    finally:
+        for driver in drivers:
+            _kill(driver)
     executed_before = len(lines(ledger))
 
     ran = controller.playbook(playbook)

@@ -166,12 +166,14 @@ def test_each_item_has_tries_of_its_own() -> None:
 def test_a_run_fits_into_a_document() -> None:
     """However much its items report: what is too much is left out, and that is said."""
     graph, run = start(define({"each": {"for_each": [*range(2000)]}, "one": {}}))
-    said = {"artifacts": {"big": {"value": "x" * 20_000}, "small": {"value": 1}}, "counts": {f"h{n}": {"ok": 1} for n in range(100)}}
+    many = {f"h{n}": {"ok": 1} for n in range(100)}
+    values = {"big": {"value": "x" * 20_000}, "small": {"value": 1}, "list": {"value": [0] * 5000}}
+    said = {"artifacts": values, "counts": many}
     run = decide(graph, end(graph, run, {name: Outcome(1, "failed", "why " * 200, {**said, "end": "now"}) for name in due(run)}))
     assert len(dump(run)) < 12 << 20
     item = run["nodes"]["each"]["items"][7]
     assert item["artifacts"] == {"small": {"value": 1}}
-    assert item["problems"][0]["msg"].startswith("big left out: a run keeps")
+    assert item["problems"][0]["msg"].startswith("big, list left out: a run keeps")
     assert run["nodes"]["one"]["artifacts"]["big"] == {"value": "x" * 20_000}
     assert flaw_of_run(run) == ""
 
@@ -270,6 +272,15 @@ def test_limits_inside_of_limits() -> None:
     run = told(graph, run, "x/e[1]")
     assert due(run)[2] == "x/e[3]"
     assert len(due(run)) == 6
+
+
+def test_workflows_for_items_one_after_the_other() -> None:
+    """One that waits for a person is under way."""
+    graph, run = start(define({"x": {**inside(CHAIN), "for_each": ["eu", "us"], "max_parallel": 1}}))
+    run = told(graph, run, "x[0]/build")
+    assert due(run) == ["x[0]/go"]
+    run = told(graph, told(graph, run, "x[0]/go"), "x[0]/deploy")
+    assert due(run) == ["x[1]/build"]
 
 
 # --- Files

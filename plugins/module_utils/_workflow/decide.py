@@ -30,6 +30,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
     SUCCEEDED,
     Definition,
     Graph,
+    count_of_nodes,
     is_group,
     split,
 )
@@ -65,6 +66,9 @@ _LONGEST_REASON = 200
 # How much all attempts of a run may report together, and a single one in any case, in bytes: a store keeps 16 MiB in one document.
 _LARGEST_REPORTS = 8 << 20
 _SMALLEST_REPORT = 1024
+# How many blanks are before a line of a report, and how much longer a value may be in a document than on one line.
+_INDENTED = 16
+_MOST_LINES = 20
 _CANCELLED = "the run was cancelled before it began"
 
 
@@ -161,7 +165,8 @@ class _Decision:
         if node["state"] == DUE and "items" in node:
             if self._count is None:
                 self._count = sum(map(_size, self._run["nodes"].values()))
-            count = self._count + len(node["items"])
+            inner = about.get("definition")
+            count = self._count + len(node["items"]) * (1 if inner is None else count_of_nodes(inner))
             if count <= MOST_PARTS:
                 self._count = count
             else:
@@ -179,7 +184,10 @@ class _Decision:
             return node
         old = items = node["items"]
         inner = graph.inner.get(name)
-        rooms = (*rooms, _Room(about.get("max_parallel"), lambda: sum(_running_in(about, item) for item in old)))
+        # Of jobs, so many run; of workflows, so many are under way, be it that they wait for somebody.
+        room = _Room(about.get("max_parallel"), lambda: sum(item["state"] == DUE for item in old))
+        if inner is None:
+            rooms = (*rooms, room)
         for number, item in enumerate(old):
             if item["state"] in SETTLED:
                 continue
@@ -190,12 +198,13 @@ class _Decision:
                 after = {**item, "state": SKIPPED, "why": _CANCELLED}
             elif inner is None:
                 after = _begun(item, about, rooms)
-            elif all(room.has() for room in rooms):
+            elif room.has():
                 begun = {**item, "attempt": item["attempt"] + 1}
                 problem = scope.flaw_of_params(name, number)
                 if problem:
                     after = {**begun, "state": ENDED, "outcome": FAILED, "why": problem}
                 else:
+                    room.take()
                     after = self._one(graph, scope, name, _with_nodes(inner, begun, item["attempt"]), whole, rooms, number)
             else:
                 continue
@@ -444,7 +453,7 @@ def _ended_one(
 
 def _fitting(details: dict[str, t.Any], size: int) -> dict[str, t.Any]:
     """Return what an attempt has reported, less what is too much of it: the whole run has to fit into one document."""
-    if len(details) < 3 or _length(details) <= size:
+    if len(details) < 3 or len(json.dumps(details)) * _MOST_LINES <= size or _length(details) <= size:
         return details
     kept = {field: details[field] for field in ("end", "ended") if field in details}
     if "secret" in details:
@@ -471,7 +480,9 @@ def _fitting(details: dict[str, t.Any], size: int) -> dict[str, t.Any]:
 
 
 def _length(value: t.Any) -> int:
-    return len(json.dumps(value))
+    """Return how much of a document a value takes, in bytes: each part of it has a line, with blanks before it."""
+    text = json.dumps(value, indent=2)
+    return len(text) + _INDENTED * text.count("\n")
 
 
 def resume(graph: Graph, run: Run, names: t.Iterable[str] | None = None) -> Run:
