@@ -171,7 +171,7 @@ class ActionModule(WorkflowAction):
         values, secrets = self._values(run, definition, {**params, "params": secret})
         self._check_host(run)
         self._check_given(store, run, values, self.inventory_for(compiled))
-        self.only_once, self.blocked_by = True, None
+        self.only_once, self.blocked_by, self.elsewhere = True, None, {}
         given = self._given_by({**values, **secrets}, compiled)
         after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
         if self.blocked_by is not None:

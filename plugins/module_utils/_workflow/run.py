@@ -363,7 +363,8 @@ def _changes(
         node, was = new[name], old.get(name, {})
         if node is was:
             continue
-        if was.get("state") != node["state"] and not (is_new and node["state"] == WAITING):
+        is_another_try = node["state"] == DUE and was.get("attempt") != node["attempt"]
+        if (was.get("state") != node["state"] or is_another_try) and not (is_new and node["state"] == WAITING):
             what = node["outcome"] if node["state"] == ENDED else node["state"]
             yield _event(when, who, f"{before}{name}", node["attempt"], what, node.get("why", ""))
         inner = definition["nodes"][name].get("definition")
