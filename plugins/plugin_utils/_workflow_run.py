@@ -216,7 +216,7 @@ class WorkflowAction(TogetherAction):
             found.setdefault(name, driver.Found(said=said.get(name, "")))
         for name, one in found.items():
             level = part_of(run, name).way[-1]
-            if level.index is not None and name not in self.elsewhere:  # one line for all items
+            if level.number is not None and name not in self.elsewhere:  # one line for all items
                 items = level.nodes[level.own]["items"]
                 name = name[: name.rindex("[")]
                 over = sum(item["state"] in SETTLED for item in items)

@@ -215,10 +215,10 @@ def is_open(part: Part) -> bool:
     """Return whether all nodes that a part is inside of are under way."""
     for level in part.way:
         node = level.nodes[level.own]
-        if level.index is not None:
+        if level.number is not None:
             if node["state"] != DUE:
                 return False
-            node = node["items"][level.index]
+            node = node["items"][level.number]
         if node is not part.node and node["state"] != DUE:
             return False
     return True

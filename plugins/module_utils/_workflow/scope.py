@@ -131,7 +131,7 @@ def scope_of(graph: Graph, run: Run, name: str, params: t.Mapping[str, t.Any]) -
     way = part_of(run, name).way
     scope = Scope(graph, run["nodes"], lambda: params)
     for level, inner in zip(way, way[1:]):
-        scope = scope.inside(level.own, level.index, inner.nodes)
+        scope = scope.inside(level.own, level.number, inner.nodes)
     return scope
 
 

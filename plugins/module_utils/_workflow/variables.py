@@ -53,10 +53,10 @@ def given_to(graph: Graph, run: Run, name: str, params: t.Mapping[str, t.Any], d
         node = level.definition["nodes"][level.own]
         directory = os.path.normpath(os.path.join(directory, level.definition.get("directory", ".")))
         templates = {**templates, **level.definition.get("vars", {}), **node.get("vars", {})}
-        if level.index is not None:
-            about.update(index=level.index, item=values_of(node, level.nodes[level.own])[level.index])
+        if level.number is not None:
+            about.update(index=level.number, item=values_of(node, level.nodes[level.own])[level.number])
     about["directory"] = directory
-    return Given(about, templates, artifacts, scope.items_for(last.own, last.index), scope.params(), unclear, directory)
+    return Given(about, templates, artifacts, scope.items_for(last.own, last.number), scope.params(), unclear, directory)
 
 
 def variables_text(given: Given) -> str:
