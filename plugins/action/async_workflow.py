@@ -176,7 +176,7 @@ class ActionModule(WorkflowAction):
         after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
         if self.blocked_by is not None:
             raise AsyncJobError(_beside(run["workflow"], run["run"], self.blocked_by))
-        return t.cast("Run | None", after)
+        return after
 
     def begin(self, store: Store, run: Run) -> Run:
         """Write a run that begins. If somebody else was faster, return theirs."""

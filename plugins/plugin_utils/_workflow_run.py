@@ -225,7 +225,7 @@ class WorkflowAction(TogetherAction):
                 self.say(f"{name}: {one.said}")
         now = time.time()
         waiting = {name: part_of(run, name) for name in backoff}
-        ripe = {name for name, part in waiting.items() if age(part.node, now) >= part.about.get("retry_delay", 0)}
+        ripe = {name for name, part in waiting.items() if age(t.cast("Record", part.node), now) >= part.about.get("retry_delay", 0)}
         return driver.Seen(found, frozenset(ripe))
 
     def _read_job(self, run: Run, name: str) -> driver.Found | Asked:

@@ -136,7 +136,7 @@ class Level(t.NamedTuple):
     """What the run knows of the nodes of that definition."""
     own: str
     """The node among them in which the job is."""
-    index: int | None
+    number: int | None
     """The number of the item, if that node has some."""
 
 

@@ -23,17 +23,17 @@ class Scope(t.NamedTuple):
     """A workflow in a run, and what it is inside of."""
 
     graph: Graph
-    nodes: t.Mapping[str, NodeOfRun]
+    nodes: dict[str, NodeOfRun]
     params: t.Callable[[], t.Mapping[str, t.Any]]
     """The values of its parameters. Those that are secrets are among them only if whoever asks knows them."""
     own: str = ""
     """The node of the outer workflow that this one is."""
-    index: int | None = None
+    number: int | None = None
     """The number of the item that it is for."""
     outer: t.Any = None
     """The :class:`Scope` of the outer workflow."""
 
-    def inside(self, name: str, index: int | None, nodes: t.Mapping[str, NodeOfRun]) -> Scope:
+    def inside(self, name: str, index: int | None, nodes: dict[str, NodeOfRun]) -> Scope:
         """Return the scope of a workflow inside of this one."""
         known: list[dict[str, t.Any]] = []
 
@@ -103,7 +103,7 @@ class Scope(t.NamedTuple):
 
     def items_for(self, name: str, index: int | None) -> dict[str, t.Any]:
         """Return the items that a part of a node is for, by the variables that it is given, the outer ones first."""
-        found = {} if self.outer is None else dict(self.outer.items_for(self.own, self.index))
+        found = {} if self.outer is None else dict(self.outer.items_for(self.own, self.number))
         about = self.graph.nodes[name]
         if index is not None and "item_var" in about:
             found[about["item_var"]] = values_of(about, self.nodes[name])[index]
