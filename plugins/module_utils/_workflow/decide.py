@@ -107,9 +107,9 @@ class _Room:
     def has(self) -> bool:
         return self._left is None or self._left > 0
 
-    def take(self) -> None:
+    def take(self, count: int = 1) -> None:
         if self._left is not None:
-            self._left -= 1
+            self._left -= count
 
 
 _Rooms = t.Tuple[_Room, ...]
@@ -188,9 +188,10 @@ class _Decision:
         room = _Room(about.get("max_parallel"), lambda: sum(item["state"] == DUE for item in old))
         if inner is None:
             rooms = (*rooms, room)
-        for number, item in enumerate(old):
-            if item["state"] in SETTLED:
-                continue
+        going = [number for number, item in enumerate(old) if item["state"] in (DUE, BACKOFF)]
+        waiting = [number for number, item in enumerate(old) if item["state"] == WAITING]
+        for number in (*going, *waiting):  # what ends now, makes room for what begins
+            item = old[number]
             whole = f"{before}{name}[{number}]"
             if item["state"] != WAITING:
                 after = self._one(graph, scope, name, item, whole, rooms, number)
@@ -204,11 +205,12 @@ class _Decision:
                 if problem:
                     after = {**begun, "state": ENDED, "outcome": FAILED, "why": problem}
                 else:
-                    room.take()
                     after = self._one(graph, scope, name, _with_nodes(inner, begun, item["attempt"]), whole, rooms, number)
             else:
                 continue
             if after is not item:
+                if inner is not None:
+                    room.take((after["state"] == DUE) - (item["state"] == DUE))
                 if items is old:
                     items = [*old]
                 items[number] = after
