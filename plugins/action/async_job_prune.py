@@ -19,6 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.reten
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless, harmless_lines
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import goes_on
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_text, heard_texts
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
@@ -91,7 +92,10 @@ class ActionModule(HostAction):
     def _remove(self, store: Store, some: list[Doomed], params: dict[str, t.Any]) -> list[str]:
         """Remove some jobs. Return what has gone wrong with others."""
         problems: list[str] = []
-        refused = self._clear(some, params, problems) if self._apply and not params["store_only"] else {}
+        needed = {number: why for number, one in enumerate(some) if one.after is None and (why := goes_on(store, one.found.record))}
+        free = {number: one for number, one in enumerate(some) if number not in needed}
+        refused = self._clear(free, params, problems) if self._apply and not params["store_only"] else {}
+        refused.update(needed)
         for number, one in enumerate(some):
             reason = refused.get(number, "")
             try:
@@ -120,7 +124,7 @@ class ActionModule(HostAction):
         counts = collections.Counter(map(place_of, attempts))
         return [f"{place}: what {count} attempts have left there" for place, count in counts.items()]
 
-    def _clear(self, some: list[Doomed], params: dict[str, t.Any], problems: list[str]) -> dict[int, str]:
+    def _clear(self, some: dict[int, Doomed], params: dict[str, t.Any], problems: list[str]) -> dict[int, str]:
         """Remove what is on the host. Return why that was refused, by the numbers of the jobs.
 
         :arg problems: what has gone wrong is added
@@ -145,10 +149,10 @@ class ActionModule(HostAction):
                     refused[number] = answer["refused"]
         return refused
 
-    def _on_this_host(self, some: list[Doomed]) -> dict[str, dict[int, dict[str, t.Any]]]:
+    def _on_this_host(self, some: dict[int, Doomed]) -> dict[str, dict[int, dict[str, t.Any]]]:
         """Return what to remove here, by the user to become for that and by the numbers of the jobs."""
         users: dict[str, dict[int, dict[str, t.Any]]] = {}
-        for number, one in enumerate(some):
+        for number, one in some.items():
             record = one.found.record
             key = key_of(record)
             for attempt in one.attempts:

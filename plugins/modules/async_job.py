@@ -580,6 +580,7 @@ state_file:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import node
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import BY_ACTION, run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job
 
@@ -596,7 +597,11 @@ def main() -> None:
     by_action = (module.params["task"] or {}).get(BY_ACTION) or {}
     if not by_action:
         module.fail_json(msg="async_job starts tasks of Ansible, which only its action plugin can do. Run it as a task of a playbook.")
-    result = run(**by_action, shell=module._shell or "/bin/sh")
+    of_node = by_action.pop("node", None)
+    shell = module._shell or "/bin/sh"
+    result = run(**by_action, shell=shell) if of_node is None else node.run(of_node, **by_action, shell=shell)
+    if of_node is not None:
+        result["invocation"] = {}  # else Ansible would leave there what the node was given
     module.fail_json(**result) if result.get("failed") else module.exit_json(**result)
 
 

@@ -744,3 +744,12 @@ def keep_printing() -> None:
                 raise
 
     display.display = display_or_not
+
+
+def run_action(outer: ActionBase, name: str, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Run another action of this collection as a task of its own, on the connection of this one."""
+    chosen = choose_action(outer, name)
+    if chosen is None:
+        raise gone(name)
+    task = inner_task(outer._task, action=name, args=args, limit=0)
+    return dict(handler_of(outer, chosen, task).run(task_vars=task_vars))

@@ -75,6 +75,8 @@ class InnerTask:
 
     def __init__(self, outer: ActionBase, given: t.Any, limit: int) -> None:
         self._outer = outer
+        self._more: dict[str, t.Any] = {}
+        """What a node of a workflow is given beside its command: the argument of C(_host.node) that C(_host.command) does not have."""
         self._task_vars: dict[str, t.Any] = outer._task_vars
         self.action, value, more = _parsed(given)
         chosen = _ansible.choose_action(outer, self.action)
@@ -158,7 +160,7 @@ class InnerTask:
         ways = _ansible.ways_of_modules(self._outer, self._task_vars)
         is_logged = not ways.get("_ansible_no_log") and not self._task.no_log
         return program(
-            "_host.command",
+            "_host.node" if self._more else "_host.command",
             {
                 "options": self._options,
                 "directory": directory,
@@ -166,6 +168,7 @@ class InnerTask:
                 "shell": ways.get("_ansible_shell_executable") or "/bin/sh",
                 "log": logged(self._options) if is_logged else "",
                 "facility": str(ways.get("_ansible_syslog_facility") or ""),
+                **self._more,
             },
         )
 
@@ -195,7 +198,7 @@ class InnerTask:
         return self._launch_command(async_dir) if self.is_command else dict(self._handler.run(task_vars=self._task_vars))
 
     def _launch_command(self, directory: str) -> dict[str, t.Any]:
-        about = {"options": self._options, "directory": directory, "uses_shell": self._uses_shell}
+        about = {"options": self._options, "directory": directory, "uses_shell": self._uses_shell, **self._more}
         # A job name has to be given. What counts is the command.
         args = {"job_name": "job", "task": {BY_ACTION: about}}
         return _ansible.start_module(self._handler, "rstyczynski.ansible.async_job", args, self._task_vars)

@@ -115,6 +115,14 @@ class Request:
             record["fingerprint"] = self.params["fingerprint"] or policies.sealed(self._fingerprint)
         return record
 
+    def guarded(self, steps: t.Any) -> t.Any:
+        """Return the protocol by which the job is started: as it is, or with something in between."""
+        return steps
+
+    def why_not(self) -> str:
+        """Return why the job is not to start any more, now that it is claimed. Empty if it is."""
+        return ""
+
     def is_ours(self, record: Record) -> bool:
         """Return whether this task has claimed the current attempt itself, in this run of the playbook."""
         return not self.kept.claimed.isdisjoint((record.get("attempt_dir"), record.get("ansible_job_id"), name_of(record)))

@@ -42,6 +42,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone, moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.driver import Guard
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, blocked_by, next_attempt, recorded, refusal_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import Noted
@@ -411,7 +412,7 @@ class Starter:
 
     def _start_or_attach(self) -> Waits[tuple[Record, Version, bool]]:
         """Drive the protocol to its end. Return the record of a job that was started, and whether it was started just now."""
-        steps = exactly_once.start_or_attach(self._request.claim, self._again)
+        steps = self._request.guarded(exactly_once.start_or_attach(self._request.claim, self._again))
         begun = set(self._kept.claimed)
         answer: t.Any = None
         error: Exception | None = None
@@ -436,7 +437,7 @@ class Starter:
                 " and will not be. The disk may be full."
             ) from None
 
-    def _do(self, step: exactly_once.Step) -> Waits[t.Any]:
+    def _do(self, step: exactly_once.Step | Guard) -> Waits[t.Any]:
         """Do one step. Return the answer that the protocol waits for."""
         seconds = self._params["look_timeout"]
         match step:
@@ -448,6 +449,8 @@ class Starter:
                 return self._restore(Version(expect))
             case exactly_once.Watch(record, version):
                 return (yield from self._watch(record, version))
+            case Guard():
+                return self._request.why_not()
             case exactly_once.Prepare():
                 return (yield from self._prepare(seconds))
             case exactly_once.MakeDirectory(record, over):

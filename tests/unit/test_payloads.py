@@ -45,6 +45,8 @@ PROGRAMS = {
     "_host.launch": {*_MAKE, "_host.make_directory"},
     "_host.start": {*_MAKE, "_host.make_directory"},
     "_host.command": {"_errors", "_host.attempt_files"},
+    "_host.node": {"_errors", "_host.attempt_files", "_host.command"},
+    "_host.node_report": _JOB,
     "_host.noted": {"_errors", "_trust", "_host.job_file", "_host.safely"},
 }
 
@@ -148,6 +150,7 @@ def test_module_of_commands(collections: Path) -> None:
         "module_utils/_statuses.py",
         "module_utils/_host/attempt_files.py",
         "module_utils/_host/command.py",
+        "module_utils/_host/node.py",
         "module_utils/_modules/async_job.py",
     }
     assert sum((collections / _OURS / name).stat().st_size for name in files) <= _MOST

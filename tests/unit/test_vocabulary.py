@@ -31,6 +31,7 @@ OF_THEIR_OWN = {
     "plugins/module_utils/_report_page/page.py": "the letters, which are held against it below",
     "plugins/module_utils/_host/cancel.py": "failed and cancelled are fields of a result",
     "plugins/action/async_job_show.py": "colours of some, and one for all others",
+    "plugins/module_utils/_workflow/decide.py": "the words for ends of nodes, in sentences",
 }
 
 

@@ -30,6 +30,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # Who claims a job says which process of this controller that is.
     "_start": ("_host.processes", "_records"),
     "_report_page": ("_records.ages", "_records.last_line", "_records.record"),
+    # What follows in a run, and in which order it is done. Nothing there touches a host.
+    "_workflow": ("_records", "_start.exactly_once", "_store.base"),
     # One file per module. What a status looks like is the host's to say.
     "_modules": (
         "_host.look_and_output",
@@ -40,6 +42,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_store.choose",
         # Whoever signs has to see what is not signed.
         "_store.signed",
+        # So does whoever signs runs: what they are.
+        "_workflow",
     ),
     "plugin_utils": (
         "_host.attempt_directory",
@@ -51,12 +55,16 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_host.place",
         "_host.processes",
         "_host.results_file",
+        "_host.node",
+        "_modules.async_job",
+        "_modules.async_job_approval",
         "_modules.async_job_state",
         "_modules.async_job_status",
         "_records",
         "_start",
         "_store.base",
         "_store.choose",
+        "_workflow",
     ),
     "action": (
         "_host.look_and_output",
@@ -64,12 +72,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_records",
         "_store.base",
         "_store.choose",
+        "_workflow",
         "plugin_utils",
     ),
     # Ansible sends what they import: async_job runs on hosts, and the others need no host.
-    "modules": ("_host.command", "_modules"),
+    "modules": ("_host.command", "_host.node", "_modules"),
     "inventory": ("_records", "_store.choose", "plugin_utils._ansible", "plugin_utils._flaws"),
-    # What others print of results
+    # What others print of results. What runs in the playbooks of nodes needs nothing, where nothing else of ours need be.
     "callback": ("plugin_utils._ansible",),
     "doc_fragments": (),
 }

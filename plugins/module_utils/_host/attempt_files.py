@@ -26,7 +26,7 @@ MARKERS = ("ASYNC_JOB_ATTEMPT_DIR", "ANSIBLE_ASYNC_DIR")
 """The variables of the environment by which processes of an attempt are known: ours, which all of them have, and that of Ansible, which
 tells its wrapper where to write, and which the command does not get. Former releases have set only the latter, for all of them."""
 
-OURS = re.compile(r"(j?\d+\.\d+|stdout|stderr|result|cancel)(\.tmp|\.\d+\.cancel)?|attempt\.json")
+OURS = re.compile(r"(j?\d+\.\d+|stdout|stderr|result|cancel)(\.tmp|\.\d+\.cancel)?|attempt\.json|node\.\w+(\.tmp)?")
 """The names of all that Ansible and we put there."""
 
 

@@ -39,15 +39,15 @@ def main(options: dict[str, t.Any], directory: str, uses_shell: bool, shell: str
     :arg log: what to say in the log of the host. Empty if nothing
     :arg facility: of that log, as syslog(3) names it
     """
-    _settle()
-    if log:
-        syslog.openlog("ansible-rstyczynski.ansible.async_job", 0, getattr(syslog, facility, syslog.LOG_USER))
-        syslog.syslog(syslog.LOG_INFO, log)
+    settle(log, facility)
     return run(options, directory, uses_shell=uses_shell, shell=shell)
 
 
-def _settle() -> None:
-    """Use a locale that there is, and a working directory that can be entered."""
+def settle(log: str, facility: str) -> None:
+    """Use a locale that there is, and a working directory that can be entered; and say in the log of the host what is about to run.
+
+    :arg log: see :func:`main`
+    """
     for name in ("", *_LOCALES):
         with contextlib.suppress(locale.Error):
             locale.setlocale(locale.LC_ALL, name)
@@ -59,6 +59,9 @@ def _settle() -> None:
             if os.access(os.getcwd() if place == "." else place, os.R_OK):
                 os.chdir(place)
                 break
+    if log:
+        syslog.openlog("ansible-rstyczynski.ansible.async_job", 0, getattr(syslog, facility, syslog.LOG_USER))
+        syslog.syslog(syslog.LOG_INFO, log)
 
 
 # What Ansible's modules take where the one that the environment asks for is not installed.

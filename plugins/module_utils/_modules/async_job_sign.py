@@ -27,6 +27,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_signed_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import printable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import LOCKS, check_holder
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import check_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import WORKFLOWS
 
 if t.TYPE_CHECKING:
     from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signed import Checked, SignedStore
@@ -54,7 +57,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     failures = []
     stopped = ""
     try:
-        for found in itertools.chain(store.checked(), store.checked(APPROVALS)):
+        for found in itertools.chain(store.checked(), *map(store.checked, (APPROVALS, WORKFLOWS, LOCKS))):
             path = printable(found.path)
             try:
                 _check(store, found, replace=params["replace"])
@@ -101,6 +104,10 @@ def _check(store: SignedStore, found: Checked, *, replace: bool) -> None:
         document = write_json(without_signature(found.content))
         if found.path.startswith(APPROVALS):
             check_approval(document, found.path, where=where)
+        elif found.path.startswith(WORKFLOWS):
+            check_run(document, found.path, where=where)
+        elif found.path.startswith(LOCKS):
+            check_holder(document, found.path, where=where)
         else:
             record_of(store, Entry(found.path, Document(document, found.version), None))
     except (ValueError, RecursionError) as error:  # JSON that was read, and cannot be written again

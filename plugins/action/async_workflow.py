@@ -1,0 +1,393 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import typing as t
+import uuid
+
+from ansible import context
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import accept, cancel, decide, resume
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import SUCCEEDED, Definition, Graph, hash_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import (
+    find_runs,
+    held_by_another,
+    read_run,
+    write_run,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.read import Compiled, read_workflow
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
+    BACKOFF,
+    DUE,
+    ENDED,
+    GOOD,
+    RECOVERED,
+    RUNNING,
+    SKIPPED,
+    VERDICTS,
+    WAITING,
+    Run,
+    chosen_params,
+    executors_of,
+    is_run_id,
+    new_run,
+    part_of,
+    parts_of,
+    path_of_run,
+)
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import inventory_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import commit_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, WorkflowAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_tick import Tick
+
+_LONGEST_REASON = 4096
+# How many of the jobs are named that a run waits for.
+_SHOWN = 10
+
+
+class ActionModule(WorkflowAction):
+    """The module C(async_workflow): it begins runs of workflows, goes on with them, and shows them."""
+
+    spec = async_workflow.ARGUMENT_SPEC
+    required_if = async_workflow.REQUIRED_IF
+    texts = ("workflow", "run", "reason")
+    completes_names = False
+    warns_at_once = True
+
+    @property
+    def is_check(self) -> bool:
+        """Whether nothing is to be changed."""
+        return bool(self._task.check_mode)
+
+    def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        mode = params["mode"]
+        self._options = params
+        store = open_store(params, self.notify)
+        if mode == "list":
+            result = _listed(store, params["workflow"])
+            rows = [tuple(map(harmless, (run["workflow"], run["run"], run["status"], run["started"]))) for run in result["runs"]]
+            self.show(harmless_text(aligned(rows, width=1 << 16) if rows else [f"There are no runs in {store.locate()}."]))
+            return result
+        if len(params["reason"] or "") > _LONGEST_REASON:
+            raise AsyncJobError(f"reason is longer than {_LONGEST_REASON} characters. Nothing was changed. Shorten it.")
+        if mode in ("show", "cancel"):
+            found, _version = read_run(store, params["workflow"], params["run"])
+            if found is None:
+                raise _unknown(store, params["workflow"], params["run"])
+            return self._answer(store, found, params) if mode == "show" else self._cancel(store, found, params)
+        _ansible.refuse_other_runners(self)
+        compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
+        commit = commit_of(compiled.directory)
+        self.commit = None if commit is None else commit._asdict()
+        if not self.is_check:
+            self.check_project(compiled.directory, commit)
+        if mode == "tick":
+            return Tick(self, store, params, compiled).run()
+        return self._go_on(store, params, compiled)
+
+    # --- To begin a run, or to go on with it
+
+    def _go_on(self, store: Store, params: dict[str, t.Any], compiled: Compiled) -> dict[str, t.Any]:
+        name = compiled.definition["name"]
+        run_id = params["run"] or f"{_times.now().replace(':', '-')}-{uuid.uuid4().hex[:6]}"
+        if not is_run_id(run_id):
+            raise AsyncJobError(f"run is {run_id!r}, which cannot name a run: one word can. Nothing was started.")
+        run, _version = read_run(store, name, run_id)
+        if run is None and params["mode"] != "run":
+            raise _unknown(store, name, run_id)
+        inventory = self.inventory_for(compiled)
+        definition = compiled.definition if run is None else self._definition_of(store, run, compiled, params)
+        values, secrets = self._values(run, definition, params)
+        if run is None or params["mode"] != "run":
+            holder = held_by_another(store, definition, run_id)
+            if holder is not None:
+                raise AsyncJobError(f"{_beside(name, run_id, holder)} Nothing was started.")
+        if run is None:
+            run = new_run(definition, run_id, self.host, values, secrets, whoami(), inventory)
+            self.add_commit(run)
+            if not self._task.check_mode:
+                run = self.begin(store, run)
+        elif run.get("commit") != self.commit and run["status"] not in VERDICTS:
+            was, now = ((commit or {}).get("id", "in no repository")[:12] for commit in (run.get("commit"), self.commit))
+            self.notify(f"The run {run_id!r} began when the project was at {was}; it is at {now} now.")
+        self._check_host(run)
+        self._check_given(store, run, values, inventory)
+        change = self._change(run, params)
+        if self._task.check_mode:
+            return {**self._plan(run, change(run)), "warnings": [*compiled.warnings, *store.warnings]}
+        given = self._given_by({**values, **secrets}, compiled)
+        after: Run | None = run
+        if params["mode"] != "run":
+            after = self.follow(driver.changed(change), store, name, run_id, params, given)
+        if after is not None and after["status"] not in VERDICTS:
+            after = self.follow(driver.drive(), store, name, run_id, params, given)
+        if after is not None and self.blocked_by is not None:
+            raise AsyncJobError(f"{_beside(name, run_id, self.blocked_by)} Nothing more was started in this one.")
+        if after is None:
+            raise AsyncJobError(f"The run {run_id!r} of {name!r} is gone: somebody has removed it. Its jobs go on. Put it back if you can.")
+        answer = self._answer(store, after, params)
+        return {**answer, "warnings": [*compiled.warnings, *answer["warnings"]]}
+
+    def _check_host(self, run: Run) -> None:
+        """Raise if none of the nodes runs here: this task would wait for ever."""
+        hosts = executors_of(run)
+        if hosts and self.host not in hosts:
+            raise AsyncJobError(
+                f"The nodes of the run {run['run']!r} run on {', '.join(sorted(hosts))}, and this task has gone to {self.host}. Nothing was"
+                " changed. Run it there."
+            )
+
+    def add_commit(self, run: Run) -> None:
+        """Note in a run at which commit its project is."""
+        if self.commit is not None:
+            run["commit"] = self.commit
+
+    def inventory_for(self, compiled: Compiled) -> list[str]:
+        """Return the inventories of the command line, as a run notes them."""
+        return inventory_of(context.CLIARGS.get("inventory"), compiled.directory)
+
+    def _given_by(self, values: dict[str, t.Any], compiled: Compiled) -> Given:
+        return Given(values, compiled.directory, [str(place) for place in context.CLIARGS.get("inventory") or ()])
+
+    def go_on_once(self, store: Store, params: dict[str, t.Any], compiled: Compiled, run: Run) -> Run | None:
+        """Do what there is to do now in a run. Return it as it is then."""
+        definition = self._definition_of(store, run, compiled, params)
+        secret = {
+            name: value for name, value in (params["params"] or {}).items() if definition.get("params", {}).get(name, {}).get("secret")
+        }
+        values, secrets = self._values(run, definition, {**params, "params": secret})
+        self._check_host(run)
+        self._check_given(store, run, values, self.inventory_for(compiled))
+        self.only_once, self.blocked_by, self.elsewhere = True, None, {}
+        given = self._given_by({**values, **secrets}, compiled)
+        after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
+        if self.blocked_by is not None:
+            raise AsyncJobError(_beside(run["workflow"], run["run"], self.blocked_by))
+        return after
+
+    def begin(self, store: Store, run: Run) -> Run:
+        """Write a run that begins. If somebody else was faster, return theirs."""
+        try:
+            write_run(store, None, run, expect=ABSENT)
+            self.has_changed = True
+        except Conflict:
+            found, _version = read_run(store, run["workflow"], run["run"])
+            if found is None:
+                raise
+            return found
+        return run
+
+    def _definition_of(self, store: Store, run: Run, compiled: Compiled, params: dict[str, t.Any]) -> Definition:
+        """Return what a run goes on with: what it began with, if that is what the file says."""
+        if hash_of(compiled.definition) != run["definition_hash"] and not params["stored_definition"]:
+            old, new = run["definition"]["nodes"], compiled.definition["nodes"]
+            nodes = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+            raise AsyncJobError(
+                f"The run {run['run']!r} of {run['workflow']!r} began with another definition than {params['file']} has now"
+                f" (it differs in {', '.join(nodes[:5]) or 'what is not about nodes'}). Nothing was started. Give a new run another id; or"
+                " say 'stored_definition: true' to go on with the one that it began with: what that runs is in"
+                f" {store.locate(path_of_run(run['workflow'], run['run']))} then, and so is up to whoever can write there."
+            )
+        return t.cast(Definition, run["definition"])
+
+    def _values(self, run: Run | None, definition: Definition, params: dict[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+        """Return the values of the parameters. Of a run that goes on, it is enough to give the secret ones once more."""
+        given = storable(params["params"] or {}, name="params")
+        if run is not None:
+            given = {**run["params"], **given}
+            lacking = [name for name in run["secret_params"] if name not in given]
+            if lacking:
+                raise AsyncJobError(
+                    f"The run {run['run']!r} has secret parameters, which are not stored: {', '.join(lacking)}. Nothing was started. Give"
+                    " them once more (params)."
+                )
+        return chosen_params(definition, given)
+
+    def _check_given(self, store: Store, run: Run, values: dict[str, t.Any], inventory: list[str]) -> None:
+        """Raise if a run began with something else than is given now."""
+        where = f"The run {run['run']!r} of {run['workflow']!r}"
+        if values != run["params"]:
+            names = [name for name in {**values, **run["params"]} if values.get(name) != run["params"].get(name)]
+            raise AsyncJobError(
+                f"{where} began with other values of {', '.join(names)}. Nothing was started. Leave params out to go on with it; or give a"
+                " new run another id."
+            )
+        if inventory != run["inventory"]:
+            raise AsyncJobError(
+                f"{where} began with the inventory {', '.join(run['inventory']) or 'that is the default'}, and this is"
+                f" {', '.join(inventory) or 'the default'}. Nothing was started. Give the same one (-i)."
+            )
+
+    def _change(self, run: Run, params: dict[str, t.Any]) -> t.Callable[[Run], Run]:
+        """Return what the order of the user makes of the run."""
+        graph = Graph(run["definition"])
+        nodes = None if params["nodes"] is None else [*dict.fromkeys(params["nodes"])]
+        unknown = [name for name in nodes or () if not _is_there(run, name)]
+        if unknown:
+            raise AsyncJobError(f"The workflow {run['workflow']!r} has no node {', '.join(map(repr, unknown))}. Nothing was changed.")
+        mode = params["mode"]
+
+        def changed(run: Run) -> Run:
+            if mode == "run":
+                return run
+            if run["status"] not in VERDICTS:
+                raise AsyncJobError(f"The run {run['run']!r} is {run['status']}. Nothing was changed. Wait for its end, or cancel it.")
+            if mode == "accept":
+                ours = {name: part_of(run, name).node for name in nodes or ()}
+                good = [name for name, node in ours.items() if node["state"] != ENDED or node["outcome"] in GOOD]
+                if good:
+                    raise AsyncJobError(f"{', '.join(good)} did not fail: there is nothing to accept. Nothing was changed.")
+                return accept(graph, run, nodes or (), self._by(params))
+            idle = [name for name in nodes or () if part_of(run, name).node["state"] != ENDED]
+            if idle:
+                raise AsyncJobError(f"{', '.join(idle)} did not run: there is nothing to run once more. Nothing was changed.")
+            if nodes is None and run["status"] == SUCCEEDED:
+                raise AsyncJobError(f"Nothing has failed in the run {run['run']!r}. Nothing was changed.")
+            return resume(graph, run, nodes)
+
+        return changed
+
+    def _plan(self, run: Run, after: Run) -> dict[str, t.Any]:
+        """Return what would happen."""
+        after = decide(Graph(after["definition"]), after)
+        lines, plan = [], []
+        for name in after["definition"]["order"]:
+            node = after["nodes"][name]
+            would = {ENDED: "stands", SKIPPED: "is skipped", WAITING: "may run later"}.get(node["state"], "runs")
+            if node["state"] == WAITING:
+                parents = after["definition"]["nodes"][name]["parents"]
+                why = f"it waits for {', '.join(parents)}" if parents else "others come first"
+            else:
+                why = node.get("why") or (
+                    f"it has ended: {node['outcome']}" if node["state"] == ENDED else f"attempt {node['attempt']} is due"
+                )
+            plan.append({"node": name, "would": would, "why": why})
+            lines.append(f"{name}: {would}, {why}")
+        self.show(harmless_text(lines))
+        changed = after["status"] == RUNNING
+        return {"changed": changed, "plan": plan, "status": after["status"], "run": run["run"], "workflow": run["workflow"]}
+
+    def _by(self, params: dict[str, t.Any]) -> dict[str, str]:
+        return {"who": whoami(), "time": _times.now(), "reason": params["reason"] or ""}
+
+    # --- Others
+
+    def _cancel(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        by = self._by(params)
+        self._check_host(run)
+
+        def changed(now: Run) -> Run:
+            if now["status"] in VERDICTS:
+                raise AsyncJobError(f"The run {now['run']!r} has ended: {now['status']}. Nothing was stopped.")
+            return cancel(now, by) if now["status"] == RUNNING else now
+
+        if self._task.check_mode:
+            changed(run)
+            return {**self._answer(store, run, params), "failed": False, "changed": run["status"] == RUNNING}
+        given = Given({}, "", [])
+        after = self.follow(driver.changed(changed), store, run["workflow"], run["run"], params, given)
+        if after is not None and after["status"] not in VERDICTS:
+            after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
+        if after is None:
+            raise _unknown(store, run["workflow"], run["run"])
+        return {**self._answer(store, after, params), "failed": False}
+
+    def _answer(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return what the module returns about a run."""
+        where = store.locate(path_of_run(run["workflow"], run["run"]))
+        nodes = {name: run["nodes"][name] for name in run["definition"]["order"]}
+        is_over = run["status"] in VERDICTS
+        bad = [name for name, node in nodes.items() if node["state"] == ENDED and node["outcome"] not in GOOD]
+        errors = {name: said[-1] for (name, _attempt), said in self.not_started.items() if len(said) > 1 and not is_over}
+        lines = [_line(name, node) for name, node in nodes.items()]
+        head = f"The run {run['run']!r} of {run['workflow']!r}: {run['status']}"
+        msg = f"{head}."
+        if is_over and bad:
+            msg = f"{head}. {'; '.join(_line(name, nodes[name]) for name in bad[:5])}."
+        elif not is_over and params["mode"] not in ("show",):
+            waits = [*parts_of(run, DUE, BACKOFF)]
+            waits = waits[:_SHOWN] + ([f"{len(waits) - _SHOWN} more"] if len(waits) > _SHOWN else [])
+            problem = "".join(f" {name} could not be started: {text}" for name, text in errors.items())
+            problem += "".join(
+                f" {name} is on the localhost of {machine}, and cannot be seen from here." for name, machine in self.elsewhere.items()
+            )
+            msg = f"{head}. It waits for {', '.join(waits)}.{problem} To go on: run this once more with run={run['run']}."
+        failed = is_over and run["status"] != SUCCEEDED
+        if run["status"] == RECOVERED:
+            failed = run["definition"].get("recovered_is", SUCCEEDED) != SUCCEEDED
+        if params["mode"] == "show":
+            failed = False
+        self.show(harmless_text([*lines, msg]))
+        return {
+            "changed": self.has_changed,
+            "failed": bool(failed or errors),
+            "finished": is_over,
+            "status": run["status"],
+            "workflow": run["workflow"],
+            "run": run["run"],
+            "nodes": nodes,
+            "msg": msg,
+            "state_file": where,
+            "warnings": [*store.warnings],
+        }
+
+
+def harmless_text(lines: t.Iterable[str]) -> str:
+    """Return lines as a terminal may show them."""
+    return "\n".join(map(harmless, lines))
+
+
+def _beside(workflow: str, run: str, holder: Holder) -> str:
+    """Say that a run has to wait for another one, and what to do about that."""
+    return (
+        f"The run {run!r} of {workflow!r} must not run beside the run {holder.run!r} of {holder.workflow!r}, which has not ended"
+        " (allow_simultaneous is false). Wait for its end; if nobody drives it any more, go on with it (the same command with"
+        f" run={holder.run}), or cancel it."
+    )
+
+
+def _is_there(run: Run, name: str) -> bool:
+    try:
+        part_of(run, name)
+    except KeyError:
+        return False
+    return True
+
+
+def _line(name: str, node: dict[str, t.Any]) -> str:
+    what = node["outcome"] if node["state"] == ENDED else node["state"]
+    attempt = f" (attempt {node['attempt']})" if node["attempt"] > 1 else ""
+    return f"{name}: {what}{attempt}{', ' + node['why'] if node.get('why') else ''}"
+
+
+def _listed(store: Store, workflow: str | None) -> dict[str, t.Any]:
+    store.must_exist()
+    runs, unreadable = find_runs(store, workflow)
+    listed = [
+        {**{field: run[field] for field in ("workflow", "run", "status", "started", "started_by")}, "ended": run.get("ended", "")}
+        for run in runs
+    ]
+    result: dict[str, t.Any] = {"changed": False, "runs": listed, "unreadable": unreadable, "warnings": [*store.warnings]}
+    if unreadable:
+        why = " ".join(problem["msg"] for problem in unreadable[:3])
+        result.update(failed=True, msg=f"{len(unreadable)} runs in {store.locate()} cannot be read. {why}")
+    return result
+
+
+def _unknown(store: Store, workflow: str, run: str) -> AsyncJobError:
+    return AsyncJobError(
+        f"There is no run {run!r} of the workflow {workflow!r}: {store.locate(path_of_run(workflow, run))} does not exist."
+    )

@@ -1,0 +1,229 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: async_workflow_node
+type: notification
+short_description: Writes down what becomes of a node of a workflow
+version_added: 1.1.0
+author: Ryszard Styczynski (@rstyczynski)
+description:
+  - M(rstyczynski.ansible.async_workflow) switches this on for the playbooks that it runs as nodes, and for nothing else. There is no need
+    to switch it on yourself, where it does nothing.
+  - It tells how far the playbook has come with lines C(PROGRESS 2/7 name of the task) on the standard output. In a file of
+    the directory of the attempt, it writes the counts for each host, where the playbook has failed and with which message, and what
+    M(ansible.builtin.set_stats) has set.
+  - Of a task with C(no_log), it writes only the names of what it has set, and no message. What is encrypted with Ansible Vault
+    stays encrypted, or only its name is written.
+"""
+
+import contextlib
+import json
+import os
+import re
+import typing as t
+
+from ansible.plugins.callback import CallbackBase
+
+# The directory of the attempt. Only nodes have it.
+_VARIABLE = "ASYNC_WORKFLOW_NODE_DIRECTORY"
+_GIVEN = "node.vars"
+_REPORT = "node.json"
+
+_MOST_PROBLEMS = 20
+_LONGEST_MESSAGE = 1000
+_MOST_HOSTS = 1000
+# How much the artifacts of a node may take together, in bytes.
+_MOST_BYTES = 262_144
+# How far templates of templates are followed.
+_DEEPEST = 6
+
+_SET_STATS = ("set_stats", "ansible.builtin.set_stats", "ansible.legacy.set_stats")
+_COUNTS = ("ok", "changed", "failures", "unreachable", "skipped", "rescued", "ignored")
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]
+    """Writes into the directory of the attempt."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "rstyczynski.ansible.async_workflow_node"
+    CALLBACK_NEEDS_ENABLED = False
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._directory = os.environ.get(_VARIABLE, "")
+        self.disabled = not os.path.isdir(self._directory)
+        self._current = 0
+        self._total = 0
+        self._written: dict[str, t.Any] = {}
+        """What the author has written for tasks that set something. When they have ended, only its values are left."""
+        self._secret: set[str] = set()
+        self._vaults: dict[str, str] = {}
+        self._problems: list[dict[str, str]] = []
+        self._variables: t.Callable[[t.Any, t.Any], t.Any] = lambda host, task: {}
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        """Remove what the node was given: it was read. Count the tasks."""
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(self._directory, _GIVEN))
+        try:
+            self._total = sum(_count(block) for play in playbook.get_plays() for block in play.compile())
+        except Exception:  # whatever it is, the playbook itself will say so
+            self._total = 0
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        """Remember how to look up variables."""
+        manager = play.get_variable_manager()
+        self._variables = lambda host, task: manager.get_vars(play=play, host=host, task=task)
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        """Tell how far it has come."""
+        if task.action in ("meta", "ansible.builtin.meta", "ansible.legacy.meta"):
+            return
+        if task.action in _SET_STATS:
+            self._written[task._uuid] = task.args.get("data")
+        self._current += 1
+        self._total = max(self._total, self._current)
+        name = " ".join(str(task.get_name()).split())
+        self._display.display(f"PROGRESS {self._current}/{self._total} {name[:200]}")
+
+    def v2_playbook_on_handler_task_start(self, task: t.Any) -> None:
+        """Tell that a handler runs. It was not counted."""
+        self.v2_playbook_on_task_start(task, False)
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        """Remember where it has failed."""
+        if not ignore_errors:
+            self._note_problem(result)
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        """Remember whom it did not reach."""
+        self._note_problem(result)
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        """Remember which of the values that are set must not be written."""
+        task, host = _of(result, "task"), _of(result, "host")
+        if task.action not in _SET_STATS:
+            return
+        data = self._written.get(task._uuid, task.args.get("data"))
+        names = [*data] if isinstance(data, dict) else []
+        if _is_secret(result):
+            self._secret.update(map(str, names))
+            if not isinstance(data, dict):
+                self._secret.add("*")
+            return
+        stats = (_of(result, "result") or {}).get("ansible_stats") or {}
+        variables: t.Any = None
+        for name, value in (stats.get("data") or {}).items():
+            vault = _ciphertext(value)
+            if name in self._vaults:  # Ansible adds to what is there
+                self._secret.add(name)
+            if vault:
+                self._vaults[name] = vault
+                continue
+            if variables is None:
+                variables = self._variables(host, task)
+            raw = data.get(name, data) if isinstance(data, dict) else data
+            if _holds_vault(value, {}, 0) or _holds_vault(raw, variables, 0):
+                self._secret.add(name)
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        """Write how it has ended."""
+        hosts = sorted(stats.processed)
+        counts = {host: {name: stats.summarize(host).get(name, 0) for name in _COUNTS} for host in hosts[:_MOST_HOSTS]}
+        bad = {host for host in hosts if stats.summarize(host)["failures"] or stats.summarize(host)["unreachable"]}
+        self._problems = [problem for host in hosts for problem in self._problems_of(host, stats, is_bad=host in bad)]
+        artifacts: dict[str, dict[str, t.Any]] = {}
+        size = 0
+        for name, value in ((stats.custom or {}).get("_run") or {}).items():
+            artifact = {"vault": self._vaults[name]} if name in self._vaults else {"value": value}
+            if name in self._secret or "*" in self._secret:
+                self._secret.add(name)
+                continue
+            try:
+                size += len(json.dumps(artifact))
+            except (TypeError, ValueError, RecursionError):
+                self._add_problem("", "set_stats", f"{name} was left out: it is nothing that JSON can hold")
+                continue
+            if size > _MOST_BYTES:
+                self._add_problem("", "set_stats", f"{name} was left out: with it, there would be more than {_MOST_BYTES} bytes")
+                continue
+            artifacts[name] = artifact
+        self._secret.discard("*")
+        self._write({"ended": True, "failed": bool(bad), "counts": counts, "artifacts": artifacts})
+
+    def _problems_of(self, host: str, stats: t.Any, *, is_bad: bool) -> list[dict[str, str]]:
+        """Return where a host has failed. What was rescued is no problem, and comes before what was not."""
+        found = [problem for problem in self._problems if problem["host"] == host]
+        rescued = stats.summarize(host).get("rescued", 0)
+        return (found[rescued:] or found[-1:]) if is_bad else []
+
+    def _note_problem(self, result: t.Any) -> None:
+        said = _of(result, "result") or {}
+        words = "no_log hides what it says" if _is_secret(result) else str(said.get("msg") or said.get("stderr") or "it says nothing")
+        host, task = _of(result, "host"), _of(result, "task")
+        self._add_problem(str(host.get_name()), str(task.get_name()), words)
+        self._write({"ended": False})
+
+    def _add_problem(self, host: str, task: str, msg: str) -> None:
+        if len(self._problems) < _MOST_PROBLEMS:
+            self._problems.append({"host": host, "task": task[:_LONGEST_MESSAGE], "msg": msg[:_LONGEST_MESSAGE]})
+
+    def _write(self, report: dict[str, t.Any]) -> None:
+        report = {**report, "problems": self._problems, "secret": sorted(self._secret - {"*"})}
+        path = os.path.join(self._directory, _REPORT)
+        try:
+            with open(os.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump(report, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(f"{path}.tmp", path)
+        except OSError as error:
+            self._display.warning(f"What becomes of this node could not be written: {error}")
+
+
+def _of(result: t.Any, what: str) -> t.Any:
+    """Return the task, the host or the content of a result. Older releases have that in private attributes."""
+    return getattr(result, what) if hasattr(result, what) else getattr(result, f"_{what}")
+
+
+def _is_secret(result: t.Any) -> bool:
+    said = _of(result, "result") or {}
+    return bool(_of(result, "task").no_log or said.get("_ansible_no_log") or "censored" in said)
+
+
+def _count(block: t.Any) -> int:
+    """Return how many tasks a block has, less those that Ansible itself puts there."""
+    found = 0
+    for task in (*block.block, *block.rescue, *block.always):
+        if hasattr(task, "block"):
+            found += _count(task)
+        else:
+            found += task.action not in ("meta", "ansible.builtin.meta", "ansible.legacy.meta")
+    return found
+
+
+def _ciphertext(value: t.Any) -> str:
+    """Return what a vaulted value is stored as. Empty if it is none."""
+    text = getattr(value, "_ciphertext", None)
+    return text.decode("ascii", "replace") if isinstance(text, bytes) else text if isinstance(text, str) else ""
+
+
+def _holds_vault(value: t.Any, variables: t.Any, depth: int) -> bool:
+    """Return whether a value holds something encrypted, or is a template that names something of that kind."""
+    if _ciphertext(value):
+        return True
+    if depth > _DEEPEST:
+        return True  # nobody can tell
+    if isinstance(value, dict):
+        return any(_holds_vault(item, variables, depth + 1) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_holds_vault(item, variables, depth + 1) for item in value)
+    if isinstance(value, str) and "{" in value:
+        names = {*re.findall(r"[A-Za-z_]\w*", value)}
+        return any(_holds_vault(variables[name], variables, depth + 1) for name in names if name in variables)
+    return False

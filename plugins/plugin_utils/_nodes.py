@@ -1,0 +1,220 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The nodes of a workflow as jobs: what runs as a node, and with what.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.node import DIRECTORY
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.driver import guarded, is_before, why_not
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
+    NodeOfRun,
+    Run,
+    flaw_of_report,
+    is_artifact_name,
+    is_of_node,
+    key_of_node,
+    mark_of_node,
+    part_of,
+    time_limit_of,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import (
+    given_to,
+    plain_variables,
+    variables_text,
+)
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import KeptOnTask, Request
+
+# The files of a node in the directory of its attempt, beside those of any job
+_VARIABLES = "node.vars"
+_PLAY = "node.yml"
+_CALLBACK = "node.py"
+
+_MOST_HOSTS = 1000
+# In the environment of a command, in characters. It is among its variables, however long.
+_LONGEST_ITEM = 4096
+
+
+class NodeRequest(Request):
+    """A node as a job to start: once for the attempt that its run has decided on.
+
+    :arg params: validated options of the workflow
+    """
+
+    def __init__(self, params: dict[str, t.Any], store: Store, run: Run, name: str) -> None:
+        self._run = run
+        self._name = name
+        part = part_of(run, name)
+        self.attempt: int = part.node["attempt"]
+        self.refused = ""
+        """Why the run did not want the attempt any more. Empty if it did."""
+        defaults = {option: spec.get("default") for option, spec in async_job.ARGUMENT_SPEC.items()}
+        job = {**defaults, **params, **key_of_node(run, name)._asdict(), "metadata": mark_of_node(run, name)}
+        limit = time_limit_of(part.about)
+        super().__init__(job, store, KeptOnTask(limit, 0), fingerprint="", secret=False, with_facts=False)
+
+    def claim(self, before: Record | None) -> Record:
+        record = super().claim(before)
+        record["attempt"] = record["first_attempt"] = self.attempt
+        return record
+
+    def decide(self, record: Record) -> Decision:
+        if not is_of_node(record, self._run, self._name):
+            raise AsyncJobError(f"{self.state_file} is the record of another job, which has the name of this node. Nothing was started.")
+        return Decision(start=is_before(record, self.attempt), why=f"attempt {self.attempt} is due")
+
+    def guarded(self, steps: t.Any) -> t.Any:
+        return guarded(steps)
+
+    def why_not(self) -> str:
+        run, _version = read_run(self.store, self._run["workflow"], self._run["run"])
+        self.refused = why_not(run, self._name, self.attempt)
+        return self.refused
+
+
+class NodeTask(InnerTask):
+    """The command of a node.
+
+    :arg outer: the action of the workflow
+    :arg directory: where the file of the workflow is
+    :arg params: of the run, secret ones too
+    :arg inventory: of nodes that do not say another one
+    """
+
+    def __init__(
+        self, outer: t.Any, graph: Graph, run: Run, name: str, *, directory: str, params: dict[str, t.Any], inventory: t.Sequence[str]
+    ) -> None:
+        about = part_of(run, name).about
+        given = given_to(graph, run, name, params, directory)
+        self.unclear = given.unclear
+        environment = {"ASYNC_WORKFLOW_NODE": name, "ASYNC_WORKFLOW_RUN": run["run"]}
+        if "item" in given.about:
+            item = given.about["item"]
+            text = item if isinstance(item, str) else json.dumps(item)
+            if len(text) <= _LONGEST_ITEM and "\0" not in text:
+                environment["ASYNC_WORKFLOW_ITEM"] = text
+        options: dict[str, t.Any] = {"chdir": given.directory}
+        if about["kind"] == "command":
+            files = {_VARIABLES: plain_variables(given)}
+            environment["ASYNC_WORKFLOW_VARIABLES"] = f"{DIRECTORY}/{_VARIABLES}"
+            command = about["command"]
+            options["argv" if isinstance(command, list) else "_raw_params"] = command
+        else:
+            files = {_VARIABLES: variables_text(given), _CALLBACK: _callback()}
+            environment.update(ASYNC_WORKFLOW_NODE_DIRECTORY=DIRECTORY, ANSIBLE_CALLBACK_PLUGINS=DIRECTORY)
+            playbook = about.get("playbook")
+            if playbook is None:
+                playbook = f"{DIRECTORY}/{_PLAY}"
+                files[_PLAY] = _play(about)
+            is_local = outer._connection.transport == "local"
+            options["argv"] = [*(_OURS if is_local else ("ansible-playbook",)), *_words(about, inventory), playbook]
+        super().__init__(outer, {"ansible.builtin.command": options}, time_limit_of(about))
+        self._more = {"node": {"files": files, "environment": environment, "removed": [*files]}}
+        self._task.no_log = True  # what it is given is nothing for the log of the host
+
+
+# The Ansible that runs us
+_OURS = (sys.executable, "-m", "ansible", "playbook")
+
+
+def _callback() -> str:
+    return (Path(__file__).parents[1] / "callback" / "async_workflow_node.py").read_text("utf-8")
+
+
+def _words(about: dict[str, t.Any], inventory: t.Sequence[str]) -> t.Iterator[str]:
+    """Yield the options of a playbook. Each is one word, so that no value is taken for another option."""
+    yield f"--extra-vars=@{DIRECTORY}/{_VARIABLES}"
+    for place in about.get("inventory", inventory):
+        yield f"--inventory={place}"
+    if about["kind"] == "playbook" and "limit" in about:
+        yield f"--limit={about['limit']}"
+    for field, option in (("tags", "--tags"), ("skip_tags", "--skip-tags")):
+        if about.get(field):
+            yield f"{option}={','.join(about[field])}"
+    if "forks" in about:
+        yield f"--forks={about['forks']}"
+
+
+def _play(about: dict[str, t.Any]) -> str:
+    """Return a playbook of one task."""
+    play = {"name": "node", "hosts": about.get("limit", "localhost"), "gather_facts": False, "tasks": [about["task"]]}
+    return json.dumps([play], indent=1) + "\n"
+
+
+def inventory_of(sources: t.Any, directory: str) -> list[str]:
+    """Return the inventories of the command line as a run notes them: below the directory of its file if they are there, so that another
+    checkout has the same.
+
+    :arg sources: what C(--inventory) was given
+    """
+    found = []
+    for source in sources if isinstance(sources, (list, tuple)) else [sources] if sources else []:
+        below = os.path.relpath(source, directory) if os.path.isabs(source) else source
+        found.append(source if below.startswith("..") else below)
+    return found
+
+
+def heard_report(said: t.Any) -> tuple[NodeOfRun, bool | None, str]:
+    """Return what the callback of a node has written: what its run is to note; whether the playbook has failed, None if it had not ended;
+    and what is wrong with it. It comes from a host, and is data.
+    """
+    if not isinstance(said, dict):
+        return {}, None, "what the host says of the node is none"
+    if "report" not in said:
+        return {}, None, str(said.get("problem", "the host says nothing of the node"))[:1000]
+    report = said["report"]
+    if not isinstance(report, dict):
+        return {}, None, "its report is none"
+    problems = report.get("problems")
+    found: NodeOfRun = {
+        "artifacts": _artifacts(report.get("artifacts")),
+        "secret": [name for name in _listed(report.get("secret")) if is_artifact_name(name)][:1000],
+        "counts": dict(list(_mapping(report.get("counts")).items())[:_MOST_HOSTS]),
+        "problems": _listed(problems)[:20],
+    }
+    flaw = flaw_of_report(found)
+    if flaw:
+        return {}, None, f"its report {flaw}"
+    has_ended = report.get("ended") is True
+    try:
+        found = storable({field: value for field, value in found.items() if value}, name="its report")
+    except AsyncJobError as error:
+        return {}, None, str(error)
+    return found, bool(report.get("failed")) if has_ended else None, ""
+
+
+def _artifacts(given: t.Any) -> dict[str, t.Any]:
+    """Return those artifacts that can be kept. One that Ansible itself would act upon, as whom or where to work, is left out."""
+    found = {}
+    for name, artifact in _mapping(given).items():
+        try:
+            if is_artifact_name(name):
+                found[name] = storable(artifact, name=name)
+        except AsyncJobError:
+            continue
+    return found
+
+
+def _mapping(value: t.Any) -> dict[str, t.Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: t.Any) -> list[t.Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,503 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drive a run of a workflow: do the steps of its protocol, with a real store and a real host.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import (
+    Approval,
+    command,
+    parse_approval,
+    path_of_approval,
+    person_of,
+    status_of,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import give_way, read_record, write_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, without
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED as CLAIMED_JOBS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CONCLUDED, UNKNOWN
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED as ENDED_JOBS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT as NOTHING
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import settings_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import FAILED, SUCCEEDED, Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, read_holder, write_holder
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, status_of_run, write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
+    BACKOFF,
+    CANCELLED,
+    CANCELLING,
+    DUE,
+    EXPIRED,
+    REJECTED,
+    SETTLED,
+    Run,
+    changes_of,
+    executor_of,
+    is_of_node,
+    key_of_node,
+    part_of,
+    parts_of,
+)
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record, other_machine
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest, NodeTask, heard_report
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import Commit, commit_said, ends_with, mismatch, script_for
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import FIRST_INTERVAL, Pace, longer
+
+# How often a node is tried that cannot be started, before the task says so and leaves the rest to the next one.
+_TRIES = 3
+
+
+class Given(t.NamedTuple):
+    """What a driver brings along."""
+
+    params: dict[str, t.Any]
+    """The values of all parameters, secret ones too."""
+    directory: str
+    """Where the file of the workflow is."""
+    inventory: list[str]
+    """Of nodes that do not say another one."""
+
+
+class WorkflowAction(TogetherAction):
+    """An action that drives runs."""
+
+    programs = (*TogetherAction.programs, "_host.node_report")
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pace = Pace()
+        self._running: dict[tuple[str, str, int], Asked] = {}
+        """The jobs that ran when they were looked at last, so that a tick that finds nothing new need not read their records."""
+        self._interval = FIRST_INTERVAL
+        self._approvals_until: float | None = None
+        self._away_since: float | None = None
+        self.elsewhere: dict[str, str] = {}
+        """The machines of jobs that cannot be seen from here: on the localhost of another controller."""
+        self.only_once = False
+        """Whether to do what there is to do now, and to wait for nothing."""
+        self.blocked_by: Holder | None = None
+        """The run that goes on, and that this one must not run beside."""
+        self.has_changed = False
+        """Whether this task has written anything to the run."""
+        self.not_started: dict[tuple[str, int], list[str]] = {}
+        """Why attempts of nodes could not be started, each time."""
+
+    def follow(self, steps: driver.Steps, store: Store, workflow: str, run: str, params: dict[str, t.Any], given: Given) -> Run | None:
+        """Play a protocol of runs to its end. Return the run as it is then.
+
+        :arg params: validated options of the task
+        """
+        self._store, self._which, self._options, self._given = store, (workflow, run), params, given
+        answer: t.Any = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as stop:
+                return t.cast("Run | None", stop.value)
+            match step:
+                case driver.ReadRun():
+                    answer = read_run(store, workflow, run)
+                case driver.WriteRun(before, after, expect):
+                    answer = self._write_run(before, after, Version(expect))
+                case driver.ReadHolder(lock):
+                    answer = read_holder(store, lock)
+                case driver.WriteHolder(lock, holder, expect):
+                    answer = self._take(lock, holder, Version(expect))
+                case driver.ReadStatus(holder):
+                    answer = status_of_run(store, holder.workflow, holder.run)
+                case driver.Blocked(_run, holder):
+                    self.blocked_by, answer = holder, False
+                case driver.Look(found, due, backoff):
+                    answer = self._look_in_peace(found, due, backoff)
+                case driver.Start(found, names):
+                    self._start(found, names)
+                    answer = None
+                case driver.Stop(found, names):
+                    self._stop(found, names)
+                    answer = None
+                case driver.Wait(found):
+                    answer = self._wait(found)
+
+    def _take(self, lock: str, holder: Holder, expect: Version) -> Version | None:
+        try:
+            return write_holder(self._store, lock, holder, expect=expect)
+        except Conflict:
+            give_way()
+            return driver.CONFLICT
+
+    def _write_run(self, before: Run, after: Run, expect: Version) -> Version | None:
+        try:
+            version = write_run(self._store, before, after, expect=expect)
+        except Conflict:
+            give_way()
+            return driver.CONFLICT
+        self.has_changed = True
+        self._interval = FIRST_INTERVAL
+        for change in changes_of(before, after):
+            self.say(f"{change['node']}: {change['what']}{', ' + change['why'] if change['why'] else ''}")
+        return version
+
+    def _is_ours(self, run: Run, name: str) -> bool:
+        return executor_of(run, name) == self.host
+
+    # --- Looks
+
+    def _look_in_peace(self, run: Run, due: list[str], backoff: list[str]) -> driver.Seen:
+        """Look, and bear it for a while that the host is away."""
+        while True:
+            try:
+                seen = self._look_at(run, due, backoff)
+                self._away_since = None
+                return seen
+            except AnsibleConnectionFailure as error:
+                self._away_since = self._away_since or time.monotonic()
+                self.bear(error, self._away_since, self._options["unreachable_timeout"], self._pace, is_over=False)
+            time.sleep(self._options["wait_interval"])
+
+    def _look_at(self, run: Run, due: list[str], backoff: list[str]) -> driver.Seen:
+        found: dict[str, driver.Found] = {}
+        asked: dict[str, Asked] = {}
+        known, self._running = self._running, {}
+        for name in due:
+            which = (run["run"], name, part_of(run, name).node["attempt"])
+            if which in known:
+                one: driver.Found | Asked = known[which]
+            else:
+                one = self._look_at_approval(run, name) if _is_approval(run, name) else self._read_job(run, name)
+            if isinstance(one, Asked):
+                asked[name] = one
+            else:
+                found[name] = one
+        running = {name: job for name, job in asked.items() if (job.record or {}).get("status") not in ENDED_JOBS}
+        said: dict[str, str] = {}
+        if running:
+            options = {**self._options, "store_output": False, "tail_size": 0}
+            looks = self.look_and_note(options, self._store, [*running.values()], "tail")
+            for name, look in zip(running, looks, strict=True):
+                step = _step(look["progress"]) if look["progress"] else ""
+                machine = other_machine(running[name].record or {}, self.host, self._connection.transport)
+                if look["status"] == UNKNOWN and machine:
+                    self.elsewhere[name] = machine
+                    said[name] = f"is on the localhost of {machine}, and cannot be seen from here. Go on with the run there"
+                    continue
+                self.elsewhere.pop(name, None)
+                said[name] = f"{look['status']}{step}" if look["status"] == "running" else f"{look['status']}: {look['reason']}"
+        ended = {name: job for name, job in asked.items() if (job.record or {}).get("status") in ENDED_JOBS and not job.flaw}
+        # Whoever changes the record of one that runs, changes its version: nothing is written over that.
+        for name, job in asked.items():
+            if (job.record or {}).get("status") == "running" and not job.flaw:
+                self._running[run["run"], name, part_of(run, name).node["attempt"]] = job
+        found.update(self._outcomes(run, ended))
+        for name in asked:
+            found.setdefault(name, driver.Found(said=said.get(name, "")))
+        for name, one in found.items():
+            level = part_of(run, name).way[-1]
+            if level.number is not None and name not in self.elsewhere:  # one line for all items
+                items = level.nodes[level.own]["items"]
+                name = name[: name.rindex("[")]
+                over = sum(item["state"] in SETTLED for item in items)
+                one = driver.Found(said=f"{over} of {len(items)} items have ended")
+            if one.said and one.outcome is None and self._pace.is_due(name, one.said):
+                self.say(f"{name}: {one.said}")
+        now = time.time()
+        waiting = {name: part_of(run, name) for name in backoff}
+        ripe = {name for name, part in waiting.items() if age(t.cast("Record", part.node), now) >= part.about.get("retry_delay", 0)}
+        return driver.Seen(found, frozenset(ripe))
+
+    def _read_job(self, run: Run, name: str) -> driver.Found | Asked:
+        """Return what the record of a node says of the attempt that is due. If only its host can tell, return the job to ask about."""
+        key, attempt = key_of_node(run, name), part_of(run, name).node["attempt"]
+        record, version = read_record(self._store, key)
+        if record is not None and not is_of_node(record, run, name):
+            return driver.Found(driver.ABSENT, said=f"{self._store.locate(key.path)} is the record of another job")
+        if record is None or driver.is_before(record, attempt):
+            waits = "" if self._is_ours(run, name) else f"waits for a task of this workflow on {key.host}"
+            return driver.Found(driver.ABSENT, said=waits)
+        number = record.get("attempt", 1)
+        if not self._is_ours(run, name):
+            return driver.Found(said=f"is left to a task of this workflow on {key.host}")
+        if number == attempt and record.get("status") in CLAIMED_JOBS:
+            return driver.Found(driver.CLAIMED)
+        if number != attempt:
+            return driver.Found(said=f"attempt {number} is {record.get('status')}")
+        asked = of_record(key, record, version, {}, self.async_dir)
+        self._note_machine(asked)
+        return asked
+
+    def _outcomes(self, run: Run, ended: dict[str, Asked]) -> dict[str, driver.Found]:
+        """Return how attempts have ended, with what their nodes have written about themselves."""
+        told = {name: job for name, job in ended.items() if job.is_attempt and part_of(run, name).about["kind"] != "command"}
+        reports: dict[str, t.Any] = {}
+        for user, numbers in self._by_user([*told.values()], {}).items():
+            self.users.become(user)
+            names = [[*told][number] for number in numbers]
+            arguments = {"jobs": [self.described(told[name]) for name in names]}
+            done = self.on_host("_host.node_report", arguments, timeout=self._options["look_timeout"])
+            reports.update(zip(names, heard_list(done, "reports", len(names)), strict=True))
+        return {
+            name: driver.Found(outcome=_outcome(part_of(run, name).node["attempt"], job.record or {}, reports.get(name)))
+            for name, job in ended.items()
+        }
+
+    # --- Starts
+
+    def _start(self, run: Run, names: list[str]) -> None:
+        graph = Graph(run["definition"])
+        starters: dict[str, tuple[NodeRequest, Starter]] = {}
+        for name in names:
+            attempt = part_of(run, name).node["attempt"]
+            if _is_approval(run, name):
+                self._ask(run, name)
+            elif self._is_ours(run, name) and len(self.not_started.get((name, attempt), ())) < _TRIES:
+                request = NodeRequest(self._options, self._store, run, name)
+                given = self._given
+                task = NodeTask(self, graph, run, name, directory=given.directory, params=given.params, inventory=given.inventory)
+                if task.unclear:
+                    self.notify(
+                        f"[WARNING]: {name}: nodes before it have said different things, and none is nearer: {'; '.join(task.unclear)}"
+                    )
+                starters[name] = request, Starter(request, task, self, alone=False)
+        if not starters:
+            return
+        some = [starter for _request, starter in starters.values()]
+        answers = Several(some, self, self._store, {**self._options, "tail_size": 0}, poll=0, most=len(some)).run()
+        for (name, (request, starter)), answer in zip(starters.items(), answers, strict=True):
+            if answer["failed"] and not starter.has_started and not request.refused and "record" not in answer:
+                self.not_started.setdefault((name, request.attempt), []).append(str(answer["msg"]))
+
+    def _stop(self, run: Run, names: list[str]) -> None:
+        for name in names:
+            attempt = part_of(run, name).node["attempt"]
+            if _is_approval(run, name):
+                self._withdraw(run, name)
+            elif self._is_ours(run, name):
+                self._stop_job(run, name, driver.stopped(attempt, lambda record: _never_begun(record)))
+        time.sleep(FIRST_INTERVAL)
+
+    def _stop_job(self, run: Run, name: str, steps: driver.Steps) -> None:
+        key, seconds = key_of_node(run, name), self._options["look_timeout"]
+        answer: t.Any = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration:
+                return
+            match step:
+                case exactly_once.Read():
+                    answer = read_record(self._store, key)
+                    if answer[0] is not None and not is_of_node(answer[0], run, name):
+                        answer = None, NOTHING
+                case exactly_once.Write(record, expect):
+                    try:
+                        answer = write_record(self._store, key, record, expect=Version(expect))[1]
+                    except Conflict:
+                        give_way()
+                        answer = exactly_once.CONFLICT
+                case exactly_once.Inspect(record):
+                    answer = self.inspect(record, seconds)
+                case exactly_once.Fence(record):
+                    answer = self.fence(record, seconds)
+                case driver.Kill():
+                    self._cancel_job(run, name)
+                    answer = None
+
+    def _cancel_job(self, run: Run, name: str) -> None:
+        """Stop a job that runs, as C(async_job_cancel) does."""
+        args = {
+            **key_of_node(run, name)._asdict(),
+            "reason": run.get("cancelling", {}).get("reason", ""),
+            "grace_period": self._options["grace_period"],
+            "look_timeout": self._options["look_timeout"],
+            "become_recorded_user": self._options["become_recorded_user"],
+            **{option: value for option, value in self._store_options().items() if value is not None},
+        }
+        result = _ansible.run_action(self, "rstyczynski.ansible.async_job_cancel", args, self._task_vars)
+        if result.get("failed"):
+            self.notify(f"{name}: {result.get('msg')}")
+
+    # --- Approvals
+
+    def _look_at_approval(self, run: Run, name: str) -> driver.Found:
+        approval, _version = self._approval(run, name)
+        if approval is None:
+            return driver.Found(driver.ABSENT)
+        attempt = part_of(run, name).node["attempt"]
+        status = status_of(approval)
+        about = {"end": _times.now()}
+        if status == "requested":
+            how = command("approve", approval, settings_of(self._options))
+            return driver.Found(said=f"awaits approval. To approve: {how}")
+        if status == EXPIRED:
+            return driver.Found(outcome=Outcome(attempt, EXPIRED, f"nobody had decided until {approval['expires']}", about))
+        who = person_of(approval, "decider", "decided_by")
+        reason = f": {approval['reason']}" if approval.get("reason") else ""
+        word = SUCCEEDED if status == "approved" else REJECTED
+        return driver.Found(outcome=Outcome(attempt, word, f"{status} by {who}{reason}"[:1000], about))
+
+    def _approval(self, run: Run, name: str) -> tuple[Approval | None, Version]:
+        names = _names_of_approval(run, name)
+        path = path_of_approval(*names)
+        document = self._store.read(path)
+        if document is None:
+            return None, NOTHING
+        return parse_approval(document.content, *names, where=self._store.locate(path)), document.version
+
+    def _ask(self, run: Run, name: str) -> None:
+        """Ask for the approval that a node waits for, if the run still wants it."""
+        now, _version = read_run(self._store, *self._which)
+        part = part_of(run, name)
+        if driver.why_not(now, name, part.node["attempt"]):
+            return
+        about = part.about
+        playbook_name, approval_name = _names_of_approval(run, name)
+        asked = {option: spec.get("default") for option, spec in async_job_approval.ARGUMENT_SPEC.items()}
+        asked.update(self._store_options(), mode="request", name=approval_name, playbook_name=playbook_name, subject=about["approval"])
+        asked.update(expires_in=about.get("timeout", 0), allow_self=about.get("allow_self", False))
+        answer = async_job_approval.run(asked, check_mode=False, notify=self.notify)
+        self.notify(f"{name}: {answer['msg']}")
+
+    def _withdraw(self, run: Run, name: str) -> None:
+        """Take a request back that nobody has decided on."""
+        approval, version = self._approval(run, name)
+        if approval is not None and approval["status"] == "requested":
+            try:
+                self._store.delete(path_of_approval(*_names_of_approval(run, name)), expect=version)
+            except Conflict:
+                give_way()
+
+    def _store_options(self) -> dict[str, t.Any]:
+        return {option: self._options[option] for option in STORE_OPTIONS}
+
+    # ---
+
+    def check_project(self, directory: str, here: Commit | None) -> None:
+        """Make sure that the host has the project of this controller, and say what its nodes would not survive, as far as that is seen.
+
+        :raises AsyncJobError: if it has another one
+        """
+        if self._connection.transport == "local":
+            end = ends_with()
+            if end:
+                self.notify(
+                    f"[WARNING]: Nodes on {self.host} run inside of {end}, and end with it. If that may be before the run has ended, name a"
+                    " host that stays (executor)."
+                )
+            return
+        self.users.become("")
+        done = self._run_in_shell(script_for(directory, SAYS), self._options["look_timeout"])
+        said = said_in(str(done["stdout"]), str(done.get("stderr") or done["stdout"]))
+        if "missing" in said:
+            raise AsyncJobError(
+                f"There is no directory {directory} on {self.host}. Nothing was started. Put the project there: nodes read their playbooks"
+                " from the same place as here."
+            )
+        there = commit_said(said)
+        problem = mismatch(here, there, self.host, directory)
+        if problem:
+            raise AsyncJobError(problem)
+        if here is not None and there is not None and (here.is_dirty or there.is_dirty):
+            where = " and ".join(place for place, commit in (("here", here), (f"on {self.host}", there)) if commit.is_dirty)
+            self.notify(
+                f"[WARNING]: {directory}: {where}, there are changes that are not committed. Nodes on {self.host} see what is there."
+            )
+
+    def is_busy(self, run: Run) -> bool:
+        """Return whether something goes on in a run that needs nobody but time."""
+        jobs = [part for part in parts_of(run, DUE).values() if not part.is_approval]
+        return bool(parts_of(run, BACKOFF)) or any(
+            self._is_ours(run, part.name)
+            and part.name not in self.elsewhere
+            and len(self.not_started.get((part.name, part.node["attempt"]), ())) < _TRIES
+            for part in jobs
+        )
+
+    def _wait(self, run: Run) -> bool:
+        """Wait for a moment. Return False if there is nothing here to wait for."""
+        due = parts_of(run, DUE)
+        if self.only_once:
+            return False
+        if run["status"] == CANCELLING:
+            return any(_is_approval(run, name) or self._is_ours(run, name) for name in due)
+        jobs = [
+            name
+            for name, part in due.items()
+            if not part.is_approval and name not in self.elsewhere and len(self.not_started.get((name, part.node["attempt"]), ())) < _TRIES
+        ]
+        if not jobs and not parts_of(run, BACKOFF):
+            if not any(part.is_approval for part in due.values()):
+                return False
+            now = time.monotonic()
+            if self._approvals_until is None:
+                self._approvals_until = now + self._options["wait_timeout"]
+            if now >= self._approvals_until:
+                return False
+        else:
+            self._approvals_until = None
+        time.sleep(self._interval)
+        self._interval = longer(self._interval, self._options["wait_interval"])
+        return True
+
+
+def _is_approval(run: Run, name: str) -> bool:
+    return part_of(run, name).is_approval
+
+
+def _names_of_approval(run: Run, name: str) -> tuple[str, str]:
+    """Return the play and the name of the approval that an attempt of a node asks for."""
+    attempt = part_of(run, name).node["attempt"]
+    return f"{run['workflow']} {run['run']}", name if attempt == 1 else f"{name} ({attempt})"
+
+
+def _step(progress: dict[str, t.Any]) -> str:
+    current, total = progress["current"], progress["total"]
+    return f", task {current} of {total} ({100 * current // total} %): {progress['text']}"
+
+
+def _never_begun(record: Record) -> Record:
+    """Return the record of an attempt that somebody had claimed, and that never began."""
+    reason = "the run was cancelled before it began"
+    kept = without(record, ("claim", "place", "async_dir", "attempt_dir", "stdout_file", "stderr_file", "boot_id"))
+    return t.cast("Record", {**kept, "status": CANCELLED, "reason": reason, "end": _times.now(), "told": ""})
+
+
+def _outcome(attempt: int, record: Record, said: t.Any) -> Outcome:
+    """Return how a node has ended: by its job, and where that cannot tell, by what its playbook has written last."""
+    word, why = record.get("status", ""), ""
+    details: dict[str, t.Any] = {field: record[field] for field in ("end", "ended") if record.get(field)}
+    if said is not None:
+        report, failed, problem = heard_report(said)
+        details.update(report)
+        if failed is not None and word in CONCLUDED:
+            why = f"Ansible's wrapper was {word}; the playbook had come to its end"
+            word = FAILED if failed else SUCCEEDED
+        elif problem and word == SUCCEEDED:
+            why = f"nothing more is known of it: {problem}"
+    if word != SUCCEEDED and not why:
+        first = next(iter(details.get("problems", ())), None)
+        where = f"{first['host']}: {first['task']}: {first['msg']}" if first else str(record.get("reason") or "")
+        why = " ".join(where.split())[:1000]
+    return Outcome(attempt, word, why, details)

@@ -1,0 +1,257 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Workflows of real playbooks: they fail, are resumed, and each attempt is executed once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import typing as t
+from pathlib import Path
+
+from controller import Controller, Ran
+from plays import Yaml, lines, play, run_tasks, shell, telling, told
+from waiting import until
+
+_PIPELINE = """\
+name: Pipeline
+params: {version: {default: "1.0"}, token: {secret: true}}
+vars: {greeting: "hello {{ version }}"}
+nodes:
+  build:    {playbook: build.yml, retries: 1, vars: {size: 3}}
+  deploy:   {playbook: deploy.yml, limit: web, after: build}
+  notify:   {command: [sh, -c, "echo notify $(grep -c artifact $ASYNC_WORKFLOW_VARIABLES) >>ledger"], after: deploy}
+  rollback: {task: {ansible.builtin.shell: "echo rollback >>{{ async_workflow.directory }}/ledger"}, after_any: {deploy: failed}}
+"""
+
+
+def workflow(**options: t.Any) -> Yaml:
+    """Return a task that drives the pipeline."""
+    return {"rstyczynski.ansible.async_workflow": {"file": "{{ playbook_dir }}/pipeline.yml", "run": "7", "wait_interval": 1, **options}}
+
+
+def note(text: str) -> Yaml:
+    """Return a task that writes to the ledger."""
+    return shell(f"echo {text} >>{{{{ playbook_dir }}}}/ledger")
+
+
+def drive(controller: Controller, *tasks: Yaml, options: t.Sequence[t.Any] = ()) -> tuple[list[t.Any], Ran]:
+    """Run a play of these tasks on this machine, and return what they return."""
+    ran = run_tasks(controller, *tasks, hosts="localhost", options=options)
+    return t.cast("list[t.Any]", told(ran)), ran
+
+
+def run_of(controller: Controller, name: str = "Pipeline", run: str = "7") -> t.Any:
+    """Return what the store has of a run."""
+    return json.loads((controller.state_dir / ".workflows" / name / f"{run}.json").read_text())
+
+
+def outcomes(answer: t.Any) -> dict[str, str]:
+    return {name: node.get("outcome", node["state"]) for name, node in answer["nodes"].items()}
+
+
+def test_a_pipeline_that_fails_and_is_resumed(controller: Controller, ledger: Path) -> None:
+    """What has succeeded stands, with what it has set. Secrets are nowhere but where they are needed."""
+    controller.hosts("[web]", "web1", "web2")
+    controller.write("pipeline.yml", _PIPELINE)
+    stats = {
+        "ansible.builtin.set_stats": {"data": {"artifact": "app-{{ version }}-{{ size }}", "trap": "{{ said.stdout }}"}},
+        "run_once": True,
+    }
+    secret = {"ansible.builtin.set_stats": {"data": {"password": "{{ token }}"}}, "no_log": True}
+    say = {**shell("printf '{''{ 1 }''}'"), "register": "said"}
+    build = [say, note("'build {{ greeting }} {{ async_workflow.attempt }}'"), stats, secret]
+    flaky = {"ansible.builtin.command": "test -e {{ playbook_dir }}/built", "name": "Is it there"}
+    controller.write("build.yml", json.dumps([play(*build, flaky, hosts="localhost")]))
+    check = {"ansible.builtin.command": "test {{ inventory_hostname }} = web1 -o -e {{ playbook_dir }}/fixed", "name": "Restart web"}
+    deploy = [note("'deploy {{ artifact }} {{ inventory_hostname }}'"), {**note("'{{ trap }}'"), "run_once": True}, check]
+    controller.write("deploy.yml", json.dumps([play(*deploy)]))
+
+    [refused, unknown], _ran = drive(controller, workflow(), workflow(params={"token": "s3cr3t", "verison": 1}))
+    assert "the parameter 'token' has no value" in refused["msg"]
+    assert "there is no parameter 'verison'" in unknown["msg"]
+    assert not (controller.state_dir / ".workflows").exists()
+
+    given = {"token": "s3cr3t", "version": "2.1"}
+    (controller.project / "built").touch()
+    [first, again, other, plan], ran = drive(
+        controller,
+        workflow(params=given),
+        workflow(params={"token": "s3cr3t"}),
+        workflow(params={**given, "version": "2.2"}),
+        {**workflow(mode="resume", params={"token": "s3cr3t"}), "check_mode": True},
+    )
+    assert outcomes(first) == {"build": "succeeded", "deploy": "failed", "notify": "skipped", "rollback": "succeeded"}, ran.output
+    assert (first["status"], first["failed"], first["changed"]) == ("recovered", False, True)
+    assert (again["status"], again["changed"]) == ("recovered", False)
+    assert "began with other values of version" in other["msg"]
+    assert [step["would"] for step in plan["plan"]] == ["stands", "runs", "may run later", "may run later"], plan
+    nodes = first["nodes"]
+    assert nodes["build"]["artifacts"] == {"artifact": {"value": "app-2.1-3"}, "trap": {"value": "{{ 1 }}"}}
+    assert nodes["build"]["secret"] == ["password"]
+    assert nodes["deploy"]["why"].startswith("web2: Restart web: ")
+    assert (nodes["deploy"]["counts"]["web1"]["failures"], nodes["deploy"]["counts"]["web2"]["failures"]) == (0, 1)
+    assert nodes["notify"]["why"] == "deploy has failed, and this runs when it has succeeded"
+    assert "task 3 of 3" in ran.output or "deploy: running" in ran.output
+
+    (controller.project / "fixed").touch()
+    controller.write("other.yml", _PIPELINE.replace("limit: web", "limit: all"))
+    wrong = [
+        (workflow(mode="resume", params=given, nodes=["deplo"]), "has no node 'deplo'"),
+        (workflow(mode="resume", params=given, nodes=["notify"]), "notify did not run"),
+        (workflow(mode="accept", params=given, nodes=["build"], reason="x"), "build did not fail"),
+        (workflow(mode="resume"), "has secret parameters, which are not stored: token"),
+        (workflow(file="{{ playbook_dir }}/other.yml", params=given), "began with another definition than"),
+        ({**workflow(params=given), "delegate_to": "web1"}, "run on localhost, and this task has gone to web1"),
+        ({"rstyczynski.ansible.async_workflow": {"mode": "cancel", "workflow": "Pipeline", "run": "7"}}, "has ended: recovered"),
+        ({"rstyczynski.ansible.async_workflow": {"mode": "show", "workflow": "Pipeline", "run": "8"}}, "There is no run '8'"),
+    ]
+    refused_all, _ran = drive(controller, *(task for task, _said in wrong))
+    assert [said for answer, (_task, said) in zip(refused_all, wrong, strict=True) if said not in answer["msg"]] == []
+    assert run_of(controller)["nodes"] == first["nodes"]
+    [resumed, done], ran = drive(controller, workflow(mode="resume", params=given), workflow(mode="resume", params=given))
+    assert outcomes(resumed) == {"build": "succeeded", "deploy": "succeeded", "notify": "succeeded", "rollback": "skipped"}, ran.output
+    assert (resumed["status"], resumed["nodes"]["deploy"]["attempt"]) == ("succeeded", 2)
+    assert "Nothing has failed" in done["msg"]
+    web = ["deploy app-2.1-3 web1", "deploy app-2.1-3 web2"]
+    assert sorted(lines(ledger)) == sorted(["build hello 2.1 1", *web, "{{ 1 }}", "rollback", *web, "{{ 1 }}", "notify 1"])
+    # The secret was in the hands of the build alone: no file of the store or of an attempt holds it, nor what somebody has given.
+    for place in (controller.state_dir, Path(controller.environment["ANSIBLE_ASYNC_DIR"])):
+        for file in place.rglob("*"):
+            assert not file.is_file() or b"s3cr3t" not in file.read_bytes(), file
+            assert file.name not in ("node.vars", "node.py"), file
+    assert {event["node"] for event in run_of(controller)["events"]} == {"", "build", "deploy", "notify", "rollback"}
+
+
+_RELEASE = """\
+name: Release
+nodes:
+  build:   {playbook: build.yml}
+  go_live: {approval: Release goes live, allow_self: true, after: build}
+  long:    {command: [sh, -c, "echo long >>ledger; exec sleep 1000"], after: go_live}
+  last:    {command: "echo last", after: long}
+"""
+
+# Kills what has started this attempt: Ansible's wrappers, and our module
+_KILL = """\
+for p in /proc/[0-9]*; do
+  if tr '\\0' '\\n' <$p/environ 2>/dev/null | grep -qx "ASYNC_JOB_ATTEMPT_DIR=$ASYNC_JOB_ATTEMPT_DIR" &&
+     tr '\\0' ' ' <$p/cmdline | grep -qE '[a]sync_wrapper|AnsiballZ_[a]sync_job'; then
+    kill -9 ${p#/proc/}
+  fi
+done
+"""
+
+
+def test_a_run_whose_wrappers_and_drivers_are_killed(controller: Controller, ledger: Path) -> None:
+    """The truth about a node survives that. A person decides, nobody waits meanwhile; and whoever cancels, stops what runs."""
+    controller.write("pipeline.yml", _RELEASE)
+    stats = {"ansible.builtin.set_stats": {"data": {"built": True}}}
+    controller.write("build.yml", json.dumps([play(note("build"), shell(_KILL), note("still"), stats, hosts="localhost")]))
+    approve = {"name": "go_live", "playbook_name": "Release 7", "mode": "approve", "subject": "Release goes live", "reason": "fine"}
+    prune = {"rstyczynski.ansible.async_job_prune": {"older_than": "0s", "apply": True}}
+    [parked, pruned, approved], ran = drive(controller, workflow(), prune, {"rstyczynski.ansible.async_job_approval": approve})
+    assert (pruned["removed"], len(pruned["kept"])) == (0, 1), pruned
+    assert "it belongs to the run '7' of 'Release', which is running" in pruned["kept"][0]["msg"]
+    assert (parked["status"], parked["finished"], parked["failed"]) == ("running", False, False), ran.output
+    assert "It waits for go_live. To go on: run this once more with run=7" in parked["msg"]
+    build = parked["nodes"]["build"]
+    assert (build["outcome"], build["artifacts"]) == ("succeeded", {"built": {"value": True}}), build
+    assert build["why"] == "Ansible's wrapper was killed; the playbook had come to its end"
+    assert approved["approved"]
+
+    playbook = controller.write("playbook.yml", json.dumps([telling(workflow(), hosts="localhost")]))
+    driver = controller.popen("playbook", "-i", controller.inventory, playbook)
+    until(lambda: "long" in lines(ledger))
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    cancel = {"mode": "cancel", "workflow": "Release", "reason": "wrong branch"}
+    show = {"mode": "show", "workflow": "Release"}
+    [cancelled, shown, listed, late, pruned], ran = drive(
+        controller,
+        {"rstyczynski.ansible.async_workflow": {**cancel, "run": "7", "grace_period": 1}},
+        {"rstyczynski.ansible.async_workflow": {**show, "run": "7"}},
+        {"rstyczynski.ansible.async_workflow": {"mode": "list"}},
+        workflow(),
+        prune,
+    )
+    assert outcomes(cancelled) == {"build": "succeeded", "go_live": "succeeded", "long": "cancelled", "last": "skipped"}, ran.output
+    assert (cancelled["status"], cancelled["failed"], cancelled["changed"]) == ("cancelled", False, True)
+    assert cancelled["nodes"]["last"]["why"] == "the run was cancelled before it began"
+    assert cancelled["nodes"]["go_live"]["why"].startswith("approved by ")
+    assert (shown["status"], shown["nodes"], shown["failed"]) == ("cancelled", cancelled["nodes"], False)
+    assert [(run["run"], run["status"]) for run in listed["runs"]] == [("7", "cancelled")]
+    assert (late["status"], late["changed"], late["failed"]) == ("cancelled", False, True)
+    assert (pruned["removed"], pruned["kept"], pruned["left"]) == (2, [], [])
+    assert lines(ledger) == ["build", "still", "long"]
+
+
+_FAN_OUT = """\
+name: Fan
+params: {who: {default: all}}
+allow_simultaneous: false
+nodes:
+  find:    {playbook: find.yml}
+  each:
+    command: [sh, -c, "echo each $ASYNC_WORKFLOW_ITEM >>ledger; test $ASYNC_WORKFLOW_ITEM != web3 || test -e fixed"]
+    for_each: {node: find, artifact: machines}
+    max_parallel: 4
+    after: find
+  inner:   {workflow: sub/inner.yml, params_from: {size: count}, after: each}
+  last:    {command: [sh, -c, "grep -q '\\"made\\": 7' $ASYNC_WORKFLOW_VARIABLES && echo last >>ledger"], after: inner}
+schedules: [{rrule: "DTSTART:20260101T000000Z RRULE:FREQ=MINUTELY"}]
+"""
+_INNER = """\
+name: Inner
+params: {size: {type: int}}
+nodes:
+  make: {playbook: make.yml}
+  go:   {approval: Inner goes on, allow_self: true, after: make}
+  done: {command: [sh, -c, "echo done >>../ledger"], after: go}
+"""
+
+
+def test_items_and_a_workflow_inside(controller: Controller, ledger: Path) -> None:
+    """Items are found on the way, and only what has failed runs once more. An approval inside parks the whole; another run waits; a
+    slot begins once."""
+    (controller.project / "sub").mkdir()
+    controller.write("pipeline.yml", _FAN_OUT)
+    controller.write("sub/inner.yml", _INNER)
+    found = {"ansible.builtin.set_stats": {"data": {"machines": [f"web{number}" for number in range(6)], "count": 6}}}
+    controller.write("find.yml", json.dumps([play(found, hosts="localhost")]))
+    made = {"ansible.builtin.set_stats": {"data": {"made": "{{ size + 1 }}"}}}
+    controller.write("sub/make.yml", json.dumps([play(made, hosts="localhost")]))
+    approve = {"name": "inner/go", "playbook_name": "Fan 7", "mode": "approve", "subject": "Inner goes on", "reason": "fine"}
+    tick = workflow(mode="tick", run=None, tick_timeout=30)
+    del tick["rstyczynski.ansible.async_workflow"]["run"]
+    fix = {"ansible.builtin.file": {"path": "{{ playbook_dir }}/fixed", "state": "touch"}}
+    [first, fixed, parked, other, blocked, approved, ticked, again], ran = drive(
+        controller,
+        workflow(),
+        fix,
+        workflow(mode="resume"),
+        workflow(run="8"),
+        {**tick, "check_mode": True},
+        {"rstyczynski.ansible.async_job_approval": approve},
+        tick,
+        tick,
+    )
+    assert outcomes(first) == {"find": "succeeded", "each": "failed", "inner": "skipped", "last": "skipped"}, ran.output
+    assert first["nodes"]["each"]["why"].startswith("1 of 6 items failed: [3] web3")
+    assert fixed["changed"]
+    assert "It waits for inner/go. To go on: run this once more with run=7" in parked["msg"], ran.output
+    assert sorted(lines(ledger)[:7]) == [*(f"each web{number}" for number in range(3)), "each web3", "each web3", "each web4", "each web5"]
+    assert "must not run beside the run '7' of 'Fan', which has not ended" in other["msg"]
+    assert [*blocked["left"].values()] == ["would go on", "is due, and begins when the run '7' of 'Fan' has ended"]
+    assert not blocked["failed"]
+    assert approved["approved"]
+    assert ticked["ended_runs"] == {"7": "succeeded"}, ran.output
+    assert lines(ledger)[7:9] == ["done", "last"]
+    assert again["failed"] is False, again
+    assert len(again["started"]) == 1
+    assert outcomes(run_of(controller, "Fan", again["started"][0]))["each"] in ("succeeded", "waiting", "due")
+    run = run_of(controller, "Fan")
+    assert run["nodes"]["inner"]["nodes"]["make"]["artifacts"] == {"made": {"value": 7}}
+    assert run["epoch"] == 2
