@@ -51,6 +51,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     is_of_node,
     key_of_node,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import changes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
@@ -127,10 +128,8 @@ class WorkflowAction(TogetherAction):
             return driver.CONFLICT
         self.has_changed = True
         self._interval = FIRST_INTERVAL
-        for name, node in after["nodes"].items():
-            if node["state"] != before["nodes"][name]["state"]:
-                what = node["outcome"] if node["state"] == "ended" else node["state"]
-                self.say(f"{name}: {what}{', ' + node['why'] if node.get('why') else ''}")
+        for line in changes(before, after):
+            self.say(line)
         return version
 
     def _is_ours(self, run: Run, name: str) -> bool:
@@ -154,7 +153,8 @@ class WorkflowAction(TogetherAction):
         found: dict[str, driver.Found] = {}
         asked: dict[str, Asked] = {}
         for name in due:
-            one = self._look_at_approval(run, name) if _is_approval(run, name) else self._read_job(run, name)
+            is_approval = _is_approval(run, name)
+            one = self.look_at_approval(self._store, run, name, self._options) if is_approval else self._read_job(run, name)
             if isinstance(one, Asked):
                 asked[name] = one
             else:
@@ -291,15 +291,19 @@ class WorkflowAction(TogetherAction):
 
     # --- Approvals
 
-    def _look_at_approval(self, run: Run, name: str) -> driver.Found:
-        approval, _version = self._approval(run, name)
+    def look_at_approval(self, store: Store, run: Run, name: str, params: dict[str, t.Any]) -> driver.Found:
+        """Return whether an attempt of a node is approved.
+
+        :arg params: validated options of the task
+        """
+        approval, _version = _approval(store, run, name)
         if approval is None:
             return driver.Found(driver.ABSENT)
         attempt = run["nodes"][name]["attempt"]
         status = status_of(approval)
         about = {"end": _times.now()}
         if status == "requested":
-            how = command("approve", approval, settings_of(self._options))
+            how = command("approve", approval, settings_of(params))
             return driver.Found(said=f"awaits approval. To approve: {how}")
         if status == EXPIRED:
             return driver.Found(outcome=Outcome(attempt, EXPIRED, f"nobody had decided until {approval['expires']}", about))
@@ -307,14 +311,6 @@ class WorkflowAction(TogetherAction):
         reason = f": {approval['reason']}" if approval.get("reason") else ""
         word = SUCCEEDED if status == "approved" else REJECTED
         return driver.Found(outcome=Outcome(attempt, word, f"{status} by {who}{reason}"[:1000], about))
-
-    def _approval(self, run: Run, name: str) -> tuple[Approval | None, Version]:
-        names = _names_of_approval(run, name)
-        path = path_of_approval(*names)
-        document = self._store.read(path)
-        if document is None:
-            return None, NOTHING
-        return parse_approval(document.content, *names, where=self._store.locate(path)), document.version
 
     def _ask(self, run: Run, name: str) -> None:
         """Ask for the approval that a node waits for, if the run still wants it."""
@@ -331,7 +327,7 @@ class WorkflowAction(TogetherAction):
 
     def _withdraw(self, run: Run, name: str) -> None:
         """Take a request back that nobody has decided on."""
-        approval, version = self._approval(run, name)
+        approval, version = _approval(self._store, run, name)
         if approval is not None and approval["status"] == "requested":
             try:
                 self._store.delete(path_of_approval(*_names_of_approval(run, name)), expect=version)
@@ -376,6 +372,16 @@ def _names_of_approval(run: Run, name: str) -> tuple[str, str]:
     """Return the play and the name of the approval that an attempt of a node asks for."""
     attempt = run["nodes"][name]["attempt"]
     return f"{run['workflow']} {run['run']}", name if attempt == 1 else f"{name} ({attempt})"
+
+
+def _approval(store: Store, run: Run, name: str) -> tuple[Approval | None, Version]:
+    """Read the approval that an attempt of a node asks for."""
+    names = _names_of_approval(run, name)
+    path = path_of_approval(*names)
+    document = store.read(path)
+    if document is None:
+        return None, NOTHING
+    return parse_approval(document.content, *names, where=store.locate(path)), document.version
 
 
 def _step(progress: dict[str, t.Any]) -> str:
