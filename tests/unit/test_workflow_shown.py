@@ -71,7 +71,7 @@ def test_a_run_that_has_recovered() -> None:
     """Each state by a sign and a word; where and why it has failed; the way it took; and why the rest was skipped."""
     lines = lines_of(story(*HANDLED), START + 900, 200, {})
     assert lines == [
-        "\u2713 w, run r: recovered (begun 2026-07-01T12:00:00Z by me, 3m 51s)",
+        "~ w, run r: recovered (begun 2026-07-01T12:00:00Z by me, 3m 51s)",
         "",
         "   1  \u2713 provision  succeeded, attempt 2  20s",
         "   2  \u2713 configure  succeeded             10s    after provision",
