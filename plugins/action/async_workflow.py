@@ -249,7 +249,8 @@ class ActionModule(WorkflowAction):
         return {**self._answer(store, after, params), "failed": False}
 
     def _answer(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return what the module returns about a run."""
+        """Return what the module returns about a run, as it is in the store: there it also has the times."""
+        run = read_run(store, run["workflow"], run["run"])[0] or run
         where = store.locate(path_of_run(run["workflow"], run["run"]))
         nodes = {name: run["nodes"][name] for name in run["definition"]["order"]}
         is_over = run["status"] in VERDICTS

@@ -322,8 +322,8 @@ class WorkflowAction(TogetherAction):
         asked = {option: spec.get("default") for option, spec in async_job_approval.ARGUMENT_SPEC.items()}
         asked.update(self._store_options(), mode="request", name=approval_name, playbook_name=playbook_name, subject=about["approval"])
         asked.update(expires_in=about.get("timeout", 0), allow_self=about.get("allow_self", False))
-        answer = async_job_approval.run(asked, check_mode=False, notify=self.notify)
-        self.notify(f"{name}: {answer['msg']}")
+        async_job_approval.run(asked, check_mode=False, notify=self.notify)
+        self.say(f"{name}: asks for approval: {about['approval']}")
 
     def _withdraw(self, run: Run, name: str) -> None:
         """Take a request back that nobody has decided on."""

@@ -10,7 +10,7 @@ import typing as t
 
 from workflows import Edges, begun, define, play, random_definition
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, cancel, decide, end
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, cancel, decide, end, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import OUTCOMES, STATES, STATUSES, Run, with_events
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import changes, layers_of, lines_of, sign_of
@@ -77,7 +77,7 @@ def test_a_run_that_has_recovered() -> None:
         "   2  \u2713 configure  succeeded             10s    after provision",
         "   3  \u2713 go_live    succeeded             10s    after configure",
         "   4  \u2717 deploy     failed                2m 0s  after go_live",
-        "   5  \u2713 rollback   succeeded             30s    after failure of configure or failure of deploy",
+        "   5  \u2713 rollback   succeeded             30s    after failure of configure or deploy",
         "      - smoke      skipped                      after deploy",
         "   6  \u2713 notify     succeeded             1s     after deploy or end of rollback",
         "",
@@ -98,7 +98,7 @@ def test_a_run_that_goes_on() -> None:
     lines = lines_of(run, START + 100, 100, {"deploy": "running: step 2 of 7: Restart web"})
     assert lines[0] == "\u25b6 w, run r: running (begun 2026-07-01T12:00:00Z by me, 1m 40s ago)"
     assert "   4  \u25b6 deploy     running               20s  after go_live, running: step 2 of 7: Restart web" in lines
-    assert "   5  \u00b7 rollback   waiting                    after failure of configure or failure of deploy" in lines
+    assert "   5  \u00b7 rollback   waiting                    after failure of configure or deploy" in lines
     assert "Path: provision \u2192 configure \u2192 go_live \u2192 deploy (running)" in lines
     how = "awaits approval. To approve: ansible-playbook " + "x" * 200
     lines = lines_of(story(*HANDLED[:4]), START + 100, 100, {"go_live": how})
@@ -125,6 +125,18 @@ def test_what_is_said_meanwhile() -> None:
     run = story(*HANDLED[:3])
     cancelled = decide(Graph(run["definition"]), cancel(run, {"who": "me", "time": _time(99), "reason": ""}))
     assert "deploy: skipped: the run was cancelled before it began" in [*changes(run, cancelled)]
+
+
+def test_a_resumed_run_has_the_times_of_what_counts() -> None:
+    """What was executed before, and is skipped now, has taken no time in it."""
+    run = story(*HANDLED)
+    graph = Graph(run["definition"])
+    after = with_events(run, decide(graph, resume(graph, run)), "me", _time(300))
+    outcome = {"deploy": Outcome(2, OK, "", {})}
+    after = with_events(after, decide(graph, end(graph, after, outcome)), "me", _time(310))
+    cells = [line.split() for line in lines_of(after, START + 400, 100, {})]
+    assert ["4", "\u2713", "deploy", "succeeded,", "attempt", "2", "10s", "after", "go_live"] in cells
+    assert ["5", "-", "rollback", "skipped", *["after", "failure", "of", "configure", "or", "deploy"]] in cells
 
 
 def test_every_word_has_a_sign() -> None:

@@ -81,13 +81,17 @@ def layers_of(graph: Graph) -> list[list[str]]:
 def waits_for(graph: Graph, name: str) -> str:
     """Return what a node waits for: C(build and failure of test)."""
     joint = " and " if graph.nodes[name]["join"] == "all" else " or "
-    return joint.join(f"{_EDGES[edge]}{parent}" for parent, edge in graph.parents[name].items())
+    parents = graph.parents[name]
+    grouped = [(edge, [parent for parent in parents if parents[parent] == edge]) for edge in _EDGES if edge in parents.values()]
+    return joint.join(_EDGES[edge] + joint.join(some) for edge, some in grouped)
 
 
 def span_of(run: Run, name: str) -> tuple[float | None, float | None]:
     """Return when the last attempt of a node became due, and when it had ended, as far as the run remembers: seconds since the epoch."""
     node = run["nodes"][name]
     begin = end = None
+    if node["state"] in (SKIPPED, WAITING):  # what it has of an attempt is that of one before
+        return None, None
     for event in run["events"]:
         if event.get("node") != name or event.get("attempt") != node["attempt"]:
             continue
@@ -104,9 +108,10 @@ def _seconds(text: t.Any) -> float | None:
 
 
 def changes(before: Run, after: Run) -> t.Iterator[str]:
-    """Yield a line for each node to which something has happened."""
-    for name, node in after["nodes"].items():
-        was = before["nodes"][name]
+    """Yield a line for each node to which something has happened: what has ended first, then what begins."""
+    order = after["definition"]["order"]
+    for name in sorted(order, key=lambda name: after["nodes"][name]["state"] == DUE):
+        node, was = after["nodes"][name], before["nodes"][name]
         if (was["state"], was["attempt"]) == (node["state"], node["attempt"]) or node["state"] == WAITING:
             continue
         about = after["definition"]["nodes"][name]
