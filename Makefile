@@ -103,9 +103,9 @@ matrix:
 RACES := tests/integration/test_controllers.py::test_at_the_same_moment
 torture: .build/test-tools
 	TORTURE=1 $(BIN)/python -m pytest -s $(RACES)
-	TORTURE=1 $(BIN)/python -m pytest -n 3 --dist worksteal -rP --deselect $(RACES) $(patsubst %,tests/unit/test_%.py,exactly_once note promise workflow_decide workflow_driver) \
+	TORTURE=1 $(BIN)/python -m pytest -n 3 --dist worksteal -rP --deselect $(RACES) $(patsubst %,tests/unit/test_%.py,exactly_once note promise workflow_decide workflow_driver workflow_groups) \
 	  $(patsubst %,tests/integration/test_%.py,cancel cancel_races controllers fault_table hosts place report_html scenarios signed_records \
-	  store_oci waiting worst_day)
+	  store_oci waiting workflow_worst_day worst_day)
 
 bench: .build/test-tools .build/oci-cli/complete
 	$(BIN)/python tests/bench/bench.py --oci-cli $(CURDIR)/.build/oci-cli/bin/oci

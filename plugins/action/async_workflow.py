@@ -23,9 +23,16 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import accept, cancel, decide, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import SUCCEEDED, Definition, Graph, hash_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import find_runs, read_run, write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import (
+    find_runs,
+    held_by_another,
+    read_run,
+    write_run,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.read import Compiled, read_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
+    BACKOFF,
     DUE,
     ENDED,
     GOOD,
@@ -36,19 +43,25 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     WAITING,
     Run,
     chosen_params,
-    executor_of,
+    executors_of,
     is_of_node,
     is_run_id,
     key_of_node,
     new_run,
+    part_of,
+    parts_of,
     path_of_run,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import lines_of, sign_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import inventory_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import commit_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, WorkflowAction
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_tick import Tick
 
 _LONGEST_REASON = 4096
+# How many of the jobs are named that a run waits for.
+_SHOWN = 10
 
 
 class ActionModule(WorkflowAction):
@@ -60,8 +73,14 @@ class ActionModule(WorkflowAction):
     completes_names = False
     warns_at_once = True
 
+    @property
+    def is_check(self) -> bool:
+        """Whether nothing is to be changed."""
+        return bool(self._task.check_mode)
+
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         mode = params["mode"]
+        self._options = params
         store = open_store(params, self.notify)
         if mode == "list":
             result = _listed(store, params["workflow"])
@@ -77,12 +96,18 @@ class ActionModule(WorkflowAction):
                 raise _unknown(store, params["workflow"], params["run"])
             return self._answer(store, found, params) if mode == "show" else self._cancel(store, found, params)
         _ansible.refuse_other_runners(self)
-        return self._go_on(store, params)
+        compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
+        commit = commit_of(compiled.directory)
+        self.commit = None if commit is None else commit._asdict()
+        if not self.is_check:
+            self.check_project(compiled.directory, commit)
+        if mode == "tick":
+            return Tick(self, store, params, compiled).run()
+        return self._go_on(store, params, compiled)
 
     # --- To begin a run, or to go on with it
 
-    def _go_on(self, store: Store, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
+    def _go_on(self, store: Store, params: dict[str, t.Any], compiled: Compiled) -> dict[str, t.Any]:
         name = compiled.definition["name"]
         run_id = params["run"] or f"{_times.now().replace(':', '-')}-{uuid.uuid4().hex[:6]}"
         if not is_run_id(run_id):
@@ -90,24 +115,34 @@ class ActionModule(WorkflowAction):
         run, _version = read_run(store, name, run_id)
         if run is None and params["mode"] != "run":
             raise _unknown(store, name, run_id)
-        inventory = inventory_of(context.CLIARGS.get("inventory"), compiled.directory)
+        inventory = self.inventory_for(compiled)
         definition = compiled.definition if run is None else self._definition_of(store, run, compiled, params)
         values, secrets = self._values(run, definition, params)
+        if run is None or params["mode"] != "run":
+            holder = held_by_another(store, definition, run_id)
+            if holder is not None:
+                raise AsyncJobError(f"{_beside(name, run_id, holder)} Nothing was started.")
         if run is None:
             run = new_run(definition, run_id, self.host, values, secrets, whoami(), inventory)
+            self.add_commit(run)
             if not self._task.check_mode:
-                run = self._begin(store, run)
+                run = self.begin(store, run)
+        elif run.get("commit") != self.commit and run["status"] not in VERDICTS:
+            was, now = ((commit or {}).get("id", "in no repository")[:12] for commit in (run.get("commit"), self.commit))
+            self.notify(f"The run {run_id!r} began when the project was at {was}; it is at {now} now.")
         self._check_host(run)
         self._check_given(store, run, values, inventory)
         change = self._change(run, params)
         if self._task.check_mode:
             return {**self._plan(run, change(run)), "warnings": [*compiled.warnings, *store.warnings]}
-        given = Given({**values, **secrets}, compiled.directory, [str(place) for place in context.CLIARGS.get("inventory") or ()])
+        given = self._given_by({**values, **secrets}, compiled)
         after: Run | None = run
         if params["mode"] != "run":
             after = self.follow(driver.changed(change), store, name, run_id, params, given)
         if after is not None and after["status"] not in VERDICTS:
             after = self.follow(driver.drive(), store, name, run_id, params, given)
+        if after is not None and self.blocked_by is not None:
+            raise AsyncJobError(f"{_beside(name, run_id, self.blocked_by)} Nothing more was started in this one.")
         if after is None:
             raise AsyncJobError(f"The run {run_id!r} of {name!r} is gone: somebody has removed it. Its jobs go on. Put it back if you can.")
         answer = self._answer(store, after, params)
@@ -115,14 +150,42 @@ class ActionModule(WorkflowAction):
 
     def _check_host(self, run: Run) -> None:
         """Raise if none of the nodes runs here: this task would wait for ever."""
-        hosts = {executor_of(run, name) for name, node in run["definition"]["nodes"].items() if node["kind"] != "approval"}
+        hosts = executors_of(run)
         if hosts and self.host not in hosts:
             raise AsyncJobError(
                 f"The nodes of the run {run['run']!r} run on {', '.join(sorted(hosts))}, and this task has gone to {self.host}. Nothing was"
                 " changed. Run it there."
             )
 
-    def _begin(self, store: Store, run: Run) -> Run:
+    def add_commit(self, run: Run) -> None:
+        """Note in a run at which commit its project is."""
+        if self.commit is not None:
+            run["commit"] = self.commit
+
+    def inventory_for(self, compiled: Compiled) -> list[str]:
+        """Return the inventories of the command line, as a run notes them."""
+        return inventory_of(context.CLIARGS.get("inventory"), compiled.directory)
+
+    def _given_by(self, values: dict[str, t.Any], compiled: Compiled) -> Given:
+        return Given(values, compiled.directory, [str(place) for place in context.CLIARGS.get("inventory") or ()])
+
+    def go_on_once(self, store: Store, params: dict[str, t.Any], compiled: Compiled, run: Run) -> Run | None:
+        """Do what there is to do now in a run. Return it as it is then."""
+        definition = self._definition_of(store, run, compiled, params)
+        secret = {
+            name: value for name, value in (params["params"] or {}).items() if definition.get("params", {}).get(name, {}).get("secret")
+        }
+        values, secrets = self._values(run, definition, {**params, "params": secret})
+        self._check_host(run)
+        self._check_given(store, run, values, self.inventory_for(compiled))
+        self.only_once, self.blocked_by = True, None
+        given = self._given_by({**values, **secrets}, compiled)
+        after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
+        if self.blocked_by is not None:
+            raise AsyncJobError(_beside(run["workflow"], run["run"], self.blocked_by))
+        return t.cast("Run | None", after)
+
+    def begin(self, store: Store, run: Run) -> Run:
         """Write a run that begins. If somebody else was faster, return theirs."""
         try:
             write_run(store, None, run, expect=ABSENT)
@@ -179,7 +242,7 @@ class ActionModule(WorkflowAction):
         """Return what the order of the user makes of the run."""
         graph = Graph(run["definition"])
         nodes = None if params["nodes"] is None else [*dict.fromkeys(params["nodes"])]
-        unknown = [name for name in nodes or () if name not in graph.nodes]
+        unknown = [name for name in nodes or () if not _is_there(run, name)]
         if unknown:
             raise AsyncJobError(f"The workflow {run['workflow']!r} has no node {', '.join(map(repr, unknown))}. Nothing was changed.")
         mode = params["mode"]
@@ -190,11 +253,12 @@ class ActionModule(WorkflowAction):
             if run["status"] not in VERDICTS:
                 raise AsyncJobError(f"The run {run['run']!r} is {run['status']}. Nothing was changed. Wait for its end, or cancel it.")
             if mode == "accept":
-                good = [name for name in nodes or () if run["nodes"][name]["state"] != ENDED or run["nodes"][name]["outcome"] in GOOD]
+                ours = {name: part_of(run, name).node for name in nodes or ()}
+                good = [name for name, node in ours.items() if node["state"] != ENDED or node["outcome"] in GOOD]
                 if good:
                     raise AsyncJobError(f"{', '.join(good)} did not fail: there is nothing to accept. Nothing was changed.")
                 return accept(graph, run, nodes or (), self._by(params))
-            idle = [name for name in nodes or () if run["nodes"][name]["state"] != ENDED]
+            idle = [name for name in nodes or () if part_of(run, name).node["state"] != ENDED]
             if idle:
                 raise AsyncJobError(f"{', '.join(idle)} did not run: there is nothing to run once more. Nothing was changed.")
             if nodes is None and run["status"] == SUCCEEDED:
@@ -261,8 +325,12 @@ class ActionModule(WorkflowAction):
         if is_over and bad:
             msg = f"{head}. {'; '.join(_line(name, nodes[name]) for name in bad[:5])}."
         elif not is_over and params["mode"] != "show":
-            waits = [name for name, node in nodes.items() if node["state"] not in (ENDED, SKIPPED, WAITING)]
+            waits = [*parts_of(run, DUE, BACKOFF)]
+            waits = waits[:_SHOWN] + ([f"{len(waits) - _SHOWN} more"] if len(waits) > _SHOWN else [])
             problem = "".join(f" {name} could not be started: {text}" for name, text in errors.items())
+            problem += "".join(
+                f" {name} is on the localhost of {machine}, and cannot be seen from here." for name, machine in self.elsewhere.items()
+            )
             msg = f"{head}. It waits for {', '.join(waits)}.{problem} To go on: run this once more with run={run['run']}."
         failed = is_over and run["status"] != SUCCEEDED
         if run["status"] == RECOVERED:
@@ -291,15 +359,13 @@ class ActionModule(WorkflowAction):
     def _getting_on(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, str]:
         """Return how those nodes are getting on that run or wait for a person, as far as the store knows."""
         said = {}
-        for name, node in run["nodes"].items():
-            if node["state"] != DUE:
-                continue
-            if run["definition"]["nodes"][name]["kind"] == "approval":
+        for name, part in parts_of(run, DUE).items():
+            if part.is_approval:
                 said[name] = self.look_at_approval(store, run, name, params).said
                 continue
             record, _version = read_record(store, key_of_node(run, name))
-            if record is not None and is_of_node(record, run, name) and record.get("attempt", 1) == node["attempt"]:
-                said[name] = ": ".join(part for part in (record.get("status", "running"), last_words(record, time.time())) if part)
+            if record is not None and is_of_node(record, run, name) and record.get("attempt", 1) == part.node["attempt"]:
+                said[name] = ": ".join(word for word in (record.get("status", "running"), last_words(record, time.time())) if word)
         return said
 
 
@@ -316,6 +382,23 @@ def _row(run: dict[str, str]) -> tuple[str, ...]:
 def harmless_text(lines: t.Iterable[str]) -> str:
     """Return lines as a terminal may show them."""
     return "\n".join(map(harmless, lines))
+
+
+def _beside(workflow: str, run: str, holder: Holder) -> str:
+    """Say that a run has to wait for another one, and what to do about that."""
+    return (
+        f"The run {run!r} of {workflow!r} must not run beside the run {holder.run!r} of {holder.workflow!r}, which has not ended"
+        " (allow_simultaneous is false). Wait for its end; if nobody drives it any more, go on with it (the same command with"
+        f" run={holder.run}), or cancel it."
+    )
+
+
+def _is_there(run: Run, name: str) -> bool:
+    try:
+        part_of(run, name)
+    except KeyError:
+        return False
+    return True
 
 
 def _line(name: str, node: dict[str, t.Any]) -> str:

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: async_workflow_node
 type: notification
 short_description: Writes down what becomes of a node of a workflow
-version_added: 1.0.0
+version_added: 1.1.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - M(rstyczynski.ansible.async_workflow) switches this on for the playbooks that it runs as nodes, and for nothing else. There is no need

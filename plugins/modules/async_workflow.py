@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: async_workflow
 short_description: Run several playbooks as one, with edges, approvals and retries, and go on where it stopped
-version_added: 1.0.0
+version_added: 1.1.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
   - Runs a workflow, playbooks and other nodes of which some wait for others, as a file describes it. All that is known of a run is one
@@ -22,14 +22,34 @@ description:
   - When nothing is left but approvals, the task ends and says how to go on. Nothing waits in the background for them.
 notes:
   - "The file has C(nodes), a mapping of names to what each node is: C(playbook), C(task) (one action with its options, on C(localhost) or
-    on the hosts of C(limit)), C(command) or C(approval). All but approvals may have C(vars), C(timeout) (in seconds, a day by
-    default), C(retries), C(retry_delay) (in seconds) and C(executor) (the host on which it runs); playbooks also C(inventory),
-    C(limit), C(tags), C(skip_tags) and C(forks), tasks C(inventory), C(limit) and C(forks). An approval may have C(timeout), C(on_timeout)
-    (V(reject), the default, or V(approve)) and C(allow_self)."
+    on the hosts of C(limit)), C(command), C(approval) or C(workflow) (another file). Playbooks, tasks and commands may have C(vars),
+    C(timeout) (in seconds, a day by default), C(retries), C(retry_delay) (in seconds) and C(executor) (the host on which it runs);
+    playbooks also C(inventory), C(limit), C(tags), C(skip_tags) and C(forks), tasks C(inventory), C(limit) and C(forks). An approval
+    may have C(timeout), C(on_timeout) (V(reject), the default, or V(approve)) and C(allow_self)."
+  - "All but approvals may have C(for_each): a list, C({param: NAME}), a parameter that is one, or C({node: NAME, artifact: NAME}), a
+    list that a node before it has set. It runs for each item, at most C(max_parallel) at the same time. The item is in
+    C(async_workflow.item), its number, from 0, in C(async_workflow.index), and C(item_var) names another variable for it; a
+    command finds it in C(ASYNC_WORKFLOW_ITEM), too. The items are what they are when the node begins. It has failed if any of them has,
+    and says how many; with O(mode=resume), only those run once more. What its items set with M(ansible.builtin.set_stats) becomes a
+    list, in the order of the items, with null for an item that has not set it. An item is called C(deploy[3])."
+  - "A node with C(workflow) runs the nodes of another file, with its own C(params): fixed ones (C(params)), and others that get the value
+    of a parameter, of an item (its C(item_var)) or of what a node before it has set (C(params_from), a mapping of parameters to
+    names). C(name) chooses one of several workflows in that file. What its nodes set is seen by those that come after. It succeeds and
+    fails as a run does; with O(mode=resume), only what has failed inside runs once more. Its nodes are called
+    C(release/deploy), in O(nodes) and in the names of their jobs and approvals. Paths in it begin at its directory."
   - "C(after) says that a node waits for all of others, C(after_any) for any of them: a name, a list, or a mapping of names to
     C(succeeded), the default, C(failed) or C(finished). All that it waits for has to be settled first. Beside C(nodes), there may be
-    C(name), C(params), C(vars), C(max_parallel) (how many nodes run at the same time) and C(recovered_is) (V(succeeded), the default, or
-    V(failed): what RV(status) V(recovered) means for this task)."
+    C(name), C(params), C(vars), C(max_parallel) (how many nodes run at the same time), C(recovered_is) (V(succeeded), the default, or
+    V(failed): what RV(status) V(recovered) means for this task), C(allow_simultaneous) and C(schedules)."
+  - "With C(allow_simultaneous: false), a run is refused, and the one that goes on is named, until that has ended. Nobody takes its
+    place when its drivers have died: go on with it, or cancel it. Where such a workflow is a node of another one, that counts for the
+    whole run of the outer one. In what AWX exports, this is mostly V(false)."
+  - "C(schedules) is a list, each with C(rrule), as RFC 5545 has it (C(DTSTART:20260101T020000Z RRULE:FREQ=DAILY), or
+    C(DTSTART;TZID=Europe/Warsaw:20260101T020000 RRULE:FREQ=WEEKLY;BYDAY=MO)), C(params), C(name) (needed if there are several),
+    C(enabled) and C(catch_up). What is due begins with O(mode=tick), and the moment is the id of its run, so that it begins once, however
+    many machines ask, and whatever their clocks do. After an outage, the last one begins, or with C(catch_up) each of them, up to 100. The
+    first one of a schedule that is new, or was changed, begins within an hour, or not at all. A run goes on when its schedule changes.
+    python-dateutil has to be installed on the controller for that."
   - "A parameter in C(params) may have C(default), C(choices), C(type) (V(any), V(str), V(int), V(float), V(bool), V(list), V(dict)),
     C(min), C(max), C(required), C(secret) and C(description). The value of a secret one is not stored: give it each time."
   - "The form of AWX is read as well: C(workflow_nodes) and C(job_templates), or what C(awx export) writes, as long as each
@@ -47,7 +67,10 @@ notes:
     Passwords of vaults, users and other settings come from C(ansible.cfg), the environment (such as
     C(ANSIBLE_VAULT_PASSWORD_FILE)), the inventory and variables, as if you had started it by hand.
   - Nodes with another C(executor) are left to a task of this module on that host. Several hosts in one play are several drivers
-    of the same run.
+    of the same run. If the project is in a Git repository, such a host has to have it at the same commit, in the same
+    directory; else nothing is started, and both commits are named. The run notes the commit at which it began.
+  - A node on the localhost of another controller cannot be seen from here. It is not taken for lost; the task ends, and says where to go
+    on. What ends with this container, or with this service, is said before it starts, where that can be seen.
 seealso:
   - module: rstyczynski.ansible.async_job
   - module: rstyczynski.ansible.async_job_approval
@@ -81,8 +104,10 @@ options:
       - V(accept) takes the failed nodes of O(nodes) for succeeded ones, because of O(reason), and goes on from there.
       - V(cancel) stops what runs, and ends the run.
       - V(show) tells how a run is, and V(list) which runs there are.
+      - V(tick) begins the runs of C(schedules) that are due, and goes on with all runs of the workflow that can go on, because somebody has
+        approved meanwhile, a job has ended, or it is time for another try. It is for cron, on any number of machines.
     type: str
-    choices: [run, resume, accept, cancel, show, list]
+    choices: [run, resume, accept, cancel, show, list, tick]
     default: run
   file:
     description:
@@ -105,7 +130,7 @@ options:
     type: dict
   nodes:
     description:
-      - The nodes that O(mode=resume) and O(mode=accept) are about.
+      - The nodes that O(mode=resume) and O(mode=accept) are about, or parts of them, such as V(deploy[3]) and V(release/deploy).
     type: list
     elements: str
   reason:
@@ -123,6 +148,11 @@ options:
       - How long to wait if nothing but approvals is left, in seconds.
     type: int
     default: 0
+  tick_timeout:
+    description:
+      - How long O(mode=tick) drives what goes on, in seconds, before it leaves that to the next one. With V(0), it only begins what is due.
+    type: int
+    default: 50
   wait_interval:
     description:
       - How often to look at what runs, in seconds. In the beginning, it is looked at more often.
@@ -177,6 +207,24 @@ EXAMPLES = r"""
     file: pipeline.yml
     run: "4711"
 
+# fleet.yml:
+#   name: Fleet
+#   allow_simultaneous: false
+#   schedules: [{rrule: "DTSTART;TZID=Europe/Warsaw:20260101T023000 RRULE:FREQ=DAILY"}]
+#   nodes:
+#     find: {playbook: find.yml} # set_stats: {data: {machines: [web1, web2, web3]}}
+#     upgrade:
+#       playbook: upgrade.yml # hosts: "{{ machine }}"
+#       for_each: {node: find, artifact: machines}
+#       item_var: machine
+#       max_parallel: 20
+#       after: find
+#     release: {workflow: pipeline.yml, params: {version: 1.4.2}, after: upgrade}
+- name: Begin what is due, and go on with what can go on
+  rstyczynski.ansible.async_workflow:
+    mode: tick
+    file: fleet.yml
+
 - name: Take a node that has failed for good
   rstyczynski.ansible.async_workflow:
     mode: accept
@@ -189,13 +237,13 @@ EXAMPLES = r"""
 RETURN = r"""
 status:
   description: How the run is.
-  returned: success; not for a list
+  returned: success; not for a list, nor for a tick
   type: str
   choices: [running, cancelling, succeeded, recovered, failed, cancelled]
   sample: recovered
 finished:
   description: Whether the run has ended.
-  returned: success; not for a list, nor in check mode
+  returned: success; not for a list or a tick, nor in check mode
   type: bool
   sample: true
 workflow:
@@ -205,7 +253,7 @@ workflow:
   sample: Deployment
 run:
   description: The id of the run.
-  returned: success; not for a list
+  returned: success; not for a list, nor for a tick
   type: str
   sample: "4711"
 nodes:
@@ -213,8 +261,9 @@ nodes:
     - How each node is, in the order of the file. C(state) is V(waiting), V(skipped), V(due), V(backoff) or V(ended); C(attempt) is
       the number of its attempt. Of one that has ended, C(outcome) says how, C(why) why, C(artifacts) holds what it has set,
       each as C(value) or C(vault); C(secret) names what it has set and keeps to itself; C(counts) has the counts of each host;
-      C(problems) says where it has failed.
-  returned: success; not for a list, nor in check mode
+      C(problems) says where it has failed. One with C(for_each) has C(items), each like a node, and C(values), if they were found on the
+      way; one that is a workflow has C(nodes).
+  returned: success; not for a list or a tick, nor in check mode
   type: dict
   sample:
     build: {state: ended, attempt: 2, outcome: succeeded, artifacts: {version: {value: 1.4.2}}}
@@ -231,6 +280,30 @@ runs:
   type: list
   elements: dict
   sample: [{workflow: Deployment, run: "4711", status: failed, started: "2026-07-01T12:00:00Z", started_by: ann@ctl, ended: ""}]
+started:
+  description: The ids of the runs that have begun by a schedule.
+  returned: for a tick
+  type: list
+  elements: str
+  sample: [schedule-2026-07-01T00-30-00Z]
+ended_runs:
+  description: How those runs have ended that did, by their ids.
+  returned: for a tick
+  type: dict
+  sample: {"4711": succeeded}
+left:
+  description: How the other runs are, by their ids.
+  returned: for a tick
+  type: dict
+  sample: {"4712": running}
+problems:
+  description:
+    - What could not be begun or gone on with, each with C(run), the id or the name of a schedule, and C(msg). If there are any, the
+      task has failed.
+  returned: for a tick
+  type: list
+  elements: dict
+  sample: []
 unreadable:
   description: The runs that cannot be read, each with C(state_file) and C(msg).
   returned: for a list
@@ -239,7 +312,7 @@ unreadable:
   sample: []
 state_file:
   description: The place of the run.
-  returned: success; not for a list, nor in check mode
+  returned: success; not for a list or a tick, nor in check mode
   type: str
   sample: /srv/playbooks/.ansible_async_state/.workflows/Deployment/4711.json
 """

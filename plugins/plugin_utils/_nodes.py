@@ -31,10 +31,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     is_of_node,
     key_of_node,
     mark_of_node,
+    part_of,
     time_limit_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import (
-    artifacts_for,
+    given_to,
     plain_variables,
     variables_text,
 )
@@ -47,6 +48,8 @@ _PLAY = "node.yml"
 _CALLBACK = "node.py"
 
 _MOST_HOSTS = 1000
+# In the environment of a command, in characters. It is among its variables, however long.
+_LONGEST_ITEM = 4096
 
 
 class NodeRequest(Request):
@@ -58,12 +61,13 @@ class NodeRequest(Request):
     def __init__(self, params: dict[str, t.Any], store: Store, run: Run, name: str) -> None:
         self._run = run
         self._name = name
-        self.attempt: int = run["nodes"][name]["attempt"]
+        part = part_of(run, name)
+        self.attempt: int = part.node["attempt"]
         self.refused = ""
         """Why the run did not want the attempt any more. Empty if it did."""
         defaults = {option: spec.get("default") for option, spec in async_job.ARGUMENT_SPEC.items()}
         job = {**defaults, **params, **key_of_node(run, name)._asdict(), "metadata": mark_of_node(run, name)}
-        limit = time_limit_of(run["definition"]["nodes"][name])
+        limit = time_limit_of(part.about)
         super().__init__(job, store, KeptOnTask(limit, 0), fingerprint="", secret=False, with_facts=False)
 
     def claim(self, before: Record | None) -> Record:
@@ -97,17 +101,23 @@ class NodeTask(InnerTask):
     def __init__(
         self, outer: t.Any, graph: Graph, run: Run, name: str, *, directory: str, params: dict[str, t.Any], inventory: t.Sequence[str]
     ) -> None:
-        about = graph.nodes[name]
-        artifacts, self.unclear = artifacts_for(graph, run, name)
+        about = part_of(run, name).about
+        given = given_to(graph, run, name, params, directory)
+        self.unclear = given.unclear
         environment = {"ASYNC_WORKFLOW_NODE": name, "ASYNC_WORKFLOW_RUN": run["run"]}
-        options: dict[str, t.Any] = {"chdir": directory}
+        if "item" in given.about:
+            item = given.about["item"]
+            text = item if isinstance(item, str) else json.dumps(item)
+            if len(text) <= _LONGEST_ITEM and "\0" not in text:
+                environment["ASYNC_WORKFLOW_ITEM"] = text
+        options: dict[str, t.Any] = {"chdir": given.directory}
         if about["kind"] == "command":
-            files = {_VARIABLES: plain_variables(run, name, artifacts, params, directory)}
+            files = {_VARIABLES: plain_variables(given)}
             environment["ASYNC_WORKFLOW_VARIABLES"] = f"{DIRECTORY}/{_VARIABLES}"
-            given = about["command"]
-            options["argv" if isinstance(given, list) else "_raw_params"] = given
+            command = about["command"]
+            options["argv" if isinstance(command, list) else "_raw_params"] = command
         else:
-            files = {_VARIABLES: variables_text(graph, run, name, artifacts, params, directory), _CALLBACK: _callback()}
+            files = {_VARIABLES: variables_text(given), _CALLBACK: _callback()}
             environment.update(ASYNC_WORKFLOW_NODE_DIRECTORY=DIRECTORY, ANSIBLE_CALLBACK_PLUGINS=DIRECTORY)
             playbook = about.get("playbook")
             if playbook is None:

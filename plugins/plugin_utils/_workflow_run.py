@@ -14,7 +14,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
@@ -30,7 +30,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED as CLAIMED_JOBS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CONCLUDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CONCLUDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED as ENDED_JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT as NOTHING
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store, Version
@@ -38,7 +38,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import FAILED, SUCCEEDED, Graph
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, read_holder, write_holder
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, status_of_run, write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     BACKOFF,
     CANCELLED,
@@ -46,16 +47,21 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     DUE,
     EXPIRED,
     REJECTED,
+    SETTLED,
     Run,
     executor_of,
     is_of_node,
     key_of_node,
+    part_of,
+    parts_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import changes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record, other_machine
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest, NodeTask, heard_report
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import Commit, commit_said, ends_with, mismatch, script_for
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
@@ -84,9 +90,17 @@ class WorkflowAction(TogetherAction):
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._pace = Pace()
+        self._running: dict[tuple[str, str, int], Asked] = {}
+        """The jobs that ran when they were looked at last, so that a tick that finds nothing new need not read their records."""
         self._interval = FIRST_INTERVAL
         self._approvals_until: float | None = None
         self._away_since: float | None = None
+        self.elsewhere: dict[str, str] = {}
+        """The machines of jobs that cannot be seen from here: on the localhost of another controller."""
+        self.only_once = False
+        """Whether to do what there is to do now, and to wait for nothing."""
+        self.blocked_by: Holder | None = None
+        """The run that goes on, and that this one must not run beside."""
         self.has_changed = False
         """Whether this task has written anything to the run."""
         self.not_started: dict[tuple[str, int], list[str]] = {}
@@ -109,6 +123,14 @@ class WorkflowAction(TogetherAction):
                     answer = read_run(store, workflow, run)
                 case driver.WriteRun(before, after, expect):
                     answer = self._write_run(before, after, Version(expect))
+                case driver.ReadHolder(lock):
+                    answer = read_holder(store, lock)
+                case driver.WriteHolder(lock, holder, expect):
+                    answer = self._take(lock, holder, Version(expect))
+                case driver.ReadStatus(holder):
+                    answer = status_of_run(store, holder.workflow, holder.run)
+                case driver.Blocked(_run, holder):
+                    self.blocked_by, answer = holder, False
                 case driver.Look(found, due, backoff):
                     answer = self._look_in_peace(found, due, backoff)
                 case driver.Start(found, names):
@@ -119,6 +141,13 @@ class WorkflowAction(TogetherAction):
                     answer = None
                 case driver.Wait(found):
                     answer = self._wait(found)
+
+    def _take(self, lock: str, holder: Holder, expect: Version) -> Version | None:
+        try:
+            return write_holder(self._store, lock, holder, expect=expect)
+        except Conflict:
+            give_way()
+            return driver.CONFLICT
 
     def _write_run(self, before: Run, after: Run, expect: Version) -> Version | None:
         try:
@@ -152,9 +181,13 @@ class WorkflowAction(TogetherAction):
     def _look_at(self, run: Run, due: list[str], backoff: list[str]) -> driver.Seen:
         found: dict[str, driver.Found] = {}
         asked: dict[str, Asked] = {}
+        known, self._running = self._running, {}
         for name in due:
-            is_approval = _is_approval(run, name)
-            one = self.look_at_approval(self._store, run, name, self._options) if is_approval else self._read_job(run, name)
+            which = (run["run"], name, part_of(run, name).node["attempt"])
+            if which in known:
+                one: driver.Found | Asked = known[which]
+            else:
+                one = self._read_one(run, name)
             if isinstance(one, Asked):
                 asked[name] = one
             else:
@@ -166,21 +199,44 @@ class WorkflowAction(TogetherAction):
             looks = self.look_and_note(options, self._store, [*running.values()], "tail")
             for name, look in zip(running, looks, strict=True):
                 step = _step(look["progress"]) if look["progress"] else ""
+                machine = other_machine(running[name].record or {}, self.host, self._connection.transport)
+                if look["status"] == UNKNOWN and machine:
+                    self.elsewhere[name] = machine
+                    said[name] = f"is on the localhost of {machine}, and cannot be seen from here. Go on with the run there"
+                    continue
+                self.elsewhere.pop(name, None)
                 said[name] = f"{look['status']}{step}" if look["status"] == "running" else f"{look['status']}: {look['reason']}"
         ended = {name: job for name, job in asked.items() if (job.record or {}).get("status") in ENDED_JOBS and not job.flaw}
+        # Whoever changes the record of one that runs, changes its version: nothing is written over that.
+        for name, job in asked.items():
+            if (job.record or {}).get("status") == "running" and not job.flaw:
+                self._running[run["run"], name, part_of(run, name).node["attempt"]] = job
         found.update(self._outcomes(run, ended))
         for name in asked:
             found.setdefault(name, driver.Found(said=said.get(name, "")))
         for name, one in found.items():
+            level = part_of(run, name).way[-1]
+            if level.index is not None and name not in self.elsewhere:  # one line for all items
+                items = level.nodes[level.own]["items"]
+                name = name[: name.rindex("[")]
+                over = sum(item["state"] in SETTLED for item in items)
+                one = driver.Found(said=f"{over} of {len(items)} items have ended")
             if one.said and one.outcome is None and self._pace.is_due(name, one.said):
                 self.say(f"{name}: {one.said}")
         now = time.time()
-        ripe = {name for name in backoff if age(run["nodes"][name], now) >= run["definition"]["nodes"][name].get("retry_delay", 0)}
+        waiting = {name: part_of(run, name) for name in backoff}
+        ripe = {name for name, part in waiting.items() if age(part.node, now) >= part.about.get("retry_delay", 0)}
         return driver.Seen(found, frozenset(ripe))
+
+    def _read_one(self, run: Run, name: str) -> driver.Found | Asked:
+        """Return what is written of an attempt that is due: the job to ask about, or all that there is to know."""
+        if _is_approval(run, name):
+            return self.look_at_approval(self._store, run, name, self._options)
+        return self._read_job(run, name)
 
     def _read_job(self, run: Run, name: str) -> driver.Found | Asked:
         """Return what the record of a node says of the attempt that is due. If only its host can tell, return the job to ask about."""
-        key, attempt = key_of_node(run, name), run["nodes"][name]["attempt"]
+        key, attempt = key_of_node(run, name), part_of(run, name).node["attempt"]
         record, version = read_record(self._store, key)
         if record is not None and not is_of_node(record, run, name):
             return driver.Found(driver.ABSENT, said=f"{self._store.locate(key.path)} is the record of another job")
@@ -200,7 +256,7 @@ class WorkflowAction(TogetherAction):
 
     def _outcomes(self, run: Run, ended: dict[str, Asked]) -> dict[str, driver.Found]:
         """Return how attempts have ended, with what their nodes have written about themselves."""
-        told = {name: job for name, job in ended.items() if job.is_attempt and run["definition"]["nodes"][name]["kind"] != "command"}
+        told = {name: job for name, job in ended.items() if job.is_attempt and part_of(run, name).about["kind"] != "command"}
         reports: dict[str, t.Any] = {}
         for user, numbers in self._by_user([*told.values()], {}).items():
             self.users.become(user)
@@ -209,7 +265,7 @@ class WorkflowAction(TogetherAction):
             done = self.on_host("_host.node_report", arguments, timeout=self._options["look_timeout"])
             reports.update(zip(names, heard_list(done, "reports", len(names)), strict=True))
         return {
-            name: driver.Found(outcome=_outcome(run["nodes"][name]["attempt"], job.record or {}, reports.get(name)))
+            name: driver.Found(outcome=_outcome(part_of(run, name).node["attempt"], job.record or {}, reports.get(name)))
             for name, job in ended.items()
         }
 
@@ -219,7 +275,7 @@ class WorkflowAction(TogetherAction):
         graph = Graph(run["definition"])
         starters: dict[str, tuple[NodeRequest, Starter]] = {}
         for name in names:
-            attempt = run["nodes"][name]["attempt"]
+            attempt = part_of(run, name).node["attempt"]
             if _is_approval(run, name):
                 self._ask(run, name)
             elif self._is_ours(run, name) and len(self.not_started.get((name, attempt), ())) < _TRIES:
@@ -241,7 +297,7 @@ class WorkflowAction(TogetherAction):
 
     def _stop(self, run: Run, names: list[str]) -> None:
         for name in names:
-            attempt = run["nodes"][name]["attempt"]
+            attempt = part_of(run, name).node["attempt"]
             if _is_approval(run, name):
                 self._withdraw(run, name)
             elif self._is_ours(run, name):
@@ -299,7 +355,7 @@ class WorkflowAction(TogetherAction):
         approval, _version = _approval(store, run, name)
         if approval is None:
             return driver.Found(driver.ABSENT)
-        attempt = run["nodes"][name]["attempt"]
+        attempt = part_of(run, name).node["attempt"]
         status = status_of(approval)
         about = {"end": _times.now()}
         if status == "requested":
@@ -315,9 +371,10 @@ class WorkflowAction(TogetherAction):
     def _ask(self, run: Run, name: str) -> None:
         """Ask for the approval that a node waits for, if the run still wants it."""
         now, _version = read_run(self._store, *self._which)
-        if driver.why_not(now, name, run["nodes"][name]["attempt"]):
+        part = part_of(run, name)
+        if driver.why_not(now, name, part.node["attempt"]):
             return
-        about = run["definition"]["nodes"][name]
+        about = part.about
         playbook_name, approval_name = _names_of_approval(run, name)
         asked = {option: spec.get("default") for option, spec in async_job_approval.ARGUMENT_SPEC.items()}
         asked.update(self._store_options(), mode="request", name=approval_name, playbook_name=playbook_name, subject=about["approval"])
@@ -339,18 +396,61 @@ class WorkflowAction(TogetherAction):
 
     # ---
 
+    def check_project(self, directory: str, here: Commit | None) -> None:
+        """Make sure that the host has the project of this controller, and say what its nodes would not survive, as far as that is seen.
+
+        :raises AsyncJobError: if it has another one
+        """
+        if self._connection.transport == "local":
+            end = ends_with()
+            if end:
+                self.notify(
+                    f"[WARNING]: Nodes on {self.host} run inside of {end}, and end with it. If that may be before the run has ended, name a"
+                    " host that stays (executor)."
+                )
+            return
+        self.users.become("")
+        done = self._run_in_shell(script_for(directory, SAYS), self._options["look_timeout"])
+        said = said_in(str(done["stdout"]), str(done.get("stderr") or done["stdout"]))
+        if "missing" in said:
+            raise AsyncJobError(
+                f"There is no directory {directory} on {self.host}. Nothing was started. Put the project there: nodes read their playbooks"
+                " from the same place as here."
+            )
+        there = commit_said(said)
+        problem = mismatch(here, there, self.host, directory)
+        if problem:
+            raise AsyncJobError(problem)
+        if here is not None and there is not None and (here.is_dirty or there.is_dirty):
+            where = " and ".join(place for place, commit in (("here", here), (f"on {self.host}", there)) if commit.is_dirty)
+            self.notify(
+                f"[WARNING]: {directory}: {where}, there are changes that are not committed. Nodes on {self.host} see what is there."
+            )
+
+    def is_busy(self, run: Run) -> bool:
+        """Return whether something goes on in a run that needs nobody but time."""
+        jobs = [part for part in parts_of(run, DUE).values() if not part.is_approval]
+        return bool(parts_of(run, BACKOFF)) or any(
+            self._is_ours(run, part.name)
+            and part.name not in self.elsewhere
+            and len(self.not_started.get((part.name, part.node["attempt"]), ())) < _TRIES
+            for part in jobs
+        )
+
     def _wait(self, run: Run) -> bool:
         """Wait for a moment. Return False if there is nothing here to wait for."""
-        due = [name for name, node in run["nodes"].items() if node["state"] == DUE]
+        due = parts_of(run, DUE)
+        if self.only_once:
+            return False
         if run["status"] == CANCELLING:
             return any(_is_approval(run, name) or self._is_ours(run, name) for name in due)
         jobs = [
             name
-            for name in due
-            if not _is_approval(run, name) and len(self.not_started.get((name, run["nodes"][name]["attempt"]), ())) < _TRIES
+            for name, part in due.items()
+            if not part.is_approval and name not in self.elsewhere and len(self.not_started.get((name, part.node["attempt"]), ())) < _TRIES
         ]
-        if not jobs and not any(node["state"] == BACKOFF for node in run["nodes"].values()):
-            if not any(_is_approval(run, name) for name in due):
+        if not jobs and not parts_of(run, BACKOFF):
+            if not any(part.is_approval for part in due.values()):
                 return False
             now = time.monotonic()
             if self._approvals_until is None:
@@ -365,12 +465,12 @@ class WorkflowAction(TogetherAction):
 
 
 def _is_approval(run: Run, name: str) -> bool:
-    return bool(run["definition"]["nodes"][name]["kind"] == "approval")
+    return part_of(run, name).is_approval
 
 
 def _names_of_approval(run: Run, name: str) -> tuple[str, str]:
     """Return the play and the name of the approval that an attempt of a node asks for."""
-    attempt = run["nodes"][name]["attempt"]
+    attempt = part_of(run, name).node["attempt"]
     return f"{run['workflow']} {run['run']}", name if attempt == 1 else f"{name} ({attempt})"
 
 

@@ -15,13 +15,20 @@ from pathlib import Path
 
 import pytest
 from chromium import CONTRASTS, DESK, PHONE, Browser, Tab
-from workflows import begun, define
+from workflows import begun, define, inside
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, decide, end
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition, Graph, hash_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import DUE, Run, key_of_node, mark_of_node, with_events
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
+    DUE,
+    Run,
+    key_of_node,
+    mark_of_node,
+    parts_of,
+    with_events,
+)
 
 MADE = datetime.datetime(2026, 11, 21, 12, tzinfo=datetime.timezone.utc)
 OK = "succeeded"
@@ -56,10 +63,10 @@ def story(
     while True:
         after = decide(graph, run)
         run = with_events(run, after, "ann@ctl", now()) if after is not run else run
-        due = [name for name, node in run["nodes"].items() if node["state"] == DUE]
-        words = {name: outcome_of(name, run["nodes"][name]["attempt"]) for name in due}
+        due = parts_of(run, DUE)
+        words = {name: outcome_of(name, part.node["attempt"]) for name, part in due.items()}
         outcomes = {
-            name: Outcome(run["nodes"][name]["attempt"], word, *((details or {}).get(name, ("", {})) if word != OK else ("", {})))
+            name: Outcome(due[name].node["attempt"], word, *((details or {}).get(name, ("", {})) if word != OK else ("", {})))
             for name, word in words.items()
             if word
         }
@@ -219,6 +226,27 @@ def test_drawing(show: Show) -> None:
         " return boxes.filter((a) => boxes.some((b) => meet(a, b))).length; })()"
     )
     assert overlaps == 0
+
+
+def test_what_is_inside_of_nodes(show: Show) -> None:
+    """Items and workflows inside are counted in the drawing, and told about, the worst first."""
+    inner = define({"build": {}, "test": {"all": {"build": OK}}})
+    each = {"for_each": ["a", "b", "c"], "all": {"release": OK}}
+    definition = define({"release": inside(inner), "each": each, "last": {"all": {"each": OK}}})
+    run = story(definition, 0, lambda name, _attempt: "failed" if name == "each[1]" else OK, details={"each[1]": ("no space", {})})
+    tab = show([run])
+    assert tab.js("[...document.querySelectorAll('.node small')].map((one) => one.textContent.split(' ').slice(0, 2).join(' '))") == [
+        "succeeded 2/2",
+        "failed 3/3",
+        "skipped",
+    ]
+    tab.click(".node[aria-label^='each,']")
+    rows = tab.js("[...document.querySelectorAll('.of_node tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText))")
+    assert [[row[0], row[1].split()[-1], row[3]] for row in rows] == [
+        ["each[1]", "failed", "no space"],
+        ["each[0]", "succeeded", ""],
+        ["each[2]", "succeeded", ""],
+    ]
 
 
 def test_filters_and_address(show: Show) -> None:

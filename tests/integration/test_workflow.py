@@ -186,3 +186,72 @@ def test_a_run_whose_wrappers_and_drivers_are_killed(controller: Controller, led
     assert (late["status"], late["changed"], late["failed"]) == ("cancelled", False, True)
     assert (pruned["removed"], pruned["kept"], pruned["left"]) == (2, [], [])
     assert lines(ledger) == ["build", "still", "long"]
+
+
+_FAN_OUT = """\
+name: Fan
+params: {who: {default: all}}
+allow_simultaneous: false
+nodes:
+  find:    {playbook: find.yml}
+  each:
+    command: [sh, -c, "echo each $ASYNC_WORKFLOW_ITEM >>ledger; test $ASYNC_WORKFLOW_ITEM != web3 || test -e fixed"]
+    for_each: {node: find, artifact: machines}
+    max_parallel: 4
+    after: find
+  inner:   {workflow: sub/inner.yml, params_from: {size: count}, after: each}
+  last:    {command: [sh, -c, "grep -q '\\"made\\": 7' $ASYNC_WORKFLOW_VARIABLES && echo last >>ledger"], after: inner}
+schedules: [{rrule: "DTSTART:20260101T000000Z RRULE:FREQ=MINUTELY"}]
+"""
+_INNER = """\
+name: Inner
+params: {size: {type: int}}
+nodes:
+  make: {playbook: make.yml}
+  go:   {approval: Inner goes on, allow_self: true, after: make}
+  done: {command: [sh, -c, "echo done >>../ledger"], after: go}
+"""
+
+
+def test_items_and_a_workflow_inside(controller: Controller, ledger: Path) -> None:
+    """Items are found on the way, and only what has failed runs once more. An approval inside parks the whole; another run waits; a
+    slot begins once."""
+    (controller.project / "sub").mkdir()
+    controller.write("pipeline.yml", _FAN_OUT)
+    controller.write("sub/inner.yml", _INNER)
+    found = {"ansible.builtin.set_stats": {"data": {"machines": [f"web{number}" for number in range(6)], "count": 6}}}
+    controller.write("find.yml", json.dumps([play(found, hosts="localhost")]))
+    made = {"ansible.builtin.set_stats": {"data": {"made": "{{ size + 1 }}"}}}
+    controller.write("sub/make.yml", json.dumps([play(made, hosts="localhost")]))
+    approve = {"name": "inner/go", "playbook_name": "Fan 7", "mode": "approve", "subject": "Inner goes on", "reason": "fine"}
+    tick = workflow(mode="tick", run=None, tick_timeout=30)
+    del tick["rstyczynski.ansible.async_workflow"]["run"]
+    fix = {"ansible.builtin.file": {"path": "{{ playbook_dir }}/fixed", "state": "touch"}}
+    [first, fixed, parked, other, blocked, approved, ticked, again], ran = drive(
+        controller,
+        workflow(),
+        fix,
+        workflow(mode="resume"),
+        workflow(run="8"),
+        {**tick, "check_mode": True},
+        {"rstyczynski.ansible.async_job_approval": approve},
+        tick,
+        tick,
+    )
+    assert outcomes(first) == {"find": "succeeded", "each": "failed", "inner": "skipped", "last": "skipped"}, ran.output
+    assert first["nodes"]["each"]["why"].startswith("1 of 6 items failed: [3] web3")
+    assert fixed["changed"]
+    assert "It waits for inner/go. To go on: run this once more with run=7" in parked["msg"], ran.output
+    assert sorted(lines(ledger)[:7]) == [*(f"each web{number}" for number in range(3)), "each web3", "each web3", "each web4", "each web5"]
+    assert "must not run beside the run '7' of 'Fan', which has not ended" in other["msg"]
+    assert [*blocked["left"].values()] == ["would go on", "is due, and begins when the run '7' of 'Fan' has ended"]
+    assert not blocked["failed"]
+    assert approved["approved"]
+    assert ticked["ended_runs"] == {"7": "succeeded"}, ran.output
+    assert lines(ledger)[7:9] == ["done", "last"]
+    assert again["failed"] is False, again
+    assert len(again["started"]) == 1
+    assert outcomes(run_of(controller, "Fan", again["started"][0]))["each"] in ("succeeded", "waiting", "due")
+    run = run_of(controller, "Fan")
+    assert run["nodes"]["inner"]["nodes"]["make"]["artifacts"] == {"made": {"value": 7}}
+    assert run["epoch"] == 2

@@ -72,6 +72,7 @@ ON_THE_NEWEST = (
     "test_users_in_records.py",
     "test_waiting.py",
     "test_workflow.py",
+    "test_workflow_worst_day.py",
     "test_worst_day.py",
 )
 # Between both, what each release does in its own way: it acts on keywords of results, and prints what has failed. How jobs are started is

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, decide, end
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition, Graph, flaws
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import DUE, Run, new_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import DUE, Run, new_run, part_of, parts_of
 
 Edges = dict[str, str]
 
@@ -21,11 +21,17 @@ def define(nodes: dict[str, dict[str, t.Any]], *, checked: bool = True, **fields
     for name, node in nodes.items():
         join = "any" if "any" in node else "all"
         rest = {field: value for field, value in node.items() if field not in ("any", "all")}
-        made[name] = {**({} if "approval" in rest else {"command": "true"}), **rest, "parents": node.get(join, {}), "join": join}
-        made[name]["kind"] = "approval" if "approval" in rest else "command"
+        kind = next((kind for kind in ("approval", "workflow") if kind in rest), "command")
+        made[name] = {**({"command": "true"} if kind == "command" else {}), **rest, "parents": node.get(join, {}), "join": join}
+        made[name]["kind"] = kind
     definition: Definition = {"name": "w", "params": {}, "nodes": made, "order": [*made], **fields}
     assert not checked or [*flaws(definition)] == []
     return definition
+
+
+def inside(definition: Definition, **fields: t.Any) -> dict[str, t.Any]:
+    """Return a node that is another workflow."""
+    return {"workflow": "inner.yml", "definition": definition, **fields}
 
 
 def begun(definition: Definition) -> Run:
@@ -34,13 +40,14 @@ def begun(definition: Definition) -> Run:
 
 
 def due(run: Run) -> list[str]:
-    """Return the nodes that are due."""
-    return [name for name, node in run["nodes"].items() if node["state"] == DUE]
+    """Return the jobs and approvals that are due."""
+    return [*parts_of(run, DUE)]
 
 
 def ended(graph: Graph, run: Run, **outcomes: str) -> Run:
     """Return what follows when these nodes have ended."""
-    return decide(graph, end(graph, run, {name: Outcome(run["nodes"][name]["attempt"], word, "", {}) for name, word in outcomes.items()}))
+    words = {name: Outcome(part_of(run, name).node["attempt"], word, "", {}) for name, word in outcomes.items()}
+    return decide(graph, end(graph, run, words))
 
 
 def decide_all(graph: Graph, run: Run, names: t.Iterable[str]) -> Run:
@@ -59,7 +66,7 @@ def play(graph: Graph, outcome_of: t.Callable[[str, int], str], *, chance: rando
         if not ready:
             return run
         some = ready if chance is None else chance.sample(ready, chance.randint(1, len(ready)))
-        run = ended(graph, run, **{name: outcome_of(name, run["nodes"][name]["attempt"]) for name in some})
+        run = ended(graph, run, **{name: outcome_of(name, part_of(run, name).node["attempt"]) for name in some})
     raise AssertionError("it goes on for ever")
 
 
@@ -74,3 +81,27 @@ def random_definition(chance: random.Random, most: int = 12, **fields: t.Any) ->
     shuffled = [*nodes]
     chance.shuffle(shuffled)
     return {**define(nodes, **fields), "order": shuffled}
+
+
+def awx(definition: Definition, outcomes: dict[str, str]) -> tuple[set[str], bool]:
+    """Return which nodes AWX runs, and whether the workflow has failed, by what its documentation says.
+
+    Step by step, as it happens there: what may begin begins, and what has begun ends.
+    """
+    nodes = definition["nodes"]
+    links = {(parent, child): edge for child, node in nodes.items() for parent, edge in node["parents"].items()}
+    done: dict[str, str] = {}
+    never: set[str] = set()
+    while len(done) + len(never) < len(nodes):
+        for name in nodes.keys() - done.keys() - never:
+            before = [parent for parent, child in links if child == name]
+            if not all(parent in done or parent in never for parent in before):
+                continue
+            follows = [parent in done and links[parent, name] in (done[parent], "finished") for parent in before]
+            is_wanted = not before or (all(follows) if nodes[name]["join"] == "all" else True in follows)
+            if is_wanted:
+                done[name] = outcomes[name]
+            else:
+                never.add(name)
+    unhandled = [name for name in done if done[name] == "failed" and not any(name == parent and edge != "succeeded" for (parent, _child), edge in links.items())]  # fmt: skip # noqa: E501
+    return {*done}, bool(unhandled)

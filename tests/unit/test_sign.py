@@ -56,6 +56,7 @@ BROKEN: dict[str, tuple[str, t.Any, str]] = {
     "not JSON": ("host1/play/job.json", b"{", "not valid JSON"),
     "no approval": (".approvals/play/gate.json", {"status": "approved"}, "is missing"),
     "no run": (".workflows/w/r.json", {"workflow": "w", "run": "r"}, "is missing"),
+    "no lock": (".workflow_locks/w/holder.json", {"lock": "w", "workflow": "w"}, "does not say which run holds it"),
     "too deep": ("host1/play/job.json", {**RECORD, "metadata": {"a": json.loads("[" * 300 + "]" * 300)}}, "nested more than"),
     "a name that is no text": (os.fsdecode(b"host1/play/caf\xe9.json"), RECORD, r"caf\xe9.json"),
     "a directory that is no text": (os.fsdecode(b"caf\xe9/play/job.json"), RECORD, r"caf\xe9/play/job.json"),

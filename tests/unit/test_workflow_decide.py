@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from torture import TORTURE
-from workflows import Edges, begun, define, due, ended, play, random_definition
+from workflows import Edges, awx, begun, define, due, ended, play, random_definition
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import (
     Outcome,
@@ -23,7 +23,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.deci
     end,
     resume,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition, Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     GOOD,
     OUTCOMES,
@@ -201,30 +201,6 @@ def test_max_parallel() -> None:
 
 
 # --- Against AWX
-
-
-def awx(definition: Definition, outcomes: dict[str, str]) -> tuple[set[str], bool]:
-    """Return which nodes AWX runs, and whether the workflow has failed, by what its documentation says.
-
-    Step by step, as it happens there: what may begin begins, and what has begun ends.
-    """
-    nodes = definition["nodes"]
-    links = {(parent, child): edge for child, node in nodes.items() for parent, edge in node["parents"].items()}
-    done: dict[str, str] = {}
-    never: set[str] = set()
-    while len(done) + len(never) < len(nodes):
-        for name in nodes.keys() - done.keys() - never:
-            before = [parent for parent, child in links if child == name]
-            if not all(parent in done or parent in never for parent in before):
-                continue
-            follows = [parent in done and links[parent, name] in (done[parent], "finished") for parent in before]
-            is_wanted = not before or (all(follows) if nodes[name]["join"] == "all" else True in follows)
-            if is_wanted:
-                done[name] = outcomes[name]
-            else:
-                never.add(name)
-    unhandled = [name for name in done if done[name] == "failed" and not any(name == parent and edge != "succeeded" for (parent, _child), edge in links.items())]  # fmt: skip # noqa: E501
-    return {*done}, bool(unhandled)
 
 
 def test_random_graphs_run_as_in_awx() -> None:

@@ -15,13 +15,14 @@ from collections import deque
 
 import pytest
 from torture import TORTURE
-from workflows import begun, define
+from workflows import begun, define, inside
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, cancel, resume
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition, Graph
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import VERDICTS, Run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition, Graph, split
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, locks_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import VERDICTS, Run, part_of, parts_of
 
 BY = {"who": "ann", "time": "", "reason": ""}
 ENDS = ("succeeded", "failed", "cancelled")
@@ -68,11 +69,11 @@ def _parts(steps: driver.Steps, name: str, guard: bool, numbers: bool) -> driver
         if isinstance(step, driver.Look):
             found = {}
             for node in step.due:
-                found[node] = yield LookAt(node, step.run["nodes"][node]["attempt"])
+                found[node] = yield LookAt(node, part_of(step.run, node).node["attempt"])
             answer = driver.Seen(found, frozenset(step.backoff))
             found = node = None
         elif isinstance(step, (driver.Start, driver.Stop)):
-            todo = [(node, step.run["nodes"][node]["attempt"]) for node in step.names]
+            todo = [(node, part_of(step.run, node).node["attempt"]) for node in step.names]
             is_start = isinstance(step, driver.Start)
             step = None
             while todo:
@@ -137,8 +138,8 @@ def _resuming() -> driver.Steps:
 def _pruning() -> driver.Steps:
     """Remove the records of jobs of which the run knows how they have ended."""
     run, _version = yield driver.ReadRun()
-    for node, about in run["nodes"].items():
-        if about["state"] == "ended":
+    for node, part in parts_of(run).items():
+        if part.node["state"] == "ended":
             record, version = yield At(node, 0, exactly_once.Read())
             if record is not None and record["status"] in ENDS:
                 yield Delete(node, version)
@@ -155,8 +156,10 @@ ROLES: dict[str, t.Callable[[], driver.Steps]] = {
 class Machine:
     """All states of one who takes part, by number. A generator cannot be copied, so each state keeps the answers that lead to it."""
 
-    def __init__(self, name: str, role: str, *, guard: bool, numbers: bool) -> None:
+    def __init__(self, name: str, role: str, which: int, *, guard: bool, numbers: bool) -> None:
         self.role = role
+        self.which = which
+        """Which of the runs it is about."""
         self._make = lambda: _parts(ROLES[role](), name, guard, numbers)
         self._numbers: dict[t.Any, int] = {}
         self._answers: list[tuple[t.Any, ...]] = []
@@ -173,6 +176,8 @@ class Machine:
             state: t.Any = tuple(_frames(generator))
         except StopIteration:
             step, state = None, ()
+        if isinstance(step, driver.Blocked):
+            step = driver.Blocked({}, step.holder)
         if isinstance(step, driver.ReadRun):  # what was known before is forgotten here; what variables still hold is not looked at
             state = tuple(frame[:2] for frame in state)
         elif isinstance(step, (At, driver.Wait)):
@@ -223,6 +228,8 @@ def _thawed(answer: t.Any) -> t.Any:
         return dict(values[0])
     if kind == "seen":
         return exactly_once.Seen(*values)
+    if kind == "holder":
+        return (None if values[0] is None else Holder(*values[0])), repr(values[0])
     if kind == "found":
         return driver.Found(values[0], values[1] and Outcome(*values[1], "", {}))
     return answer
@@ -247,7 +254,9 @@ class Place(t.NamedTuple):
 class World(t.NamedTuple):
     """Everything but those who take part. The version of a document is what is in it: put back, it has its old one."""
 
-    run: int
+    runs: tuple[int, ...]
+    holder: tuple[str, str, int] | None = None
+    """Who holds the lock."""
     records: tuple[tuple[str, t.Any], ...] = ()
     places: tuple[Place, ...] = ()
 
@@ -275,13 +284,32 @@ RUNS: list[Run] = []
 _NUMBERS: dict[str, int] = {}
 
 
+def _without_why(node: dict[str, t.Any]) -> dict[str, t.Any]:
+    node = {**node, "why": ""}
+    if "items" in node:
+        node["items"] = [_without_why(item) for item in node["items"]]
+    if "nodes" in node:
+        node["nodes"] = {name: _without_why(inner) for name, inner in node["nodes"].items()}
+    return node
+
+
 def _number_of(run: Run) -> int:
-    run = {**run, "nodes": {name: {**node, "why": ""} for name, node in run["nodes"].items()}, "epoch": 0}
+    run = {**run, "nodes": {name: _without_why(node) for name, node in run["nodes"].items()}}
+    if not locks_of(run["definition"]):
+        run["epoch"] = 0
     text = json.dumps(run, sort_keys=True)
     if text not in _NUMBERS:
         _NUMBERS[text] = len(RUNS)
         RUNS.append(run)
     return _NUMBERS[text]
+
+
+def _is_of(run: Run, node: str) -> bool:
+    try:
+        split(run["definition"], node)
+    except KeyError:
+        return False
+    return True
 
 
 State = tuple[World, tuple[int | None, ...], int]
@@ -301,23 +329,31 @@ class Search:
         definition: Definition,
         roles: t.Sequence[str],
         *,
+        beside: Definition | None = None,
         ends: t.Sequence[str] = ("succeeded",),
         kills: int = 0,
         places: int = 2,
         guard: bool = True,
         numbers: bool = True,
+        lock: bool = True,
     ) -> None:
-        self._machines = [Machine(f"{role}{number}", role, guard=guard, numbers=numbers) for number, role in enumerate(roles)]
-        self._definition = definition
+        self._machines = [
+            Machine(f"{role}{number}", role.removesuffix("!"), int(role.endswith("!")), guard=guard, numbers=numbers)
+            for number, role in enumerate(roles)
+        ]
+        self._start = [begun(definition)] + ([{**begun(beside), "run": "s"}] if beside else [])
+        self._lock = lock
         self._ends = ends
         self._kills = kills
         self._places = places
+        self._waits = True
+        """Whether a driver that is blocked tries again."""
         self.verdicts: dict[str, int] = {}
         self.states = 0
 
     def run(self) -> None:
         """Visit all states. An assertion fails in the first one that must not be."""
-        start: State = (World(_number_of(begun(self._definition))), tuple(machine.start for machine in self._machines), 0)
+        start: State = (World(tuple(map(_number_of, self._start))), tuple(machine.start for machine in self._machines), 0)
         before: dict[State, list[State]] = {start: []}
         queue = deque([start])
         ends: list[State] = []
@@ -343,7 +379,7 @@ class Search:
         world, at, _killed = state
         if any(number is not None and machine.steps[number] is not None for machine, number in zip(self._machines, at, strict=True)):
             return False
-        status = RUNS[world.run]["status"]
+        status = " ".join(RUNS[run]["status"] for run in world.runs)
         self.verdicts[status] = self.verdicts.get(status, 0) + 1
         return True
 
@@ -361,23 +397,32 @@ class Search:
         assert stuck is None, f"nobody gets on: {stuck}"
 
     def _check(self, world: World) -> None:
-        run = RUNS[world.run]
-        executed = [place for place in world.places if place.was_executed]
+        runs = [RUNS[number] for number in world.runs]
+        for run in runs:
+            self._check_run(world, run, [place for place in world.places if _is_of(run, place.node)])
+        if len(runs) > 1:
+            running = [place.node for place in world.places if place.what == "job"]
+            assert not all(any(_is_of(run, node) for node in running) for run in runs), f"both runs are under way: {world}"
+
+    @staticmethod
+    def _check_run(world: World, run: Run, places: list[Place]) -> None:
+        executed = [place for place in places if place.was_executed]
         attempts = [place[:2] for place in executed]
         assert len(attempts) == len({*attempts}), f"an attempt was executed twice: {world}"
         for place in executed:
-            node = run["nodes"][place.node]
+            node = part_of(run, place.node).node
             assert place.attempt <= node["attempt"], f"an attempt was executed on which nobody has decided: {world}"
             if node["state"] in ("ended", "backoff") and node["attempt"] == place.attempt:
                 assert place.what == node["outcome"], f"the run says something else than what became of it: {world}"
         if run["status"] in VERDICTS:
             assert not [place for place in executed if place.what == "job"], f"something runs, and the run has ended: {world}"
             known = {(place.node, place.attempt) for place in executed}
-            for name, node in run["nodes"].items():
+            for name, part in parts_of(run).items():
+                node = part.node
                 if node["state"] == "ended" and node["outcome"] != "cancelled":
                     assert (name, node["attempt"]) in known, f"it has ended, and was never executed: {world}"
         if run["status"] == "cancelled":
-            for place in world.places:  # whatever sleeps: nothing can come of it any more
+            for place in places:  # whatever sleeps: nothing can come of it any more
                 record = dict(world.record(place.node) or ())
                 is_prepared = record.get("status") == "prepared" and record["place"] == world.places.index(place)
                 assert place.what != "directory" or not is_prepared, f"something may begin, and the run has ended: {world}"
@@ -390,7 +435,7 @@ class Search:
             machine = self._machines[number]
             if where is None or machine.steps[where] is None:
                 continue
-            if where == machine.start and not self._may_begin(machine.role, world):
+            if where == machine.start and not self._may_begin(machine.role, world.runs[machine.which]):
                 continue
             for after, new in self._do(world, machine, where):
                 yield after, (*at[:number], new, *at[number + 1 :]), killed
@@ -402,13 +447,13 @@ class Search:
                     yield world.put(place, what), at, killed
 
     @staticmethod
-    def _may_begin(role: str, world: World) -> bool:
-        status = RUNS[world.run]["status"]
+    def _may_begin(role: str, run: int) -> bool:
+        status = RUNS[run]["status"]
         return role != "resume" or status in VERDICTS
 
     def _do(self, world: World, machine: Machine, where: int) -> t.Iterator[tuple[World, int]]:
         step = machine.steps[where]
-        for after, answer in self._outcomes(world, step):
+        for after, answer in self._outcomes(world, step, machine.which):
             new = machine.send(where, answer)
             # What nobody else can see happens at once.
             if isinstance(machine.steps[new], At) and isinstance(
@@ -425,12 +470,22 @@ class Search:
             return isinstance(before, At) and isinstance(before.step, exactly_once.Launch)
         return isinstance(step.step if isinstance(step, At) else step, (driver.Wait, exactly_once.Prepare, exactly_once.MakeDirectory))
 
-    def _outcomes(self, world: World, step: t.Any) -> t.Iterator[tuple[World, t.Any]]:
+    def _outcomes(self, world: World, step: t.Any, which: int) -> t.Iterator[tuple[World, t.Any]]:
         if isinstance(step, driver.ReadRun):
-            yield world, ("run", world.run)
+            yield world, ("run", world.runs[which])
         elif isinstance(step, driver.WriteRun):
             number = _number_of(step.after)
-            yield (world._replace(run=number), str(number)) if step.expect == str(world.run) else (world, driver.CONFLICT)
+            runs = (*world.runs[:which], number, *world.runs[which + 1 :])
+            yield (world._replace(runs=runs), str(number)) if step.expect == str(world.runs[which]) else (world, driver.CONFLICT)
+        elif isinstance(step, driver.ReadHolder):
+            yield world, ("holder", world.holder)
+        elif isinstance(step, driver.WriteHolder):
+            is_there = step.expect == repr(world.holder) or not self._lock
+            yield (world._replace(holder=tuple(step.holder)), "1") if is_there else (world, driver.CONFLICT)
+        elif isinstance(step, driver.ReadStatus):
+            yield world, next(run["status"] for run in map(RUNS.__getitem__, world.runs) if run["run"] == step.holder.run)
+        elif isinstance(step, driver.Blocked):
+            yield world, self._waits
         elif isinstance(step, driver.Wait):
             yield world, True
         elif isinstance(step, LookAt):
@@ -463,7 +518,7 @@ class Search:
                 after = world.write(node, None if record is None else _frozen(record))
                 yield after, after.version(node)
         elif isinstance(step, driver.Guard):
-            yield world, driver.why_not(RUNS[world.run], node, attempt)
+            yield world, driver.why_not(next(run for run in map(RUNS.__getitem__, world.runs) if _is_of(run, node)), node, attempt)
         elif isinstance(step, exactly_once.Watch):
             yield world, world.version(node) != step.version
         elif isinstance(step, exactly_once.Prepare):
@@ -503,6 +558,8 @@ AGAIN = define({"a": {"retries": 1}})
 CHAIN = define({"a": {}, "b": {"all": {"a": "succeeded"}}})
 EDGES = define({"a": {}, "b": {"all": {"a": "succeeded"}}, "c": {"all": {"a": "failed"}}})
 JOIN = define({"a": {}, "b": {}, "c": {"any": {"a": "succeeded", "b": "failed"}}})
+EACH = define({"a": {"for_each": [1, 2], "max_parallel": 1}})
+NESTED = define({"w": inside(CHAIN)})
 BOTH = ("succeeded", "failed")
 
 LARGE = [
@@ -523,6 +580,12 @@ LARGE = [
         pytest.param(ONE, ("drive", "cancel"), {"kills": 2}, id="a cancel, both may die"),
         pytest.param(ONE, ("drive", "drive", "prune"), {}, id="two and a prune"),
         pytest.param(EDGES, ("drive", "resume", "prune"), {"ends": BOTH, "places": 4}, id="edges, a resume and a prune"),
+        pytest.param(EACH, ("drive", "drive"), {"ends": BOTH}, id="items, two"),
+        pytest.param(EACH, ("drive", "cancel"), {"kills": 1}, id="items, a cancel, one may die"),
+        pytest.param(EACH, ("drive", "resume", "prune"), {"ends": BOTH, "places": 3}, id="items, a resume and a prune"),
+        pytest.param(NESTED, ("drive", "drive"), {"kills": 1}, id="a workflow inside, one may die"),
+        pytest.param(NESTED, ("drive", "cancel"), {"kills": 1}, id="a workflow inside, a cancel, one may die"),
+        pytest.param(NESTED, ("drive", "resume", "prune"), {"ends": BOTH, "places": 4}, id="a workflow inside, a resume and a prune"),
         *(LARGE if TORTURE else []),
     ],
 )
@@ -532,15 +595,45 @@ def test_every_attempt_runs_once(definition: Definition, roles: tuple[str, ...],
     assert found.verdicts.keys() & {*VERDICTS}
 
 
+ALONE = define({"a": {}}, allow_simultaneous=False)
+BESIDE = define({"b": {}}, allow_simultaneous=False)
+
+
 @pytest.mark.parametrize(
-    ("roles", "without", "said"),
+    ("roles", "disturbed"),
     [
-        (("drive", "drive", "prune"), {"guard": False}, "an attempt was executed twice"),
-        (("drive", "cancel"), {"guard": False}, "something may begin, and the run has ended"),
-        (("drive", "drive", "resume"), {"numbers": False, "ends": ("failed",)}, "on which nobody has decided"),
+        pytest.param(("drive", "drive!"), {}, id="two runs"),
+        pytest.param(("drive", "cancel", "drive!"), {}, id="two runs, one is cancelled"),
+        pytest.param(("drive", "resume", "drive!"), {"ends": BOTH, "places": 3}, id="two runs, one is resumed"),
+        *(
+            [pytest.param(("drive", "drive", "resume", "drive!"), {"ends": BOTH, "kills": 1, "places": 3}, id="all that")]
+            if TORTURE
+            else []
+        ),
     ],
 )
-def test_the_search_finds_what_is_missing(roles: tuple[str, ...], without: dict[str, t.Any], said: str) -> None:
+def test_runs_that_must_not_run_beside_each_other(roles: tuple[str, ...], disturbed: dict[str, t.Any]) -> None:
+    """Whatever happens, jobs of one of them run at any moment, and both come to an end."""
+    found = search(ALONE, *roles, beside=BESIDE, **disturbed)
+    assert any(set(both.split()) <= {*VERDICTS} for both in found.verdicts)
+
+
+def test_the_search_finds_that_a_lock_is_taken_without_a_condition() -> None:
+    with pytest.raises(AssertionError, match="both runs are under way"):
+        search(ALONE, "drive", "drive!", beside=BESIDE, lock=False)
+
+
+@pytest.mark.parametrize(
+    ("definition", "roles", "without", "said"),
+    [
+        (ONE, ("drive", "drive", "prune"), {"guard": False}, "an attempt was executed twice"),
+        (ONE, ("drive", "cancel"), {"guard": False}, "something may begin, and the run has ended"),
+        (ONE, ("drive", "drive", "resume"), {"numbers": False, "ends": ("failed",)}, "on which nobody has decided"),
+        (define({"a": {"for_each": [1]}}), ("drive", "drive", "prune"), {"guard": False}, "an attempt was executed twice"),
+        (define({"w": inside(ONE)}), ("drive", "cancel"), {"guard": False}, "something may begin, and the run has ended"),
+    ],
+)
+def test_the_search_finds_what_is_missing(definition: Definition, roles: tuple[str, ...], without: dict[str, t.Any], said: str) -> None:
     """Without the guard, or without numbers of attempts, it goes wrong. That is known."""
     with pytest.raises(AssertionError, match=said):
-        search(ONE, *roles, **without)
+        search(definition, *roles, **without)

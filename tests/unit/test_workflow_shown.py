@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import typing as t
 
-from workflows import Edges, begun, define, play, random_definition
+from workflows import Edges, begun, define, inside, play, random_definition
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, cancel, decide, end, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
@@ -171,3 +171,27 @@ def test_text_of_others_is_harmless() -> None:
     lines = lines_of(run, START, 80, {})
     assert all(line.isprintable() for line in lines)
     assert [line for line in lines if line.startswith("Path: ")] == ["Path: a (failed)"]
+
+
+def test_what_is_inside_of_nodes() -> None:
+    """Workflows inside with their nodes; of items, their count, and those that have failed or run."""
+    inner = define({"build": {}, "test": {"all": {"build": OK}}})
+    graph = Graph(define({"release": inside(inner), "each": {"for_each": ["a", "b", "c"], "all": {"release": OK}}}))
+    run = decide(graph, begun(graph.definition))
+    for some in (
+        {"release/build": Outcome(1, OK, "", {})},
+        {"release/test": Outcome(1, OK, "", {})},
+        {"each[0]": Outcome(1, OK, "", {}), "each[1]": Outcome(1, "failed", "web1: Copy: no space", {})},
+    ):
+        run = decide(graph, end(graph, run, some))
+    lines = [line.split() for line in lines_of(run, START, 120, {"each[2]": "running: step 1 of 2: Copy"})]
+    assert lines[2:8] == [
+        ["1", "\u2713", "release", "succeeded"],
+        ["\u2713", "build", "succeeded"],
+        ["\u2713", "test", "succeeded", "after", "build"],
+        ["2", "\u25b6", "each", "running", *["after", "release,", "2", "of", "3", "items", "have", "ended,", "1", "of", "them", "badly"]],
+        ["\u2717", "each[1]", "failed"],
+        ["\u25b6", "each[2]", "running", *["running:", "step", "1", "of", "2:", "Copy"]],
+    ]
+    assert ["each[1]:", "failed"] in lines
+    assert ["web1:", "Copy:", "no", "space"] in lines

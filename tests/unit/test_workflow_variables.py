@@ -16,8 +16,9 @@ from workflows import begun, decide_all, define
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import flaw_of_report
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.scope import scope_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import (
-    artifacts_for,
+    given_to,
     plain_variables,
     variables_text,
 )
@@ -55,10 +56,13 @@ def with_artifacts(**nodes: dict[str, t.Any]) -> tuple[Graph, t.Any]:
 def test_the_nearer_counts() -> None:
     """If neither is nearer, and they differ, that is said."""
     graph, run = with_artifacts(a={"x": 1, "y": 1, "z": 1}, b={"x": 2, "y": 2}, c={"y": 2, "w": 3})
-    assert artifacts_for(graph, run, "d") == ({"x": {"value": 2}, "y": {"value": 2}, "z": {"value": 1}, "w": {"value": 3}}, [])
-    assert artifacts_for(graph, run, "b") == ({"x": {"value": 1}, "y": {"value": 1}, "z": {"value": 1}}, [])
+    assert scope_of(graph, run, "d", {}).artifacts("d") == (
+        {"x": {"value": 2}, "y": {"value": 2}, "z": {"value": 1}, "w": {"value": 3}},
+        [],
+    )
+    assert scope_of(graph, run, "b", {}).artifacts("b") == ({"x": {"value": 1}, "y": {"value": 1}, "z": {"value": 1}}, [])
     graph, run = with_artifacts(b={"y": 2}, c={"y": 3})
-    assert artifacts_for(graph, run, "d") == ({"y": {"value": 3}}, ["y (b, c)"])
+    assert scope_of(graph, run, "d", {}).artifacts("d") == ({"y": {"value": 3}}, ["y (b, c)"])
 
 
 def test_data_is_no_template() -> None:
@@ -67,7 +71,9 @@ def test_data_is_no_template() -> None:
     graph.definition["vars"] = {"a": "{{ b }}", "b": 1, "c": 1}
     graph.nodes["d"]["vars"] = {"b": ["{{ x }}"], "d": None}
     artifacts = {"c": {"value": {"k": ["{{ evil }}", 2, None, True]}}, "v": {"vault": "$ANSIBLE_VAULT;1.1;AES256\n31\n"}}
-    text = variables_text(graph, run, "d", artifacts, {"p": "{{ evil }}", "b": 5}, "/srv")
+    for name, artifact in artifacts.items():
+        run["nodes"]["a"].setdefault("artifacts", {})[name] = artifact
+    text = variables_text(given_to(graph, run, "d", {"p": "{{ evil }}", "b": 5}, "/srv"))
     found = read(text)
     about = found.pop("async_workflow")
     assert found == {
@@ -79,7 +85,7 @@ def test_data_is_no_template() -> None:
         "p": Tagged("!unsafe", "{{ evil }}"),
     }
     assert (about["node"].text, about["attempt"], about["directory"].text) == ("d", 1, "/srv")
-    plain = json.loads(plain_variables(run, "d", artifacts, {"p": "{{ evil }}"}, "/srv"))
+    plain = json.loads(plain_variables(given_to(graph, run, "d", {"p": "{{ evil }}"}, "/srv")))
     assert (plain["c"], plain["p"], "v" in plain, "a" in plain) == ({"k": ["{{ evil }}", 2, None, True]}, "{{ evil }}", False, False)
 
 
@@ -96,7 +102,8 @@ def test_any_text(values: dict[str, t.Any]) -> None:
         return [plain(item) for item in value] if isinstance(value, list) else value
 
     graph, run = with_artifacts()
-    found = read(variables_text(graph, run, "d", {"x": {"value": values}}, {}, "/srv"))
+    run["nodes"]["a"]["artifacts"] = {"x": {"value": values}}
+    found = read(variables_text(given_to(graph, run, "d", {}, "/srv")))
     assert plain(found["x"]) == values
 
 

@@ -27,6 +27,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_signed_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import printable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import LOCKS, check_holder
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import check_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import WORKFLOWS
 
@@ -56,7 +57,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     failures = []
     stopped = ""
     try:
-        for found in itertools.chain(store.checked(), store.checked(APPROVALS), store.checked(WORKFLOWS)):
+        for found in itertools.chain(store.checked(), *map(store.checked, (APPROVALS, WORKFLOWS, LOCKS))):
             path = printable(found.path)
             try:
                 _check(store, found, replace=params["replace"])
@@ -105,6 +106,8 @@ def _check(store: SignedStore, found: Checked, *, replace: bool) -> None:
             check_approval(document, found.path, where=where)
         elif found.path.startswith(WORKFLOWS):
             check_run(document, found.path, where=where)
+        elif found.path.startswith(LOCKS):
+            check_holder(document, found.path, where=where)
         else:
             record_of(store, Entry(found.path, Document(document, found.version), None))
     except (ValueError, RecursionError) as error:  # JSON that was read, and cannot be written again

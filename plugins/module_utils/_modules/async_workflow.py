@@ -15,7 +15,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
     Spec,
 )
 
-MODES = ("run", "resume", "accept", "cancel", "show", "list")
+MODES = ("run", "resume", "accept", "cancel", "show", "list", "tick")
 
 ARGUMENT_SPEC: Spec = {
     "mode": {"type": "str", "choices": list(MODES), "default": "run"},
@@ -27,6 +27,7 @@ ARGUMENT_SPEC: Spec = {
     "reason": {"type": "str"},
     "stored_definition": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 0},
+    "tick_timeout": {"type": "int", "default": 50},
     "wait_interval": {"type": "int", "default": 5},
     "grace_period": {"type": "int", "default": 10},
     "claim_timeout": {"type": "float", "default": 60.0},
@@ -41,6 +42,7 @@ REQUIRED_IF = [
     ("mode", "run", ("file",)),
     ("mode", "resume", ("file", "run")),
     ("mode", "accept", ("file", "run", "nodes", "reason")),
+    ("mode", "tick", ("file",)),
     ("mode", "cancel", ("workflow", "run")),
     ("mode", "show", ("workflow", "run")),
 ]

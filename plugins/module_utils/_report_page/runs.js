@@ -137,14 +137,14 @@ globalThis.runsView = ({$, element, number, many, time, lasted, badge, letter, d
   function tell(panel, index) {
     const drawing = panel.querySelector(".drawing"), run = runs[drawing.of], graph = graphs[run[GRAPH]];
     const [name, what, waits] = graph.nodes[index];
-    const [attempt, why, begin, end, problems, hosts, more, artifacts, job] = details(drawing.of).nodes[index];
+    const [attempt, why, begin, end, problems, hosts, more, artifacts, job, [, all, parts]] = details(drawing.of).nodes[index];
     chosen.set(run[FLOW], {run: run[ID], node: name});
     for (const one of drawing.querySelectorAll(".node")) one.setAttribute("aria-expanded", one.of === index);
     const node = element("div", {class: "detail", role: "group", "aria-label": name});
     const part = (title, content, wide) => node.append(element("div", wide ? {class: "all"} : {}, element("h4", {}, title), content));
     const table = (label, heads, rows) => element("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": label}, element("table", {},
       element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", {scope: "col"}, head)))),
-      element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((one) => element("td", {dir: "auto"}, String(one))))))));
+      element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((one) => element("td", {dir: "auto"}, typeof one === "number" ? String(one) : one)))))));
     const facts = [["what", what], ...(waits ? [["after", waits]] : []), ["attempt", String(attempt)]];
     if (begin !== null) facts.push(["due", `${time(begin)} (UTC)`]);
     if (end !== null) facts.push(["ended", `${time(end)} (UTC), after ${lasted(Math.max(end - begin, 0))}`]);
@@ -153,6 +153,10 @@ globalThis.runsView = ({$, element, number, many, time, lasted, badge, letter, d
     part("Node", values(facts));
     if (artifacts.length) part("What it has set", values(artifacts));
     if (problems.length) part("Where it has failed", table("Where it has failed", ["Host", "Task", "Message"], problems), true);
+    if (all) {
+      part(parts.length < all ? `Inside (${number(parts.length)} of ${number(all)})` : "Inside", table("Inside", ["Node", "State", "Attempt", "Why"],
+        parts.map(([name, state, ...rest]) => [name, badge(state), ...rest])), true);
+    }
     if (hosts.length) {
       const counts = ["ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored"];
       part(more ? `Hosts (and ${number(more)} more)` : "Hosts", table("Hosts", ["Host", ...counts], hosts), true);
@@ -210,7 +214,7 @@ globalThis.runsView = ({$, element, number, many, time, lasted, badge, letter, d
     });
     picture.append(...marks);
     const nodes = graph.nodes.map((node, index) => {
-      const state = word(run, index), [attempt, why, begin, end] = known.nodes[index];
+      const state = word(run, index), [attempt, why, begin, end] = known.nodes[index], [over, all] = known.nodes[index].at(-1);
       const [x, y] = at(node.slice(3));
       const lasting = begin !== null && (end !== null || state === "running") ? brief(Math.max((end === null ? made : end) - begin, 0)) : "";
       const box = element("button", {type: "button", class: "node", "data-word": GOOD.includes(state) ? "good" : state,
@@ -218,7 +222,7 @@ globalThis.runsView = ({$, element, number, many, time, lasted, badge, letter, d
         "aria-label": [node[0], state, attempt > 1 ? `attempt ${attempt}` : "", node[2] ? `after ${node[2]}` : "", why].filter(Boolean).join(", ")},
       element("i", {class: "swatch", "data-status": state, "aria-hidden": "true"}, letter(state)),
       element("span", {}, element("b", {dir: "auto"}, node[0]),
-        element("small", {}, [state, attempt > 1 ? `\u00d7${attempt}` : "", lasting].filter(Boolean).join(" "))));
+        element("small", {}, [state, attempt > 1 ? `\u00d7${attempt}` : "", all ? `${over}/${all}` : "", lasting].filter(Boolean).join(" "))));
       Object.assign(box.style, {left: `${x}px`, top: `${y}px`, width: `${size}px`, height: `${HIGH}px`});
       box.of = index;
       return box;

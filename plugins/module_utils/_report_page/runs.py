@@ -23,9 +23,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     SETTLED,
     SKIPPED,
     WAITING,
+    Part,
     Run,
     is_of_node,
     key_of_node,
+    parts_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import span_of, waits_for, word_of
 
@@ -45,6 +47,7 @@ SIGNS = {
 MOST_RUNS = 200
 """How many runs of a workflow the report holds: the newest."""
 _MOST_HOSTS = 200
+_MOST_PARTS = 200
 _LONGEST = 300
 _COUNTS = ("ok", "changed", "failures", "unreachable", "skipped", "rescued", "ignored")
 
@@ -79,7 +82,7 @@ def shown_runs(runs: t.Sequence[Run], records: t.Sequence[Record]) -> Shown:
             graphs[run["definition_hash"]] = len(graphs), graph
             data["graphs"].append(_drawn(graph))
         number, graph = graphs[run["definition_hash"]]
-        states = [words.setdefault(word_of(run, name), len(words)) for name in graph.order]
+        states = [words.setdefault(word_of(graph.nodes[name], run["nodes"][name]), len(words)) for name in graph.order]
         ways = "".join(_way(run, graph, parent, name) for name in graph.order for parent in graph.parents[name])
         times = [_time(run.get(field)) for field in ("started", "ended")]
         data["runs"].append([run["workflow"], run["run"], run["status"], *times, run["started_by"], number, states, ways])
@@ -104,7 +107,13 @@ def _drawn(graph: Graph) -> dict[str, t.Any]:
 
 def _what(node: dict[str, t.Any]) -> str:
     """Return what a node is, less all that its author tells it."""
-    kind = node["kind"]
+    each = "for each item: " if "for_each" in node else ""
+    return each + _of_kind(node["kind"], node)
+
+
+def _of_kind(kind: str, node: dict[str, t.Any]) -> str:
+    if kind == "workflow":
+        return f"workflow {node['workflow']}"
     if kind == "playbook":
         return f"playbook {node['playbook']}" + (f", limit {node['limit']}" if "limit" in node else "")
     if kind == "approval":
@@ -126,18 +135,26 @@ def _way(run: Run, graph: Graph, parent: str, name: str) -> str:
 
 def _details(run: Run, graph: Graph, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int]) -> dict[str, t.Any]:
     secret = [[name, None] for name in run["secret_params"]]
+    inside: dict[str, list[Part]] = {}
+    for part in parts_of(run).values():
+        if len(part.way) > 1 or part.way[0].index is not None:
+            inside.setdefault(part.way[0].own, []).append(part)
     return {
         "params": [*([name, _short(value)] for name, value in run["params"].items()), *secret],
         "reason": run.get("cancelling", {}).get("reason", ""),
-        "nodes": [_node(run, name, records, index_of) for name in graph.order],
+        "nodes": [_node(run, name, records, index_of, inside.get(name, [])) for name in graph.order],
     }
 
 
-def _node(run: Run, name: str, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int]) -> list[t.Any]:
+def _node(run: Run, name: str, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int], inside: t.Sequence[Part]) -> list[t.Any]:
     node = run["nodes"][name]
     index = index_of.get(tuple(key_of_node(run, name)), -1)
     if index >= 0 and not is_of_node(records[index], run, name):
         index = -1
+    over = sum(part.node["state"] in SETTLED for part in inside)
+    # What has gone wrong is not what is left out.
+    worst = sorted(inside, key=lambda part: part.node.get("outcome") in (*GOOD, None))[:_MOST_PARTS]
+    parts = [[part.name, word_of(part.about, part.node), part.node["attempt"], part.node.get("why", "")] for part in worst]
     counts = node.get("counts", {})
     hosts = [[host, *(count.get(what, 0) for what in _COUNTS)] for host, count in sorted(counts.items())[:_MOST_HOSTS]]
     artifacts = [
@@ -146,12 +163,13 @@ def _node(run: Run, name: str, records: t.Sequence[Record], index_of: t.Mapping[
     return [
         node["attempt"],
         node.get("why", ""),
-        *(None if moment is None else int(moment) for moment in span_of(run, name)),
+        *(None if moment is None else int(moment) for moment in span_of(run, name, node)),
         [[str(one.get(field, "")) for field in ("host", "task", "msg")] for one in node.get("problems", [])],
         hosts,
         len(counts) - len(hosts),
         [*artifacts, *([one, None] for one in node.get("secret", []))],
         index,
+        [over, len(inside), parts],
     ]
 
 

@@ -9,6 +9,8 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import os
+import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -84,11 +86,27 @@ class Compiler:
         if own:
             definition["vars"] = own
         if self._about.get("allow_simultaneous") is False:
-            self._warn("allow_simultaneous: false means nothing here: runs with different ids may be under way at the same time")
+            definition["allow_simultaneous"] = False
         for field in ("max_parallel", "recovered_is"):
             if field in self._source.data:
                 definition[field] = self._source.data[field]
         return definition
+
+    def schedules(self) -> t.Any:
+        """Return the schedules, as our own form has them."""
+        given = self._about.get("schedules") or self._mapping(self._about, "related", self._where).get("schedules")
+        if not isinstance(given, list):
+            return given
+        return [
+            {
+                **({"name": re.sub(r"\W+", "-", str(one["name"])).strip("-")} if one.get("name") else {}),
+                **{field: one[field] for field in ("rrule", "catch_up", "enabled", "params") if field in one},
+                **({"params": one["extra_data"]} if one.get("extra_data") else {}),
+            }
+            if isinstance(one, dict)
+            else one
+            for one in given
+        ]
 
     # --- What nodes run
 
@@ -145,6 +163,19 @@ class Compiler:
             made["timeout"] = about["timeout"]
         return made
 
+    def _inner(self, name: str, node: dict[str, t.Any], template: str, place: Path) -> dict[str, t.Any]:
+        """Return a node that is another workflow of the same file."""
+        about: t.Any = self._source.data
+        for key in workflows_in(self._source.data)[template]:
+            about = about[key]
+        spec = about.get("survey_spec") or self._mapping(about, "related", place).get("survey_spec") or {}
+        asked = spec.get("spec", spec) if isinstance(spec, dict) else spec
+        names = {one.get("variable") for one in asked if isinstance(one, dict)} if isinstance(asked, list) else set()
+        made: dict[str, t.Any] = {"kind": "workflow", "workflow": os.path.basename(self._source.file), "name": template}
+        for variable, value in self._variables(node, "extra_data", place).items():
+            made.setdefault("params" if variable in names else "vars", {})[variable] = value
+        return made
+
     def _job(self, name: str, node: dict[str, t.Any], place: Path) -> dict[str, t.Any]:
         """Return what a node runs."""
         given = node.get("unified_job_template")
@@ -154,6 +185,8 @@ class Compiler:
         if not isinstance(template, str) or not template:
             self._problem(place, f"node {name!r} says no unified_job_template, and is no approval: in AWX, what it ran was deleted")
             return {**made, "playbook": "?"}
+        if template not in self._templates and template in workflows_in(self._source.data) and "workflow_nodes" not in self._source.data:
+            return self._inner(name, node, template, place)
         if template not in self._templates:
             what = "a job template" if kind == "job_template" else f"of the type {kind}"
             self._problem(

@@ -22,7 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
 Definition = t.Dict[str, t.Any]
 """A workflow: C(name), C(params), C(vars), C(nodes), C(order), C(max_parallel), C(recovered_is)."""
 
-KINDS = ("playbook", "task", "command", "approval")
+KINDS = ("playbook", "task", "command", "approval", "workflow")
 """What a node can be. The field of that name says what it does."""
 
 SUCCEEDED = "succeeded"
@@ -42,6 +42,8 @@ DEFAULT_TIMEOUT = 86400
 # No workflow comes near these. What is larger is a mistake, or was put there to keep us busy.
 _MOST_NODES = 2000
 _MOST_PARENTS = 500
+_DEEPEST = 5
+MOST_ITEMS = 2000
 _LONGEST_NAME = 100
 _LONGEST_TEXT = 10_000
 _LARGEST_NUMBER = 10 * 365 * 86400
@@ -99,6 +101,14 @@ def _at_least(least: int) -> Rule:
     return Rule(_is_number(least), f"has to be a whole number, {least} or more")
 
 
+def _is_for_each(value: t.Any) -> bool:
+    if isinstance(value, list):
+        return len(value) <= MOST_ITEMS
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value.values()):
+        return False
+    return value.keys() == {"param"} or value.keys() == {"node", "artifact"}
+
+
 # What each kind of node may say, beside what all may.
 _FIELDS: dict[str, dict[str, Rule]] = {
     "playbook": {
@@ -129,6 +139,28 @@ _FIELDS: dict[str, dict[str, Rule]] = {
         "on_timeout": Rule(lambda value: value in ("reject", "approve"), "has to be 'reject' or 'approve'"),
         "allow_self": _FLAG,
     },
+    "workflow": {
+        "workflow": Rule(_is_word, "has to name the file of a workflow"),
+        "name": Rule(lambda value: is_name(value), "has to name one of the workflows in that file"),
+        "params": _VARIABLES,
+        "params_from": Rule(
+            lambda value: _VARIABLES.check(value) and all(map(is_variable, value.values())),
+            "has to be a mapping of parameters to names of what each gets",
+        ),
+        "vars": _VARIABLES,
+        "definition": Rule(lambda value: isinstance(value, dict), "has to be a workflow"),
+    },
+}
+_OF_ITEMS: dict[str, Rule] = {
+    "for_each": Rule(
+        _is_for_each,
+        f"has to be a list of at most {MOST_ITEMS} items, {{param: NAME}}, or {{node: NAME, artifact: NAME}}",
+    ),
+    "max_parallel": _at_least(1),
+    "item_var": Rule(
+        lambda value: is_variable(value) and value not in ("item", "async_workflow") and not value.startswith("ansible_"),
+        "has to name a variable: any but item, which loops of tasks use, async_workflow, and those of Ansible",
+    ),
 }
 _OF_JOBS: dict[str, Rule] = {
     "vars": _VARIABLES,
@@ -145,7 +177,6 @@ _OF_ALL: dict[str, Rule] = {
         ),
         f"has to name nodes, each with one of {', '.join(EDGES)}",
     ),
-    "timeout": _at_least(1),
 }
 _OF_WORKFLOW: dict[str, Rule] = {
     "name": Rule(lambda value: is_name(value), "has to be a name: one line of at most 100 characters, with no marks of a template"),
@@ -155,6 +186,9 @@ _OF_WORKFLOW: dict[str, Rule] = {
     "order": Rule(_is_list_of(lambda name: isinstance(name, str)), "has to name all nodes"),
     "max_parallel": _at_least(1),
     "recovered_is": Rule(lambda value: value in (SUCCEEDED, FAILED), f"has to be {SUCCEEDED!r} or {FAILED!r}"),
+    "allow_simultaneous": _FLAG,
+    # Of a workflow inside another one: where its file is, from the directory of the outer one
+    "directory": Rule(lambda value: _is_word(value) and not value.startswith("/"), "has to be a relative path"),
 }
 _OF_PARAM: dict[str, Rule] = {
     "type": Rule(lambda value: value in TYPES, f"has to be one of {', '.join(TYPES)}"),
@@ -168,11 +202,19 @@ _OF_PARAM: dict[str, Rule] = {
 }
 _NEEDED = ("name", "nodes", "order")
 
-FIELDS_OF_NODES: dict[str, tuple[str, ...]] = {
-    kind: (*fields, *(_OF_JOBS if kind != "approval" else ()), "timeout") for kind, fields in _FIELDS.items()
-}
+
+def _rules_of(kind: str) -> dict[str, Rule]:
+    """Return what a node of a kind may say, beside what it waits for."""
+    if kind == "approval":
+        return {**_FIELDS[kind], "timeout": _at_least(1)}
+    if kind == "workflow":
+        return {**_FIELDS[kind], **_OF_ITEMS}
+    return {**_FIELDS[kind], **_OF_JOBS, **_OF_ITEMS, "timeout": _at_least(1)}
+
+
+FIELDS_OF_NODES: dict[str, tuple[str, ...]] = {kind: tuple(field for field in _rules_of(kind) if field != "definition") for kind in KINDS}
 """What people may say of a node of each kind, less what it waits for."""
-FIELDS_OF_WORKFLOW = tuple(field for field in _OF_WORKFLOW if field != "order")
+FIELDS_OF_WORKFLOW = tuple(field for field in _OF_WORKFLOW if field not in ("order", "directory"))
 FIELDS_OF_PARAM = tuple(_OF_PARAM)
 
 
@@ -193,16 +235,20 @@ def is_variable(text: t.Any) -> bool:
     return isinstance(text, str) and _VARIABLE.match(text) is not None
 
 
-def flaws(definition: t.Any) -> t.Iterator[Flaw]:
-    """Yield all that is wrong with a definition. What follows from another flaw is not said."""
+def flaws(definition: t.Any, depth: int = 0) -> t.Iterator[Flaw]:
+    """Yield all that is wrong with a definition. What follows from another flaw is not said.
+
+    :arg depth: how many workflows it is inside of
+    """
     if not isinstance(definition, dict):
         yield Flaw("", "", "it has to be a mapping")
         return
     found = [*_wrong_fields(definition, _OF_WORKFLOW, _NEEDED, "")]
     yield from found
     if not any(flaw.field == "params" for flaw in found):
-        for name, param in definition.get("params", {}).items():
-            yield from _flaws_of_param(name, param)
+        of_params = [flaw for name, param in definition.get("params", {}).items() for flaw in _flaws_of_param(name, param)]
+        yield from of_params
+        found += of_params
     if any(flaw.field == "nodes" for flaw in found):
         return
     nodes = definition["nodes"]
@@ -217,6 +263,61 @@ def flaws(definition: t.Any) -> t.Iterator[Flaw]:
         cycle = _cycle({name: node["parents"] for name, node in nodes.items()})
         if cycle:
             yield Flaw(cycle[0], "parents", f"nodes wait for each other in a circle: {' -> '.join(cycle)}")
+        elif not found:
+            yield from _flaws_of_groups(definition, depth)
+
+
+def _flaws_of_groups(definition: Definition, depth: int) -> t.Iterator[Flaw]:
+    """Yield what is wrong with nodes that consist of several jobs."""
+    if not depth and count_of_nodes(definition) > _MOST_NODES:
+        yield Flaw("", "nodes", f"with those of the workflows inside, there are more than {_MOST_NODES} nodes")
+        return
+    graph: Graph | None = None
+    params, nodes = definition.get("params", {}), definition["nodes"]
+    for name, node in nodes.items():
+        items, inner = node.get("for_each"), node.get("definition")
+        for field in ("max_parallel", "item_var"):
+            if items is None and field in node:
+                yield Flaw(name, field, f"node {name!r}: {field} means nothing without for_each")
+        begin = f"{name}[" if items is not None else f"{name}/" if inner is not None else None
+        alike = next((other for other in nodes if begin and other.startswith(begin)), None)
+        if alike is not None:
+            yield Flaw(name, "", f"node {name!r}: what it consists of has names that begin with {begin}, and so has the node {alike!r}")
+        if isinstance(items, dict) and "param" in items and (items["param"] not in params or params[items["param"]].get("secret")):
+            yield Flaw(name, "for_each", f"node {name!r}: for_each: there is no parameter {items['param']!r} that is no secret")
+        if isinstance(items, dict) and "node" in items:
+            graph = graph or Graph(definition, inner=False)
+            if items["node"] not in graph.before(name):
+                yield Flaw(name, "for_each", f"node {name!r}: for_each: {items['node']!r} is no node that comes before it")
+        if inner is None:
+            continue
+        if depth >= _DEEPEST:
+            yield Flaw(name, "workflow", f"node {name!r}: workflows may be {_DEEPEST} deep inside each other")
+            continue
+        wrong = next(flaws(inner, depth + 1), None)
+        if wrong is not None:
+            yield Flaw(name, "workflow", f"node {name!r}: the workflow {node['workflow']}: {wrong.text}")
+            continue
+        yield from _flaws_of_given(name, node, inner)
+
+
+def _flaws_of_given(name: str, node: dict[str, t.Any], inner: Definition) -> t.Iterator[Flaw]:
+    """Yield what is wrong with what a workflow inside another one is given."""
+    params, given, sources = inner.get("params", {}), node.get("params", {}), node.get("params_from", {})
+    where = f"node {name!r}: the workflow {inner['name']!r}"
+    for param in {**given, **sources}:
+        if param not in params:
+            known = f"; it has {', '.join(params)}" if params else ""
+            yield Flaw(name, "params" if param in given else "params_from", f"{where} has no parameter {param!r}{known}")
+        elif param in given and param in sources:
+            yield Flaw(name, "params_from", f"{where} gets its parameter {param!r} twice, by params and by params_from")
+        elif param in given:
+            problem = wrong_value(params[param], given[param])
+            if problem:
+                yield Flaw(name, "params", f"{where}: the parameter {param!r} {problem}")
+    for param, about in params.items():
+        if param not in given and param not in sources and "default" not in about and about.get("required", True):
+            yield Flaw(name, "params", f"{where}: the parameter {param!r} has no value")
 
 
 def _wrong_fields(given: dict[str, t.Any], rules: dict[str, Rule], needed: t.Iterable[str], node: str) -> t.Iterator[Flaw]:
@@ -246,8 +347,8 @@ def _flaws_of_node(name: t.Any, node: t.Any, nodes: dict[str, t.Any]) -> t.Itera
     if kind not in KINDS:
         yield Flaw(name, "kind", f"node {name!r}: it is none of {', '.join(KINDS)}")
         return
-    rules = {**_OF_ALL, **_FIELDS[kind], **(_OF_JOBS if kind != "approval" else {})}
-    found = [*_wrong_fields(node, rules, ("parents", "join", kind), name)]
+    needed = ("parents", "join", kind, *(("definition",) if kind == "workflow" else ()))
+    found = [*_wrong_fields(node, {**_OF_ALL, **_rules_of(kind)}, needed, name)]
     yield from found
     if not any(flaw.field == "parents" for flaw in found):
         for parent in node["parents"]:
@@ -321,16 +422,64 @@ def _cycle(parents: dict[str, t.Iterable[str]]) -> list[str]:
     return [*reversed([*way[way.index(name) :], name])]
 
 
+def count_of_nodes(definition: t.Any) -> int:
+    """Return how many nodes there are, with those of workflows inside. Whoever asks need not know that the definition is sound."""
+    nodes = definition.get("nodes") if isinstance(definition, dict) else None
+    if not isinstance(nodes, dict):
+        return 0
+    return len(nodes) + sum(
+        count_of_nodes(node["definition"]) for node in nodes.values() if isinstance(node, dict) and "definition" in node
+    )
+
+
 def hash_of(definition: Definition) -> str:
     """Return what tells a definition from all others."""
     text = json.dumps(definition, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-class Graph:
-    """The nodes of a sound definition, with what is worked out about them once."""
+def is_group(node: dict[str, t.Any]) -> bool:
+    """Return whether a node of a definition consists of several jobs: for each item one, or those of a workflow."""
+    return "for_each" in node or "definition" in node
 
-    def __init__(self, definition: Definition) -> None:
+
+def split(definition: Definition, name: str) -> tuple[str, int | None, str]:
+    """Return of which node of a definition something is a part: the node, the number of the item, and the name of the part in that.
+
+    What a run consists of has one name: C(deploy), C(deploy[3]) for an item, C(release/deploy) for the node of a workflow inside,
+    C(release[0]/deploy[3]) for all at once.
+
+    :raises KeyError: if there is no such part
+    """
+    nodes = definition["nodes"]
+    if name in nodes:
+        return name, None, ""
+    for match in _PARTS.finditer(name):
+        own, rest = name[: match.start()], name[match.start() :]
+        about = nodes.get(own)
+        if about is None or not is_group(about):
+            continue
+        if "for_each" not in about:
+            if rest[0] == "/":
+                return own, None, rest[1:]
+            continue
+        item = _ITEM.match(rest)
+        if item and (item[2] == "" or (item[2][0] == "/" and "definition" in about)):
+            return own, int(item[1]), item[2][1:]
+    raise KeyError(name)
+
+
+_PARTS = re.compile(r"[\[/]")
+_ITEM = re.compile(r"\[(0|[1-9][0-9]{0,5})\](.*)\Z")
+
+
+class Graph:
+    """The nodes of a sound definition, with what is worked out about them once.
+
+    :arg inner: whether that of the workflows among its nodes is needed, too
+    """
+
+    def __init__(self, definition: Definition, *, inner: bool = True) -> None:
         self.definition = definition
         self.nodes: dict[str, dict[str, t.Any]] = {name: definition["nodes"][name] for name in definition["order"]}
         self.parents: dict[str, dict[str, str]] = {name: node["parents"] for name, node in self.nodes.items()}
@@ -340,6 +489,8 @@ class Graph:
                 self.children[parent].append(name)
         self.handled = {parent for parents in self.parents.values() for parent, edge in parents.items() if edge != SUCCEEDED}
         """The nodes whose failure an edge takes care of."""
+        self.inner = {name: Graph(node["definition"]) for name, node in self.nodes.items() if inner and "definition" in node}
+        """The graphs of those nodes that are workflows."""
         self.order = self._sorted()
         """All nodes, each after those that it waits for; what is not decided by that is as it was written."""
 

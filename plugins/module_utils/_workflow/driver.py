@@ -19,6 +19,9 @@ B(A cancelled run.) It is written first that it is to end. From then on no guard
 then, never starts. One that somebody has claimed gets another record, so that its claimant fails at its next write; one whose place on
 the host is chosen is fenced; one that runs is stopped. Only when each is known to have ended, or never to begin, has the run ended.
 
+B(Runs that must not run beside each other.) Before anything is decided in such a run, it takes a lock, a document that names it, and its
+epoch: from nobody, or from a run that has ended. Until it has ended itself, nobody takes it away, be its drivers dead or alive.
+
 B(What is guaranteed.) Each attempt of each node is executed at most once, and only if the run has decided on it; nothing is executed
 in a run that has ended; and as long as somebody drives it, it ends. It takes what C(exactly_once) takes, and that nobody removes the
 record of a job before its run has noted how it has ended.
@@ -36,6 +39,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, decide, end
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, locks_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     BACKOFF,
     CANCELLED,
@@ -44,6 +48,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     RUNNING,
     VERDICTS,
     Run,
+    is_open,
+    part_of,
+    parts_of,
 )
 
 CONFLICT = exactly_once.CONFLICT
@@ -59,6 +66,33 @@ class WriteRun(t.NamedTuple):
     before: Run
     after: Run
     expect: str
+
+
+class ReadHolder(t.NamedTuple):
+    """Read who holds a lock. Answer: a :class:`Holder`, or None if it is proven that nobody ever has, and the version of that."""
+
+    lock: str
+
+
+class WriteHolder(t.NamedTuple):
+    """Write who holds a lock if it still has this version. Answer: its new version, or CONFLICT."""
+
+    lock: str
+    holder: Holder
+    expect: str
+
+
+class ReadStatus(t.NamedTuple):
+    """Read how the run is that holds a lock. Answer: its status, empty if it is proven that there is no such run."""
+
+    holder: Holder
+
+
+class Blocked(t.NamedTuple):
+    """Another run goes on that this one must not run beside. Answer: whether to try again."""
+
+    run: Run
+    holder: Holder
 
 
 class Look(t.NamedTuple):
@@ -133,41 +167,68 @@ Steps = t.Generator[t.Any, t.Any, t.Any]
 
 def drive() -> Steps:
     """Drive a run until it has ended, or there is nothing to wait for here. Return it; None if it has vanished."""
+    held = 0
     while True:
-        over, run = yield from _tick()
+        over, run, held = yield from _tick(held)
         if over:
             return run
 
 
-def _tick() -> t.Generator[t.Any, t.Any, tuple[bool, Run | None]]:
-    """Do what there is to do. Return whether that was all, and the run."""
+def held_by(run: Run) -> Steps:
+    """Make sure that a run holds all locks that it needs. Return who holds one of them instead; None if nobody does.
+
+    Once it holds them, it does until it has ended: others take a lock only from a run that has, and only as they have read it. Whoever
+    resumes a run makes another epoch of it, which has to take the lock anew: somebody may be just about to take it from the old one.
+    """
+    ours = Holder(run["workflow"], run["run"], run["epoch"])
+    for lock in locks_of(run["definition"]):
+        while True:
+            answer: tuple[Holder | None, str] = yield ReadHolder(lock)
+            holder, version = answer
+            if holder is not None and holder[:2] == ours[:2]:
+                if holder.epoch >= ours.epoch:
+                    break
+            elif holder is not None:
+                status: str = yield ReadStatus(holder)
+                if status and status not in VERDICTS:
+                    return holder
+            if (yield WriteHolder(lock, ours, version)) is not CONFLICT:
+                break
+    return None
+
+
+def _tick(held: int) -> t.Generator[t.Any, t.Any, tuple[bool, Run | None, int]]:
+    """Do what there is to do. Return whether that was all, the run, and in which of its epochs it is known to hold its locks."""
     answer: tuple[Run | None, str] = yield ReadRun()
     run, version = answer
     if run is None or run["status"] in VERDICTS:
-        return True, run
+        return True, run, held
+    if run["status"] == RUNNING and run["epoch"] != held:
+        holder = yield from held_by(run)
+        if holder is not None:
+            is_over = not (yield Blocked(run, holder))
+            return is_over, run if is_over else None, held
+        held = run["epoch"]
     graph = Graph(run["definition"])
-    due = [name for name, node in run["nodes"].items() if node["state"] == DUE]
-    backoff = [name for name, node in run["nodes"].items() if node["state"] == BACKOFF]
+    due, backoff = [*parts_of(run, DUE)], [*parts_of(run, BACKOFF)]
     seen: Seen = (yield Look(run, due, backoff)) if due or backoff else Seen({})
     after = decide(graph, end(graph, run, _outcomes(run, seen.found)), seen.ripe)
     if after is not run:
         if (yield WriteRun(run, after, version)) is CONFLICT:
-            return False, None
+            return False, None, held
         run = after
         if run["status"] in VERDICTS:
-            return True, run
-    left = [name for name, node in run["nodes"].items() if node["state"] == DUE]
+            return True, run, held
+    left = [*parts_of(run, DUE)]
     if run["status"] == CANCELLING:
         yield Stop(run, left)
-        if not (yield Wait(run)):
-            return True, run
-        return False, None
+        is_over = not (yield Wait(run))
+        return is_over, run if is_over else None, held
     to_start = [name for name in left if name not in due or seen.found[name].what != ALIVE]
     if to_start:
         yield Start(run, to_start)
-    if not (yield Wait(run)):
-        return True, run
-    return False, None
+    is_over = not (yield Wait(run))
+    return is_over, run if is_over else None, held
 
 
 def _outcomes(run: Run, found: t.Mapping[str, Found]) -> dict[str, Outcome]:
@@ -176,7 +237,7 @@ def _outcomes(run: Run, found: t.Mapping[str, Found]) -> dict[str, Outcome]:
     if run["status"] == CANCELLING:
         for name, one in found.items():
             if one.outcome is None and one.what == ABSENT:
-                outcomes[name] = Outcome(run["nodes"][name]["attempt"], CANCELLED, "the run was cancelled before it began", {})
+                outcomes[name] = Outcome(part_of(run, name).node["attempt"], CANCELLED, "the run was cancelled before it began", {})
     return outcomes
 
 
@@ -202,9 +263,12 @@ def why_not(run: Run | None, name: str, attempt: int) -> str:
         return "its run is gone"
     if run["status"] != RUNNING:
         return f"its run is {run['status']}"
-    node = run["nodes"][name]
-    if node["state"] != DUE or node["attempt"] != attempt:
-        return f"its run says that attempt {node['attempt']} is {node['state']}"
+    try:
+        part = part_of(run, name)
+    except KeyError:
+        return "its run knows nothing of it any more"
+    if part.node["state"] != DUE or part.node["attempt"] != attempt or not is_open(part):
+        return f"its run says that attempt {part.node['attempt']} is {part.node['state']}"
     return ""
 
 

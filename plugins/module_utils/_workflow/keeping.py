@@ -15,6 +15,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami, write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, locks_of, read_holder
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     VERDICTS,
     Run,
@@ -43,6 +45,25 @@ def write_run(store: Store, before: Run | None, after: Run, *, expect: Version) 
     document = {**with_events(before, after, whoami(), now), "save_time": now}
     _written, version = write(store, path_of_run(after["workflow"], after["run"]), document, expect=expect)
     return version
+
+
+def status_of_run(store: Store, workflow: str, run: str) -> str:
+    """Return how a run is. Empty if it is proven that there is none."""
+    found, _version = read_run(store, workflow, run)
+    return "" if found is None else str(found["status"])
+
+
+def held_by_another(store: Store, definition: Definition, run: str) -> Holder | None:
+    """Return the run that goes on, and that a run must not run beside. None if there is none for now: only whoever takes the lock
+    knows."""
+    for lock in locks_of(definition):
+        holder, _version = read_holder(store, lock)
+        if holder is None or holder[:2] == (definition["name"], run):
+            continue
+        status = status_of_run(store, holder.workflow, holder.run)
+        if status and status not in VERDICTS:
+            return holder
+    return None
 
 
 def find_runs(store: Store, workflow: str | None) -> tuple[list[Run], list[dict[str, str]]]:

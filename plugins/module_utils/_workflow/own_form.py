@@ -35,7 +35,7 @@ def compiled(source: Source, name: str) -> tuple[Definition, list[Problem]]:
     :arg name: what to call it if it has no name
     """
     data: dict[str, t.Any] = source.data
-    problems = [*_unknown(data, FIELDS_OF_WORKFLOW, (), "a workflow")]
+    problems = [*_unknown(data, (*FIELDS_OF_WORKFLOW, "schedules"), (), "a workflow")]
     definition: Definition = {"name": name, **{field: data[field] for field in FIELDS_OF_WORKFLOW if data.get(field) is not None}}
     params = definition.get("params", {})
     if isinstance(params, dict):

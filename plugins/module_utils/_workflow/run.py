@@ -12,6 +12,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import typing as t
+from datetime import datetime
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -26,8 +27,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
     Definition,
     flaws,
     hash_of,
+    is_group,
     is_name,
     is_variable,
+    split,
     wrong_value,
 )
 
@@ -64,6 +67,8 @@ FINAL = (*GOOD, CANCELLED, REJECTED, EXPIRED)
 # How many events a run remembers.
 _MOST_EVENTS = 200
 _MOST_ATTEMPTS = 1_000_000
+MOST_PARTS = 4000
+"""Of how many jobs a run may consist."""
 _LONGEST = 10_000
 
 _OF_RUN: dict[str, t.Any] = {
@@ -82,7 +87,15 @@ _OF_RUN: dict[str, t.Any] = {
     "started": str,
     "started_by": str,
 }
-_OPTIONAL: dict[str, t.Any] = {"ended": str, "cancelling": dict, "write_id": str, "save_time": str, "schema_version": int}
+_OPTIONAL: dict[str, t.Any] = {
+    "ended": str,
+    "cancelling": dict,
+    "write_id": str,
+    "save_time": str,
+    "schema_version": int,
+    "schedule": dict,
+    "commit": dict,
+}
 _OF_NODE: dict[str, t.Any] = {
     "outcome": str,
     "why": str,
@@ -94,6 +107,12 @@ _OF_NODE: dict[str, t.Any] = {
     "secret": list,
     "counts": dict,
     "problems": list,
+    # Of a node that consists of several jobs: what each item has come to, what they are, and above which number attempts begin
+    "items": list,
+    "values": list,
+    "floor": int,
+    # Of one that is a workflow: what its nodes have come to
+    "nodes": dict,
 }
 WHO = ("who", "time", "reason")
 """What is noted of somebody who has decided something about a run or a node."""
@@ -109,9 +128,124 @@ def prefix_of_runs(workflow: str | None) -> str:
     return WORKFLOWS if workflow is None else f"{WORKFLOWS}{encode(workflow)}/"
 
 
+class Level(t.NamedTuple):
+    """One step on the way from a run to one of its jobs."""
+
+    definition: Definition
+    nodes: dict[str, NodeOfRun]
+    """What the run knows of the nodes of that definition."""
+    own: str
+    """The node among them in which the job is."""
+    index: int | None
+    """The number of the item, if that node has some."""
+
+
+class Part(t.NamedTuple):
+    """What a run consists of: a job, an approval, or a node with several of them."""
+
+    name: str
+    """As C(definition.split) reads it."""
+    about: dict[str, t.Any]
+    """What the definition says of it."""
+    node: NodeOfRun
+    """What the run says of it."""
+    way: tuple[Level, ...]
+    is_group: bool
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether it waits for a person."""
+        return bool(self.about["kind"] == "approval")
+
+
+def part_of(run: Run, name: str) -> Part:
+    """Return what a run consists of, by its name.
+
+    :raises KeyError: if there is no such part, or not yet
+    """
+    definition, nodes, left = run["definition"], run["nodes"], name
+    way: list[Level] = []
+    while True:
+        own, index, left = split(definition, left)
+        about, node = definition["nodes"][own], nodes[own]
+        way.append(Level(definition, nodes, own, index))
+        if index is not None:
+            items = node.get("items", ())
+            if index >= len(items):
+                raise KeyError(name)
+            node = items[index]
+        if not left:
+            group = "definition" in about or ("for_each" in about and index is None)
+            return Part(name, about, node, tuple(way), group)
+        if "nodes" not in node:
+            raise KeyError(name)
+        definition, nodes = about["definition"], node["nodes"]
+
+
+def parts_of(run: Run, *states: str) -> dict[str, Part]:
+    """Return all jobs and approvals of a run that are in one of these states, in the order of the file. None means in any.
+
+    Those of a node that is not under way yet are not known.
+    """
+    return {part.name: part for part in _parts(run["definition"], run["nodes"], "", (), states)}
+
+
+def _parts(
+    definition: Definition, nodes: dict[str, NodeOfRun], before: str, way: tuple[Level, ...], states: tuple[str, ...]
+) -> t.Iterator[Part]:
+    for own in definition["order"]:
+        about, node = definition["nodes"][own], nodes[own]
+        if "for_each" in about:
+            for index, item in enumerate(node.get("items", ())):
+                level = Level(definition, nodes, own, index)
+                yield from _parts_in(about, item, f"{before}{own}[{index}]", (*way, level), states)
+        else:
+            yield from _parts_in(about, node, f"{before}{own}", (*way, Level(definition, nodes, own, None)), states)
+
+
+def _parts_in(about: dict[str, t.Any], node: NodeOfRun, name: str, way: tuple[Level, ...], states: tuple[str, ...]) -> t.Iterator[Part]:
+    if "definition" in about:
+        if "nodes" in node:
+            yield from _parts(about["definition"], node["nodes"], f"{name}/", way, states)
+    elif not states or node["state"] in states:
+        yield Part(name, about, node, way, False)
+
+
+def is_open(part: Part) -> bool:
+    """Return whether all nodes that a part is inside of are under way."""
+    for level in part.way:
+        node = level.nodes[level.own]
+        if level.index is not None:
+            if node["state"] != DUE:
+                return False
+            node = node["items"][level.index]
+        if node is not part.node and node["state"] != DUE:
+            return False
+    return True
+
+
 def executor_of(run: Run, name: str) -> str:
     """Return the host on which the job of a node runs. It is the same for all of the run, whoever drives it, and from where."""
-    return str(run["definition"]["nodes"][name].get("executor", run["executor"]))
+    definition, left = run["definition"], name
+    while True:
+        own, _index, left = split(definition, left)
+        about = definition["nodes"][own]
+        if not left:
+            return str(about.get("executor", run["executor"]))
+        definition = about["definition"]
+
+
+def executors_of(run: Run) -> set[str]:
+    """Return all hosts on which jobs of a run run."""
+    found: set[str] = set()
+    left = [run["definition"]]
+    while left:
+        for about in left.pop()["nodes"].values():
+            if "definition" in about:
+                left.append(about["definition"])
+            elif about["kind"] != "approval":
+                found.add(str(about.get("executor", run["executor"])))
+    return found
 
 
 def key_of_node(run: Run, name: str) -> JobKey:
@@ -208,16 +342,38 @@ def with_events(before: Run | None, after: Run, who: str, when: str) -> Run:
     if before is None or before["status"] != after["status"]:
         by = after.get("cancelling", {}) if after["status"] == CANCELLING else {}
         events.append(_event(when, who, "", 0, after["status"], by.get("reason", "")))
-    for name in after["definition"]["order"]:
-        node = after["nodes"][name]
-        was = old.get(name, {})
-        if was.get("state") != node["state"] and not (before is None and node["state"] == WAITING):
-            what = node["outcome"] if node["state"] == ENDED else node["state"]
-            events.append(_event(when, who, name, node["attempt"], what, node.get("why", "")))
+    events += _changes(after["definition"], old, after["nodes"], "", (when, who), is_new=before is None)
     changed = {**after, "events": events[-_MOST_EVENTS:]}
     if after["status"] in VERDICTS and "ended" not in after:
         changed["ended"] = when
     return changed
+
+
+def changes_of(before: Run, after: Run) -> list[dict[str, t.Any]]:
+    """Return what has changed in the nodes of a run, as its events say it."""
+    return [*_changes(after["definition"], before["nodes"], after["nodes"], "", ("", ""), is_new=False)]
+
+
+def _changes(
+    definition: Definition, old: dict[str, NodeOfRun], new: dict[str, NodeOfRun], before: str, by: tuple[str, str], *, is_new: bool
+) -> t.Iterator[dict[str, t.Any]]:
+    """Yield what has changed in nodes. Of their items, only what has gone wrong: there may be hundreds."""
+    when, who = by
+    for name in definition["order"]:
+        node, was = new[name], old.get(name, {})
+        if node is was:
+            continue
+        if was.get("state") != node["state"] and not (is_new and node["state"] == WAITING):
+            what = node["outcome"] if node["state"] == ENDED else node["state"]
+            yield _event(when, who, f"{before}{name}", node["attempt"], what, node.get("why", ""))
+        inner = definition["nodes"][name].get("definition")
+        if inner is not None and "nodes" in node:
+            yield from _changes(inner, was.get("nodes", {}), node["nodes"], f"{before}{name}/", by, is_new="nodes" not in was)
+        items = was.get("items", [])
+        for number, item in enumerate(node.get("items", ())):
+            same = items[number] if number < len(items) else {}
+            if item is not same and item["state"] == ENDED and same.get("state") != ENDED and item["outcome"] not in GOOD:
+                yield _event(when, who, f"{before}{name}[{number}]", item["attempt"], item["outcome"], item.get("why", ""))
 
 
 def _event(when: str, who: str, node: str, attempt: int, what: str, why: str) -> dict[str, t.Any]:
@@ -267,6 +423,10 @@ def flaw_of_run(run: dict[str, t.Any]) -> str:
             return f"the field {field!r} is not what it should be"
     if not is_name(run["workflow"]) or not is_run_id(run["run"]) or run["definition"].get("name") != run["workflow"]:
         return "its names are none"
+    if "commit" in run and not _is_commit(run["commit"]):
+        return "the field 'commit' is not what it should be"
+    if "schedule" in run and not _is_about_slot(run["schedule"]):
+        return "the field 'schedule' is not what it should be"
     if not is_host_name(run["executor"]):
         return "its executor is no host"
     if run["status"] not in STATUSES:
@@ -284,16 +444,74 @@ def flaw_of_run(run: dict[str, t.Any]) -> str:
         return "its inventory is none"
     if not all(isinstance(event, dict) for event in run["events"]):
         return "an event is none"
-    nodes = run["nodes"]
-    if nodes.keys() != run["definition"]["nodes"].keys():
-        return "its nodes are not those of its definition"
-    for name, node in nodes.items():
-        flaw = _flaw_of_node(node)
-        if flaw:
-            return f"the node {name!r} {flaw}"
-    if run["status"] in VERDICTS and any(node["state"] not in SETTLED for node in nodes.values()):
+    flaw = _flaw_of_nodes(run["definition"], run["nodes"], "")
+    if flaw:
+        return flaw
+    if run["status"] in VERDICTS and any(node["state"] not in SETTLED for node in run["nodes"].values()):
         return f"it is {run['status']}, and not all of its nodes are settled"
     return ""
+
+
+def _flaw_of_nodes(definition: Definition, nodes: t.Any, before: str) -> str:
+    if not isinstance(nodes, dict) or nodes.keys() != definition["nodes"].keys():
+        return "its nodes are not those of its definition"
+    for name, node in nodes.items():
+        about = definition["nodes"][name]
+        flaw = _flaw_of_node(node)
+        if flaw:
+            return f"the node {before + name!r} {flaw}"
+        if not is_group(about):
+            if not node.keys().isdisjoint(("items", "nodes", "values")):
+                return f"the node {before + name!r} is one job, and has several"
+            continue
+        flaw = _flaw_of_group(about, node, before + name)
+        if flaw:
+            return flaw
+    return ""
+
+
+def _flaw_of_group(about: dict[str, t.Any], node: NodeOfRun, name: str) -> str:
+    """Return what is wrong with a node that consists of several jobs. Empty if nothing is."""
+    state = node["state"]
+    if state == BACKOFF:
+        return f"the node {name!r} has a state that only a job may have"
+    if "for_each" in about:
+        items = node.get("items")
+        if items is None:
+            return f"the node {name!r} is due, and has no items" if state == DUE else ""
+        if len(items) > MOST_PARTS or len(items) != len(values_of(about, node)):
+            return f"the node {name!r} has not the items that it says"
+        if "nodes" in node:
+            return f"the node {name!r} has nodes, and not items alone"
+        for number, item in enumerate(items):
+            flaw = _flaw_of_node(item)
+            if flaw or not item.keys().isdisjoint(("items", "values")):
+                return f"the node {name + f'[{number}]'!r} {flaw or 'has items'}"
+            if "definition" not in about:
+                flaw = "has nodes" if "nodes" in item else ""
+            elif item["state"] == DUE or "nodes" in item:
+                flaw = _flaw_of_group({"definition": about["definition"]}, item, f"{name}[{number}]")
+                if flaw:
+                    return flaw
+            if flaw:
+                return f"the node {name + f'[{number}]'!r} {flaw}"
+        inside: t.Iterable[NodeOfRun] = items
+    else:
+        if "nodes" not in node:
+            return f"the node {name!r} is due, and has no nodes" if state == DUE else ""
+        flaw = _flaw_of_nodes(about["definition"], node["nodes"], f"{name}/")
+        if flaw:
+            return flaw
+        inside = node["nodes"].values()
+    if state != DUE and any(one["state"] in (DUE, BACKOFF) for one in inside):
+        return f"the node {name!r} is {state}, and something in it is not"
+    return ""
+
+
+def values_of(about: dict[str, t.Any], node: NodeOfRun) -> list[t.Any]:
+    """Return the items of a node with C(for_each): as they were found when it began, or as they are written."""
+    found = node.get("values", about["for_each"])
+    return found if isinstance(found, list) else []
 
 
 def _flaw_of_node(node: t.Any) -> str:
@@ -345,6 +563,20 @@ def is_artifact_name(name: t.Any) -> bool:
 
 def _is(value: t.Any, kind: type) -> bool:
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _is_commit(value: dict[str, t.Any]) -> bool:
+    return value.keys() == {"id", "is_dirty"} and isinstance(value["id"], str) and isinstance(value["is_dirty"], bool)
+
+
+def _is_about_slot(value: dict[str, t.Any]) -> bool:
+    if value.keys() != {"name", "rrule", "slot"} or not all(isinstance(one, str) for one in value.values()):
+        return False
+    try:
+        datetime.strptime(value["slot"], "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return False
+    return True
 
 
 def _is_who(value: t.Any) -> bool:

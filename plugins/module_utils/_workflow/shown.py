@@ -28,6 +28,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     WAITING,
     NodeOfRun,
     Run,
+    changes_of,
+    part_of,
 )
 
 AWAITS = "awaits approval"
@@ -47,18 +49,21 @@ _SIGNS = {
 }
 _BAD = "\N{BALLOT X}"
 
-# How many hosts that have failed are named of each node.
+# How many are named of hosts that have failed, and of items that have failed or run.
 _SHOWN = 10
 _EDGES = {SUCCEEDED: "", FAILED: "failure of ", FINISHED: "end of "}
 
 
-def word_of(run: Run, name: str) -> str:
-    """Return in a word how a node is."""
-    node = run["nodes"][name]
+def word_of(about: dict[str, t.Any], node: NodeOfRun) -> str:
+    """Return in a word how a node, or a part of one, is.
+
+    :arg about: what the definition says of it
+    :arg node: what the run says of it
+    """
     if node["state"] == ENDED:
         return str(node["outcome"])
     if node["state"] == DUE:
-        return AWAITS if run["definition"]["nodes"][name]["kind"] == "approval" else RUNNING
+        return AWAITS if about["kind"] == "approval" else RUNNING
     return AGAIN if node["state"] == BACKOFF else str(node["state"])
 
 
@@ -86,9 +91,11 @@ def waits_for(graph: Graph, name: str) -> str:
     return joint.join(_EDGES[edge] + joint.join(some) for edge, some in grouped)
 
 
-def span_of(run: Run, name: str) -> tuple[float | None, float | None]:
-    """Return when the last attempt of a node became due, and when it had ended, as far as the run remembers: seconds since the epoch."""
-    node = run["nodes"][name]
+def span_of(run: Run, name: str, node: NodeOfRun) -> tuple[float | None, float | None]:
+    """Return when the last attempt of a node became due, and when it had ended, as far as the run remembers: seconds since the epoch.
+
+    :arg name: of the node, with those that it is inside of
+    """
     begin = end = None
     if node["state"] in (SKIPPED, WAITING):  # what it has of an attempt is that of one before
         return None, None
@@ -109,21 +116,19 @@ def _seconds(text: t.Any) -> float | None:
 
 def changes(before: Run, after: Run) -> t.Iterator[str]:
     """Yield a line for each node to which something has happened: what has ended first, then what begins."""
-    order = after["definition"]["order"]
-    for name in sorted(order, key=lambda name: after["nodes"][name]["state"] == DUE):
-        node, was = after["nodes"][name], before["nodes"][name]
-        if (was["state"], was["attempt"]) == (node["state"], node["attempt"]) or node["state"] == WAITING:
+    for change in sorted(changes_of(before, after), key=lambda change: change["what"] == DUE):
+        name, what = change["node"], change["what"]
+        attempt = f" (attempt {change['attempt']})" if change["attempt"] > 1 else ""
+        if what == WAITING:
             continue
-        about = after["definition"]["nodes"][name]
-        attempt = f" (attempt {node['attempt']})" if node["attempt"] > 1 else ""
-        if node["state"] == DUE:
-            if about["kind"] != "approval":  # which tells of itself
+        part = part_of(after, name)
+        if what == DUE:
+            if not part.is_approval:  # which tells of itself
                 yield f"{name}: begins{attempt}"
             continue
-        word = word_of(after, name)
-        if word == AGAIN:
-            word = f"{node['outcome']}, to be tried again in {about.get('retry_delay', 0)} s"
-        yield f"{name}: {word}{attempt}{': ' + node['why'] if node.get('why') else ''}"
+        if what == BACKOFF:
+            what = f"{part.node['outcome']}, to be tried again in {part.about.get('retry_delay', 0)} s"
+        yield f"{name}: {what}{attempt}{': ' + change['why'] if change['why'] else ''}"
 
 
 def path_of(graph: Graph, run: Run) -> str:
@@ -137,7 +142,7 @@ def path_of(graph: Graph, run: Run) -> str:
 
 
 def _on_path(run: Run, name: str) -> str:
-    word = word_of(run, name)
+    word = word_of(run["definition"]["nodes"][name], run["nodes"][name])
     return name if word == SUCCEEDED else f"{name} ({word})"
 
 
@@ -149,27 +154,75 @@ def lines_of(run: Run, now: float, width: int, said: t.Mapping[str, str]) -> lis
     :arg said: how those are getting on that run, as far as anybody knows
     """
     graph = Graph(run["definition"])
-    lines = [_head(run, now), ""]
-    rows = []
-    for number, layer in enumerate(layers_of(graph), 1):
-        for name in layer:
-            word = word_of(run, name)
-            about = ", ".join(part for part in (_after(graph, name), said.get(name, "") if word == RUNNING else "") if part)
-            attempt = run["nodes"][name]["attempt"]
-            again = f", attempt {attempt}" if attempt > 1 else ""
-            shown = str(number) if name == layer[0] else ""
-            rows.append((f" {shown:>3}", f"{sign_of(word)} {harmless(name)}", word + again, _took(run, name, now), harmless(about)))
-    lines += aligned(rows, width=width)
+    rows = [*_rows(run, graph, run["nodes"], "", "", now, said)]
+    lines = [_head(run, now), "", *aligned([row.cells for row in rows], width=width)]
     path = path_of(graph, run)
     lines += ["", f"Path: {path}" if path else "Nothing has begun yet."]
-    nodes = {name: run["nodes"][name] for layer in layers_of(graph) for name in layer}
-    for name, node in nodes.items():
-        if node["state"] in (ENDED, BACKOFF) and node["outcome"] not in GOOD:
-            lines += [f"{name}: {node['outcome']}{_share(node)}", *(f"    {line}" for line in _problems(node))]
-    lines += _reasons("Decided", {name: node for name, node in nodes.items() if node["state"] == ENDED and node["outcome"] in GOOD})
-    lines += _reasons("Skipped", {name: node for name, node in nodes.items() if node["state"] == SKIPPED})
-    lines += [f"{name}: {text}" for name, text in said.items() if text and word_of(run, name) == AWAITS]
+    for row in rows:
+        if row.node["state"] in (ENDED, BACKOFF) and row.node["outcome"] not in GOOD:
+            lines += [f"{row.name}: {row.node['outcome']}{_share(row.node)}", *(f"    {line}" for line in _problems(row.node))]
+    lines += _reasons("Decided", [row for row in rows if row.node["state"] == ENDED and row.node["outcome"] in GOOD])
+    lines += _reasons("Skipped", [row for row in rows if row.node["state"] == SKIPPED])
+    lines += [f"{name}: {text}" for name, text in said.items() if text and part_of(run, name).is_approval]
     return [harmless(line) for line in lines]
+
+
+class _Row(t.NamedTuple):
+    """A node as a line of the table."""
+
+    name: str
+    node: NodeOfRun
+    cells: tuple[str, ...]
+
+
+def _rows(
+    run: Run, graph: Graph, nodes: t.Mapping[str, NodeOfRun], before: str, indent: str, now: float, said: t.Mapping[str, str]
+) -> t.Iterator[_Row]:
+    """Yield a row for each node, layer by layer. What is inside of one comes behind it; of items, those that run or have failed."""
+    for number, layer in enumerate(layers_of(graph), 1):
+        for own in layer:
+            name, about, node = f"{before}{own}", graph.nodes[own], nodes[own]
+            number_shown = "" if indent or own != layer[0] else str(number)
+            yield _row(
+                run, (name, number_shown, indent, own), about, node, now, (_after(graph, own), _items_in_words(node), said.get(name))
+            )
+            for label, part in [("", node)] if "for_each" not in about else _items_to_show(node):
+                inside = f"{name}{label}"
+                if label:
+                    yield _row(run, (inside, "", f"{indent}  ", own + label), about, part, now, (said.get(inside),))
+                if "nodes" in part:
+                    yield from _rows(run, graph.inner[own], part["nodes"], f"{inside}/", f"{indent}  ", now, said)
+
+
+def _row(
+    run: Run, where: tuple[str, str, str, str], about: dict[str, t.Any], node: NodeOfRun, now: float, more: t.Sequence[str | None]
+) -> _Row:
+    name, number, indent, own = where
+    word = word_of(about, node)
+    again = f", attempt {node['attempt']}" if node["attempt"] > 1 else ""
+    # What a person has to type is too long for a table.
+    shown = [text for text in (more if word == RUNNING else more[:-1]) if text]
+    cells = (
+        f" {number:>3}",
+        f"{indent}{sign_of(word)} {harmless(own)}",
+        word + again,
+        _took(run, name, node, now),
+        harmless(", ".join(shown)),
+    )
+    return _Row(name, node, cells)
+
+
+def _items_in_words(node: NodeOfRun) -> str:
+    items = node.get("items", ())
+    bad = sum(item["state"] == ENDED and item["outcome"] not in GOOD for item in items)
+    over = sum(item["state"] in (ENDED, SKIPPED) for item in items)
+    return f"{over} of {len(items)} items have ended{f', {bad} of them badly' if bad else ''}" if items else ""
+
+
+def _items_to_show(node: NodeOfRun) -> list[tuple[str, NodeOfRun]]:
+    """Return those items that somebody wants to know of, with their numbers."""
+    items = [(f"[{number}]", item) for number, item in enumerate(node.get("items", ()))]
+    return [one for one in items if one[1]["state"] in (DUE, BACKOFF) or one[1].get("outcome", SUCCEEDED) not in GOOD][:_SHOWN]
 
 
 def _after(graph: Graph, name: str) -> str:
@@ -184,9 +237,9 @@ def _head(run: Run, now: float) -> str:
     return f"{sign_of(run['status'])} {run['workflow']}, run {run['run']}: {run['status']} ({by})"
 
 
-def _took(run: Run, name: str, now: float) -> str:
-    begin, end = span_of(run, name)
-    if begin is None or (end is None and run["nodes"][name]["state"] != DUE):
+def _took(run: Run, name: str, node: NodeOfRun, now: float) -> str:
+    begin, end = span_of(run, name, node)
+    if begin is None or (end is None and node["state"] != DUE):
         return ""
     return brief_time((now if end is None else end) - begin)
 
@@ -210,6 +263,6 @@ def _problems(node: NodeOfRun) -> list[str]:
     return lines if not why or any(line.startswith(why) for line in lines) else [why, *lines]
 
 
-def _reasons(head: str, nodes: dict[str, NodeOfRun]) -> list[str]:
-    lines = [f"    {name}: {node['why']}" for name, node in nodes.items() if node.get("why")]
+def _reasons(head: str, rows: t.Sequence[_Row]) -> list[str]:
+    lines = [f"    {row.name}: {row.node['why']}" for row in rows if row.node.get("why")]
     return [f"{head}:", *lines] if lines else []

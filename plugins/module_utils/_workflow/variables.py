@@ -12,63 +12,70 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import ENDED, Run
-
-Artifacts = t.Dict[str, t.Dict[str, t.Any]]
-
-
-def artifacts_for(graph: Graph, run: Run, name: str) -> tuple[Artifacts, list[str]]:
-    """Return what the nodes before a node have said, and the names of what they have said differently, and neither is nearer.
-
-    Of two that have said something under the same name, the one that comes after the other counts. If neither does, the one that comes
-    later in the file.
-    """
-    before = [*graph.before(name)]
-    saying: dict[str, list[str]] = {}
-    for other in sorted(before, key=graph.order.index):
-        node = run["nodes"][other]
-        for variable in node.get("artifacts", {}) if node["state"] == ENDED else ():
-            saying.setdefault(variable, []).append(other)
-    found: Artifacts = {}
-    unclear = []
-    for variable, others in saying.items():
-        nearest = [other for other in others if not graph.after([other]).intersection(others)]
-        values = [run["nodes"][other]["artifacts"][variable] for other in nearest]
-        found[variable] = values[-1]
-        if any(value != values[-1] for value in values):
-            unclear.append(f"{variable} ({', '.join(nearest)})")
-    return found, unclear
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, part_of, values_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.scope import Artifacts, scope_of
 
 
-def variables_text(graph: Graph, run: Run, name: str, artifacts: Artifacts, params: dict[str, t.Any], directory: str) -> str:
-    """Return the file of variables of a node, as YAML: as in AWX, what a node is given counts less than what was said before it, and that
-    less than a parameter.
+class Given(t.NamedTuple):
+    """What a job of a run is given."""
+
+    about: dict[str, t.Any]
+    """What C(async_workflow) holds."""
+    templates: dict[str, t.Any]
+    """What the authors of the files have written for it, and of the files that it is inside of."""
+    artifacts: Artifacts
+    items: dict[str, t.Any]
+    """The items that it is for, by the variables in which they are."""
+    params: t.Mapping[str, t.Any]
+    unclear: list[str]
+    """The names of artifacts that nodes before it have set differently, and neither is nearer."""
+    directory: str
+    """Where its file is."""
+
+
+def given_to(graph: Graph, run: Run, name: str, params: t.Mapping[str, t.Any], directory: str) -> Given:
+    """Return what a job is given.
 
     :arg params: of the run, secret ones too
-    :arg directory: where the file of the workflow is
+    :arg directory: where the file of the run is
     """
-    templates = {**graph.definition.get("vars", {}), **graph.nodes[name].get("vars", {})}
-    lines = {variable: _yaml(value, is_data=False) for variable, value in templates.items()}
-    for variable, artifact in artifacts.items():
+    part = part_of(run, name)
+    scope = scope_of(graph, run, name, params)
+    last = part.way[-1]
+    artifacts, unclear = scope.artifacts(last.own)
+    templates: dict[str, t.Any] = {}
+    about: dict[str, t.Any] = {"name": run["workflow"], "run": run["run"], "node": name, "attempt": part.node["attempt"]}
+    for level in part.way:
+        node = level.definition["nodes"][level.own]
+        directory = os.path.normpath(os.path.join(directory, level.definition.get("directory", ".")))
+        templates = {**templates, **level.definition.get("vars", {}), **node.get("vars", {})}
+        if level.index is not None:
+            about.update(index=level.index, item=values_of(node, level.nodes[level.own])[level.index])
+    about["directory"] = directory
+    return Given(about, templates, artifacts, scope.items_for(last.own, last.index), scope.params(), unclear, directory)
+
+
+def variables_text(given: Given) -> str:
+    """Return the file of variables of a job, as YAML: as in AWX, what a node is given counts less than what was said before it, and that
+    less than a parameter.
+    """
+    lines = {variable: _yaml(value, is_data=False) for variable, value in given.templates.items()}
+    for variable, artifact in given.artifacts.items():
         vault = artifact.get("vault")
         lines[variable] = _yaml(artifact.get("value"), is_data=True) if vault is None else f"!vault {_quoted(vault)}"
-    lines.update((variable, _yaml(value, is_data=True)) for variable, value in params.items())
-    lines["async_workflow"] = _yaml(_about(run, name, directory), is_data=True)
+    lines.update((variable, _yaml(value, is_data=True)) for variable, value in {**given.items, **given.params}.items())
+    lines["async_workflow"] = _yaml(given.about, is_data=True)
     return "---\n" + "".join(f"{_quoted(variable)}: {text}\n" for variable, text in lines.items())
 
 
-def plain_variables(run: Run, name: str, artifacts: Artifacts, params: dict[str, t.Any], directory: str) -> str:
+def plain_variables(given: Given) -> str:
     """Return the same for a command, as JSON: without what the author of the file has written for playbooks, and what is encrypted."""
-    values = {variable: artifact["value"] for variable, artifact in artifacts.items() if "value" in artifact}
-    return json.dumps({**values, **params, "async_workflow": _about(run, name, directory)}, indent=1, sort_keys=True) + "\n"
-
-
-def _about(run: Run, name: str, directory: str) -> dict[str, t.Any]:
-    attempt = run["nodes"][name]["attempt"]
-    return {"name": run["workflow"], "run": run["run"], "node": name, "attempt": attempt, "directory": directory}
+    values = {variable: artifact["value"] for variable, artifact in given.artifacts.items() if "value" in artifact}
+    return json.dumps({**values, **given.items, **given.params, "async_workflow": given.about}, indent=1, sort_keys=True) + "\n"
 
 
 def _yaml(value: t.Any, *, is_data: bool) -> str:
