@@ -245,6 +245,20 @@ COMMANDS = {
     ),
     "workflows": Command("workflows", "show which runs of workflows there are", (Option("workflow", "only runs of this workflow"),)),
     "workflow-show": Command("workflow_show", "show how a run of a workflow is: its graph, its way, and why", _RUN),
+    "workflow-tick": Command(
+        "workflow_tick",
+        "begin what the schedules of a workflow say, and go on with its runs: for cron, each minute",
+        (
+            Option("file", "file of the workflow", name="file"),
+            Option("params", "values of its secret parameters, as JSON, or as name=value with commas between them"),
+            Option("workflow", "which one, if the file holds several"),
+            Option("tick_timeout", "seconds to drive runs"),
+            Option("stored_definition", "go on with what a run began with, whatever the file says now", is_flag=True),
+            Option("executor", "host of the inventory on which nodes run"),
+            _AS_RECORDED,
+        ),
+        asks=lambda variables: True,
+    ),
     "workflow-cancel": Command(
         "workflow_cancel",
         "end a run of a workflow: stop what runs, and begin nothing more",
