@@ -92,8 +92,8 @@ exit codes, those of ansible-playbook:
 """
 
 DESCRIPTION = """\
-List, show, verify, cancel and prune named background jobs: the playbooks of the
-Ansible collection rstyczynski.ansible.
+List, show, verify, cancel and prune named background jobs, and run workflows of
+playbooks: the playbooks of the Ansible collection rstyczynski.ansible.
 """
 
 EPILOG = f"""\
@@ -107,6 +107,8 @@ a dash comes after a --, which ends the options, or after a =, as in --job=-odd:
   async-jobs show -- --odd-name
   async-jobs verify -i inventory
   async-jobs cancel -i inventory --reason "wrong database" backup
+  async-jobs workflow -i inventory pipeline.yml --run 4711
+  async-jobs workflow-show Deployment 4711
   async-jobs list --format json |
     jq -r '.jobs[] | select(.status == "failed") | .job_name'
 
@@ -162,6 +164,7 @@ _DECISION = (
     _REASON,
     Option("by", "who you are, beside the user that you are"),
 )
+_RUN = (Option("workflow", "name of the workflow", name="workflow"), Option("run", "id of the run", name="run"))
 _LISTED = (_HOST, _PLAYBOOK, _JOB, _STATUS, _OLDER, _NEWER)
 
 COMMANDS = {
@@ -231,6 +234,52 @@ COMMANDS = {
     "approvals": Command("approvals", "show what awaits approval, with the commands that decide", (_PLAYBOOK,)),
     "approve": Command("approve", "give the answer that a playbook waits for: yes", _DECISION),
     "reject": Command("reject", "give the answer that a playbook waits for: no", _DECISION),
+    "workflow": Command(
+        "workflow",
+        "run several playbooks as one, as a file says, or go on with such a run",
+        (
+            Option("file", "file of the workflow", name="file"),
+            Option("run", "id of the run: the same id is the same run"),
+            Option("params", "values of its parameters, as JSON, or as name=value with commas between them"),
+            Option("mode", "resume runs once more what has failed, accept takes it for good", choices=("run", "resume", "accept")),
+            Option("nodes", "only those nodes, with commas between them"),
+            _REASON,
+            Option("workflow", "which one, if the file holds several"),
+            Option("stored_definition", "go on with what the run began with, whatever the file says now", is_flag=True),
+            Option("wait_timeout", "seconds to wait for approvals"),
+            Option("executor", "host of the inventory on which nodes run"),
+            _AS_RECORDED,
+        ),
+        asks=lambda variables: True,
+    ),
+    "workflows": Command("workflows", "show which runs of workflows there are", (Option("workflow", "only runs of this workflow"),)),
+    "workflow-show": Command("workflow_show", "show how a run of a workflow is: its graph, its way, and why", _RUN),
+    "workflow-tick": Command(
+        "workflow_tick",
+        "begin what the schedules of a workflow say, and go on with its runs: for cron, each minute",
+        (
+            Option("file", "file of the workflow", name="file"),
+            Option("params", "values of its secret parameters, as JSON, or as name=value with commas between them"),
+            Option("workflow", "which one, if the file holds several"),
+            Option("tick_timeout", "seconds to drive runs"),
+            Option("stored_definition", "go on with what a run began with, whatever the file says now", is_flag=True),
+            Option("executor", "host of the inventory on which nodes run"),
+            _AS_RECORDED,
+        ),
+        asks=lambda variables: True,
+    ),
+    "workflow-cancel": Command(
+        "workflow_cancel",
+        "end a run of a workflow: stop what runs, and begin nothing more",
+        (
+            *_RUN,
+            _REASON,
+            Option("grace_period", "seconds for jobs to clean up"),
+            Option("executor", "host of the inventory on which nodes run"),
+            _AS_RECORDED,
+        ),
+        asks=lambda variables: True,
+    ),
 }
 
 SHELLS = ("bash", "zsh", "fish")

@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 import uuid
 
 from ansible import context
+from ansible.utils.display import Display
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import accept, cancel, decide, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import SUCCEEDED, Definition, Graph, hash_of
@@ -41,12 +44,15 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     Run,
     chosen_params,
     executors_of,
+    is_of_node,
     is_run_id,
+    key_of_node,
     new_run,
     part_of,
     parts_of,
     path_of_run,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import lines_of, sign_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import inventory_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import commit_of
@@ -78,8 +84,9 @@ class ActionModule(WorkflowAction):
         store = open_store(params, self.notify)
         if mode == "list":
             result = _listed(store, params["workflow"])
-            rows = [tuple(map(harmless, (run["workflow"], run["run"], run["status"], run["started"]))) for run in result["runs"]]
-            self.show(harmless_text(aligned(rows, width=1 << 16) if rows else [f"There are no runs in {store.locate()}."]))
+            rows = [tuple(map(harmless, _row(run))) for run in result["runs"]]
+            lines = aligned([_HEADS, *rows], width=1 << 16) if rows else [f"There are no runs in {store.locate()}."]
+            self.show(harmless_text(lines))
             return result
         if len(params["reason"] or "") > _LONGEST_REASON:
             raise AsyncJobError(f"reason is longer than {_LONGEST_REASON} characters. Nothing was changed. Shorten it.")
@@ -306,18 +313,18 @@ class ActionModule(WorkflowAction):
         return {**self._answer(store, after, params), "failed": False}
 
     def _answer(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return what the module returns about a run."""
+        """Return what the module returns about a run, as it is in the store: there it also has the times."""
+        run = read_run(store, run["workflow"], run["run"])[0] or run
         where = store.locate(path_of_run(run["workflow"], run["run"]))
         nodes = {name: run["nodes"][name] for name in run["definition"]["order"]}
         is_over = run["status"] in VERDICTS
         bad = [name for name, node in nodes.items() if node["state"] == ENDED and node["outcome"] not in GOOD]
         errors = {name: said[-1] for (name, _attempt), said in self.not_started.items() if len(said) > 1 and not is_over}
-        lines = [_line(name, node) for name, node in nodes.items()]
         head = f"The run {run['run']!r} of {run['workflow']!r}: {run['status']}"
         msg = f"{head}."
         if is_over and bad:
             msg = f"{head}. {'; '.join(_line(name, nodes[name]) for name in bad[:5])}."
-        elif not is_over and params["mode"] not in ("show",):
+        elif not is_over and params["mode"] != "show":
             waits = [*parts_of(run, DUE, BACKOFF)]
             waits = waits[:_SHOWN] + ([f"{len(waits) - _SHOWN} more"] if len(waits) > _SHOWN else [])
             problem = "".join(f" {name} could not be started: {text}" for name, text in errors.items())
@@ -330,7 +337,12 @@ class ActionModule(WorkflowAction):
             failed = run["definition"].get("recovered_is", SUCCEEDED) != SUCCEEDED
         if params["mode"] == "show":
             failed = False
-        self.show(harmless_text([*lines, msg]))
+        lines = lines_of(run, time.time(), Display().columns, self._getting_on(store, run, params))
+        if not is_over and params["mode"] != "show":
+            lines.append(msg)
+        elif failed:
+            lines.append("To run once more what has failed: mode=resume. To take it for good: mode=accept, with nodes and a reason.")
+        self.show(harmless_text(lines))
         return {
             "changed": self.has_changed,
             "failed": bool(failed or errors),
@@ -343,6 +355,28 @@ class ActionModule(WorkflowAction):
             "state_file": where,
             "warnings": [*store.warnings],
         }
+
+    def _getting_on(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, str]:
+        """Return how those nodes are getting on that run or wait for a person, as far as the store knows."""
+        said = {}
+        for name, part in parts_of(run, DUE).items():
+            if part.is_approval:
+                said[name] = self.look_at_approval(store, run, name, params).said
+                continue
+            record, _version = read_record(store, key_of_node(run, name))
+            if record is not None and is_of_node(record, run, name) and record.get("attempt", 1) == part.node["attempt"]:
+                said[name] = ": ".join(word for word in (record.get("status", "running"), last_words(record, time.time())) if word)
+        return said
+
+
+_HEADS = ("WORKFLOW", "RUN", "STATUS", "BEGUN", "TOOK", "BY")
+
+
+def _row(run: dict[str, str]) -> tuple[str, ...]:
+    """Return a line of the list of runs."""
+    start, end = (_times.moment(run[field]) for field in ("started", "ended"))
+    took = brief_time((end - start).total_seconds()) if start and end else ""
+    return (run["workflow"], run["run"], f"{sign_of(run['status'])} {run['status']}", run["started"], took, run["started_by"])
 
 
 def harmless_text(lines: t.Iterable[str]) -> str:

@@ -44,7 +44,8 @@ options:
     description:
       - V(html) is a page that needs nothing else, and that only you can read, for it holds what jobs have printed. It has a table that
         can be sorted and filtered, a time line, and for each job its attempts, metadata, and output. What awaits approval is above it,
-        with the commands that approve and reject it.
+        with the commands that approve and reject it. If there are runs of workflows, they have a view of their own, with the runs of each
+        workflow side by side and the graph of each run, unless jobs are chosen by O(host), O(job_name_pattern) or O(status).
       - V(prometheus) is for the textfile collector of C(node_exporter), and everybody can read it. Jobs by status, the age of the oldest
         running one, how many requests await approval, and for each job the number of its attempt and how long that took.
     type: str
@@ -98,6 +99,11 @@ jobs:
   returned: success, and when records cannot be read
   type: int
   sample: 42
+runs:
+  description: How many runs of workflows the page is about. Metrics are about none.
+  returned: success, and when records cannot be read
+  type: int
+  sample: 7
 approvals:
   description:
     - The requests that await approval, see M(rstyczynski.ansible.async_job_approval), the oldest first. Of the filters, O(playbook_name)

@@ -49,13 +49,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     REJECTED,
     SETTLED,
     Run,
-    changes_of,
     executor_of,
     is_of_node,
     key_of_node,
     part_of,
     parts_of,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import changes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record, other_machine
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
@@ -157,8 +157,8 @@ class WorkflowAction(TogetherAction):
             return driver.CONFLICT
         self.has_changed = True
         self._interval = FIRST_INTERVAL
-        for change in changes_of(before, after):
-            self.say(f"{change['node']}: {change['what']}{', ' + change['why'] if change['why'] else ''}")
+        for line in changes(before, after):
+            self.say(line)
         return version
 
     def _is_ours(self, run: Run, name: str) -> bool:
@@ -187,7 +187,7 @@ class WorkflowAction(TogetherAction):
             if which in known:
                 one: driver.Found | Asked = known[which]
             else:
-                one = self._look_at_approval(run, name) if _is_approval(run, name) else self._read_job(run, name)
+                one = self._read_one(run, name)
             if isinstance(one, Asked):
                 asked[name] = one
             else:
@@ -227,6 +227,12 @@ class WorkflowAction(TogetherAction):
         waiting = {name: part_of(run, name) for name in backoff}
         ripe = {name for name, part in waiting.items() if age(t.cast("Record", part.node), now) >= part.about.get("retry_delay", 0)}
         return driver.Seen(found, frozenset(ripe))
+
+    def _read_one(self, run: Run, name: str) -> driver.Found | Asked:
+        """Return what is written of an attempt that is due: the job to ask about, or all that there is to know."""
+        if _is_approval(run, name):
+            return self.look_at_approval(self._store, run, name, self._options)
+        return self._read_job(run, name)
 
     def _read_job(self, run: Run, name: str) -> driver.Found | Asked:
         """Return what the record of a node says of the attempt that is due. If only its host can tell, return the job to ask about."""
@@ -341,15 +347,19 @@ class WorkflowAction(TogetherAction):
 
     # --- Approvals
 
-    def _look_at_approval(self, run: Run, name: str) -> driver.Found:
-        approval, _version = self._approval(run, name)
+    def look_at_approval(self, store: Store, run: Run, name: str, params: dict[str, t.Any]) -> driver.Found:
+        """Return whether an attempt of a node is approved.
+
+        :arg params: validated options of the task
+        """
+        approval, _version = _approval(store, run, name)
         if approval is None:
             return driver.Found(driver.ABSENT)
         attempt = part_of(run, name).node["attempt"]
         status = status_of(approval)
         about = {"end": _times.now()}
         if status == "requested":
-            how = command("approve", approval, settings_of(self._options))
+            how = command("approve", approval, settings_of(params))
             return driver.Found(said=f"awaits approval. To approve: {how}")
         if status == EXPIRED:
             return driver.Found(outcome=Outcome(attempt, EXPIRED, f"nobody had decided until {approval['expires']}", about))
@@ -357,14 +367,6 @@ class WorkflowAction(TogetherAction):
         reason = f": {approval['reason']}" if approval.get("reason") else ""
         word = SUCCEEDED if status == "approved" else REJECTED
         return driver.Found(outcome=Outcome(attempt, word, f"{status} by {who}{reason}"[:1000], about))
-
-    def _approval(self, run: Run, name: str) -> tuple[Approval | None, Version]:
-        names = _names_of_approval(run, name)
-        path = path_of_approval(*names)
-        document = self._store.read(path)
-        if document is None:
-            return None, NOTHING
-        return parse_approval(document.content, *names, where=self._store.locate(path)), document.version
 
     def _ask(self, run: Run, name: str) -> None:
         """Ask for the approval that a node waits for, if the run still wants it."""
@@ -377,12 +379,12 @@ class WorkflowAction(TogetherAction):
         asked = {option: spec.get("default") for option, spec in async_job_approval.ARGUMENT_SPEC.items()}
         asked.update(self._store_options(), mode="request", name=approval_name, playbook_name=playbook_name, subject=about["approval"])
         asked.update(expires_in=about.get("timeout", 0), allow_self=about.get("allow_self", False))
-        answer = async_job_approval.run(asked, check_mode=False, notify=self.notify)
-        self.notify(f"{name}: {answer['msg']}")
+        async_job_approval.run(asked, check_mode=False, notify=self.notify)
+        self.say(f"{name}: asks for approval: {about['approval']}")
 
     def _withdraw(self, run: Run, name: str) -> None:
         """Take a request back that nobody has decided on."""
-        approval, version = self._approval(run, name)
+        approval, version = _approval(self._store, run, name)
         if approval is not None and approval["status"] == "requested":
             try:
                 self._store.delete(path_of_approval(*_names_of_approval(run, name)), expect=version)
@@ -470,6 +472,16 @@ def _names_of_approval(run: Run, name: str) -> tuple[str, str]:
     """Return the play and the name of the approval that an attempt of a node asks for."""
     attempt = part_of(run, name).node["attempt"]
     return f"{run['workflow']} {run['run']}", name if attempt == 1 else f"{name} ({attempt})"
+
+
+def _approval(store: Store, run: Run, name: str) -> tuple[Approval | None, Version]:
+    """Read the approval that an attempt of a node asks for."""
+    names = _names_of_approval(run, name)
+    path = path_of_approval(*names)
+    document = store.read(path)
+    if document is None:
+        return None, NOTHING
+    return parse_approval(document.content, *names, where=store.locate(path)), document.version
 
 
 def _step(progress: dict[str, t.Any]) -> str:

@@ -141,6 +141,43 @@ def test_approvals_of_the_guide(controller: Controller) -> None:
     assert done.stdout.count("TASK [Go on]") == 1
 
 
+def test_workflows_of_the_guide(controller: Controller) -> None:
+    """A pipeline fails, is mended and goes on, and is looked at, all of it as it is pasted."""
+    blocks = blocks_of(guide("guide_workflows"))
+    for block in blocks:
+        name = block.text.partition("\n")[0]
+        if block.language == "yaml+jinja" and name.startswith("# "):
+            controller.write(name.removeprefix("# "), block.text)
+    commands = [block.text for block in blocks if block.language == "shell"]
+    assert len(commands) == 4
+    done = subprocess.run(
+        ["bash", "-euc", "".join(commands)],
+        cwd=controller.project,
+        env={
+            **controller.environment,
+            "COLUMNS": "200",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    said = " ".join(done.stdout.split())
+    for words in (
+        "go_live: awaits approval. To approve: ansible-playbook rstyczynski.ansible.approve",
+        "Path: build \u2192 go_live \u2192 deploy (failed) \u2192 rollback deploy: failed on 1 of 2 hosts web2: Restart web: ",
+        "Skipped: notify: deploy has failed, and this runs when it has succeeded",
+        "3 \u2713 deploy succeeded, attempt 2",
+        "Deployment 4711 \u2713 succeeded",
+    ):
+        assert words in said, done.stdout
+    assert said.count("\u2713 Deployment, run 4711: succeeded (begun ") == 2, done.stdout
+    assert '"Deployment"' in (controller.project / "jobs.html").read_text("ascii")
+
+
 def test_a_store_that_is_not_there(controller: Controller) -> None:
     """It is an error everywhere, which names the place, and never an empty list."""
     for playbook, *options in (

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import chromium
 import pytest
-from chromium import DESK, PHONE, Browser
+from chromium import CONTRASTS, DESK, PHONE, Browser
 from records import ago
 from torture import TORTURE
 
@@ -521,32 +521,6 @@ def test_no_sideways_scrolling(show: Show, size: tuple[int, int]) -> None:
     assert tab.fits()
     tab.click(".bar")
     assert tab.fits()
-
-
-# The contrast of each element that has a text of its own with the background that it stands on, as WCAG defines it
-CONTRASTS = """
-(() => {
-  const linear = (part) => part <= .03928 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4;
-  const parts = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
-  const back = (it) => {
-    for (; it; it = it.parentElement) {
-      const colour = parts(getComputedStyle(it).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const low = [];
-  for (const it of document.body.querySelectorAll("*")) {
-    const own = [...it.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!own || !it.checkVisibility() || it.closest("script, noscript, option, .unseen")) continue;
-    const [a, b] = [light(parts(getComputedStyle(it).color)), light(back(it))].sort((a, b) => b - a);
-    const contrast = (a + .05) / (b + .05);
-    if (contrast < 4.5) low.push([it.outerHTML.slice(0, 90), contrast.toFixed(2)]);
-  }
-  return low;
-})()
-"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

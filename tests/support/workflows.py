@@ -15,7 +15,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
 Edges = dict[str, str]
 
 
-def define(nodes: dict[str, dict[str, t.Any]], **fields: t.Any) -> Definition:
+def define(nodes: dict[str, dict[str, t.Any]], *, checked: bool = True, **fields: t.Any) -> Definition:
     """Return a definition of nodes, each of which says C(all) or C(any) of what it waits for; the rest is filled in."""
     made: dict[str, t.Any] = {}
     for name, node in nodes.items():
@@ -25,7 +25,7 @@ def define(nodes: dict[str, dict[str, t.Any]], **fields: t.Any) -> Definition:
         made[name] = {**({"command": "true"} if kind == "command" else {}), **rest, "parents": node.get(join, {}), "join": join}
         made[name]["kind"] = kind
     definition: Definition = {"name": "w", "params": {}, "nodes": made, "order": [*made], **fields}
-    assert [*flaws(definition)] == []
+    assert not checked or [*flaws(definition)] == []
     return definition
 
 

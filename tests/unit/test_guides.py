@@ -182,7 +182,10 @@ def variables_of(playbook: Path) -> tuple[Yaml, set[str]]:
             more, others = variables_of(playbook.parent / play["ansible.builtin.import_playbook"])
             declared, read = {**more, **declared}, read | others
     given = {name for name in read - own if not name.startswith(("ansible_", "async_job_"))}
-    return declared, given - {*jinja2.defaults.DEFAULT_NAMESPACE, "groups", "hostvars", "inventory_hostname", "loop", "now", "omit"}
+    return declared, given - {
+        *jinja2.defaults.DEFAULT_NAMESPACE,
+        *("groups", "hostvars", "inventory_hostname", "item", "lookup", "loop", "now", "omit"),
+    }
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda file: file.stem)

@@ -29,9 +29,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "_records": ("_host.processes", "_store.base"),
     # Who claims a job says which process of this controller that is.
     "_start": ("_host.processes", "_records"),
-    "_report_page": ("_records.ages", "_records.last_line", "_records.record"),
     # What follows in a run, and in which order it is done. Nothing there touches a host.
     "_workflow": ("_records", "_start.exactly_once", "_store.base"),
+    "_report_page": ("_records.ages", "_records.last_line", "_records.record", "_workflow.definition", "_workflow.run", "_workflow.shown"),
     # One file per module. What a status looks like is the host's to say.
     "_modules": (
         "_host.look_and_output",

@@ -20,8 +20,9 @@ DIRECTORY = "{async_workflow_directory}"
 
 _CALLBACKS = "ANSIBLE_CALLBACK_PLUGINS"
 
-# How whoever drives the run wants to read our answers is nothing for the playbooks of its nodes.
-_OUTPUT = ("ANSIBLE_STDOUT_CALLBACK", "ASYNC_JOB_ANSWERS_FORMAT", "ASYNC_JOB_ANSWERS_DESCRIPTOR")
+# How whoever drives the run wants to read our answers is nothing for the playbooks of its nodes. The command async-jobs also lets no tags
+# leave out anything of its own playbook, and with that, the tags of a node would leave out nothing.
+_OUTPUT = ("ANSIBLE_STDOUT_CALLBACK", "ASYNC_JOB_ANSWERS_FORMAT", "ASYNC_JOB_ANSWERS_DESCRIPTOR", "ANSIBLE_RUN_TAGS")
 
 
 def main(

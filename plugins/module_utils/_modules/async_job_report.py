@@ -24,8 +24,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.page import page
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import find_runs
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run
 
 ARGUMENT_SPEC: Spec = {
     "dest": {"type": "path", "required": True},
@@ -59,8 +61,11 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     approvals, unreadable = find_pending(store, params["playbook_name"], settings_of(params))
     listing = listing._replace(unreadable=[*listing.unreadable, *unreadable])
     now = datetime.datetime.now(datetime.timezone.utc)
+    runs: list[Run] = []
     if params["format"] == "html":
-        text = page(listing.records, listing.unreadable, approvals, store=store.locate(), made=now)
+        runs, unreadable = _runs(store, params, now)
+        listing = listing._replace(unreadable=[*listing.unreadable, *unreadable])
+        text = page(listing.records, listing.unreadable, approvals, runs, store=store.locate(), made=now)
     else:
         text = metrics(listing, now, approvals=len(approvals))
     if not check_mode:
@@ -71,6 +76,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
         "store": store.locate(),
         "filters": filters_of(params),
         "jobs": len(listing.found),
+        "runs": len(runs),
         "approvals": approvals,
         "unreadable": listing.unreadable,
         "warnings": store.warnings,
@@ -78,6 +84,21 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     if listing.unreadable:
         result.update(failed=True, msg=listing.problem(store))
     return result
+
+
+def _runs(store: Store, params: dict[str, t.Any], now: datetime.datetime) -> tuple[list[Run], list[dict[str, str]]]:
+    """Return the runs of workflows to show, and those that cannot be read. Whoever chooses jobs by what runs do not have, wants no runs."""
+    if any(params[name] for name in ("host", "job_name_pattern", "status")):
+        return [], []
+    runs, unreadable = find_runs(store, None)
+    oldest, newest = (_times.age(params[name], name) if params[name] else None for name in ("newer_than", "older_than"))
+    found = []
+    for run in runs:
+        moment = _times.moment(run.get("ended")) or _times.moment(run["started"]) or now
+        is_of_age = (oldest is None or now - moment < oldest) and (newest is None or now - moment > newest)
+        if is_of_age and params["playbook_name"] in (None, f"{run['workflow']} {run['run']}"):
+            found.append(run)
+    return found, unreadable
 
 
 def metrics(listing: Listing, now: datetime.datetime, *, approvals: int = 0) -> str:

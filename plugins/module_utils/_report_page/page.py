@@ -26,7 +26,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words, reason_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.runs import SIGNS, shown_runs
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run
 
 # What stands for a status where there is no room for its name. In the order of the summary: what needs somebody comes first.
 _LETTERS = {
@@ -47,6 +49,7 @@ _TAIL = 4096
 
 # What has a place of its own in the report, and what is for the collection alone.
 _SHOWN = ("job_name", "host", "playbook_name", "status", "attempt", "attempts", "metadata", "reason", "result")
+_FLOWS_VIEW = '\n<label><input type="radio" name="view" id="as_flows" autocomplete="off"><span>Workflows</span></label>'
 _OF_RESULT = ("rc", "msg", "start", "end", "stdout", "stderr", "stdout_lines", "stderr_lines")
 _INTERNAL = ("schema_version", "write_id")
 
@@ -55,6 +58,7 @@ def page(
     records: list[Record],
     unreadable: list[dict[str, str]],
     approvals: t.Sequence[dict[str, t.Any]] = (),
+    runs: t.Sequence[Run] = (),
     *,
     store: str,
     made: datetime.datetime,
@@ -64,15 +68,24 @@ def page(
     :arg records: those that can be read; every field but C(job_name) and C(host) may be missing
     :arg unreadable: those that cannot, each with C(state_file) and C(msg)
     :arg approvals: requests that await approval, as lists have them
+    :arg runs: of workflows, the newest first
     :arg store: the place of the store
     :arg made: the time of the report
     """
     now = int(made.timestamp())
-    script = "\n" + _file("report.js")
+    script = f"\n{_file('runs.js')}{_file('report.js')}"
     records = sorted(records, key=lambda record: [_text(record.get(name)) for name in ("host", "playbook_name", "job_name")])
     counts = collections.Counter(_status(record) for record in records)
     statuses = sorted(counts, key=lambda status: (status not in _LETTERS, [*_LETTERS, status].index(status), status))
-    shown = {"made": now, "letters": _LETTERS, "statuses": statuses, "jobs": [_row(record, now) for record in records]}
+    flows = shown_runs(runs, records)
+    shown = {
+        "made": now,
+        "letters": _LETTERS,
+        "signs": SIGNS,
+        "statuses": statuses,
+        "jobs": [_row(record, now) for record in records],
+        "flows": flows.data,
+    }
     document = string.Template(_file("page.html")).substitute(
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'",
         store=html.escape(store),
@@ -86,7 +99,10 @@ def page(
         unreadable=_unreadable(unreadable),
         data=_json(shown),
         details="\n".join(_json(_detail(record)) for record in records),
-        style="\n" + _file("report.css"),
+        runs=f" \N{MIDDLE DOT} {_many(len(runs), 'run')} of {_many(len({run['workflow'] for run in runs}), 'workflow')}" if runs else "",
+        flows_view=_FLOWS_VIEW if runs else "",
+        run_details="\n".join(map(_json, flows.details)),
+        style=f"\n{_file('report.css')}{_file('runs.css')}",
         script=script,
     )
     return document.encode("ascii", "xmlcharrefreplace").decode("ascii")

@@ -1,14 +1,13 @@
 /* Copyright (c) 2026 The rstyczynski.ansible authors
  * GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
  * SPDX-License-Identifier: GPL-3.0-or-later */
-"use strict";
 (() => {
   const HOST = 0, PLAYBOOK = 1, JOB = 2, STATUS = 3, START = 5, WHO = 8, LINE = 9, BARS = 10, REASON = 11;
   // How much is put into the page at once, so that it answers at once
   const ROWS = 100, HOSTS = 100, ALL_BARS = 3000, BARS_OF_HOST = 500, LANES = 20, PRINTED = 2000;
   const LANE = 24;
   const $ = (id) => document.getElementById(id);
-  const {made, letters, statuses, jobs} = JSON.parse($("data").textContent);
+  const {made, letters, signs, statuses, jobs, flows: data} = JSON.parse($("data").textContent);
   const ranks = [...Object.keys(letters), ...statuses];
   let details = null;
 
@@ -33,7 +32,7 @@
     const [size, unit] = [[86400, "d"], [3600, "h"], [60, "min"]].find(([size]) => value >= size) || [1, "s"];
     return `${number(Math.floor(value / size))} ${unit}`;
   };
-  const known = new Map(Object.entries(letters));
+  const known = new Map(Object.entries({...letters, ...signs}));
   const letter = (status) => known.get(status) || "?";
   const badge = (status) => element("span", {class: "badge"},
     element("i", {class: "swatch", "data-status": status, "aria-hidden": "true"}, letter(status)), element("bdi", {}, status));
@@ -85,16 +84,20 @@
       && (!playbook || jobs[index][PLAYBOOK] === choices[PLAYBOOK][playbook - 1])
       && words.every((word) => haystacks[index].includes(word)));
     $("clear").hidden = !(words.length || wanted.size || host || playbook);
+    const ofRuns = flows.filter(words, wanted);
     const text = shown.length === jobs.length ? many(jobs.length, "job") : `${number(shown.length)} of ${many(jobs.length, "job")}`;
-    $("count").textContent = `Showing ${text}`;
+    $("count").textContent = showsFlows() ? ofRuns : `Showing ${text}`;
     hostsShown = HOSTS;
     draw();
   }
 
   function draw() {
     $("table_view").hidden = !$("as_table").checked;
-    $("time_view").hidden = $("as_table").checked;
-    if (!$("as_table").checked) return drawTime();
+    $("time_view").hidden = !$("as_time").checked;
+    $("flow_view").hidden = !showsFlows();
+    for (const label of document.querySelectorAll(".of_jobs")) label.hidden = showsFlows();
+    if (showsFlows()) return flows.draw();
+    if ($("as_time").checked) return drawTime();
     rendered = 0;
     $("rows").replaceChildren();
     $("rows").parentNode.setAttribute("aria-rowcount", shown.length + 1);
@@ -283,6 +286,11 @@
     if (opens) group.append(detail(ofBar.get(bar)[0]));
   }
 
+  // Workflows
+
+  const showsFlows = () => Boolean($("as_flows")?.checked);
+  const flows = globalThis.runsView({$, element, number, many, time, lasted, badge, letter, data, made, detail});
+
   // What people do
 
   const chips = [...document.querySelectorAll(".chip")];
@@ -331,9 +339,9 @@
     // Whoever marks text to copy it does not want it to move.
     if (line && (event.target.closest(".name") || getSelection().isCollapsed)) toggle(line);
   });
-  for (const id of ["as_table", "as_time", "range"]) {
-    $(id).addEventListener("change", () => {
-      draw();
+  for (const input of [...document.querySelectorAll("input[name='view']"), $("range")]) {
+    input.addEventListener("change", () => {
+      filter();
       remember(true);
     });
   }
@@ -375,7 +383,8 @@
     }
     for (const chip of chips.filter(pressed)) chosen.append("status", statuses[chip.dataset.index]);
     for (const index of open) chosen.append("open", nameOf(index));
-    if (!$("as_table").checked) chosen.set("view", "time");
+    if (!$("as_table").checked) chosen.set("view", showsFlows() ? "workflows" : "time");
+    if (showsFlows()) flows.remember(chosen);
     const hash = `#${chosen}`;
     if (hash !== (location.hash || "#")) history[pushes ? "pushState" : "replaceState"](null, "", hash);
   }
@@ -391,7 +400,9 @@
     const opened = new Set(chosen.getAll("open"));
     open.clear();
     for (const index of opened.size ? jobs.keys() : []) if (opened.has(nameOf(index))) open.add(index);
-    $(chosen.get("view") === "time" ? "as_time" : "as_table").checked = true;
+    flows.recall(chosen);
+    const view = {time: "as_time", workflows: "as_flows"}[chosen.get("view")];
+    $(view && $(view) ? view : "as_table").checked = true;
   }
 
   addEventListener("popstate", () => {
@@ -399,6 +410,7 @@
     filter();
   });
 
+  flows.listen(remember);
   // As far back as the latest attempts of most jobs
   const lately = (option) => jobs.filter((job) => job[BARS].length && job[BARS].at(-1)[2] >= made - option.value).length;
   $("range").value = ([...$("range").options].reverse().find((option) => lately(option) >= jobs.length / 2) || {value: "0"}).value;
