@@ -63,6 +63,7 @@ class NodeRequest(Request):
         """Why the run did not want the attempt any more. Empty if it did."""
         defaults = {option: spec.get("default") for option, spec in async_job.ARGUMENT_SPEC.items()}
         job = {**defaults, **params, **key_of_node(run, name)._asdict(), "metadata": mark_of_node(run, name)}
+        job["semaphore"] = run["definition"]["nodes"][name].get("semaphore")
         limit = time_limit_of(run["definition"]["nodes"][name])
         super().__init__(job, store, KeptOnTask(limit, 0), fingerprint="", secret=False, with_facts=False)
 

@@ -236,6 +236,8 @@ class WorkflowAction(TogetherAction):
         some = [starter for _request, starter in starters.values()]
         answers = Several(some, self, self._store, {**self._options, "tail_size": 0}, poll=0, most=len(some)).run()
         for (name, (request, starter)), answer in zip(starters.items(), answers, strict=True):
+            if "semaphore" in answer and self._pace.is_due(name, answer["reason"]):
+                self.say(f"{name}: {answer['reason']}")
             if answer["failed"] and not starter.has_started and not request.refused and "record" not in answer:
                 self.not_started.setdefault((name, request.attempt), []).append(str(answer["msg"]))
 

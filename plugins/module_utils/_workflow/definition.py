@@ -17,6 +17,7 @@ import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import is_host_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import MOST, is_semaphore_name
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
 
 Definition = t.Dict[str, t.Any]
@@ -86,6 +87,12 @@ def _is_task(value: t.Any) -> bool:
     return isinstance(value, dict) and bool(value) and all(isinstance(key, str) for key in value)
 
 
+def _is_semaphore(value: t.Any) -> bool:
+    if not isinstance(value, dict) or value.keys() != {"name", "at_most"}:
+        return False
+    return is_semaphore_name(value["name"]) and _is_number(1)(value["at_most"]) and value["at_most"] <= MOST
+
+
 _TEXT = Rule(_is_text, "has to be a text")
 _WORDS = Rule(_is_list_of(_is_word), "has to be a list of words")
 _FLAG = Rule(lambda value: isinstance(value, bool), "has to be true or false")
@@ -134,6 +141,7 @@ _OF_JOBS: dict[str, Rule] = {
     "vars": _VARIABLES,
     "retries": _at_least(0),
     "retry_delay": _at_least(0),
+    "semaphore": Rule(lambda value: _is_semaphore(value), f"has to be {{name: ..., at_most: 1 to {MOST}}}"),
     "executor": Rule(lambda value: _is_word(value) and is_host_name(value), "has to be the name of a host"),
 }
 _OF_ALL: dict[str, Rule] = {
