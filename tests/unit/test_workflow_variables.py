@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workflows import begun, decide_all, define
@@ -98,6 +99,17 @@ def test_any_text(values: dict[str, t.Any]) -> None:
     graph, run = with_artifacts()
     found = read(variables_text(graph, run, "d", {"x": {"value": values}}, {}, "/srv"))
     assert plain(found["x"]) == values
+
+
+def test_texts_stay_texts() -> None:
+    """What Ansible makes of a text that looks like a number, a truth or nothing."""
+    numbers = ["010", "1.10", "2026-01-01", "1:30", "0x1f", ".inf", "-3", "+.5e3", "1\n"]
+    texts = ["", *numbers, "yes", "Off", "~", "null", "=", "<<", "{{ evil }}"]
+    graph, run = with_artifacts()
+    text = variables_text(graph, run, "d", {"x": {"value": texts}}, {"p": "1.10", "q": ""}, "/srv")
+    found = DataLoader().load(text)
+    assert found["x"] == texts
+    assert (found["p"], found["q"]) == ("1.10", "")
 
 
 @pytest.mark.parametrize(

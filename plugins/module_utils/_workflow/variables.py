@@ -12,6 +12,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
@@ -43,6 +44,20 @@ def artifacts_for(graph: Graph, run: Run, name: str) -> tuple[Artifacts, list[st
     return found, unclear
 
 
+def public_artifacts(run: Run) -> dict[str, t.Any]:
+    """Return what the nodes of a run have said, for whoever has started it. What is encrypted is nobody else's; of two that have said
+    something under the same name, the one that comes later counts."""
+    graph = Graph(run["definition"])
+    nodes = (run["nodes"][name] for name in graph.order)
+    return {
+        variable: artifact["value"]
+        for node in nodes
+        if node["state"] == ENDED
+        for variable, artifact in node.get("artifacts", {}).items()
+        if "value" in artifact
+    }
+
+
 def variables_text(graph: Graph, run: Run, name: str, artifacts: Artifacts, params: dict[str, t.Any], directory: str) -> str:
     """Return the file of variables of a node, as YAML: as in AWX, what a node is given counts less than what was said before it, and that
     less than a parameter.
@@ -60,6 +75,17 @@ def variables_text(graph: Graph, run: Run, name: str, artifacts: Artifacts, para
     return "---\n" + "".join(f"{_quoted(variable)}: {text}\n" for variable, text in lines.items())
 
 
+def notification_text(graph: Graph, params: dict[str, t.Any], about: dict[str, t.Any]) -> str:
+    """Return the file of variables of a notification, as YAML.
+
+    :arg about: what it tells, as C(async_workflow). All of it is data
+    """
+    lines = {variable: _yaml(value, is_data=False) for variable, value in graph.definition.get("vars", {}).items()}
+    lines.update((variable, _yaml(value, is_data=True)) for variable, value in params.items())
+    lines["async_workflow"] = _yaml(about, is_data=True)
+    return "---\n" + "".join(f"{_quoted(variable)}: {text}\n" for variable, text in lines.items())
+
+
 def plain_variables(run: Run, name: str, artifacts: Artifacts, params: dict[str, t.Any], directory: str) -> str:
     """Return the same for a command, as JSON: without what the author of the file has written for playbooks, and what is encrypted."""
     values = {variable: artifact["value"] for variable, artifact in artifacts.items() if "value" in artifact}
@@ -71,10 +97,15 @@ def _about(run: Run, name: str, directory: str) -> dict[str, t.Any]:
     return {"name": run["workflow"], "run": run["run"], "node": name, "attempt": attempt, "directory": directory}
 
 
+# With that tag, ansible-core 2.19 and newer make of a text what it would be without quotes: of "010" a number, of "yes" a truth. None of
+# these can be a template.
+_LIKE_NO_TEXT = re.compile(r"([-+.0-9][-+.:_0-9A-Za-z \t]*|[~=]|<<|y|n|yes|no|on|off|true|false|null)?\n?\Z", re.IGNORECASE)
+
+
 def _yaml(value: t.Any, *, is_data: bool) -> str:
     """Return a value as YAML on one line. Texts that are data carry the tag that keeps Ansible from taking them for templates."""
     if isinstance(value, str):
-        return f"!unsafe {_quoted(value)}" if is_data else _quoted(value)
+        return f"!unsafe {_quoted(value)}" if is_data and not _LIKE_NO_TEXT.match(value) else _quoted(value)
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_quoted(key)}: {_yaml(item, is_data=is_data)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
