@@ -37,6 +37,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     new_run,
     path_of_run,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import public_artifacts
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import inventory_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, WorkflowAction
@@ -102,6 +103,7 @@ class ActionModule(WorkflowAction):
             after = self.follow(driver.drive(), store, name, run_id, params, given)
         if after is None:
             raise AsyncJobError(f"The run {run_id!r} of {name!r} is gone: somebody has removed it. Its jobs go on. Put it back if you can.")
+        after = (self.notifications or self.new_notifications(store, params, given)).finish(after)
         answer = self._answer(store, after, params)
         return {**answer, "warnings": [*compiled.warnings, *answer["warnings"]]}
 
@@ -261,6 +263,8 @@ class ActionModule(WorkflowAction):
             failed = run["definition"].get("recovered_is", SUCCEEDED) != SUCCEEDED
         if params["mode"] == "show":
             failed = False
+        unsent = {name: said for name, said in run.get("notified", {}).items() if said}
+        lines += [f"notification {name}: {said}" for name, said in unsent.items()]
         self.show(harmless_text([*lines, msg]))
         return {
             "changed": self.has_changed,
@@ -270,9 +274,11 @@ class ActionModule(WorkflowAction):
             "workflow": run["workflow"],
             "run": run["run"],
             "nodes": nodes,
+            "artifacts": public_artifacts(run),
             "msg": msg,
             "state_file": where,
-            "warnings": [*store.warnings],
+            "notified": run.get("notified", {}),
+            "warnings": [*store.warnings, *(f"The notification {name!r}: {said}" for name, said in unsent.items())],
         }
 
 

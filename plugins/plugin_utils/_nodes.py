@@ -115,14 +115,14 @@ class NodeTask(InnerTask):
                 playbook = f"{DIRECTORY}/{_PLAY}"
                 files[_PLAY] = _play(about)
             is_local = outer._connection.transport == "local"
-            options["argv"] = [*(_OURS if is_local else ("ansible-playbook",)), *_words(about, inventory), playbook]
+            options["argv"] = [*(OURS if is_local else ("ansible-playbook",)), *_words(about, inventory), playbook]
         super().__init__(outer, {"ansible.builtin.command": options}, time_limit_of(about))
         self._more = {"node": {"files": files, "environment": environment, "removed": [*files]}}
         self._task.no_log = True  # what it is given is nothing for the log of the host
 
 
 # The Ansible that runs us
-_OURS = (sys.executable, "-m", "ansible", "playbook")
+OURS = (sys.executable, "-m", "ansible", "playbook")
 
 
 def _callback() -> str:

@@ -19,7 +19,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, merged, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import (
-    FIELD,
     Held,
     Holder,
     read_semaphore,
@@ -75,7 +74,7 @@ class Slots:
         return semaphore.limited(steps, self._wanted, self._mine)
 
     def _mine(self, record: Record) -> Holder:
-        about = record[FIELD]
+        about = record["semaphore"]
         return Holder(*self._request.key, about["slot"], self._wanted.at_most, record.get("attempt", 1), whoami(), _times.now())
 
     def full(self, held: list[Held]) -> dict[str, t.Any]:
@@ -137,7 +136,7 @@ class Slots:
         """Return what there is of a job, after a look at it if it is on the host of this task."""
         try:
             record, version = read_record(self._store, holder.key)
-            if record is None or record.get("status") in ENDED or record.get(FIELD, {}).get("slot") != holder.slot:
+            if record is None or record.get("status") in ENDED or record.get("semaphore", {}).get("slot") != holder.slot:
                 return semaphore.HolderSeen(record, version)
             problem = flaw_of(record)
             if problem:

@@ -55,6 +55,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest, NodeTask, heard_report
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._notifications import Notifications
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
@@ -88,6 +89,7 @@ class WorkflowAction(TogetherAction):
         self._away_since: float | None = None
         self.has_changed = False
         """Whether this task has written anything to the run."""
+        self.notifications: Notifications | None = None
         self.not_started: dict[tuple[str, int], list[str]] = {}
         """Why attempts of nodes could not be started, each time."""
 
@@ -97,6 +99,7 @@ class WorkflowAction(TogetherAction):
         :arg params: validated options of the task
         """
         self._store, self._which, self._options, self._given = store, (workflow, run), params, given
+        self.notifications = self.notifications or self.new_notifications(store, params, given)
         answer: t.Any = None
         while True:
             try:
@@ -117,7 +120,12 @@ class WorkflowAction(TogetherAction):
                     self._stop(found, names)
                     answer = None
                 case driver.Wait(found):
+                    self.notifications.tick(found)
                     answer = self._wait(found)
+
+    def new_notifications(self, store: Store, params: dict[str, t.Any], given: Given) -> Notifications:
+        """Return what tells people of a run that this task drives."""
+        return Notifications(self, store, params, params=given.params, directory=given.directory, inventory=given.inventory)
 
     def _write_run(self, before: Run, after: Run, expect: Version) -> Version | None:
         try:

@@ -29,7 +29,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import STREAMS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import (
-    FIELD,
     MOST,
     held_now,
     is_semaphore_name,
@@ -221,7 +220,7 @@ def awaited(approvals: t.Sequence[Approval], now: datetime.datetime, width: int,
 
 def _semaphores(store: Store, records: t.Sequence[Record]) -> t.Iterator[Line]:
     """Yield a line for each semaphore of which a job that goes on has a slot, or for which it waits: who has its slots."""
-    names = {record[FIELD].get("name") for record in records if record.get(FIELD) and _status(record) in GOES_ON}
+    names = {str(record["semaphore"].get("name")) for record in records if record.get("semaphore") and _status(record) in GOES_ON}
     for name in sorted(filter(is_semaphore_name, names)):
         try:
             held = held_now(store, name)
@@ -289,7 +288,7 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
         ("Reason", record.get("reason")),
         *_outcome(said),
         ("Last line", in_words(said.get("last_line", "")) if not any(said.get(stream) for stream in STREAMS) else None),
-        ("Semaphore", record.get(FIELD, {}).get("name")),
+        ("Semaphore", record.get("semaphore", {}).get("name")),
         ("Attempt", str(record.get("attempt", 1))),
         ("Started", begin and f"{_text(record.get('start') or record.get('save_time'))}, {brief_time((now - begin).total_seconds())} ago"),
         ("Started by", record.get("who")),

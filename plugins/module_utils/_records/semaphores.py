@@ -4,7 +4,8 @@
 """Semaphores as documents of a store, C(.semaphores/<name>/holders.json): which jobs have a slot, of those that may not all run at once.
 
 A document says who has taken a slot, and never that it is free again: that says the record of the job. An attempt that has ended holds
-none, whoever has noted its end. So nobody has to give anything back, and nobody who dies keeps anything.
+none, whoever has noted its end. So nobody has to give anything back, and nobody who dies keeps anything. The field C(semaphore) of a
+record says the C(name), and the C(slot), an id that no other attempt has.
 
 Private to the collection: no promise is made to other code.
 """
@@ -32,9 +33,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
 
 # No host has a name that begins with a dot in a store.
 SEMAPHORES = ".semaphores/"
-
-FIELD = "semaphore"
-"""The field of a record that says C(name), and C(slot), the id that the attempt has there."""
 
 MOST = 1000
 """How many may run at the same time, at most: whoever waits may have to ask about each of them."""
@@ -194,9 +192,9 @@ def why_held(holder: Holder, record: Record | None) -> str:
             "its record is gone, so that nobody can tell whether it has ended; once you are sure that it has, free its slot with"
             " async_job_state: 'state: absent' and 'force: true'"
         )
-    slot = record.get(FIELD, {}).get("slot")
+    slot = record.get("semaphore", {}).get("slot")
     if slot != holder.slot:
-        past = next((attempt for attempt in record.get("attempts", ()) if attempt.get(FIELD, {}).get("slot") == holder.slot), None)
+        past = next((attempt for attempt in record.get("attempts", ()) if attempt.get("semaphore", {}).get("slot") == holder.slot), None)
         # Whoever starts a second one while the first one is orphaned, has said so.
         if past is not None and past.get("status", "running") == "running":
             return f"attempt {past.get('attempt', 1)} was running when its record was given to another one"
@@ -240,7 +238,7 @@ def held_now(store: Store, name: str) -> list[Held]:
 
 def free_slot(store: Store, record: Record) -> None:
     """Take an attempt that has ended off its semaphore, before its record goes: without it, nobody could tell that it has ended."""
-    about: t.Any = record.get(FIELD)
+    about: t.Any = record.get("semaphore")
     if isinstance(about, dict) and is_semaphore_name(about.get("name")):
         _take_off(store, about["name"], lambda holder: holder.slot == about.get("slot"))
 

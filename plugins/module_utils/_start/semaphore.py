@@ -35,7 +35,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, without
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import FIELD, Held, Holder, most_of, why_held
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Held, Holder, most_of, why_held
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 
@@ -196,7 +196,13 @@ def _judged(holder: Holder) -> t.Generator[t.Any, t.Any, Held | None]:
     seen: HolderSeen = yield ReadHolder(holder)
     record = seen.record
     why = seen.problem or why_held(holder, record)
-    if not why or seen.problem or record is None or record.get(FIELD, {}).get("slot") != holder.slot or record["status"] not in CLAIMED:
+    if (
+        not why
+        or seen.problem
+        or record is None
+        or record.get("semaphore", {}).get("slot") != holder.slot
+        or record["status"] not in CLAIMED
+    ):
         return Held(holder, why) if why else None
     if not seen.is_silent:
         return Held(holder, why, is_moving=True)
@@ -204,7 +210,7 @@ def _judged(holder: Holder) -> t.Generator[t.Any, t.Any, Held | None]:
         problem: str = yield FenceHolder(holder, record)
         if problem:
             return Held(holder, f"{why}; {problem}")
-    if (yield WriteHolder(holder, without(record, (FIELD,)), seen.version)) is CONFLICT:
+    if (yield WriteHolder(holder, without(record, ("semaphore",)), seen.version)) is CONFLICT:
         return Held(holder, why, is_moving=True)
     return None
 

@@ -34,6 +34,12 @@ EDGES = (SUCCEEDED, FAILED, FINISHED)
 
 JOINS = ("all", "any")
 
+STARTED_EVENT = "started"
+VERDICT_EVENTS = (SUCCEEDED, "recovered", FAILED, "cancelled")
+EVENTS = (STARTED_EVENT, "node_failed", "approval", *VERDICT_EVENTS)
+"""What somebody may be notified of: that a run has started, that a node has failed for good, that a person has to decide, and how the run
+has ended."""
+
 TYPES = ("any", "str", "int", "float", "bool", "list", "dict")
 """What a parameter may be."""
 
@@ -91,6 +97,20 @@ def _is_semaphore(value: t.Any) -> bool:
     if not isinstance(value, dict) or value.keys() != {"name", "at_most"}:
         return False
     return is_semaphore_name(value["name"]) and _is_number(1)(value["at_most"]) and value["at_most"] <= MOST
+
+
+def _are_channels(value: t.Any) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    names = []
+    for number, channel in enumerate(value):
+        if not isinstance(channel, dict) or not channel.keys() <= {"on", "task", "name"} or not _is_task(channel.get("task")):
+            return False
+        on = channel.get("on")
+        if not all(event in EVENTS for event in ([on] if isinstance(on, str) else on if isinstance(on, list) and on else [None])):
+            return False
+        names.append(channel.get("name", str(number + 1)))
+    return all(map(is_name, names)) and len(set(names)) == len(names)
 
 
 _TEXT = Rule(_is_text, "has to be a text")
@@ -162,6 +182,11 @@ _OF_WORKFLOW: dict[str, Rule] = {
     "nodes": Rule(lambda value: isinstance(value, dict) and 0 < len(value) <= _MOST_NODES, "has to be a mapping of one or more nodes"),
     "order": Rule(_is_list_of(lambda name: isinstance(name, str)), "has to name all nodes"),
     "max_parallel": _at_least(1),
+    "notify": Rule(
+        lambda value: _are_channels(value),
+        "has to be a list of {on: events, task: one action with its options}, each with its own name if it has one; the events are"
+        f" {', '.join(EVENTS)}",
+    ),
     "recovered_is": Rule(lambda value: value in (SUCCEEDED, FAILED), f"has to be {SUCCEEDED!r} or {FAILED!r}"),
 }
 _OF_PARAM: dict[str, Rule] = {
@@ -219,6 +244,8 @@ def flaws(definition: t.Any) -> t.Iterator[Flaw]:
     sound = True
     for name, node in nodes.items():
         here = [*_flaws_of_node(name, node, nodes)]
+        if definition.get("notify") and str(name).startswith("notify: "):
+            here.append(Flaw(name, "", f"node {name!r}: its name is one of notifications. Give it another one"))
         sound &= not here
         yield from here
     if sound:

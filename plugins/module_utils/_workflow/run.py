@@ -82,7 +82,7 @@ _OF_RUN: dict[str, t.Any] = {
     "started": str,
     "started_by": str,
 }
-_OPTIONAL: dict[str, t.Any] = {"ended": str, "cancelling": dict, "write_id": str, "save_time": str, "schema_version": int}
+_OPTIONAL: dict[str, t.Any] = {"ended": str, "cancelling": dict, "notified": dict, "write_id": str, "save_time": str, "schema_version": int}
 _OF_NODE: dict[str, t.Any] = {
     "outcome": str,
     "why": str,
@@ -284,6 +284,8 @@ def flaw_of_run(run: dict[str, t.Any]) -> str:
         return "its inventory is none"
     if not all(isinstance(event, dict) for event in run["events"]):
         return "an event is none"
+    if not all(isinstance(said, str) for said in run.get("notified", {}).values()):
+        return "what it says of notifications is none"
     nodes = run["nodes"]
     if nodes.keys() != run["definition"]["nodes"].keys():
         return "its nodes are not those of its definition"
