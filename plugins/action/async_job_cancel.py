@@ -12,8 +12,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_cancel, async_job_status
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, whoami, withdraw
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, dump
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, whoami, withdraw, write_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, dump, merged, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, RESTARTABLE
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
@@ -39,6 +40,8 @@ class ActionModule(WatchingAction):
             store, [asked], _look = self.found_by_job_id(params, asked)
         if asked.problem:
             raise AsyncJobError(f"{asked.label}: {asked.problem}. Nothing was stopped.")
+        if asked.record is not None and asked.record.get("claim", {}).get("waits"):
+            return self._cancel_waiting(params, store, asked)
         if asked.without_contact:
             raise AsyncJobError(f"{asked.without_contact['reason']}. Nothing was stopped. Cancel it as soon as it runs.")
         if self.is_windows:
@@ -113,6 +116,25 @@ class ActionModule(WatchingAction):
             answer.update(job_name=asked.key.job_name, record=asked.record, state_file=store.locate(asked.key.path))
             answer["warnings"] += store.warnings
         return answer
+
+    def _cancel_waiting(self, params: dict[str, t.Any], store: Store | None, asked: Asked) -> dict[str, t.Any]:
+        """Make a job not begin that waits for a semaphore: whoever has claimed it fails at the next write, before the host is touched."""
+        by = {"who": whoami(), "time": _times.now(), "reason": params["reason"] or ""}
+        reason = f"{asked.label} was cancelled by {by['who']} before it began{': ' if by['reason'] else ''}{by['reason']}"
+        about: Fields = {"status": "cancelled", "cancelled": by, "reason": reason, "end": by["time"], "told": ""}
+        record = merged(without(t.cast("Record", asked.record), ("claim",)), about)
+        if not self._task.check_mode:
+            try:
+                asked.record, asked.version = write_record(
+                    t.cast("Store", store), t.cast("JobKey", asked.key), record, expect=asked.version
+                )
+            except Conflict:
+                raise AsyncJobError(f"{asked.label} is just beginning. Nothing was stopped. Cancel it once more.") from None
+        return {
+            **{"changed": True, "stopped": [], "ansible_job_id": "", "finished": True, "status": "cancelled", "reason": reason},
+            **{"processes": [], "results_file": "", "job_name": record["job_name"], "record": asked.record},
+            **{"state_file": t.cast("Store", store).locate(t.cast("JobKey", asked.key).path), "warnings": t.cast("Store", store).warnings},
+        }
 
     def _has_succeeded(self, params: dict[str, t.Any], asked: Asked) -> Seen | None:
         """Return what is seen of a job that has ended with another return code than 0, which means that it has succeeded. The host does not

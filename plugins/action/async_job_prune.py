@@ -16,6 +16,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import filters_of, find_records, find_records_of_hosts
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Record, key_of, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import Doomed, doomed
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import free_slot
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless, harmless_lines
@@ -176,6 +177,7 @@ class ActionModule(HostAction):
         found = one.found
         try:
             if one.after is None:
+                free_slot(store, found.record)
                 store.delete(found.path, expect=found.version)
             else:
                 write(store, found.path, one.after, expect=found.version)

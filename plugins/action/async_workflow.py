@@ -53,6 +53,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     path_of_run,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import lines_of, sign_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import public_artifacts
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import inventory_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import commit_of
@@ -145,6 +146,7 @@ class ActionModule(WorkflowAction):
             raise AsyncJobError(f"{_beside(name, run_id, self.blocked_by)} Nothing more was started in this one.")
         if after is None:
             raise AsyncJobError(f"The run {run_id!r} of {name!r} is gone: somebody has removed it. Its jobs go on. Put it back if you can.")
+        after = (self.notifications or self.new_notifications(store, params, given)).finish(after)
         answer = self._answer(store, after, params)
         return {**answer, "warnings": [*compiled.warnings, *answer["warnings"]]}
 
@@ -338,6 +340,8 @@ class ActionModule(WorkflowAction):
         if params["mode"] == "show":
             failed = False
         lines = lines_of(run, time.time(), Display().columns, self._getting_on(store, run, params))
+        unsent = {name: said for name, said in run.get("notified", {}).items() if said}
+        lines += [harmless(f"Notification {name}: {said}") for name, said in unsent.items()]
         if not is_over and params["mode"] != "show":
             lines.append(msg)
         elif failed:
@@ -351,9 +355,11 @@ class ActionModule(WorkflowAction):
             "workflow": run["workflow"],
             "run": run["run"],
             "nodes": nodes,
+            "artifacts": public_artifacts(run),
             "msg": msg,
             "state_file": where,
-            "warnings": [*store.warnings],
+            "notified": run.get("notified", {}),
+            "warnings": [*store.warnings, *(f"The notification {name!r}: {said}" for name, said in unsent.items())],
         }
 
     def _getting_on(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, str]:

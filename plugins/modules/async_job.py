@@ -25,6 +25,7 @@ description:
   - All other keywords of the task hold for the job, as C(become), C(environment), C(vars), C(loop), C(delegate_to) and C(no_log) do.
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "What to start: O(job_name), O(task), O(playbook_name), O(host), O(metadata); of several jobs, O(jobs) and O(max_parallel)."
+  - "What else may run at the same time: O(semaphore)."
   - "When to start it anew: O(restart_on), O(max_attempts), O(backoff), O(max_backoff), O(stop_leftovers), O(rerun_after), O(on_change),
     O(on_foreign), O(fingerprint), O(success_codes)."
   - "What to keep of it: O(tail_size), O(keep_output), O(store_result)."
@@ -203,6 +204,26 @@ options:
           - As O(success_codes), for this job.
         type: list
         elements: int
+      semaphore:
+        description:
+          - As O(semaphore), for this job.
+        type: dict
+        version_added: 1.1.0
+        suboptions:
+          name:
+            description:
+              - As O(semaphore.name).
+            type: str
+            required: true
+          at_most:
+            description:
+              - As O(semaphore.at_most).
+            type: int
+            required: true
+          wait_timeout:
+            description:
+              - As O(semaphore.wait_timeout).
+            type: int
       tail_size:
         description:
           - As O(tail_size), for this job.
@@ -301,6 +322,39 @@ options:
     type: list
     elements: int
     default: [0]
+  semaphore:
+    description:
+      - Lets no more than so many jobs run at the same time, of all that name this semaphore, whatever their hosts, playbooks and
+        controllers are, as long as they share a store. A job has its slot from before it is started until it has ended; what an attempt
+        leaves behind then does not count.
+      - A task that waits for its job (C(poll) above 0), waits for a slot first, and says for which jobs. Meanwhile, the status of its job
+        is V(starting), with RV(reason), and M(rstyczynski.ansible.async_job_cancel) makes it not begin at all. Another task returns with
+        RV(finished=false) and RV(started=false), having started nothing, as with O(max_parallel); run it again, by C(until) for instance.
+      - Nobody is promised to be the next.
+      - Whether a job has ended, its record tells. Whoever waits looks at jobs on its own host; those on other hosts have to be looked at by
+        somebody, as their own tasks do, or M(rstyczynski.ansible.async_job_verify).
+      - A controller that dies while it starts a job, is found out as with O(claim_timeout). What is not known to have ended, keeps its
+        slot, and the message says why.
+      - It is a document of the store, C(.semaphores/<name>/holders.json), with the names of these jobs, and since when they have run.
+    type: dict
+    version_added: 1.1.0
+    suboptions:
+      name:
+        description:
+          - What it is called, for all that share it.
+        type: str
+        required: true
+      at_most:
+        description:
+          - How many jobs may run at the same time, from 1 to 1000. If tasks say different numbers, the least one counts, of
+            those whose jobs run and of the one that wants to start one.
+        type: int
+        required: true
+      wait_timeout:
+        description:
+          - How long a task with C(poll) above 0 waits for a slot, in seconds. Then it fails, and nothing was started. By default, that is
+            the time limit of the job.
+        type: int
   fingerprint:
     description:
       - What tells the job from another one, for O(on_change), in place of the options of O(task). Give one if those always vary.
@@ -419,6 +473,17 @@ EXAMPLES = r"""
   async: 7200
   poll: 30
   register: backups
+
+- name: Dump the databases of all hosts, three at a time, whoever else does so
+  rstyczynski.ansible.async_job:
+    job_name: dump
+    semaphore:
+      name: dumps
+      at_most: 3
+    task:
+      ansible.builtin.command: /opt/dump.sh
+  async: 7200
+  poll: 30
 
 - name: Upgrade, and ask now and then
   rstyczynski.ansible.async_job:
@@ -548,6 +613,17 @@ results_file:
   returned: success, not in check mode before the job has ended
   type: str
   sample: /home/deploy/.ansible_async/0123456789abcdef0123456789abcdef/j314159265358.2718
+semaphore:
+  description:
+    - The semaphore for which the job waits, and the jobs that have its slots, each with what its record says.
+  returned: if it waits for one, or would do so in check mode
+  type: dict
+  version_added: 1.1.0
+  sample:
+    name: dumps
+    at_most: 1
+    holders:
+      - {host: db01, playbook_name: Dump, job_name: dump, since: "2026-11-27T12:03:00Z", reason: "running, as last recorded"}
 jobs:
   description:
     - The results of O(jobs), in the order of these. Each holds what is returned for a single job, except RV(record), RV(processes),

@@ -64,6 +64,7 @@ options:
         record knows. If it does run, nobody knows of it any more, and the next run of its playbook starts a second one.
       - A record learns of the end of a job only from M(rstyczynski.ansible.async_job_status) and the other modules that look. Of one that
         was followed with M(ansible.builtin.async_status) alone it goes on saying V(running).
+      - From 1.1.0 on, it frees the slots that the job has in semaphores, too, whether there is a record or not.
     type: bool
     default: false
     version_added: 1.0.0

@@ -32,7 +32,8 @@ requirements:
 notes:
   - "The file has C(nodes), a mapping of names to what each node is: C(playbook), C(task) (one action with its options, on C(localhost) or
     on the hosts of C(limit)), C(command), C(approval) or C(workflow) (another file). Playbooks, tasks and commands may have C(vars),
-    C(timeout) (in seconds, a day by default), C(retries), C(retry_delay) (in seconds) and C(executor) (the host on which it runs);
+    C(timeout) (in seconds, a day by default), C(retries), C(retry_delay) (in seconds), C(semaphore) (as
+    O(rstyczynski.ansible.async_job#module:semaphore), with C(name) and C(at_most)) and C(executor) (the host on which it runs);
     playbooks also C(inventory), C(limit), C(tags), C(skip_tags) and C(forks), tasks C(inventory), C(limit) and C(forks). An approval
     may have C(timeout), C(on_timeout) (V(reject), the default, or V(approve)) and C(allow_self)."
   - "All but approvals may have C(for_each): a list, C({param: NAME}), a parameter that is one, or C({node: NAME, artifact: NAME}), a
@@ -72,6 +73,10 @@ notes:
   - What a task with C(no_log) sets is not passed on, only its name is noted. What Ansible Vault has encrypted stays encrypted, or is not
     passed on. Names that begin with C(ansible_) are not passed on either.
   - Paths in the file begin at its directory, which has to be there on the host of this task, too.
+  - "C(notify) lists who is told of what: each with C(on), one or several of V(started), V(node_failed), V(approval), V(recovered),
+    V(failed), V(succeeded) and V(cancelled); C(task), one action with its options; and a C(name), if it is to have one. It runs
+    with C(no_log) and finds in C(async_workflow) what there is to tell. It is a job: sent once, or, if it was killed, at least once.
+    One that fails changes nothing about the run, and is in RV(notified). The guide on playbooks has examples."
   - The playbook of a node gets the inventories of this command (C(-i)), unless it has its own, and nothing else from its command line.
     Passwords of vaults, users and other settings come from C(ansible.cfg), the environment (such as
     C(ANSIBLE_VAULT_PASSWORD_FILE)), the inventory and variables, as if you had started it by hand.
@@ -277,6 +282,16 @@ nodes:
   sample:
     build: {state: ended, attempt: 2, outcome: succeeded, artifacts: {version: {value: 1.4.2}}}
     rollback: {state: skipped, attempt: 0, why: "deploy has succeeded, and this runs when it has failed"}
+artifacts:
+  description: What nodes have set with M(ansible.builtin.set_stats), less what is secret or encrypted. Of one name, the last one counts.
+  returned: success; not for a list, nor in check mode
+  type: dict
+  sample: {version: 1.4.2}
+notified:
+  description: The notifications that were sent, each with what was wrong with it. Empty if nothing was.
+  returned: success; not for a list, nor in check mode
+  type: dict
+  sample: {"failed 2026-11-27T12:03:00Z, slack": ""}
 plan:
   description: For each node, what would happen, and why.
   returned: in check mode

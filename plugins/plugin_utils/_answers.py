@@ -25,6 +25,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, with_kept_output
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._semaphore_option import would_wait
 
 
 def recorded(request: Request, record: Record) -> Seen:
@@ -139,16 +140,19 @@ def predicted(request: Request, *, diff: bool, accepts: t.Callable[[dict[str, t.
 
 
 def _would_start(request: Request, record: Record | None, decision: Decision, *, diff: bool) -> dict[str, t.Any]:
-    after = {name: value for name, value in request.claim(record).items() if name != "claim"}
+    after = {name: value for name, value in request.claim(record).items() if name not in ("claim", "semaphore")}
     why = decision.why and f", because {decision.why}"
     where = request.state_file
+    wait = would_wait(request.store, request.wanted)
+    waits = wait.get("reason", "")
     return {
         **_unchanged(request, record),
         "changed": True,
         "attempt": after["attempt"],
         "status": "starting",
-        "msg": f"would start attempt {after['attempt']} of the {request.key}{why}",
+        "msg": f"would start attempt {after['attempt']} of the {request.key}{why}{waits and '; '}{waits}",
         "reason": f"the {request.key} would be started",
+        **wait,
         **({"diff": {"before_header": where, "after_header": where, "before": shown(record), "after": shown(after)}} if diff else {}),
     }
 

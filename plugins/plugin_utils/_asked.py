@@ -161,6 +161,8 @@ class Asked:
         record = self.record or {}
         claim = record.get("claim", {})
         reason = f"{self.label} is being started by {claim.get('who', 'another controller')}"
+        if claim.get("waits") and record.get("reason"):
+            reason += f", and {record['reason']}"
         if holder_is_gone(record):
             reason += ", which is gone by now. The next run of the task that starts it finds out whether it has started, and goes on"
         return {**UNSEEN, "status": record["status"], "reason": reason}

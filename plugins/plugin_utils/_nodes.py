@@ -67,6 +67,7 @@ class NodeRequest(Request):
         """Why the run did not want the attempt any more. Empty if it did."""
         defaults = {option: spec.get("default") for option, spec in async_job.ARGUMENT_SPEC.items()}
         job = {**defaults, **params, **key_of_node(run, name)._asdict(), "metadata": mark_of_node(run, name)}
+        job["semaphore"] = part.about.get("semaphore")
         limit = time_limit_of(part.about)
         super().__init__(job, store, KeptOnTask(limit, 0), fingerprint="", secret=False, with_facts=False)
 
@@ -124,14 +125,14 @@ class NodeTask(InnerTask):
                 playbook = f"{DIRECTORY}/{_PLAY}"
                 files[_PLAY] = _play(about)
             is_local = outer._connection.transport == "local"
-            options["argv"] = [*(_OURS if is_local else ("ansible-playbook",)), *_words(about, inventory), playbook]
+            options["argv"] = [*(OURS if is_local else ("ansible-playbook",)), *_words(about, inventory), playbook]
         super().__init__(outer, {"ansible.builtin.command": options}, time_limit_of(about))
         self._more = {"node": {"files": files, "environment": environment, "removed": [*files]}}
         self._task.no_log = True  # what it is given is nothing for the log of the host
 
 
 # The Ansible that runs us
-_OURS = (sys.executable, "-m", "ansible", "playbook")
+OURS = (sys.executable, "-m", "ansible", "playbook")
 
 
 def _callback() -> str:

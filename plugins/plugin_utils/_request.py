@@ -19,6 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._semaphore_option import wanted_of
 
 OWN_WORK = "own_work"
 """The field of a claim that names the action which may do the work of the attempt itself, without a trace on the host."""
@@ -64,7 +65,7 @@ class Request:
     :arg secret: whether nothing of that task may be stored
     :arg with_facts: whether that task may return facts of its host
     :arg own_work: its action, if that may do the work itself. Else empty
-    :raises AsyncJobError: if the metadata cannot be stored
+    :raises AsyncJobError: if the metadata cannot be stored, or the semaphore cannot be one
     """
 
     def __init__(
@@ -83,6 +84,8 @@ class Request:
         self.store = store
         self.kept = kept
         self.secret = secret
+        self.wanted = wanted_of(params)
+        """The semaphore of which it takes a slot. None if there is none."""
         self.with_facts = with_facts
         self._own_work = own_work
         self._fingerprint = "" if secret else params["fingerprint"] or fingerprint
@@ -109,6 +112,9 @@ class Request:
         if self._own_work:
             record["claim"] = {**record["claim"], OWN_WORK: self._own_work}
         record.pop("fingerprint", None)  # an attempt that was given up may have left one
+        record.pop("semaphore", None)
+        if self.wanted is not None:
+            record["semaphore"] = {"name": self.wanted.name, "slot": record["claim"]["id"]}
         if "success_codes" not in self._about:
             record.pop("success_codes", None)
         if self._fingerprint and not record.get("no_log"):

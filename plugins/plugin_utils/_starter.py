@@ -38,7 +38,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once, semaphore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone, moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
@@ -51,6 +51,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign impor
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._slots import WAITS, Slots
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
@@ -66,6 +67,14 @@ def _left(look: Seen, role: str) -> str:
 
 def _output_of(result: dict[str, t.Any]) -> dict[str, str]:
     return {name: result[name] for name in (STDOUT, STDERR) if isinstance(result.get(name), str)}
+
+
+class _StillWaits(Exception):
+    """Somebody else has claimed the job, and waits for a semaphore."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__("somebody else waits")
+        self.record = record
 
 
 class Starter:
@@ -91,6 +100,7 @@ class Starter:
         self.goes_together = inner.can_go_alone if alone else inner.goes_together
         """Whether what it does on the host to start its job is left to whoever drives it, who does it together with that of other jobs. A
         single one goes that way, too, if fewer exchanges are needed then."""
+        self._slots = Slots(request, action, poll=self._poll)
         self._document: Document | None = None
         """What the record was read from last. A claim that is taken back puts it back."""
         self._ended: dict[str, Fields | None] = {}
@@ -100,6 +110,8 @@ class Starter:
         self._blocked_since = 0.0
         self._has_stopped = False
         """Whether this task has stopped what went on of a job whose wrapper was killed."""
+        self._waited_for: str | None = None
+        """The claim that somebody else has on the job, and that waited for a semaphore when it was last seen."""
         self._own_result: dict[str, t.Any] | None = None
         """What the action of the job has returned, if it has done the work itself."""
         self._own_place: Record | None = None
@@ -166,6 +178,10 @@ class Starter:
                 return {"failed": True, "changed": True, "msg": f"{said}. No other attempt was started."}
             result = {} if self._request.secret else plain_result(failure.result)
             return {**result, "failed": True, "changed": False, "msg": f"{said}. Nothing was started."}
+        except semaphore.Full as full:
+            return {**self._slots.full(full.held), "changed": self.has_started}
+        except _StillWaits as other:
+            return self._slots.left_to(other.record)
         except AsyncJobError as error:
             return self._failed(error)
 
@@ -412,7 +428,7 @@ class Starter:
 
     def _start_or_attach(self) -> Waits[tuple[Record, Version, bool]]:
         """Drive the protocol to its end. Return the record of a job that was started, and whether it was started just now."""
-        steps = self._request.guarded(exactly_once.start_or_attach(self._request.claim, self._again))
+        steps = self._request.guarded(self._slots.limited(exactly_once.start_or_attach(self._request.claim, self._again)))
         begun = set(self._kept.claimed)
         answer: t.Any = None
         error: Exception | None = None
@@ -437,7 +453,7 @@ class Starter:
                 " and will not be. The disk may be full."
             ) from None
 
-    def _do(self, step: exactly_once.Step | Guard) -> Waits[t.Any]:
+    def _do(self, step: exactly_once.Step | Guard | semaphore.Step) -> Waits[t.Any]:
         """Do one step. Return the answer that the protocol waits for."""
         seconds = self._params["look_timeout"]
         match step:
@@ -489,6 +505,8 @@ class Starter:
                 return (yield from self._await(record))
             case exactly_once.Meet(record, lost):
                 return self._meet(record, lost)
+            case _:
+                return (yield from self._slots.do(step))
 
     def _on_host(self, what: str, *arguments: t.Any) -> Waits[t.Any]:
         """Do a step on the host, at once or together with those of other jobs."""
@@ -665,6 +683,10 @@ class Starter:
                 )
 
     def _watch(self, record: Record, version: str) -> Waits[bool]:
+        waits = record.get("claim", {}).get(WAITS)
+        if waits and self._waited_for == record["claim"].get("id") and not self._poll:  # it has moved, and waits as before
+            raise _StillWaits(record)
+        self._waited_for = record.get("claim", {}).get("id") if waits else None
         life = self._params["claim_timeout"]
         if record.get("claim", {}).get(OWN_WORK):  # whoever does the work has no time for the record meanwhile
             life += min(record.get("timeout", 0), self._kept.limit)

@@ -61,6 +61,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest, NodeTask, heard_report
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._notifications import Notifications
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import Commit, commit_said, ends_with, mismatch, script_for
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
@@ -103,6 +104,7 @@ class WorkflowAction(TogetherAction):
         """The run that goes on, and that this one must not run beside."""
         self.has_changed = False
         """Whether this task has written anything to the run."""
+        self.notifications: Notifications | None = None
         self.not_started: dict[tuple[str, int], list[str]] = {}
         """Why attempts of nodes could not be started, each time."""
 
@@ -112,6 +114,7 @@ class WorkflowAction(TogetherAction):
         :arg params: validated options of the task
         """
         self._store, self._which, self._options, self._given = store, (workflow, run), params, given
+        self.notifications = self.notifications or self.new_notifications(store, params, given)
         answer: t.Any = None
         while True:
             try:
@@ -140,6 +143,7 @@ class WorkflowAction(TogetherAction):
                     self._stop(found, names)
                     answer = None
                 case driver.Wait(found):
+                    self.notifications.tick(found)
                     answer = self._wait(found)
 
     def _take(self, lock: str, holder: Holder, expect: Version) -> Version | None:
@@ -148,6 +152,10 @@ class WorkflowAction(TogetherAction):
         except Conflict:
             give_way()
             return driver.CONFLICT
+
+    def new_notifications(self, store: Store, params: dict[str, t.Any], given: Given) -> Notifications:
+        """Return what tells people of a run that this task drives."""
+        return Notifications(self, store, params, params=given.params, directory=given.directory, inventory=given.inventory)
 
     def _write_run(self, before: Run, after: Run, expect: Version) -> Version | None:
         try:
@@ -292,6 +300,8 @@ class WorkflowAction(TogetherAction):
         some = [starter for _request, starter in starters.values()]
         answers = Several(some, self, self._store, {**self._options, "tail_size": 0}, poll=0, most=len(some)).run()
         for (name, (request, starter)), answer in zip(starters.items(), answers, strict=True):
+            if "semaphore" in answer and self._pace.is_due(name, answer["reason"]):
+                self.say(f"{name}: {answer['reason']}")
             if answer["failed"] and not starter.has_started and not request.refused and "record" not in answer:
                 self.not_started.setdefault((name, request.attempt), []).append(str(answer["msg"]))
 

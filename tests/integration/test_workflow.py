@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import signal
+import threading
 import typing as t
 from pathlib import Path
 
@@ -255,3 +257,83 @@ def test_items_and_a_workflow_inside(controller: Controller, ledger: Path) -> No
     run = run_of(controller, "Fan")
     assert run["nodes"]["inner"]["nodes"]["make"]["artifacts"] == {"made": {"value": 7}}
     assert run["epoch"] == 2
+
+
+_TELLING = """\
+name: Release
+params: {{token: {{secret: true}}}}
+nodes:
+  bad:     {{command: "false"}}
+  go_live: {{approval: "Release goes live", allow_self: true, after: {{bad: failed}}}}
+notify:
+  - name: hook
+    on: [started, node_failed, approval, recovered]
+    task:
+      ansible.builtin.uri:
+        url: "http://127.0.0.1:{port}/{{{{ token }}}}"
+        method: POST
+        body_format: json
+        body: "{{{{ async_workflow }}}}"
+  - on: recovered
+    task: {{ansible.builtin.command: "sh -c 'echo >&2 s3cr3t; exit 3'"}}
+"""
+
+
+class _Hook(http.server.BaseHTTPRequestHandler):
+    """Keeps what it is told."""
+
+    def do_POST(self) -> None:
+        heard = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        t.cast("t.Any", self.server).heard.append((self.path, heard))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_args: t.Any) -> None:
+        """Say nothing."""
+
+
+def test_notifications(controller: Controller) -> None:
+    """Each is sent once, however often the run is driven. One that fails is told of, and changes nothing."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hook) as server:
+        heard: list[tuple[str, dict[str, t.Any]]] = []
+        t.cast("t.Any", server).heard = heard
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        controller.write("pipeline.yml", _TELLING.format(port=server.server_port))
+        controller.write("wrong.yml", "nodes: {a: {command: a}}\nnotify: [{on: [fail], task: {}}]")
+        approve = {"name": "go_live", "playbook_name": "Release 7", "mode": "approve", "subject": "Release goes live", "reason": "fine"}
+        given = {"params": {"token": "s3cr3t"}}
+        [wrong, parked, again, _approved, done, late], ran = drive(
+            controller,
+            workflow(file="{{ playbook_dir }}/wrong.yml", run="1"),
+            workflow(**given),
+            workflow(**given),
+            {"rstyczynski.ansible.async_job_approval": approve},
+            workflow(**given),
+            workflow(**given),
+        )
+        server.shutdown()
+    assert "notify has to be a list of {on: events" in wrong["msg"]
+    assert (parked["status"], again["status"]) == ("running", "running"), ran.output
+    assert (done["status"], done["failed"], late["status"]) == ("recovered", False, "recovered"), ran.output
+    # Those that came up together are sent at the same time.
+    assert sorted((path, told_of["event"], told_of["node"]) for path, told_of in heard) == [
+        ("/s3cr3t", "approval", "go_live"),
+        ("/s3cr3t", "node_failed", "bad"),
+        ("/s3cr3t", "recovered", ""),
+        ("/s3cr3t", "started", ""),
+    ]
+    said = {told_of["event"]: told_of for _path, told_of in heard}
+    assert said["approval"]["message"] == "Release 7: go_live awaits approval: Release goes live"
+    assert said["recovered"]["message"] == "Release 7: recovered"
+    assert said["node_failed"]["message"].startswith("Release 7: bad: failed: ")
+    assert said["approval"]["approve"].startswith("ansible-playbook rstyczynski.ansible.approve -e ")
+    assert "run" in said["started"]["command"]
+    bad = {name: said for name, said in done["notified"].items() if said}
+    assert [name.rpartition(", ")[2] for name in bad] == ["2"], done["notified"]
+    assert "no_log hides what it says" in str(bad)
+    assert done["artifacts"] == {}
+    assert any("The notification" in warning for warning in done["warnings"])
+    assert len(done["notified"]) == 5
+    for place in (controller.state_dir, Path(controller.environment["ANSIBLE_ASYNC_DIR"])):
+        found = [file for file in place.rglob("*") if file.is_file() and b"s3cr3t" in file.read_bytes()]
+        assert [file.name for file in found if file.name != "7.json"] == []

@@ -61,6 +61,7 @@ ON_THE_NEWEST = (
     "test_role_load_verified.py",
     "test_scenarios.py",
     "test_secret_taken_away.py",
+    "test_semaphore.py",
     "test_several.py",
     "test_show.py",
     "test_signed_records.py",

@@ -264,6 +264,7 @@ WRONG: dict[str, list[t.Any]] = {
     "tail_size": NOT_A_WHOLE_NUMBER,
     "store_result": NOT_AN_ARRAY,
     "success_codes": NOT_AN_ARRAY,
+    "semaphore": NOT_AN_OBJECT,
     "output_removed": NOT_A_BOOLEAN,
     "looked": NOT_TEXT,
     "last_line": NOT_TEXT,

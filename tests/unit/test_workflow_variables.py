@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workflows import begun, decide_all, define
@@ -105,6 +106,18 @@ def test_any_text(values: dict[str, t.Any]) -> None:
     run["nodes"]["a"]["artifacts"] = {"x": {"value": values}}
     found = read(variables_text(given_to(graph, run, "d", {}, "/srv")))
     assert plain(found["x"]) == values
+
+
+def test_texts_stay_texts() -> None:
+    """What Ansible makes of a text that looks like a number, a truth or nothing."""
+    numbers = ["010", "1.10", "2026-01-01", "1:30", "0x1f", ".inf", "-3", "+.5e3", "1\n"]
+    texts = ["", *numbers, "yes", "Off", "~", "null", "=", "<<", "{{ evil }}"]
+    graph, run = with_artifacts()
+    run["nodes"]["a"]["artifacts"] = {"x": {"value": texts}}
+    text = variables_text(given_to(graph, run, "d", {"p": "1.10", "q": ""}, "/srv"))
+    found = DataLoader().load(text)
+    assert found["x"] == texts
+    assert (found["p"], found["q"]) == ("1.10", "")
 
 
 @pytest.mark.parametrize(

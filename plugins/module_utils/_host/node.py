@@ -22,7 +22,13 @@ _CALLBACKS = "ANSIBLE_CALLBACK_PLUGINS"
 
 # How whoever drives the run wants to read our answers is nothing for the playbooks of its nodes. The command async-jobs also lets no tags
 # leave out anything of its own playbook, and with that, the tags of a node would leave out nothing.
-_OUTPUT = ("ANSIBLE_STDOUT_CALLBACK", "ASYNC_JOB_ANSWERS_FORMAT", "ASYNC_JOB_ANSWERS_DESCRIPTOR", "ANSIBLE_RUN_TAGS")
+_OUTPUT = (
+    "ANSIBLE_STDOUT_CALLBACK",
+    "ASYNC_JOB_ANSWERS_FORMAT",
+    "ASYNC_JOB_ANSWERS_DESCRIPTOR",
+    "ANSIBLE_RUN_TAGS",
+    "ANSIBLE_SKIP_TAGS",
+)
 
 
 def main(

@@ -37,6 +37,14 @@ _OF_ONE_JOB: Spec = {
     "metadata": {"type": "dict"},
     "store_result": {"type": "list", "elements": "str", "default": []},
     "success_codes": {"type": "list", "elements": "int", "default": [0]},
+    "semaphore": {
+        "type": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "at_most": {"type": "int", "required": True},
+            "wait_timeout": {"type": "int"},
+        },
+    },
     "tail_size": {"type": "int", "default": 4096},
 }
 

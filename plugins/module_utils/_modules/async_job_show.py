@@ -14,6 +14,7 @@ import json
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
     FILTERS,
     JOB_OPTIONS,
@@ -27,7 +28,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, filters_of, find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import STREAMS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, STATUSES
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import (
+    MOST,
+    held_now,
+    is_semaphore_name,
+    who_holds,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, GOES_ON, STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import (
@@ -132,7 +139,7 @@ def run(
             lines.append(Line("What goes on is shown as somebody last saw it. To ask the hosts: -e verify=true (async-jobs: --verify)"))
         if result["not_asked"]:
             lines.append(Line(f"Not asked, and shown as last recorded: {', '.join(map(harmless, result['not_asked']))}", "orphaned"))
-        lines += awaited(approvals, now, width, settings_of(params))
+        lines += [*_semaphores(store, records), *awaited(approvals, now, width, settings_of(params))]
         lines += [Line(f"Not readable: {harmless(problem['state_file'])}", "failed") for problem in listing.unreadable]
     if not params["look"]:  # whoever has looked has been told
         lines += [Line(harmless(problem["msg"]), "failed") for problem in result["flawed"]]
@@ -213,6 +220,18 @@ def awaited(approvals: t.Sequence[Approval], now: datetime.datetime, width: int,
     ]
 
 
+def _semaphores(store: Store, records: t.Sequence[Record]) -> t.Iterator[Line]:
+    """Yield a line for each semaphore of which a job that goes on has a slot, or for which it waits: who has its slots."""
+    names = {str(record["semaphore"].get("name")) for record in records if record.get("semaphore") and _status(record) in GOES_ON}
+    for name in sorted(filter(is_semaphore_name, names)):
+        try:
+            held = held_now(store, name)
+        except AsyncJobError as error:
+            yield Line(harmless(str(error)), "failed")
+        else:
+            yield Line(f"Semaphore {who_holds(name, MOST, held)}" if held else f"Semaphore {name}: all slots are free")
+
+
 def _row(record: Record, now: datetime.datetime) -> tuple[str, ...]:
     return (
         *(harmless(record[field]) for field in ("host", "playbook_name", "job_name")),
@@ -276,6 +295,7 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
         ("Reason", record.get("reason")),
         *_outcome(said),
         ("Last line", in_words(said.get("last_line", "")) if not any(said.get(stream) for stream in STREAMS) else None),
+        ("Semaphore", record.get("semaphore", {}).get("name")),
         ("Attempt", str(record.get("attempt", 1))),
         ("Started", begin and f"{_text(record.get('start') or record.get('save_time'))}, {brief_time((now - begin).total_seconds())} ago"),
         ("Started by", record.get("who")),

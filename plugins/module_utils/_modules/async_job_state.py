@@ -16,6 +16,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import forget, save, shown
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import free_slot, free_slots_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
@@ -48,10 +49,15 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     job_id = params["ansible_job_id"]
     if job_id is not None:
         check_job_id(job_id, "ansible_job_id")
+    is_freed = False
     try:
         store = open_store(params, notify)
         if params["state"] == "absent":
-            before, after = forget(store, key, force=params["force"], check_mode=check_mode)
+            before, after = forget(
+                store, key, force=params["force"], check_mode=check_mode, before_it_goes=lambda record: free_slot(store, record)
+            )
+            # Whoever says that has made sure that nothing of the job runs.
+            is_freed = params["force"] and not check_mode and free_slots_of(store, key)
         else:
             before, after = save(store, key, _changes(params, async_dir), check_mode=check_mode)
     except AsyncJobError as error:
@@ -62,7 +68,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
     if after is not None and before is not None:
         store.warnings += _overwritten(before, after, key)
     return {
-        "changed": before != after,
+        "changed": before != after or is_freed,
         "record": after or {},
         "state_file": where,
         "diff": {"before_header": where, "after_header": where, "before": shown(before), "after": shown(after)},

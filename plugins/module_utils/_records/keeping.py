@@ -51,6 +51,7 @@ PAST_FIELDS = (
     "delegated_host",
     "place",
     "origin",
+    "semaphore",
 )
 
 # For how long to try again when others keep changing the same document. Even hundreds of writers are through in seconds.
@@ -168,10 +169,13 @@ def save(store: Store, key: JobKey, changes: Fields, *, check_mode: bool) -> tup
     return contended(attempt)
 
 
-def forget(store: Store, key: JobKey, *, force: bool, check_mode: bool) -> tuple[Record | None, Record | None]:
+def forget(
+    store: Store, key: JobKey, *, force: bool, check_mode: bool, before_it_goes: t.Callable[[Record], None] = lambda record: None
+) -> tuple[Record | None, Record | None]:
     """Remove the record of a job. Return it, and what is there now: nothing.
 
     :arg force: also if a controller is about to start the job, or was; and if it runs, as far as the record knows
+    :arg before_it_goes: called with the record of a job that has ended, before it is removed
     """
     before, version = read_record(store, key)
     if before is not None:
@@ -179,6 +183,8 @@ def forget(store: Store, key: JobKey, *, force: bool, check_mode: bool) -> tuple
             _refuse_claimed(before, key)
             _refuse_alive(before, key)
         if not check_mode:
+            if before.get("status") in ENDED:
+                before_it_goes(before)
             store.delete(key.path, expect=version)
     return before, None
 

@@ -74,6 +74,7 @@ class Record(TypedDict, total=False):
     tail_size: int
     store_result: _Texts
     success_codes: _Numbers
+    semaphore: _Object
     output_removed: bool
     last_line: str
     looked: str
@@ -137,6 +138,7 @@ ATTEMPT_FIELDS = (
     "stderr_offset",
     "tail_size",
     "success_codes",
+    "semaphore",
     "store_result",
     "output_removed",
     "last_line",

@@ -17,6 +17,7 @@ import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import is_host_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import MOST, is_semaphore_name
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
 
 Definition = t.Dict[str, t.Any]
@@ -32,6 +33,12 @@ EDGES = (SUCCEEDED, FAILED, FINISHED)
 """What a node may wait for: that another one has succeeded, has not, or has come to any end."""
 
 JOINS = ("all", "any")
+
+STARTED_EVENT = "started"
+VERDICT_EVENTS = (SUCCEEDED, "recovered", FAILED, "cancelled")
+EVENTS = (STARTED_EVENT, "node_failed", "approval", *VERDICT_EVENTS)
+"""What somebody may be notified of: that a run has started, that a node has failed for good, that a person has to decide, and how the run
+has ended."""
 
 TYPES = ("any", "str", "int", "float", "bool", "list", "dict")
 """What a parameter may be."""
@@ -86,6 +93,26 @@ def _is_list_of(check: t.Callable[[t.Any], bool], least: int = 0) -> t.Callable[
 
 def _is_task(value: t.Any) -> bool:
     return isinstance(value, dict) and bool(value) and all(isinstance(key, str) for key in value)
+
+
+def _is_semaphore(value: t.Any) -> bool:
+    if not isinstance(value, dict) or value.keys() != {"name", "at_most"}:
+        return False
+    return is_semaphore_name(value["name"]) and _is_number(1)(value["at_most"]) and value["at_most"] <= MOST
+
+
+def _are_channels(value: t.Any) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    names = []
+    for number, channel in enumerate(value):
+        if not isinstance(channel, dict) or not channel.keys() <= {"on", "task", "name"} or not _is_task(channel.get("task")):
+            return False
+        on = channel.get("on")
+        if not all(event in EVENTS for event in ([on] if isinstance(on, str) else on if isinstance(on, list) and on else [None])):
+            return False
+        names.append(channel.get("name", str(number + 1)))
+    return all(map(is_name, names)) and len(set(names)) == len(names)
 
 
 _TEXT = Rule(_is_text, "has to be a text")
@@ -166,6 +193,7 @@ _OF_JOBS: dict[str, Rule] = {
     "vars": _VARIABLES,
     "retries": _at_least(0),
     "retry_delay": _at_least(0),
+    "semaphore": Rule(lambda value: _is_semaphore(value), f"has to be {{name: ..., at_most: 1 to {MOST}}}"),
     "executor": Rule(lambda value: _is_word(value) and is_host_name(value), "has to be the name of a host"),
 }
 _OF_ALL: dict[str, Rule] = {
@@ -185,6 +213,11 @@ _OF_WORKFLOW: dict[str, Rule] = {
     "nodes": Rule(lambda value: isinstance(value, dict) and 0 < len(value) <= _MOST_NODES, "has to be a mapping of one or more nodes"),
     "order": Rule(_is_list_of(lambda name: isinstance(name, str)), "has to name all nodes"),
     "max_parallel": _at_least(1),
+    "notify": Rule(
+        lambda value: _are_channels(value),
+        "has to be a list of {on: events, task: one action with its options}, each with its own name if it has one; the events are"
+        f" {', '.join(EVENTS)}",
+    ),
     "recovered_is": Rule(lambda value: value in (SUCCEEDED, FAILED), f"has to be {SUCCEEDED!r} or {FAILED!r}"),
     "allow_simultaneous": _FLAG,
     # Of a workflow inside another one: where its file is, from the directory of the outer one
@@ -257,6 +290,8 @@ def flaws(definition: t.Any, depth: int = 0) -> t.Iterator[Flaw]:
     sound = True
     for name, node in nodes.items():
         here = [*_flaws_of_node(name, node, nodes)]
+        if definition.get("notify") and str(name).startswith("notify: "):
+            here.append(Flaw(name, "", f"node {name!r}: its name is one of notifications. Give it another one"))
         sound &= not here
         yield from here
     if sound:

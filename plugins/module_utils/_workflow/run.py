@@ -90,6 +90,7 @@ _OF_RUN: dict[str, t.Any] = {
 _OPTIONAL: dict[str, t.Any] = {
     "ended": str,
     "cancelling": dict,
+    "notified": dict,
     "write_id": str,
     "save_time": str,
     "schema_version": int,
@@ -445,6 +446,8 @@ def flaw_of_run(run: dict[str, t.Any]) -> str:
         return "its inventory is none"
     if not all(isinstance(event, dict) for event in run["events"]):
         return "an event is none"
+    if not all(isinstance(said, str) for said in run.get("notified", {}).values()):
+        return "what it says of notifications is none"
     flaw = _flaw_of_nodes(run["definition"], run["nodes"], "")
     if flaw:
         return flaw

@@ -135,6 +135,11 @@ def scope_of(graph: Graph, run: Run, name: str, params: t.Mapping[str, t.Any]) -
     return scope
 
 
+def all_artifacts(graph: Graph, nodes: t.Mapping[str, NodeOfRun]) -> Artifacts:
+    """Return what all nodes of a workflow have set."""
+    return _merged(graph, nodes, graph.order)[0]
+
+
 def gathered(graph: Graph, name: str, node: NodeOfRun) -> Artifacts:
     """Return what a node has set. One with items has set lists, with null for an item that has not."""
     inner = graph.inner.get(name)
@@ -151,7 +156,7 @@ def _set_by(inner: Graph | None, node: NodeOfRun) -> Artifacts:
     """Return what a job has set, or all nodes of a workflow."""
     if inner is None:
         return t.cast(Artifacts, node.get("artifacts", {}))
-    return _merged(inner, node["nodes"], inner.order)[0] if "nodes" in node else {}
+    return all_artifacts(inner, node["nodes"]) if "nodes" in node else {}
 
 
 def _merged(graph: Graph, nodes: t.Mapping[str, NodeOfRun], some: t.Collection[str]) -> tuple[Artifacts, list[str]]:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, part_of, values_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.scope import Artifacts, scope_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.scope import Artifacts, all_artifacts, scope_of
 
 
 class Given(t.NamedTuple):
@@ -35,6 +36,12 @@ class Given(t.NamedTuple):
     """The names of artifacts that nodes before it have set differently, and neither is nearer."""
     directory: str
     """Where its file is."""
+
+
+def public_artifacts(run: Run) -> dict[str, t.Any]:
+    """Return what the nodes of a run have set, for whoever has started it. What is encrypted is nobody else's."""
+    found = all_artifacts(Graph(run["definition"]), run["nodes"])
+    return {variable: artifact["value"] for variable, artifact in found.items() if "value" in artifact}
 
 
 def given_to(graph: Graph, run: Run, name: str, params: t.Mapping[str, t.Any], directory: str) -> Given:
@@ -72,16 +79,32 @@ def variables_text(given: Given) -> str:
     return "---\n" + "".join(f"{_quoted(variable)}: {text}\n" for variable, text in lines.items())
 
 
+def notification_text(graph: Graph, params: dict[str, t.Any], about: dict[str, t.Any]) -> str:
+    """Return the file of variables of a notification, as YAML.
+
+    :arg about: what it tells, as C(async_workflow). All of it is data
+    """
+    lines = {variable: _yaml(value, is_data=False) for variable, value in graph.definition.get("vars", {}).items()}
+    lines.update((variable, _yaml(value, is_data=True)) for variable, value in params.items())
+    lines["async_workflow"] = _yaml(about, is_data=True)
+    return "---\n" + "".join(f"{_quoted(variable)}: {text}\n" for variable, text in lines.items())
+
+
 def plain_variables(given: Given) -> str:
     """Return the same for a command, as JSON: without what the author of the file has written for playbooks, and what is encrypted."""
     values = {variable: artifact["value"] for variable, artifact in given.artifacts.items() if "value" in artifact}
     return json.dumps({**values, **given.items, **given.params, "async_workflow": given.about}, indent=1, sort_keys=True) + "\n"
 
 
+# With that tag, ansible-core 2.19 and newer make of a text what it would be without quotes: of "010" a number, of "yes" a truth. None of
+# these can be a template.
+_LIKE_NO_TEXT = re.compile(r"([-+.0-9][-+.:_0-9A-Za-z \t]*|[~=]|<<|y|n|yes|no|on|off|true|false|null)?\n?\Z", re.IGNORECASE)
+
+
 def _yaml(value: t.Any, *, is_data: bool) -> str:
     """Return a value as YAML on one line. Texts that are data carry the tag that keeps Ansible from taking them for templates."""
     if isinstance(value, str):
-        return f"!unsafe {_quoted(value)}" if is_data else _quoted(value)
+        return f"!unsafe {_quoted(value)}" if is_data and not _LIKE_NO_TEXT.match(value) else _quoted(value)
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_quoted(key)}: {_yaml(item, is_data=is_data)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
