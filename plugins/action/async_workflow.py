@@ -146,7 +146,7 @@ class ActionModule(WorkflowAction):
             raise AsyncJobError(f"{_beside(name, run_id, self.blocked_by)} Nothing more was started in this one.")
         if after is None:
             raise AsyncJobError(f"The run {run_id!r} of {name!r} is gone: somebody has removed it. Its jobs go on. Put it back if you can.")
-        after = (self.notifications or self.new_notifications(store, params, given)).finish(after)
+        after = self.notifications_of(store, name, run_id, params, given).finish(after)
         answer = self._answer(store, after, params)
         return {**answer, "warnings": [*compiled.warnings, *answer["warnings"]]}
 
@@ -172,7 +172,7 @@ class ActionModule(WorkflowAction):
         return Given(values, compiled.directory, [str(place) for place in context.CLIARGS.get("inventory") or ()])
 
     def go_on_once(self, store: Store, params: dict[str, t.Any], compiled: Compiled, run: Run) -> Run | None:
-        """Do what there is to do now in a run. Return it as it is then."""
+        """Do what there is to do now in a run. Of one that has ended, people may still have to be told. Return it as it is then."""
         definition = self._definition_of(store, run, compiled, params)
         secret = {
             name: value for name, value in (params["params"] or {}).items() if definition.get("params", {}).get(name, {}).get("secret")
@@ -185,6 +185,9 @@ class ActionModule(WorkflowAction):
         after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
         if self.blocked_by is not None:
             raise AsyncJobError(_beside(run["workflow"], run["run"], self.blocked_by))
+        if after is not None and after["status"] in VERDICTS:
+            after = read_run(store, run["workflow"], run["run"])[0] or after  # what has come up last, is in the store only
+            after = self.notifications_of(store, run["workflow"], run["run"], params, given).tick(after)
         return after
 
     def begin(self, store: Store, run: Run) -> Run:

@@ -40,6 +40,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.deci
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import FAILED, SUCCEEDED, Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, read_holder, write_holder
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, status_of_run, write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.notifying import pending
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     BACKOFF,
     CANCELLED,
@@ -86,7 +87,7 @@ class Given(t.NamedTuple):
 class WorkflowAction(TogetherAction):
     """An action that drives runs."""
 
-    programs = (*TogetherAction.programs, "_host.node_report")
+    programs = (*TogetherAction.programs, "_host.node", "_host.node_report")
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
@@ -104,7 +105,7 @@ class WorkflowAction(TogetherAction):
         """The run that goes on, and that this one must not run beside."""
         self.has_changed = False
         """Whether this task has written anything to the run."""
-        self.notifications: Notifications | None = None
+        self._notifications: dict[tuple[str, str], Notifications] = {}
         self.not_started: dict[tuple[str, int], list[str]] = {}
         """Why attempts of nodes could not be started, each time."""
 
@@ -114,7 +115,7 @@ class WorkflowAction(TogetherAction):
         :arg params: validated options of the task
         """
         self._store, self._which, self._options, self._given = store, (workflow, run), params, given
-        self.notifications = self.notifications or self.new_notifications(store, params, given)
+        notifications = self.notifications_of(store, workflow, run, params, given)
         answer: t.Any = None
         while True:
             try:
@@ -143,7 +144,7 @@ class WorkflowAction(TogetherAction):
                     self._stop(found, names)
                     answer = None
                 case driver.Wait(found):
-                    self.notifications.tick(found)
+                    notifications.tick(found)
                     answer = self._wait(found)
 
     def _take(self, lock: str, holder: Holder, expect: Version) -> Version | None:
@@ -153,9 +154,17 @@ class WorkflowAction(TogetherAction):
             give_way()
             return driver.CONFLICT
 
-    def new_notifications(self, store: Store, params: dict[str, t.Any], given: Given) -> Notifications:
-        """Return what tells people of a run that this task drives."""
-        return Notifications(self, store, params, params=given.params, directory=given.directory, inventory=given.inventory)
+    def notifications_of(self, store: Store, workflow: str, run: str, params: dict[str, t.Any], given: Given) -> Notifications:
+        """Return what tells people of a run that this task drives: the same each time."""
+        if (workflow, run) not in self._notifications:
+            self._notifications[workflow, run] = Notifications(
+                self, store, params, params=given.params, directory=given.directory, inventory=given.inventory
+            )
+        return self._notifications[workflow, run]
+
+    def has_to_tell(self, run: Run) -> bool:
+        """Return whether people are still to be told of something in a run, from here."""
+        return run["executor"] == self.host and bool(pending(run))
 
     def _write_run(self, before: Run, after: Run, expect: Version) -> Version | None:
         try:

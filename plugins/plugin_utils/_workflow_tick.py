@@ -16,6 +16,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import hash_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import find_runs, held_by_another
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.read import Compiled
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import VERDICTS, Run, chosen_params, new_run
@@ -48,11 +49,18 @@ class Tick:
             self._problems.append({"run": problem["state_file"], "msg": problem["msg"]})
         now = datetime.now(timezone.utc)
         begun = [run for schedule in self._compiled.schedules for run in self._begin_due(schedule, now, runs)]
-        going = {run["run"]: run for run in (*reversed(runs), *begun) if run["status"] not in VERDICTS}
+        going = {run["run"]: run for run in (*reversed(runs), *begun) if self._goes_on(run)}
         if self._action.is_check:
-            return self._answer({}, {run: "would go on" for run in going if run not in self._started})
+            left = {run_id: "would go on" for run_id, run in going.items() if run["status"] not in VERDICTS}
+            return self._answer({}, {run_id: how for run_id, how in left.items() if run_id not in self._started})
         ended, parked = self._go_on(going, until)
         return self._answer(ended, parked)
+
+    def _goes_on(self, run: Run) -> bool:
+        """Return whether there may be something to do in a run. Of one that has ended, people may still have to be told."""
+        if run["status"] not in VERDICTS:
+            return True
+        return hash_of(self._compiled.definition) == run["definition_hash"] and bool(self._action.has_to_tell(run))
 
     def _begin_due(self, schedule: Schedule, now: datetime, runs: list[Run]) -> t.Iterator[Run]:
         """Yield the runs of slots that begin now."""
@@ -92,11 +100,16 @@ class Tick:
                 try:
                     after = self._action.go_on_once(self._store, self._params, self._compiled, run)
                 except AsyncJobError as error:
-                    self._problems.append({"run": run_id, "msg": str(error)})
+                    if run["status"] not in VERDICTS:
+                        self._problems.append({"run": run_id, "msg": str(error)})
                     del going[run_id]
                     continue
                 if after is None or after["status"] in VERDICTS:
-                    ended[run_id] = "gone" if after is None else after["status"]
+                    if run["status"] not in VERDICTS:
+                        ended[run_id] = "gone" if after is None else after["status"]
+                    if after is not None and self._action.has_to_tell(after):
+                        going[run_id] = after
+                        continue
                 elif self._action.is_busy(after):
                     going[run_id] = after
                     continue
@@ -109,7 +122,7 @@ class Tick:
             if going:
                 time.sleep(min(interval, left))
                 interval = longer(interval, self._params["wait_interval"])
-        return ended, {**parked, **{run_id: run["status"] for run_id, run in going.items()}}
+        return ended, {**parked, **{run_id: run["status"] for run_id, run in going.items() if run["status"] not in VERDICTS}}
 
     def _answer(self, ended: dict[str, str], left: dict[str, str]) -> dict[str, t.Any]:
         name = self._compiled.definition["name"]

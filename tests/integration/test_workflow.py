@@ -204,6 +204,10 @@ nodes:
   inner:   {workflow: sub/inner.yml, params_from: {size: count}, after: each}
   last:    {command: [sh, -c, "grep -q '\\"made\\": 7' $ASYNC_WORKFLOW_VARIABLES && echo last >>ledger"], after: inner}
 schedules: [{rrule: "DTSTART:20260101T000000Z RRULE:FREQ=MINUTELY"}]
+notify:
+  - on: [approval, succeeded]
+    task:
+      ansible.builtin.shell: "echo {{ async_workflow.event }} {{ async_workflow.node }} >>{{ async_workflow.directory }}/told"
 """
 _INNER = """\
 name: Inner
@@ -251,6 +255,7 @@ def test_items_and_a_workflow_inside(controller: Controller, ledger: Path) -> No
     assert approved["approved"]
     assert ticked["ended_runs"] == {"7": "succeeded"}, ran.output
     assert lines(ledger)[7:9] == ["done", "last"]
+    assert lines(controller.project / "told")[:2] == ["approval inner/go", "succeeded"]
     assert again["failed"] is False, again
     assert len(again["started"]) == 1
     assert outcomes(run_of(controller, "Fan", again["started"][0]))["each"] in ("succeeded", "waiting", "due")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from workflows import begun, define, ended
+from workflows import begun, define, due, ended, inside
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import EVENTS, Graph, flaws
@@ -53,6 +53,35 @@ def test_each_event_once() -> None:
     assert noted(after, {names[1]: "", names[2]: ""})["notified"] == {names[0]: "", names[1]: "it failed", names[2]: ""}
     assert flaw_of_run(after) == ""
     assert flaw_of_run({**after, "notified": {"x": 3}}) == "what it says of notifications is none"
+
+
+def test_what_is_inside_of_nodes() -> None:
+    """Whom to ask is told of whatever it is inside of; of items that fail, their node tells. Nothing else is forgotten for them."""
+    inner = define({"go": {"approval": "Go on"}, "b": {"all": {"go": "succeeded"}}})
+    nodes = {"one": inside(inner), "each": inside(inner, for_each=[1, 2]), "many": {"for_each": [*range(300)]}}
+    definition = define(nodes, notify=[{"on": [*EVENTS], "task": TASK, "name": "x"}])
+    graph = Graph(definition)
+    steps = [begun(definition)]
+    steps.append(decide(graph, steps[-1]))
+    steps.append(ended(graph, steps[-1], **{name: "succeeded" for name in due(steps[-1]) if name.endswith("/go")}))
+    steps.append(ended(graph, steps[-1], **dict.fromkeys(due(steps[-1]), "failed")))
+    run: t.Any = None
+    for number, step in enumerate(steps):
+        run = with_events(run, {**step, "events": [] if run is None else run["events"]}, "me", f"t{number}")
+    assert len(run["events"]) == 200
+    assert [(one.event, one.node) for one in pending(run)] == [
+        ("started", ""),
+        ("approval", "one/go"),
+        ("approval", "each[0]/go"),
+        ("approval", "each[1]/go"),
+        ("node_failed", "one"),
+        ("node_failed", "one/b"),
+        ("node_failed", "each"),
+        ("node_failed", "many"),
+        ("failed", ""),
+    ]
+    assert [one.message for one in pending(run)][1] == "w r: one/go awaits approval: Go on"
+    assert [*pending({**run, "events": [*run["events"], {"node": "each[0]/none", "what": "due", "attempt": 1}]})] == pending(run)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import STARTED_EVENT, VERDICT_EVENTS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import (
+    STARTED_EVENT,
+    VERDICT_EVENTS,
+    Definition,
+    split,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import DUE, GOOD, OUTCOMES, Run
 
 PREFIX = "notify: "
@@ -87,9 +92,27 @@ def _event_of(run: Run, about: dict[str, t.Any], *, is_begun: bool) -> str:
     node, what = about.get("node"), about.get("what")
     if not node:
         return str(what) if what in VERDICT_EVENTS else "" if is_begun else STARTED_EVENT
+    said, is_of_item = _about(run["definition"], str(node))
     if what == DUE:
-        return "approval" if run["definition"]["nodes"].get(node, {}).get("kind") == "approval" else ""
-    return "node_failed" if what in OUTCOMES and what not in GOOD else ""
+        return "approval" if said.get("kind") == "approval" else ""
+    # Of items, there may be hundreds. The node that they are of tells of them.
+    return "node_failed" if what in OUTCOMES and what not in GOOD and not is_of_item else ""
+
+
+def _about(definition: Definition, name: str) -> tuple[dict[str, t.Any], bool]:
+    """Return what a definition says of a part of a run, nothing if there is no such part, and whether it is one of several items. The run
+    itself may have made a node anew meanwhile, and know no parts of it."""
+    is_of_item = False
+    while True:
+        try:
+            own, number, name = split(definition, name)
+        except KeyError:
+            return {}, is_of_item
+        about = definition["nodes"][own]
+        is_of_item |= number is not None
+        if not name:
+            return about, is_of_item
+        definition = about["definition"]
 
 
 def _message(run: Run, about: dict[str, t.Any], event: str) -> str:
@@ -99,7 +122,7 @@ def _message(run: Run, about: dict[str, t.Any], event: str) -> str:
     if event == STARTED_EVENT:
         return f"{head} has started"
     if event == "approval":
-        return f"{head}: {node} awaits approval: {run['definition']['nodes'][node]['approval']}"
+        return f"{head}: {node} awaits approval: {_about(run['definition'], str(node))[0]['approval']}"
     if event == "node_failed":
         return f"{head}: {node}: {about['what']}{': ' if why else ''}{why}"
     return f"{head}: {about['what']}"

@@ -104,7 +104,8 @@ def _add_inner(definition: Definition, directory: str, warnings: list[str], way:
         else:
             inner = compile_source(read_source(path), which, way)
             warnings += [f"{file}: {warning}" for warning in inner.warnings]
-            node["definition"] = {**inner.definition}
+            # Of what happens inside, the outer one tells.
+            node["definition"] = {field: value for field, value in inner.definition.items() if field != "notify"}
             below = os.path.relpath(os.path.dirname(path), directory)
             if below != ".":
                 node["definition"]["directory"] = below

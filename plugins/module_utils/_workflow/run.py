@@ -344,10 +344,19 @@ def with_events(before: Run | None, after: Run, who: str, when: str) -> Run:
         by = after.get("cancelling", {}) if after["status"] == CANCELLING else {}
         events.append(_event(when, who, "", 0, after["status"], by.get("reason", "")))
     events += _changes(after["definition"], old, after["nodes"], "", (when, who), is_new=before is None)
-    changed = {**after, "events": events[-_MOST_EVENTS:]}
+    changed = {**after, "events": _kept(events)}
     if after["status"] in VERDICTS and "ended" not in after:
         changed["ended"] = when
     return changed
+
+
+def _kept(events: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return the events that a run remembers: its beginning, and the last ones. Those of items, of which hundreds may end at once, go
+    first: their node tells of them."""
+    of_items = [number for number, event in enumerate(events) if str(event.get("node")).endswith("]")]
+    gone = {*of_items[: max(len(events) - _MOST_EVENTS, 0)]}
+    left = [event for number, event in enumerate(events) if number not in gone]
+    return left if len(left) <= _MOST_EVENTS else [left[0], *left[1 - _MOST_EVENTS :]]
 
 
 def changes_of(before: Run, after: Run) -> list[dict[str, t.Any]]:
@@ -356,25 +365,42 @@ def changes_of(before: Run, after: Run) -> list[dict[str, t.Any]]:
 
 
 def _changes(
-    definition: Definition, old: dict[str, NodeOfRun], new: dict[str, NodeOfRun], before: str, by: tuple[str, str], *, is_new: bool
+    definition: Definition,
+    old: dict[str, NodeOfRun],
+    new: dict[str, NodeOfRun],
+    before: str,
+    by: tuple[str, str],
+    *,
+    is_new: bool,
+    is_item: bool = False,
 ) -> t.Iterator[dict[str, t.Any]]:
-    """Yield what has changed in nodes. Of their items, only what has gone wrong: there may be hundreds."""
+    """Yield what has changed in nodes. Of their items, only what has gone wrong, and what asks a person: there may be hundreds.
+
+    :arg is_item: whether they are those of a workflow for an item: then, only approvals count
+    """
     when, who = by
     for name in definition["order"]:
         node, was = new[name], old.get(name, {})
         if node is was:
             continue
         is_another_try = node["state"] == DUE and was.get("attempt") != node["attempt"]
-        if (was.get("state") != node["state"] or is_another_try) and not (is_new and node["state"] == WAITING):
+        is_told = not is_item or definition["nodes"][name]["kind"] == "approval"
+        if is_told and (was.get("state") != node["state"] or is_another_try) and not (is_new and node["state"] == WAITING):
             what = node["outcome"] if node["state"] == ENDED else node["state"]
             yield _event(when, who, f"{before}{name}", node["attempt"], what, node.get("why", ""))
         inner = definition["nodes"][name].get("definition")
         if inner is not None and "nodes" in node:
-            yield from _changes(inner, was.get("nodes", {}), node["nodes"], f"{before}{name}/", by, is_new="nodes" not in was)
+            is_new_inside = "nodes" not in was
+            yield from _changes(inner, was.get("nodes", {}), node["nodes"], f"{before}{name}/", by, is_new=is_new_inside, is_item=is_item)
         items = was.get("items", [])
         for number, item in enumerate(node.get("items", ())):
             same = items[number] if number < len(items) else {}
-            if item is not same and item["state"] == ENDED and same.get("state") != ENDED and item["outcome"] not in GOOD:
+            if item is same:
+                continue
+            if inner is not None and "nodes" in item:
+                where, is_new_inside = f"{before}{name}[{number}]/", "nodes" not in same
+                yield from _changes(inner, same.get("nodes", {}), item["nodes"], where, by, is_new=is_new_inside, is_item=True)
+            if not is_item and item["state"] == ENDED and same.get("state") != ENDED and item["outcome"] not in GOOD:
                 yield _event(when, who, f"{before}{name}[{number}]", item["attempt"], item["outcome"], item.get("why", ""))
 
 
