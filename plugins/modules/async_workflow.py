@@ -76,7 +76,8 @@ notes:
   - "C(notify) lists who is told of what: each with C(on), one or several of V(started), V(node_failed), V(approval), V(recovered),
     V(failed), V(succeeded) and V(cancelled); C(task), one action with its options; and a C(name), if it is to have one. It runs
     with C(no_log) and finds in C(async_workflow) what there is to tell. It is a job: sent once, or, if it was killed, at least once.
-    One that fails changes nothing about the run, and is in RV(notified). The guide on playbooks has examples."
+    One that fails changes nothing about the run, and is in RV(notified). Of workflows inside, the outer one tells; of items, only whom
+    to ask. The guide on playbooks has examples."
   - The playbook of a node gets the inventories of this command (C(-i)), unless it has its own, and nothing else from its command line.
     Passwords of vaults, users and other settings come from C(ansible.cfg), the environment (such as
     C(ANSIBLE_VAULT_PASSWORD_FILE)), the inventory and variables, as if you had started it by hand.
@@ -283,13 +284,13 @@ nodes:
     build: {state: ended, attempt: 2, outcome: succeeded, artifacts: {version: {value: 1.4.2}}}
     rollback: {state: skipped, attempt: 0, why: "deploy has succeeded, and this runs when it has failed"}
 artifacts:
-  description: What nodes have set with M(ansible.builtin.set_stats), less what is secret or encrypted. Of one name, the last one counts.
-  returned: success; not for a list, nor in check mode
+  description: What nodes have set with M(ansible.builtin.set_stats), less what is secret or encrypted. Of one name, the later node counts.
+  returned: success; not for a list or a tick, nor in check mode
   type: dict
   sample: {version: 1.4.2}
 notified:
   description: The notifications that were sent, each with what was wrong with it. Empty if nothing was.
-  returned: success; not for a list, nor in check mode
+  returned: success; not for a list or a tick, nor in check mode
   type: dict
   sample: {"failed 2026-11-27T12:03:00Z, slack": ""}
 plan:

@@ -24,6 +24,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belongin
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, look_at_jobs
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.node import DIRECTORY
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, boot_id, environment_of, scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import read_results
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options, logged
@@ -120,6 +121,21 @@ def go_on(tmp_path: Path) -> None:
 def begun(started: Started) -> None:
     """Wait until the command has begun."""
     until(lambda: (started.directory / "stdout").exists() and (started.directory / "stdout").read_text())
+
+
+def test_a_node_of_a_workflow(attempt: Path) -> None:
+    """It gets files, which go with it. How its driver wants to read our answers, and of which tags, is nothing for it."""
+    node = {"files": {"node.vars": "1"}, "environment": {"WHERE": f"{DIRECTORY}/node.vars"}, "removed": ["node.vars"]}
+    options = checked_options({"argv": ["sh", "-c", 'cat "$WHERE"; env >&2', f"{DIRECTORY}/x"]}, uses_shell=False)
+    about = {"options": options, "directory": str(attempt), "uses_shell": False, "shell": "/bin/sh", "log": "", "facility": ""}
+    ours = {"ANSIBLE_STDOUT_CALLBACK": "rstyczynski.ansible.answers", "ANSIBLE_RUN_TAGS": "all", "ANSIBLE_SKIP_TAGS": ""}
+    started = Started(attempt, {"_raw_params": "true"}, module=program("_host.node", {**about, "node": node}), env=ours)
+    assert (started.ended()["rc"], started.result["cmd"][-1]) == (0, f"{attempt}/x")
+    assert (attempt / "stdout").read_text() == "1"
+    assert not (attempt / "node.vars").exists()
+    names = {line.partition("=")[0] for line in (attempt / "stderr").read_text().splitlines()}
+    assert "WHERE" in names
+    assert names.isdisjoint(ours)
 
 
 def test_it_is_a_background_job_of_ansible(tmp_path: Path, attempt: Path) -> None:
