@@ -37,7 +37,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     with_events,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.scope import scope_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import given_to, plain_variables
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import (
+    given_to,
+    plain_variables,
+    public_artifacts,
+)
 
 BY = {"who": "ann", "time": "2026-01-01T00:00:00Z", "reason": "it is fine"}
 HOW_MANY = 5_000 if TORTURE else 60
@@ -115,6 +119,7 @@ def test_items_found_on_the_way() -> None:
     run = told(graph, told(graph, run, "each[1]", url="http://b"), "each[0]", "failed")
     assert due(run) == ["last"]
     assert scope_of(graph, run, "last", {}).artifacts("last")[0]["url"] == {"value": [None, "http://b"]}
+    assert public_artifacts(run) == {"hosts": ["a", {"name": "b"}], "url": [None, "http://b"]}
     # The node before finds others the next time: they are others then. Numbers of attempts go on.
     run = decide(graph, resume(graph, told(graph, run, "last"), ["find"]))
     run = told(graph, run, "find", hosts=["c", "d", "e"])
