@@ -138,7 +138,7 @@ class WorkflowAction(TogetherAction):
                 case driver.Look(found, due, backoff):
                     answer = self._look_in_peace(found, due, backoff)
                 case driver.Start(found, names):
-                    self._start(found, names)
+                    self._start_nodes(found, names)
                     answer = None
                 case driver.Stop(found, names):
                     self._stop(found, names)
@@ -288,7 +288,7 @@ class WorkflowAction(TogetherAction):
 
     # --- Starts
 
-    def _start(self, run: Run, names: list[str]) -> None:
+    def _start_nodes(self, run: Run, names: list[str]) -> None:
         graph = Graph(run["definition"])
         starters: dict[str, tuple[NodeRequest, Starter]] = {}
         for name in names:
