@@ -200,6 +200,7 @@ def test_when_somebody_last_looked() -> None:
         ({"result": {"delta": f"{'9' * 400}:00:00"}}, 1800),
         ({"result": {"delta": ["0:00:03"]}}, 1800),
         ({"result": {"delta": "0:00:03"}, "status": "running"}, 3600),
+        ({"delta": "0:00:03"}, 3),  # an attempt in the history
     ],
 )
 def test_how_long_a_job_took(fields: t.Any, seconds: float) -> None:
