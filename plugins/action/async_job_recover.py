@@ -63,7 +63,7 @@ class ActionModule(AttemptAction):
         }
 
     def _leave(self, record: Record, why: str) -> None:
-        self._left.append({**picked(record, JobKey._fields), "attempt_dir": record["attempt_dir"], "msg": why})
+        self._left.append({**picked(record, JobKey._fields), "attempt_dir": record["attempt_dir"], "msg": f"The {key_of(record)}: {why}."})
 
     def _found(self, params: dict[str, t.Any]) -> list[Record]:
         """Return the records of what the host has noted of this task's user, as far as they are this host's to recover."""
@@ -100,8 +100,6 @@ class ActionModule(AttemptAction):
     def _looked_at(self, records: list[Record], params: dict[str, t.Any]) -> t.Iterator[Record]:
         """Yield the records of attempts that have started, with what became of them."""
         asked = [of_record(key_of(record), record, ABSENT, {}, self.async_dir) for record in records]
-        for job in asked:
-            job.keep(0)
         looks = self.look(asked, output="tail", tail_size=0, timeout=params["look_timeout"])
         for job, record, look in zip(asked, records, looks, strict=True):
             job.remember(look)

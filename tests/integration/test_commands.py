@@ -103,7 +103,7 @@ def test_answers_of_what_is_passed_over(controller: Controller) -> None:
     answers = {"ANSIBLE_STDOUT_CALLBACK": "rstyczynski.ansible.answers"}
     playbook = controller.write("passed.yml", json.dumps([tasks]))
     output = controller.playbook(playbook, "--diff", "-v", env=answers).ok().output
-    assert "Passed over: host1 is unreachable: " in output
+    assert "Passed over: away is unreachable: " in output
     assert "Passed over: host1: Fail (item=false): " in output
     assert "ERROR" not in output
     assert output.count("Passed over") == 2
@@ -117,8 +117,19 @@ def test_answers_of_what_is_passed_over(controller: Controller) -> None:
     assert answer["ok"]
     nothing = controller.playbook(playbook, "--tags", "none", env=as_object).ok().output
     assert "No task was run: no host fits, or tags leave all of them out." in json.loads(nothing[nothing.index("\n{") :])["warnings"]
-    full = controller.run("sh", "-c", '"$@" >/dev/full', "-", sys.executable, "-m", "ansible", "playbook", str(playbook), env=as_object)
-    assert "The answer could not be written: No space left on device." in full.failed().text
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ansible", "playbook", "-i", controller.inventory, playbook],
+            cwd=controller.project,
+            env={**controller.environment, **as_object, "TELL_TO": os.devnull},
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "The answer could not be written: No space left on device." in done.stderr
 
 
 def test_approvals_of_the_guide(controller: Controller) -> None:
@@ -226,6 +237,15 @@ def test_a_look_is_noted(controller: Controller) -> None:
     run_tasks(controller, look)
     assert file.read_bytes() == noted
     (controller.project / "end").touch()
+    until(lambda: list(controller.home.glob(".ansible_async/*/result")))
+    as_object = {
+        "ANSIBLE_STDOUT_CALLBACK": "rstyczynski.ansible.answers",
+        "ASYNC_JOB_ANSWERS_FORMAT": "json",
+        "ASYNC_JOB_PROGRESS": "false",
+    }
+    found = controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true", "-e", "entries=true", env=as_object).ok().output
+    [entry] = json.loads(found[found.index("{\n") :])["jobs"]
+    assert entry["status"] == "succeeded"  # and not as it was before the look
 
 
 def test_nothing_of_a_secret_job_is_shown(controller: Controller) -> None:
