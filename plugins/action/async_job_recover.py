@@ -6,11 +6,12 @@ from __future__ import annotations
 import fnmatch
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_recover
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, merged, picked
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import hold_slot
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
@@ -41,9 +42,15 @@ class ActionModule(AttemptAction):
             for record in self._looked_at(lacking[begin : begin + _AT_A_TIME], params):
                 try:
                     if applies:
+                        hold_slot(store, record)  # first: whoever finds the record there, may count on that
                         write_record(store, key_of(record), record, expect=ABSENT)
                 except Conflict:
                     self._leave(record, "somebody else has just written its record")
+                    continue
+                except StoreUnavailable:
+                    raise
+                except AsyncJobError as error:
+                    self._leave(record, str(error).rstrip("."))
                     continue
                 recovered.append(record)
         rows = [

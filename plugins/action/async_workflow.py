@@ -315,7 +315,8 @@ class ActionModule(WorkflowAction):
             after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
         if after is None:
             raise _unknown(store, run["workflow"], run["run"])
-        return {**self._answer(store, after, params), "failed": False}
+        is_left = after["status"] not in VERDICTS and bool(self.elsewhere or self.not_stopped(after))
+        return {**self._answer(store, after, params), "failed": is_left}
 
     def _answer(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return what the module returns about a run, as it is in the store: there it also has the times."""
@@ -333,6 +334,7 @@ class ActionModule(WorkflowAction):
             waits = [*parts_of(run, DUE, BACKOFF)]
             waits = waits[:_SHOWN] + ([f"{len(waits) - _SHOWN} more"] if len(waits) > _SHOWN else [])
             problem = "".join(f" {name} could not be started: {text}" for name, text in errors.items())
+            problem += "".join(f" {name} could not be stopped: {text}" for name, text in self.not_stopped(run).items())
             problem += "".join(
                 f" {name} is on the localhost of {machine}, and cannot be seen from here." for name, machine in self.elsewhere.items()
             )
@@ -352,7 +354,7 @@ class ActionModule(WorkflowAction):
         self.show(harmless_text(lines))
         return {
             "changed": self.has_changed,
-            "failed": bool(failed or errors),
+            "failed": bool(failed or errors or self.not_stopped(run)),
             "finished": is_over,
             "status": run["status"],
             "workflow": run["workflow"],

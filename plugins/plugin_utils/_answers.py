@@ -77,7 +77,7 @@ def refusal_of(request: Request, record: Record, look: Seen, decision: Decision)
 def blocked_by(request: Request, record: Record, look: Seen, why: str) -> dict[str, t.Any]:
     """Return what the module returns if the next attempt has to wait for what the last one has left behind."""
     # What it may stop, it has stopped.
-    instead = "" if request.params["stop_leftovers"] else ", or let the task do that with 'stop_leftovers: true'"
+    instead = "" if request.params["stop_leftovers"] else request.or_let_stop
     reason = f"{look['reason']}; {why}. Attempt {record.get('attempt', 1) + 1} starts when these have ended. Stop them{instead}"
     answer = answer_to(request, record, look)
     answer.update(finished=False, failed=bool(request.kept.poll), reason=reason, msg=reason)

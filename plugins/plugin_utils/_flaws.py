@@ -18,6 +18,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name, picked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import is_slot
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id, is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import is_boot_id, is_number, is_place
@@ -144,6 +145,10 @@ def _origin(value: dict[str, t.Any], attempt: Record) -> str:
 _LONG = 4096
 
 
+def _semaphore(value: dict[str, t.Any], attempt: Record) -> str:
+    return "" if is_slot(value) else "is not the slot of a semaphore"
+
+
 def _codes(value: list[t.Any], attempt: Record) -> str:
     return "" if all(isinstance(code, int) and not isinstance(code, bool) for code in value) else "is no list of return codes"
 
@@ -160,6 +165,7 @@ _CHECKS: dict[str, Check] = {
     "timeout": _number,
     "tail_size": _number,
     "success_codes": _codes,
+    "semaphore": _semaphore,
     "stdout_offset": _number,
     "stderr_offset": _number,
     "claim": _claim,

@@ -23,6 +23,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     picked,
     without,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import is_of_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 
 # What a record that is made anew takes from the file: what only the start of the attempt has known.
@@ -44,6 +45,8 @@ OF_THE_ATTEMPT = (
     "stdout_file",
     "stderr_file",
 )
+# What it takes as well, and an attempt that is adopted has of our own: of which semaphore it has a slot.
+_SEMAPHORE = "semaphore"
 # What may be long because somebody has chosen it so, and is left out then.
 _LONG = ("store_result", "success_codes", "fingerprint")
 # The fields that say as whom and where a task works. A file says nothing of these.
@@ -56,7 +59,10 @@ def content_of(record: Record, store: str) -> str:
     :arg record: as it is prepared
     :arg store: its place
     """
-    noted: dict[str, t.Any] = {**picked(record, (*JobKey._fields, "schema_version", "status", "ansible_job_id", "claim", *OF_THE_ATTEMPT))}
+    names = (*JobKey._fields, "schema_version", "status", "ansible_job_id", "claim", _SEMAPHORE, *OF_THE_ATTEMPT)
+    noted: dict[str, t.Any] = {**picked(record, names)}
+    if is_of_run(record):  # without that, its run would not know it again
+        noted["metadata"] = record["metadata"]
     noted["origin"] = {"host": record["host"], "store": store, "who": record.get("who", ""), "start": record.get("start", "")}
     for field in ("", *_LONG):
         noted.pop(field, None)
@@ -87,9 +93,10 @@ def record_of(found: Found, host: str) -> Record:
         said = str(error).replace(" Nothing was changed and nothing was started.", "")
         raise AsyncJobError(
             f"{where}, with which the host notes the last attempt of a job, cannot be used: {said.rstrip('.')}. Nothing was started. Once"
-            " you are sure that the job does not run, remove that file, or say 'on_foreign: ignore'."
+            " you are sure that the job does not run, remove that file, or let its async_job task say 'on_foreign: ignore'."
         ) from None
-    return t.cast("Record", picked(record, (*JobKey._fields, "ansible_job_id", "metadata", "status", "claim", "origin", *OF_THE_ATTEMPT)))
+    names = (*JobKey._fields, "ansible_job_id", "metadata", "status", "claim", "origin", _SEMAPHORE, *OF_THE_ATTEMPT)
+    return t.cast("Record", picked(record, names))
 
 
 def _above(path: str) -> str:

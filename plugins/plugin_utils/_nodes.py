@@ -52,7 +52,15 @@ _MOST_HOSTS = 1000
 _LONGEST_ITEM = 4096
 
 
-class NodeRequest(Request):
+class RequestOfRun(Request):
+    """A job of a run: what users may say, they say of the run."""
+
+    or_start_another = "to start another one all the same, give the run another id"
+    or_attach = "to go on with that one, make its record anew (async_job_recover)"
+    or_let_stop = ""
+
+
+class NodeRequest(RequestOfRun):
     """A node as a job to start: once for the attempt that its run has decided on.
 
     :arg params: validated options of the workflow

@@ -39,8 +39,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.noti
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import notification_text
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import OURS
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import KeptOnTask, Request
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import OURS, RequestOfRun
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import KeptOnTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
@@ -54,7 +54,7 @@ _VARIABLES = "node.vars"
 _PLAY = "node.yml"
 
 
-class _Request(Request):
+class _Request(RequestOfRun):
     """A notification as a job to start: once, unless it was killed."""
 
     def __init__(self, params: dict[str, t.Any], store: Store, run: Run, one: Notification, kept: KeptOnTask) -> None:

@@ -114,7 +114,7 @@ class Request:
         record.pop("fingerprint", None)  # an attempt that was given up may have left one
         record.pop("semaphore", None)
         if self.wanted is not None:
-            record["semaphore"] = {"name": self.wanted.name, "slot": record["claim"]["id"]}
+            record["semaphore"] = {**self.wanted._asdict(), "slot": record["claim"]["id"]}
         if "success_codes" not in self._about:
             record.pop("success_codes", None)
         if self._fingerprint and not record.get("no_log"):
@@ -128,6 +128,13 @@ class Request:
     def why_not(self) -> str:
         """Return why the job is not to start any more, now that it is claimed. Empty if it is."""
         return ""
+
+    or_start_another = "to start another one all the same, say 'on_foreign: ignore'"
+    """What a user may say who wants another attempt although the host knows of one."""
+    or_attach = "to attach to it whatever its options are, say 'on_change: attach'"
+    """What a user may say who wants that one."""
+    or_let_stop = ", or let the task do that with 'stop_leftovers: true'"
+    """What a user may say who wants processes stopped that the last attempt has left behind."""
 
     def is_ours(self, record: Record) -> bool:
         """Return whether this task has claimed the current attempt itself, in this run of the playbook."""

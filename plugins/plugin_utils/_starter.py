@@ -318,7 +318,7 @@ class Starter:
             if asked.record != record:  # it has ended better than the record knew: decide anew
                 return False
         self._goes_on = self._what_goes_on(asked, look)
-        if self._goes_on and not before:
+        if self._goes_on and not before and (self._poll or self._tells_at_once):  # else the answer says so
             self._blocked_since = time.monotonic()
             self._action.notify(f"{self._key}: the next attempt waits. {self._goes_on}.")
         return not self._goes_on
@@ -551,7 +551,7 @@ class Starter:
         :raises AsyncJobError: if nothing may be started because of it
         """
         what = f"The host {self._action.host} has an attempt of the {self._key} that this store does not know, started {told(record)}"
-        ignore = "to start another one all the same, say 'on_foreign: ignore'"
+        ignore = self._request.or_start_another
         if self._params["on_foreign"] == "fail":
             raise AsyncJobError(f"{what}. Nothing was started (on_foreign is 'fail'). Use that store; or, {ignore}.")
         if lost:
@@ -573,8 +573,8 @@ class Starter:
         problem = self._request.unlike(record)
         if problem:
             raise AsyncJobError(
-                f"{what}. It is {look['status']}, and {problem}. Nothing was started. Wait for it with that store, or stop it there; to"
-                f" attach to it whatever its options are, say 'on_change: attach'; {ignore}."
+                f"{what}. It is {look['status']}, and {problem}. Nothing was started. Wait for it with that store, or stop it there;"
+                f" {self._request.or_attach}; {ignore}."
             )
         self._adoption = f"{what}. It is {look['status']}, and was adopted: its record was made anew."
         _ansible.warn_now(harmless_lines(self._adoption))  # before the task waits for it

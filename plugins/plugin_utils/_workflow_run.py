@@ -14,7 +14,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
@@ -108,6 +108,8 @@ class WorkflowAction(TogetherAction):
         self._notifications: dict[tuple[str, str], Notifications] = {}
         self.not_started: dict[tuple[str, int], list[str]] = {}
         """Why attempts of nodes could not be started, each time."""
+        self._not_stopped: dict[tuple[str, str], list[str]] = {}
+        """Why nodes of cancelled runs could not be stopped, each time."""
 
     def follow(self, steps: driver.Steps, store: Store, workflow: str, run: str, params: dict[str, t.Any], given: Given) -> Run | None:
         """Play a protocol of runs to its end. Return the run as it is then.
@@ -229,8 +231,8 @@ class WorkflowAction(TogetherAction):
             if (job.record or {}).get("status") == "running" and not job.flaw:
                 self._running[run["run"], name, part_of(run, name).node["attempt"]] = job
         found.update(self._outcomes(run, ended))
-        for name in asked:
-            found.setdefault(name, driver.Found(said=said.get(name, "")))
+        for name, job in asked.items():
+            found.setdefault(name, driver.Found(said=said.get(name, job.flaw)))
         for name, one in found.items():
             level = part_of(run, name).way[-1]
             if level.number is not None and name not in self.elsewhere:  # one line for all items
@@ -309,7 +311,8 @@ class WorkflowAction(TogetherAction):
         some = [starter for _request, starter in starters.values()]
         answers = Several(some, self, self._store, {**self._options, "tail_size": 0}, poll=0, most=len(some)).run()
         for (name, (request, starter)), answer in zip(starters.items(), answers, strict=True):
-            if "semaphore" in answer and self._pace.is_due(name, answer["reason"]):
+            waits = not answer["failed"] and not answer.get("finished") and not starter.has_started
+            if waits and answer.get("reason") and self._pace.is_due(("start", name), answer["reason"]):
                 self.say(f"{name}: {answer['reason']}")
             if answer["failed"] and not starter.has_started and not request.refused and "record" not in answer:
                 self.not_started.setdefault((name, request.attempt), []).append(str(answer["msg"]))
@@ -319,9 +322,24 @@ class WorkflowAction(TogetherAction):
             attempt = part_of(run, name).node["attempt"]
             if _is_approval(run, name):
                 self._withdraw(run, name)
-            elif self._is_ours(run, name):
-                self._stop_job(run, name, driver.stopped(attempt, lambda record: _never_begun(record)))
+            elif self._can_stop(run, name):
+                try:
+                    self._stop_job(run, name, driver.stopped(attempt, _never_begun))
+                except StoreUnavailable:
+                    raise
+                except AsyncJobError as error:
+                    self._not_stopped.setdefault((run["run"], name), []).append(str(error))
+                    self.notify(f"{name}: {error}")
         time.sleep(FIRST_INTERVAL)
+
+    def _can_stop(self, run: Run, name: str) -> bool:
+        """Return whether there is something to do here to make a node end, that has not failed each time so far."""
+        return self._is_ours(run, name) and name not in self.elsewhere and len(self._not_stopped.get((run["run"], name), ())) < _TRIES
+
+    def not_stopped(self, run: Run) -> dict[str, str]:
+        """Return why nodes of a cancelled run could not be stopped here, as far as they have not ended since."""
+        due = parts_of(run, DUE) if run["status"] == CANCELLING else ()
+        return {name: said[-1] for (of, name), said in self._not_stopped.items() if of == run["run"] and name in due}
 
     def _stop_job(self, run: Run, name: str, steps: driver.Steps) -> None:
         key, seconds = key_of_node(run, name), self._options["look_timeout"]
@@ -338,7 +356,7 @@ class WorkflowAction(TogetherAction):
                         answer = None, NOTHING
                 case exactly_once.Write(record, expect):
                     try:
-                        answer = write_record(self._store, key, record, expect=Version(expect))[1]
+                        answer = write_record(self._store, key, _as_it_is(record), expect=Version(expect))[1]
                     except Conflict:
                         give_way()
                         answer = exactly_once.CONFLICT
@@ -362,7 +380,7 @@ class WorkflowAction(TogetherAction):
         }
         result = _ansible.run_action(self, "rstyczynski.ansible.async_job_cancel", args, self._task_vars)
         if result.get("failed"):
-            self.notify(f"{name}: {result.get('msg')}")
+            raise AsyncJobError(str(result.get("msg")))
 
     # --- Approvals
 
@@ -449,6 +467,8 @@ class WorkflowAction(TogetherAction):
     def is_busy(self, run: Run) -> bool:
         """Return whether something goes on in a run that needs nobody but time."""
         jobs = [part for part in parts_of(run, DUE).values() if not part.is_approval]
+        if run["status"] == CANCELLING:
+            return any(self._can_stop(run, part.name) for part in jobs)
         return bool(parts_of(run, BACKOFF)) or any(
             self._is_ours(run, part.name)
             and part.name not in self.elsewhere
@@ -462,7 +482,7 @@ class WorkflowAction(TogetherAction):
         if self.only_once:
             return False
         if run["status"] == CANCELLING:
-            return any(_is_approval(run, name) or self._is_ours(run, name) for name in due)
+            return any(_is_approval(run, name) or self._can_stop(run, name) for name in due)
         jobs = [
             name
             for name, part in due.items()
@@ -509,10 +529,19 @@ def _step(progress: dict[str, t.Any]) -> str:
 
 
 def _never_begun(record: Record) -> Record:
-    """Return the record of an attempt that somebody had claimed, and that never began."""
-    reason = "the run was cancelled before it began"
-    kept = without(record, ("claim", "place", "async_dir", "attempt_dir", "stdout_file", "stderr_file", "boot_id"))
-    return t.cast("Record", {**kept, "status": CANCELLED, "reason": reason, "end": _times.now(), "told": ""})
+    """Return the record of an attempt that somebody had claimed, and that never began. If its place on the host was chosen, it keeps that:
+    else the host would tell of an attempt that nobody knows."""
+    return {**record, "status": CANCELLED, "reason": "the run was cancelled before it began"}
+
+
+def _as_it_is(record: Record) -> Record:
+    """Return the record of an attempt that is claimed no more, as whoever starts one would write it."""
+    after = without(record, ("claim",))
+    if record["ansible_job_id"]:
+        after["results_file"] = f"{record['async_dir']}/{record['ansible_job_id']}"
+    if record["status"] in ENDED_JOBS:
+        after["end"], after["told"] = _times.now(), ""
+    return after
 
 
 def _outcome(attempt: int, record: Record, said: t.Any) -> Outcome:

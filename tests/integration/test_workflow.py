@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
-import signal
 import threading
 import typing as t
 from pathlib import Path
@@ -167,18 +165,25 @@ def test_a_run_whose_wrappers_and_drivers_are_killed(controller: Controller, led
     playbook = controller.write("playbook.yml", json.dumps([telling(workflow(), hosts="localhost")]))
     driver = controller.popen("playbook", "-i", controller.inventory, playbook)
     until(lambda: "long" in lines(ledger))
-    os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
+    driver.kill_with_workers()
+    (controller.state_dir / "localhost" / "Release 7" / "long.json").unlink()
+    recover = {"rstyczynski.ansible.async_job_recover": {"apply": True}}
     cancel = {"mode": "cancel", "workflow": "Release", "reason": "wrong branch"}
     show = {"mode": "show", "workflow": "Release"}
-    [cancelled, shown, listed, late, pruned], ran = drive(
+    [lost, recovered, cancelled, shown, listed, late, pruned], ran = drive(
         controller,
+        workflow(),
+        recover,
         {"rstyczynski.ansible.async_workflow": {**cancel, "run": "7", "grace_period": 1}},
         {"rstyczynski.ansible.async_workflow": {**show, "run": "7"}},
         {"rstyczynski.ansible.async_workflow": {"mode": "list"}},
         workflow(),
         prune,
     )
+    # Without its record, the host knows of it: no second one starts, and whoever has the record made anew can stop the first.
+    assert (lost["status"], lost["failed"], "give the run another id" in lost["msg"]) == ("running", True, True), ran.output
+    assert "long could not be started: The host localhost has an attempt of the" in lost["msg"]
+    assert [(one["job_name"], one["status"]) for one in recovered["recovered"]] == [("long", "running")]
     assert outcomes(cancelled) == {"build": "succeeded", "go_live": "succeeded", "long": "cancelled", "last": "skipped"}, ran.output
     assert (cancelled["status"], cancelled["failed"], cancelled["changed"]) == ("cancelled", False, True)
     assert cancelled["nodes"]["last"]["why"] == "the run was cancelled before it began"

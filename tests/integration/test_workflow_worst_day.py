@@ -8,11 +8,8 @@ With C(TORTURE=1) in the environment, there are a hundred such days, on a direct
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import random
-import signal
 import time
 import typing as t
 from collections import Counter
@@ -20,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from controller import Controller, Process
+from controller import Controller
 from object_storage_server import ObjectStorageServer
 from plays import Yaml, lines, telling
 from torture import TORTURE
@@ -79,17 +76,6 @@ def server() -> Iterator[ObjectStorageServer]:
         yield server
 
 
-def _kill(driver: Process) -> None:
-    """Kill a driver with all of its workers, which newer releases put into sessions of their own, and nothing that it has started."""
-    for _turn in range(2):  # one may have forked meanwhile
-        for place in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                is_its = f"TELL_TO={driver.tells_to}".encode() in (place / "environ").read_bytes().split(b"\0")
-                if is_its and (place / "cmdline").read_bytes().split(b"\0")[1:4] == [b"-m", b"ansible", b"playbook"]:
-                    os.kill(int(place.name), signal.SIGKILL)
-    driver.wait()
-
-
 @pytest.mark.parametrize("day", range(DAYS))
 @pytest.mark.parametrize("store", STORES)
 def test_the_worst_day(controller: Controller, ledger: Path, server: ObjectStorageServer, store: str, day: int) -> None:
@@ -118,10 +104,10 @@ def test_the_worst_day(controller: Controller, ledger: Path, server: ObjectStora
             if number == 1:  # the first one may have done nothing, the others have
                 until(ledger.exists, seconds=240)
             time.sleep(chance.uniform(0, _LONGEST_LIFE / DRIVERS))
-            _kill(driver)
+            driver.kill_with_workers()
     finally:
         for driver in drivers:
-            _kill(driver)
+            driver.kill_with_workers()
     executed_before = len(lines(ledger))
 
     ran = controller.playbook(playbook)

@@ -35,6 +35,7 @@ ATTEMPT: dict[str, t.Any] = {
         {**NATIVE, "ansible_job_id": "", "status": "starting", "claim": {"who": "me@here", "fenced": 2}},
         {**ATTEMPT, "ansible_job_id": "", "status": "prepared"},
         {**NATIVE, "become_user": "svc$", "remote_user": ""},
+        {**ATTEMPT, "semaphore": {"name": "dumps", "at_most": 3, "slot": f"{7:032x}"}},
     ],
 )
 def test_records_of_ours_have_none(record: dict[str, t.Any]) -> None:
@@ -86,6 +87,10 @@ def test_records_of_ours_have_none(record: dict[str, t.Any]) -> None:
         ("claim", {"fenced": "many"}),
         ("claim", {"fenced": -1}),
         ("claim", {"who": []}),
+        ("semaphore", {"name": "dumps", "slot": f"{7:032x}"}),
+        ("semaphore", {"name": "dumps", "at_most": True, "slot": f"{7:032x}"}),
+        ("semaphore", {"name": "dumps", "at_most": 3, "slot": "../x"}),
+        ("semaphore", {"name": "a\nb", "at_most": 3, "slot": f"{7:032x}"}),
     ],
 )
 def test_what_is_none_of_ours_is_named(field: str, value: t.Any) -> None:

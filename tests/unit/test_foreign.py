@@ -70,6 +70,19 @@ def test_what_is_noted() -> None:
     assert "fingerprint" not in content_of(prepared(fingerprint="x" * 2 * MOST), "/srv/store")
 
 
+def test_what_a_run_and_a_semaphore_need() -> None:
+    """A node is known again by its run, and has its slot; one that is adopted has a slot of the store that adopts it."""
+    about = {"workflow": "Fan", "run": "7", "node": "deploy"}
+    slot = {"name": "dumps", "at_most": 3, "slot": f"{7:032x}"}
+    given = prepared(playbook_name="Fan 7", metadata=about, semaphore=slot)
+    record = record_of(Found(PATH, content_of(given, "/srv/store")), "host1")
+    assert (record["metadata"], record["semaphore"]) == (about, slot)
+    assert adopted(record, secret=False).keys().isdisjoint({"metadata", "semaphore"})
+    assert "metadata" not in json.loads(content_of(prepared(metadata=about), "/srv/store")), "of another play"
+    with pytest.raises(AsyncJobError, match="is not the slot of a semaphore"):
+        record_of(found(semaphore={"name": "dumps", "slot": "x"}), "host1")
+
+
 def test_what_is_made_of_it() -> None:
     """A record that says what the file says, as that of the user and the host of the task."""
     ours = prepared(remote_user="root", become_user="", delegated_host="bastion")

@@ -20,6 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semap
     check_semaphore,
     free_slot,
     held_now,
+    hold_slot,
     most_of,
     parse_semaphore,
     path_of_semaphore,
@@ -109,6 +110,16 @@ def test_the_least_number_counts() -> None:
     assert who_holds("dumps", 9, held[:1]) == "dumps (1 of 2): db01/Dump/job0 since 2026-11-27T12:03:00Z"
     assert who_holds("dumps", 9, held).endswith(", and 2 more")
     assert "(its record is gone)" in who_holds("dumps", 9, [Held(holder(1), "its record is gone")])
+
+
+def test_a_record_that_is_made_anew_has_its_slot(store: Store) -> None:
+    """Its job runs, however many others do. Of one that has ended, there is nothing to hold."""
+    write_semaphore(store, "dumps", [holder(1)], expect=ABSENT)
+    for number, status in ((1, "running"), (2, "orphaned"), (3, "succeeded")):
+        slot = {"name": "dumps", "at_most": 1, "slot": SLOTS[number]}
+        hold_slot(store, record(number, status=status, semaphore=slot, who="ann@ctl", start="2026-11-27T12:03:00Z"))
+    hold_slot(store, record(4, semaphore={}))
+    assert read_semaphore(store, "dumps")[0] == (holder(1), holder(2, 1))
 
 
 def test_who_removes_a_record_frees_its_slot(store: Store, tmp_path: Path) -> None:

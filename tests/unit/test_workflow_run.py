@@ -27,6 +27,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     chosen_params,
     flaw_of_run,
     is_of_node,
+    is_of_run,
     is_run_id,
     key_of_node,
     parse_run,
@@ -67,6 +68,10 @@ def test_whose_record_it_is() -> None:
     run = a_run()
     record: t.Any = {"metadata": {"workflow": "w", "run": "r", "node": "a"}, "playbook_name": "w r", "job_name": "a"}
     assert is_of_node(record, run, "a")
+    assert is_of_run(record)
+    assert is_of_run({**record, "metadata": {"workflow": "w", "run": "r", "notification": "failed"}})
+    for one in ({"playbook_name": "w s"}, {"metadata": {}}, {"metadata": {"workflow": "w", "run": 3, "node": "a"}}, {"metadata": None}):
+        assert not is_of_run({**record, **one})
     for other in ({}, {"note": "mine"}, {**record["metadata"], "node": "b"}, {**record["metadata"], "run": "s"}):
         assert not is_of_node({**record, "metadata": other}, run, "a")
     assert [text for text in ("4711", "2026-01-01T00-00-00Z-a1", "a b", "", "-x", "a\tb", "a\u00a0b") if is_run_id(text)] == [

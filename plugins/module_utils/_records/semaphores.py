@@ -90,6 +90,13 @@ def is_semaphore_name(text: t.Any) -> bool:
     )
 
 
+def is_slot(about: dict[str, t.Any]) -> bool:
+    """Return whether this is what a record says of the slot of its attempt: C(name), C(at_most) and C(slot)."""
+    slot, most = about.get("slot"), about.get("at_most")
+    is_number = isinstance(most, int) and not isinstance(most, bool) and 0 < most <= MOST
+    return is_semaphore_name(about.get("name")) and isinstance(slot, str) and _SLOT.match(slot) is not None and is_number
+
+
 def path_of_semaphore(name: str) -> str:
     """Return the path of a semaphore in its store."""
     return f"{SEMAPHORES}{encode(name)}/holders{SUFFIX}"
@@ -234,6 +241,23 @@ def held_now(store: Store, name: str) -> list[Held]:
         if why:
             found.append(Held(holder, why))
     return found
+
+
+def hold_slot(store: Store, record: Record) -> None:
+    """Put an attempt on its semaphore whose record is made anew, if it is not there any more: it runs, however many others do."""
+    about: t.Any = record.get("semaphore")
+    if not about or record.get("status") in ENDED:
+        return
+    names = (record["host"], record["playbook_name"], record["job_name"])
+    number = max(record.get("attempt", 1), 1)
+    ours = Holder(*names, about["slot"], about["at_most"], number, record.get("who", ""), record.get("start", ""))
+
+    def attempt() -> None:
+        holders, version = read_semaphore(store, about["name"])
+        if all(holder.slot != ours.slot for holder in holders):
+            write_semaphore(store, about["name"], [*holders, ours], expect=version)
+
+    contended(attempt)
 
 
 def free_slot(store: Store, record: Record) -> None:

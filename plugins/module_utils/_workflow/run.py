@@ -264,6 +264,17 @@ def is_of_node(record: Record, run: Run, name: str) -> bool:
     return record.get("metadata") == mark_of_node(run, name)
 
 
+def is_of_run(record: Record) -> bool:
+    """Return whether a record is that of a node or of a notification of some run."""
+    about: t.Any = record.get("metadata")
+    return (
+        isinstance(about, dict)
+        and about.keys() in ({"workflow", "run", "node"}, {"workflow", "run", "notification"})
+        and all(isinstance(word, str) for word in about.values())
+        and record.get("playbook_name") == f"{about['workflow']} {about['run']}"
+    )
+
+
 def is_run_id(text: t.Any) -> bool:
     """Return whether a text can be the id of a run."""
     return is_name(text) and not any(character.isspace() for character in text)

@@ -1,0 +1,115 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is written of the nodes of a run that is cancelled, and when nobody tries any more to stop them."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from workflows import begun, define
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import cancel, decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible, _workflow_run
+
+DIRECTORY = f"/home/app/.ansible_async/{1:032x}"
+JOB = "j1.2"
+
+
+class Action(_workflow_run.WorkflowAction):
+    """One whose host says what the test says."""
+
+    host = "host1"
+
+    def __init__(self, store: FilesystemStore, seen: exactly_once.Seen) -> None:
+        self._store = store
+        self._options = {option: spec.get("default") for option, spec in async_workflow.ARGUMENT_SPEC.items()}
+        self._task_vars = {}
+        self._seen_there = seen
+        self._not_stopped = {}
+        self.elsewhere, self.not_started, self.only_once = {}, {}, False
+
+    def inspect(self, record: t.Any, timeout: float) -> exactly_once.Seen:
+        return self._seen_there
+
+    def fence(self, record: t.Any, timeout: float) -> bool:
+        return True
+
+    def notify(self, line: str) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+@pytest.fixture
+def run() -> Run:
+    """A run that is cancelled, and whose only node is due."""
+    graph = Graph(define({"a": {}}))
+    run = decide(graph, begun(graph.definition))
+    return decide(graph, cancel(run, {"who": "ann", "time": "", "reason": ""}))
+
+
+def record_of(run: Run, **fields: t.Any) -> t.Any:
+    """Return the record of that node, just before it starts."""
+    place = {"attempt_dir": DIRECTORY, "async_dir": DIRECTORY, "boot_id": "b", "stdout_file": f"{DIRECTORY}/stdout"}
+    about = {"status": "prepared", "ansible_job_id": "", "attempt": 1, "claim": {"who": "me@there"}, "metadata": mark_of_node(run, "a")}
+    return {**key_of_node(run, "a")._asdict(), **about, **place, **fields}
+
+
+@pytest.mark.parametrize(
+    ("seen", "status"),
+    [(exactly_once.Seen(), "cancelled"), (exactly_once.Seen("", "host1 rebooted meanwhile"), "lost")],
+)
+def test_what_never_began_keeps_its_place(tmp_path: Path, run: Run, seen: exactly_once.Seen, status: str) -> None:
+    """The host has noted it, and would else tell the next attempt of one that nobody knows."""
+    store = FilesystemStore(str(tmp_path))
+    key = key_of_node(run, "a")
+    write_record(store, key, record_of(run), expect=ABSENT)
+    Action(store, seen)._stop(run, ["a"])
+    record, _version = read_record(store, key)
+    assert record is not None
+    assert (record["status"], record["attempt_dir"], record["async_dir"], record["told"]) == (status, DIRECTORY, DIRECTORY, "")
+    assert "claim" not in record
+    assert record["end"]
+
+
+def test_nobody_tries_for_ever(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has just started is found, with its results file. If it cannot be stopped, the task ends, and says why."""
+    store = FilesystemStore(str(tmp_path))
+    key = key_of_node(run, "a")
+    write_record(store, key, record_of(run), expect=ABSENT)
+    monkeypatch.setattr(_ansible, "run_action", lambda *arguments: {"failed": True, "msg": "It is root's. Say 'become: true'."})
+    action = Action(store, exactly_once.Seen(JOB))
+    tries = 0
+    while action._wait(run):
+        assert tries < 10
+        action._stop(run, ["a"])
+        tries += 1
+    record, _version = read_record(store, key)
+    assert record is not None
+    assert (record["status"], record["results_file"]) == ("running", f"{DIRECTORY}/{JOB}")
+    assert "claim" not in record
+    assert action.not_stopped(run) == {"a": "It is root's. Say 'become: true'."}
+    assert tries == 3
+    assert not action.is_busy(run)
+
+
+def test_what_is_elsewhere_is_left_alone(tmp_path: Path, run: Run) -> None:
+    """Whoever can see it, stops it."""
+    action = Action(FilesystemStore(str(tmp_path)), exactly_once.Seen())
+    assert action._wait(run)
+    action.elsewhere = {"a": "other.example.org"}
+    assert not action._wait(run)
