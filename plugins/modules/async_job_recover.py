@@ -15,7 +15,8 @@ description:
     a store, this reads these notes, looks what became of the attempts, and writes a record for each job that has none.
   - A record that is there stays as it is, whatever it says. Without O(apply=true) nothing is written, and it is only said what would be.
   - A record that was made anew has names, status, times and result of the last attempt, what tells it from another one, and from where it
-    was started (C(origin)). It has no metadata, no past attempts and no approvals, and of the output what the host still has.
+    was started (C(origin)). It has no metadata, no past attempts and no approvals, and of the output what the host still has. Only of a
+    node of a workflow, it says which run that belongs to, and a job that goes on has the slot of its semaphore again.
   - A host has notes of each user apart. The task finds those of the user that it works as, in the C(async_dir) that is in effect. Those of
     jobs that ran as root are found with C(become=true).
   - The playbook C(rstyczynski.ansible.recover) does this on all hosts of an inventory.

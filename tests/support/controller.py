@@ -77,7 +77,7 @@ class Process(subprocess.Popen[str]):
         return tuple(json.loads(line) for line in self.tells_to.read_text("utf-8").splitlines())
 
     def kill_with_workers(self) -> None:
-        """Kill it with all of its workers, which newer releases put into sessions of their own, and nothing that it has started."""
+        """Kill it with all of its workers, which newer releases put into sessions of their own, and no command that it has started."""
         for _turn in range(2):  # one may have forked meanwhile
             for place in Path("/proc").glob("[0-9]*"):
                 with contextlib.suppress(OSError):

@@ -58,6 +58,7 @@ ON_THE_NEWEST = (
     "test_readme.py",
     "test_report.py",
     "test_report_html.py",
+    "test_report_runs.py",
     "test_role_load_verified.py",
     "test_scenarios.py",
     "test_secret_taken_away.py",
