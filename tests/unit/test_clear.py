@@ -50,6 +50,19 @@ def test_attempts_that_a_record_does_not_name(tmp_path: Path, has_forgotten: boo
     assert fence.exists(), "whoever was frozen must not begin that attempt after all"
 
 
+def test_an_attempt_that_never_began(tmp_path: Path) -> None:
+    """With a file in its place, it is no reason to keep the rest. Without, nobody can tell."""
+    last, fence, gone = attempt(tmp_path, "a", 1e9), tmp_path / ("e" * 32), tmp_path / ("f" * 32)
+    fence.write_text(mark(KEY, fence.name) + "\n")
+    never, unknown = ({**look(place), "job_id": ""} for place in (fence, gone))
+    [refused] = clear([{"looks": [look(last), unknown], "has_forgotten": False}])
+    assert "it has not started so far" in refused["refused"]
+    assert last.exists()
+    [answer] = clear([{"looks": [look(last), never], "has_forgotten": False}])
+    assert (answer["refused"], answer["left"], answer["removed"]) == ("", [], [str(last)])
+    assert (last.exists(), fence.exists()) == (False, True)
+
+
 def test_what_the_host_has_noted_of_the_job(tmp_path: Path) -> None:
     """It goes with the last attempt of the record. What names another one, which was started from another store, stays."""
     first, last, other = (attempt(tmp_path, letter, 1e9) for letter in "abc")

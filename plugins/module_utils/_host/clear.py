@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import job_file
@@ -49,18 +50,19 @@ def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     looks = iter(look_at_jobs([Job(**attempt) for job in jobs for attempt in job["looks"]]))
     answers: list[dict[str, t.Any]] = []
     for job in jobs:
-        seen = [next(looks) for _attempt in job["looks"]]
-        going_on = [look.reason for look, attempt in zip(seen, job["looks"]) if _may_go_on(look, exclusive=attempt["exclusive"])]
+        seen = [(next(looks), Job(**attempt)) for attempt in job["looks"]]
+        begun = [(look, attempt) for look, attempt in seen if not _never_begins(attempt)]
+        going_on = [look.reason for look, attempt in begun if _may_go_on(look, exclusive=attempt.exclusive)]
         answer: dict[str, t.Any] = {"refused": going_on[0] if going_on else "", "removed": [], "left": []}
         if not going_on:
-            for look, attempt in zip(seen, (Job(**attempt) for attempt in job["looks"])):
+            for look, attempt in begun:
                 if look.status == "unknown":
                     answer["left"].append(look.reason)
                 elif attempt.exclusive:
                     _remove_attempt(attempt, answer)
                 else:
                     _remove_file(attempt, answer)
-            _forget([Job(**attempt) for attempt in job["looks"]], answer)
+            _forget([attempt for _look, attempt in seen], answer)
         answers.append(readable(answer))
     return answers
 
@@ -106,6 +108,16 @@ def _begun(path: str) -> float | None:
     with contextlib.suppress(OSError), directory_of(path) as directory:
         return directory.status(MARK).st_mtime
     return None
+
+
+def _never_begins(job: Job) -> bool:
+    """Tell whether an attempt has not started, and a file stands in the place of its directory, so that it cannot."""
+    if job.job_id or not job.exclusive:
+        return False
+    try:
+        return stat.S_ISREG(os.lstat(job.directory).st_mode)
+    except OSError:
+        return False
 
 
 def _may_go_on(look: Look, *, exclusive: bool) -> bool:
