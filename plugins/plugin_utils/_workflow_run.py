@@ -225,7 +225,8 @@ class WorkflowAction(TogetherAction):
                     continue
                 self.elsewhere.pop(name, None)
                 said[name] = f"{look['status']}{step}" if look["status"] == "running" else f"{look['status']}: {look['reason']}"
-        ended = {name: job for name, job in asked.items() if (job.record or {}).get("status") in ENDED_JOBS and not job.flaw}
+        # One that goes on of an attempt before is awaited.
+        ended = {name: job for name, job in asked.items() if _has_ended(job, part_of(run, name).node["attempt"])}
         # Whoever changes the record of one that runs, changes its version: nothing is written over that.
         for name, job in asked.items():
             if (job.record or {}).get("status") == "running" and not job.flaw:
@@ -262,13 +263,12 @@ class WorkflowAction(TogetherAction):
         if record is None or driver.is_before(record, attempt):
             waits = "" if self._is_ours(run, name) else f"waits for a task of this workflow on {key.host}"
             return driver.Found(driver.ABSENT, said=waits)
-        number = record.get("attempt", 1)
         if not self._is_ours(run, name):
             return driver.Found(said=f"is left to a task of this workflow on {key.host}")
-        if number == attempt and record.get("status") in CLAIMED_JOBS:
+        if record.get("status") in CLAIMED_JOBS:  # of an attempt before, too: whoever has claimed that may be dead
             return driver.Found(driver.CLAIMED)
-        if number != attempt:
-            return driver.Found(said=f"attempt {number} is {record.get('status')}")
+        if record.get("attempt", 1) > attempt and record.get("status") in ENDED_JOBS:
+            return driver.Found(driver.ABSENT)
         asked = of_record(key, record, version, {}, self.async_dir)
         self._note_machine(asked)
         return asked
@@ -501,6 +501,12 @@ class WorkflowAction(TogetherAction):
         time.sleep(self._interval)
         self._interval = longer(self._interval, self._options["wait_interval"])
         return True
+
+
+def _has_ended(job: Asked, attempt: int) -> bool:
+    """Return whether this attempt of a job is known to have ended."""
+    record = job.record or {}
+    return record.get("status") in ENDED_JOBS and record.get("attempt", 1) == attempt and not job.flaw
 
 
 def _is_approval(run: Run, name: str) -> bool:

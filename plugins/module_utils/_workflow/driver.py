@@ -301,14 +301,15 @@ def is_before(record: Record, attempt: int) -> bool:
 
 
 def stopped(attempt: int, cancelled: t.Callable[[Record], Record]) -> Steps:
-    """Make sure that an attempt of a node of a cancelled run has ended, or never begins.
+    """Make sure that an attempt of a node of a cancelled run has ended, or never begins, and those before it, too. One after it is of a run
+    that somebody has resumed since.
 
     :arg cancelled: returns the record of an attempt that never began, for the one with which it was claimed
     """
     while True:
         answer: tuple[Record | None, str] = yield exactly_once.Read()
         record, version = answer
-        if record is None or record.get("attempt", 1) != attempt or record.get("status") in ENDED:
+        if record is None or record.get("attempt", 1) > attempt or record.get("status") in ENDED:
             return
         if record.get("status") in ALIVE_JOBS:
             yield Kill(record)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is written of the nodes of a run that is cancelled, and when nobody tries any more to stop them."""
+"""What drivers make of the records of nodes, what they write there of a run that is cancelled, and when nobody tries any more to stop one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from workflows import begun, define
+from workflows import begun, define, ended
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import cancel, decide
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible, _workflow_run
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest
 
 DIRECTORY = f"/home/app/.ansible_async/{1:032x}"
 JOB = "j1.2"
@@ -30,6 +34,7 @@ class Action(_workflow_run.WorkflowAction):
     """One whose host says what the test says."""
 
     host = "host1"
+    async_dir = "~/.ansible_async"
 
     def __init__(self, store: FilesystemStore, seen: exactly_once.Seen) -> None:
         self._store = store
@@ -47,6 +52,9 @@ class Action(_workflow_run.WorkflowAction):
 
     def notify(self, line: str) -> None:
         """Say nothing."""
+
+    def _note_machine(self, asked: Asked) -> None:
+        """Know nothing of it."""
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +92,40 @@ def test_what_never_began_keeps_its_place(tmp_path: Path, run: Run, seen: exactl
     assert (record["status"], record["attempt_dir"], record["async_dir"], record["told"]) == (status, DIRECTORY, DIRECTORY, "")
     assert "claim" not in record
     assert record["end"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({"status": "starting", "attempt": 1}, driver.CLAIMED),
+        ({"status": "prepared", "attempt": 2}, driver.CLAIMED),
+        ({"status": "failed", "attempt": 1, "ansible_job_id": JOB}, driver.ABSENT),
+        ({"status": "orphaned", "attempt": 1, "ansible_job_id": JOB}, JOB),
+        ({"status": "failed", "attempt": 2, "ansible_job_id": JOB}, JOB),
+        ({"status": "failed", "attempt": 3, "ansible_job_id": JOB}, driver.ABSENT),
+        ({"status": "running", "attempt": 2, "metadata": {}}, driver.ABSENT),
+    ],
+)
+def test_what_a_record_says(tmp_path: Path, fields: dict[str, t.Any], what: str) -> None:
+    """Of the second attempt. What somebody has claimed before it, and has died, is found out about; what goes on of it, is looked at."""
+    graph = Graph(define({"a": {"retries": 1}}))
+    run = ended(graph, decide(graph, begun(graph.definition)), a="failed")
+    assert (run["nodes"]["a"]["state"], run["nodes"]["a"]["attempt"]) == ("due", 2)
+    store = FilesystemStore(str(tmp_path))
+    write_record(store, key_of_node(run, "a"), record_of(run, **fields), expect=ABSENT)
+    found = Action(store, exactly_once.Seen())._read_job(run, "a")
+    assert what == (found.looked_for.job_id if isinstance(found, Asked) else found.what)
+    assert isinstance(found, Asked) or found.outcome is None
+
+
+def test_a_run_that_has_begun_anew(tmp_path: Path, run: Run) -> None:
+    """What its jobs have executed before is not executed once more, and it is said what to do."""
+    request = NodeRequest(Action(FilesystemStore(str(tmp_path)), exactly_once.Seen())._options, FilesystemStore(str(tmp_path)), run, "a")
+    with pytest.raises(AsyncJobError, match="is of attempt 2, and the run has decided on attempt 1.*Nothing was started. Give the run"):
+        request.decide(record_of(run, status="succeeded", attempt=2))
+    assert not request.decide(record_of(run, status="succeeded")).start
+    with pytest.raises(AsyncJobError, match="is the record of another job"):
+        request.decide(record_of(run, metadata={}))
 
 
 def test_nobody_tries_for_ever(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
