@@ -137,7 +137,7 @@ def _details(run: Run, graph: Graph, records: t.Sequence[Record], index_of: t.Ma
     secret = [[name, None] for name in run["secret_params"]]
     inside: dict[str, list[Part]] = {}
     for part in parts_of(run).values():
-        if len(part.way) > 1 or part.way[0].index is not None:
+        if len(part.way) > 1 or part.way[0].number is not None:
             inside.setdefault(part.way[0].own, []).append(part)
     return {
         "params": [*([name, _short(value)] for name, value in run["params"].items()), *secret],
