@@ -89,8 +89,8 @@ class NodeRequest(RequestOfRun):
             raise AsyncJobError(f"{self.state_file} is the record of another job, which has the name of this node. Nothing was started.")
         if record.get("attempt", 1) > self.attempt:
             raise AsyncJobError(
-                f"{self.state_file} is of attempt {record['attempt']}, and the run has decided on attempt {self.attempt}: it has begun anew,"
-                " or an older copy of it was put back. Nothing was started. Give the run another id."
+                f"{self.state_file} is of attempt {record['attempt']}, and the run has decided on attempt {self.attempt}: it has"
+                " begun anew, or an older copy of it was put back. Nothing was started. Give the run another id."
             )
         return Decision(start=is_before(record, self.attempt), why=f"attempt {self.attempt} is due")
 

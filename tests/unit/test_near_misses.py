@@ -140,14 +140,21 @@ def templates_in(value: t.Any, key: str = "") -> Iterator[str]:
         yield f"{{{{ {value} }}}}" if key in CONDITIONS else value
 
 
+def tasks_in(tasks: list[t.Any]) -> Iterator[t.Any]:
+    """Every task, those in blocks as well."""
+    for task in tasks:
+        yield task
+        yield from tasks_in([*task.get("block", ()), *task.get("rescue", ()), *task.get("always", ())])
+
+
 @pytest.mark.parametrize("command", KNOWN)
 def test_playbooks_declare_what_they_take(command: str) -> None:
     """What a playbook does not declare is refused, if it looks like a filter."""
     for play in PLAYS[command]:
         declared = set(play.get("vars", {}))
-        for task in play["tasks"]:
+        for task in tasks_in(play["tasks"]):
             declared |= {task.get("register"), *task.get("vars", {})}
-        registered = {task.get("register") for other in PLAYS[command] for task in other["tasks"]}
+        registered = {task.get("register") for other in PLAYS[command] for task in tasks_in(other["tasks"])}
         parsed = [jinja2.Environment(autoescape=True).parse(template) for template in templates_in(play)]
         used = {name.name for one in parsed for name in one.find_all(jinja2.nodes.Name) if name.ctx == "load"}
         assert {one for one in used - declared - registered if not GIVEN.fullmatch(one)} == set()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What drivers make of the records of nodes, what they write there of a run that is cancelled, and when nobody tries any more to stop one."""
+"""What drivers make of the records of nodes, what they write there when a run is cancelled, and when they give up stopping one."""
 
 from __future__ import annotations
 
@@ -43,6 +43,9 @@ class Action(_workflow_run.WorkflowAction):
         self._seen_there = seen
         self._not_stopped = {}
         self.elsewhere, self.not_started, self.only_once = {}, {}, False
+
+    def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
+        return params
 
     def inspect(self, record: t.Any, timeout: float) -> exactly_once.Seen:
         return self._seen_there
@@ -121,7 +124,7 @@ def test_what_a_record_says(tmp_path: Path, fields: dict[str, t.Any], what: str)
 def test_a_run_that_has_begun_anew(tmp_path: Path, run: Run) -> None:
     """What its jobs have executed before is not executed once more, and it is said what to do."""
     request = NodeRequest(Action(FilesystemStore(str(tmp_path)), exactly_once.Seen())._options, FilesystemStore(str(tmp_path)), run, "a")
-    with pytest.raises(AsyncJobError, match="is of attempt 2, and the run has decided on attempt 1.*Nothing was started. Give the run"):
+    with pytest.raises(AsyncJobError, match=r"is of attempt 2, and the run has decided on attempt 1.*\. Give the run another id"):
         request.decide(record_of(run, status="succeeded", attempt=2))
     assert not request.decide(record_of(run, status="succeeded")).start
     with pytest.raises(AsyncJobError, match="is the record of another job"):

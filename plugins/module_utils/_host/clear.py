@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import job_file
@@ -52,7 +51,7 @@ def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     for job in jobs:
         seen = [(next(looks), Job(**attempt)) for attempt in job["looks"]]
         begun = [(look, attempt) for look, attempt in seen if not _never_begins(attempt)]
-        going_on = [look.reason for look, attempt in begun if _may_go_on(look, exclusive=attempt.exclusive)]
+        going_on = [look.reason for look, attempt in begun if _may_go_on(look, attempt)]
         answer: dict[str, t.Any] = {"refused": going_on[0] if going_on else "", "removed": [], "left": []}
         if not going_on:
             for look, attempt in begun:
@@ -112,21 +111,15 @@ def _begun(path: str) -> float | None:
 
 def _never_begins(job: Job) -> bool:
     """Tell whether an attempt has not started, and a file stands in the place of its directory, so that it cannot."""
-    if job.job_id or not job.exclusive:
-        return False
-    try:
-        return stat.S_ISREG(os.lstat(job.directory).st_mode)
-    except OSError:
-        return False
+    return not job.job_id and job.exclusive and os.path.isfile(job.directory)
 
 
-def _may_go_on(look: Look, *, exclusive: bool) -> bool:
+def _may_go_on(look: Look, job: Job) -> bool:
     """Tell whether an attempt, which has ended as its record says, may not have, or has left behind what keeps the next one from starting.
-
-    :arg exclusive: whether it was looked for by a directory of its own. Of others it is often not known where to look
+    Of one without a directory of its own it is often not known where to look.
     """
     left = look.status != "succeeded" and any(process["role"] == "descendant" for process in look.processes)
-    return look.status in ALIVE or left or (look.status == UNKNOWN and exclusive)
+    return look.status in ALIVE or left or (look.status == UNKNOWN and job.exclusive)
 
 
 def _remove_attempt(job: Job, answer: dict[str, t.Any]) -> None:
