@@ -61,7 +61,9 @@ class Record(TypedDict, total=False):
     status: str
     start: str
     end: str
+    end_noticed: bool
     ended: _Object
+    elapsed: float
     who: str
     results_file: str
     async_dir: str
@@ -111,7 +113,9 @@ ATTEMPT_FIELDS = (
     "status",
     "start",
     "end",
+    "end_noticed",
     "ended",
+    "elapsed",
     "who",
     "results_file",
     "async_dir",
