@@ -235,8 +235,9 @@ def test_items_and_a_workflow_inside(controller: Controller, ledger: Path) -> No
     made = {"ansible.builtin.set_stats": {"data": {"made": "{{ size + 1 }}"}}}
     controller.write("sub/make.yml", json.dumps([play(made, hosts="localhost")]))
     approve = {"name": "inner/go", "playbook_name": "Fan 7", "mode": "approve", "subject": "Inner goes on", "reason": "fine"}
-    tick = workflow(mode="tick", run=None, tick_timeout=30)
-    del tick["rstyczynski.ansible.async_workflow"]["run"]
+    tick, begin = (workflow(mode="tick", tick_timeout=seconds) for seconds in (240, 0))
+    for one in (tick, begin):
+        del one["rstyczynski.ansible.async_workflow"]["run"]
     fix = {"ansible.builtin.file": {"path": "{{ playbook_dir }}/fixed", "state": "touch"}}
     [first, fixed, parked, other, blocked, approved, ticked, again], ran = drive(
         controller,
@@ -247,7 +248,7 @@ def test_items_and_a_workflow_inside(controller: Controller, ledger: Path) -> No
         {**tick, "check_mode": True},
         {"rstyczynski.ansible.async_job_approval": approve},
         tick,
-        tick,
+        begin,
     )
     assert outcomes(first) == {"find": "succeeded", "each": "failed", "inner": "skipped", "last": "skipped"}, ran.output
     assert first["nodes"]["each"]["why"].startswith("1 of 6 items failed: [3] web3")
