@@ -47,6 +47,7 @@ class Started:
         module: bytes = b"",
         env: Answer | None = None,
         noted: Answer | None = None,
+        python: t.Sequence[str] = (sys.executable, "-"),
     ) -> None:
         self.directory = directory
         about = {"options": checked_options(options, uses_shell=True), "directory": str(directory), "uses_shell": True}
@@ -61,7 +62,7 @@ class Started:
             },
         )
         done = subprocess.run(
-            [sys.executable, "-", f"{directory}/async_wrapper.py", "j7", str(limit)],
+            [*python, f"{directory}/async_wrapper.py", "j7", str(limit)],
             input=text,
             env={**os.environ, **dict.fromkeys(MARKERS, str(directory)), **(env or {})},
             capture_output=True,
@@ -184,12 +185,25 @@ def test_the_time_limit_holds_to_the_second(tmp_path: Path, attempt: Path) -> No
     assert (result["msg"], result["failed"]) == ("Timeout exceeded", True)
     until(lambda: Host(scan()).wrappers_of(started.job, read_results(started.job)) == (None, []))
     look = started.look()
-    assert (look.status, look.elapsed) == ("timed_out", None)
-    started.job = started.job._replace(runner=running.runner)
-    assert 2 <= (started.look().elapsed or 0) < 5
+    assert look.status == "timed_out"
+    assert 2 <= (look.elapsed or 0) < 5
+    assert running.runner is not None
+    started.job = started.job._replace(runner={**running.runner, "start": running.runner["start"] - 100})  # as if it had been seen earlier
+    assert 102 <= (started.look().elapsed or 0) < 105
     started.job = started.job._replace(boot_id="another")
+    assert started.look().elapsed == look.elapsed
+    os.utime(attempt / "attempt.json", (time.time() + 3600,) * 2)
     assert started.look().elapsed is None
     until(lambda: int((tmp_path / "pid").read_text()) not in scan().processes)
+
+
+def test_whoever_has_started_it_ignores_what_ends(attempt: Path) -> None:
+    """Some daemons pass on that they do, and a command that has failed must not count as one that has succeeded."""
+    ignores = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.executable, ['python', '-', *sys.argv[1:]])"
+    )
+    started = Started(attempt, {"_raw_params": "exit 3"}, python=[sys.executable, "-c", ignores])
+    assert started.ended()["rc"] == 3
 
 
 def test_what_has_just_ended_is_not_timed_out(attempt: Path) -> None:
