@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import time
 import typing as t
 
@@ -76,6 +77,8 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching impo
 
 # How often a node is tried that cannot be started, before the task says so and leaves the rest to the next one.
 _TRIES = 3
+# How often to see whether jobs on our own machine have results, in seconds: those that end at about the same time are looked at together.
+_GLANCE = 0.5
 
 
 class Given(t.NamedTuple):
@@ -525,9 +528,35 @@ class WorkflowAction(TogetherAction):
                 return False
         else:
             self._approvals_until = None
-        time.sleep(self._interval)
+        self._sleep(self._interval)
         self._interval = longer(self._interval, self._options["wait_interval"])
         return True
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait for a while. On our own machine, that is over when a job has another results file: most likely, it has ended. Only the look
+        that follows tells.
+        """
+        jobs = [job.looked_for for job in self._running.values()] if self._connection.transport == "local" else []
+        files = [f"{job.directory}/{job.job_id}" for job in jobs]
+        before = _which(files)
+        end = time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            if left <= 0 or _which(files) != before:
+                return
+            time.sleep(min(left, _GLANCE) if files else left)
+
+
+def _which(files: list[str]) -> list[tuple[int, int] | None]:
+    """Return which files these are: another one has another number or time."""
+    found: list[tuple[int, int] | None] = []
+    for path in files:
+        try:
+            status = os.stat(path)
+            found.append((status.st_ino, status.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return found
 
 
 def _has_ended(job: Asked, attempt: int) -> bool:

@@ -21,6 +21,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.deci
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node, new_run
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _workflow_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import Pace
@@ -179,6 +180,30 @@ def test_what_had_ended_before(store: Counting) -> None:
     run, _version = read_run(store, "w", "r")
     assert run is not None
     assert run["nodes"]["a"]["why"] == "nothing more is known of it: gone"
+
+
+def test_a_job_that_ends_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On our own machine, its new results file ends the pause. Of jobs elsewhere, nobody sees that."""
+    file = tmp_path / "j1.2"
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        if now >= 1:
+            file.with_suffix(".tmp").write_text("{}")
+            file.with_suffix(".tmp").rename(file)
+
+    monkeypatch.setattr(_workflow_run, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: now))
+    for transport, seconds, expected in (("local", 10.0, 1.0), ("local", 0.7, 0.7), ("ssh", 10.0, 10.0)):
+        file.write_text("")
+        now = 0.0
+        action = Action([])
+        action._connection = t.cast(t.Any, SimpleNamespace(transport=transport))
+        job = SimpleNamespace(looked_for=SimpleNamespace(directory=str(tmp_path), job_id="j1.2"))
+        action._running = t.cast(t.Any, {("r", "a", 1): job})
+        action._sleep(seconds)
+        assert now == pytest.approx(expected)
 
 
 def test_a_program_on_our_own_machine(tmp_path: Path) -> None:
