@@ -170,7 +170,7 @@ class TogetherAction(AttemptAction):
         if self._is_our_own(task):
             program, arguments = task.module_of_command(record["attempt_dir"])
             about = {"program": program, "arguments": arguments, "job": new_job(), "limit": record["timeout"]}
-            return _Launch({"attempt": attempt, **about})
+            return _Launch({"attempt": attempt, **about}, {})
         directory = f"{self._scratch}/ansible-tmp-{uuid.uuid4().hex}"
         with self._as_terminal(), time_limit(timeout):
             sent = task.to_send(record["attempt_dir"], directory)
@@ -265,7 +265,7 @@ class _Launch(t.NamedTuple):
 
     about: dict[str, t.Any]
     """As the program on the host takes it, less its files."""
-    files: dict[str, bytes] = {}
+    files: dict[str, bytes]
     """What Ansible would send. The wrapper removes it."""
 
 

@@ -19,9 +19,9 @@ Then a job on one host prints 50 MB, and C(async_status) or C(async_job) brings 
 Then C(rstyczynski.ansible.jobs) shows 10,000 records, in a directory and in a bucket of a service that takes 20 milliseconds for a request:
 the first time, and when its cache knows them. A play that does nothing is subtracted, which is what Ansible takes for itself.
 
-With C(--nodes), there is only a workflow of so many nodes that wait for nothing, each a playbook that does nothing, compared with C(xargs -P) of
-C(ansible-playbook) in the same run: how long both take, and how many seconds of the processors, in all processes that belong to it. C(--parallel)
-says how many run at the same time. And what a node costs that is a command.
+With C(--nodes), there is only a workflow of so many nodes that wait for nothing, each a playbook that does nothing, compared with
+C(xargs -P) of C(ansible-playbook) in the same run: how long both take, and how many seconds of the processors, in all processes that
+belong to it. C(--parallel) says how many run at the same time. And what a node costs that is a command.
 
 For the last one, a task saves a record in a bucket of a local Object Storage service and another loads it: once with the
 modules of this collection, once with C(oci os object put) and C(oci os object get).
@@ -474,7 +474,7 @@ def bench_workflow(controller: Controller, nodes: int, parallel: int, rounds: in
         ratios = [ours.wall / theirs.wall for ours, theirs in zip(measured[kind], plain, strict=True)]
         walls, cpus = ([statistics.median(one[number] for one in measured[kind]) for number in (0, 1)], [one.cpu for one in plain])
         print(
-            f"| {nodes} × {kind} | {parallel} | {statistics.median(one.wall for one in plain):.1f} | {statistics.median(cpus):.1f}"
+            f"| {nodes} times {kind} | {parallel} | {statistics.median(one.wall for one in plain):.1f} | {statistics.median(cpus):.1f}"
             f" | {walls[0]:.1f} | {walls[1]:.1f} | {statistics.median(more):.3f} | {statistics.median(ratios):.2f} | {target} |",
             flush=True,
         )
@@ -498,7 +498,9 @@ def main() -> None:
         build_and_install(ROOT, directory)
         controller = Controller(directory, directory)
         if options.nodes:
-            print("| nodes | at a time | xargs or nothing [s] | CPU [s] | workflow [s] | CPU [s] | more CPU for each [s] | ratio | target |")
+            print(
+                "| nodes | at a time | xargs or nothing [s] | CPU [s] | workflow [s] | CPU [s] | more CPU for each [s] | ratio | target |"
+            )
             print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
             for nodes in options.nodes:
                 bench_workflow(controller, nodes, options.parallel, options.rounds)

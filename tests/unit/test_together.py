@@ -148,8 +148,8 @@ def test_a_command_that_is_not_started(tmp_path: Path) -> None:
         ("raise SystemExit('no room')", "no room\n"),
         ("import os; os._exit(1)", "the process that was to start it has ended"),
         ("print('{}')", "the process that was to start it has ended"),
-        ("print('{\"job_id\": \"\", \"reason\": \"No space left\"}')", "No space left"),
-        ("print('{\"job_id\": \"\", \"reason\": \"\"}')", ""),
+        ('print(\'{"job_id": "", "reason": "No space left"}\')', "No space left"),
+        ('print(\'{"job_id": "", "reason": ""}\')', ""),
     ]
     for number, (wrapper, reason) in enumerate(said):
         place = tmp_path / str(number)

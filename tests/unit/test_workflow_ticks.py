@@ -212,7 +212,7 @@ def test_a_program_on_our_own_machine(tmp_path: Path) -> None:
     job = {"job_id": "j1.2", "label": "job", "directory": str(tmp_path), "exclusive": True, "attempt": "", "key": ""}
     [said] = action._run("_host.node_report", {"jobs": [job]}, ())["reports"]
     assert said.keys() == {"problem"}
-    with pytest.raises(ProgramFailed, match="_host.node_report has failed: TypeError: "):
+    with pytest.raises(ProgramFailed, match=r"_host\.node_report has failed: TypeError: "):
         action._run("_host.node_report", {"unknown": 1}, ())
     assert issubclass(ProgramFailed, AsyncJobError)
 
