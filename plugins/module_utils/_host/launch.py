@@ -113,7 +113,7 @@ def _end(job: dict[str, t.Any], begun: subprocess.Popen[bytes] | OSError | None,
     if begun is None:
         return answer
     if isinstance(begun, OSError):
-        said = {"rc": None, "stdout": "", "stderr": str(begun)}
+        said: dict[str, t.Any] = {"rc": None, "stdout": "", "stderr": str(begun)}
     else:
         stdout, stderr = (part.decode("utf-8", "replace")[-_LONGEST:] for part in begun.communicate())
         said = {"rc": begun.returncode, "stdout": stdout, "stderr": stderr}
@@ -135,7 +135,7 @@ def _reason(said: dict[str, t.Any]) -> str:
     try:
         return str(json.loads(said["stdout"])["reason"])
     except (ValueError, TypeError, KeyError):
-        return said["stderr"] or "the process that was to start it has ended"
+        return str(said["stderr"] or "the process that was to start it has ended")
 
 
 _JOB = re.compile(r"j[0-9]+\.[0-9]+")
