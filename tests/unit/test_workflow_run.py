@@ -63,20 +63,6 @@ def test_it_survives_its_store() -> None:
     assert key_of_node(run, "b").path == "db01/w r/b.json"
 
 
-def test_it_is_written_for_people() -> None:
-    """With a line for each node, each event, and each node of its definition; and it is the same run."""
-    run = {**a_run(), "params": {"word": "caf\u00e9 \ud800", "none": {}, "list": []}, "cancelling": {"who": "me", "time": "", "reason": ""}}
-    document = keeping.dump_run(run)
-    assert json.loads(document) == json.loads(dump(run))
-    assert parse_run(document, "w", "r", where="x") == run
-    lines = document.decode().splitlines()
-    assert [line for line in lines if line.startswith('    "c": ')] == ['    "c": {"attempt": 0, "state": "waiting"}']
-    assert len([line for line in lines if line.startswith('      "c": {"command": "true"')]) == 1
-    assert len([line for line in lines if line.startswith('    {"attempt": ')]) == len(run["events"])
-    assert lines[-2:] == ['  "workflow": "w"', "}"]
-    assert document.endswith(b"}\n")
-
-
 def test_a_definition_is_doubted_until_it_was_found_sound() -> None:
     """Each time; and a sound one in a run that has not begun with it is none, however often it was read."""
     good = a_run()

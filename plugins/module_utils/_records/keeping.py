@@ -113,19 +113,10 @@ def _as_of_now(record: Record, key: JobKey) -> Record:
     return merged(record, {**key._asdict(), "schema_version": SCHEMA_VERSION, "save_time": _times.now()})
 
 
-def write(
-    store: Store,
-    path: str,
-    document: Written,
-    *,
-    expect: Version,
-    dump: t.Callable[[Mapping[str, object]], bytes] = dump,
-) -> tuple[Written, Version]:
+def write(store: Store, path: str, document: Written, *, expect: Version) -> tuple[Written, Version]:
     """Write a record or an approval that keeps the times it has.
 
     An id of its own makes each write differ from all others: only so can a store tell, when an answer is lost, whether it was ours.
-
-    :arg dump: makes the JSON
     """
     written: Written = {**document, "write_id": new_write_id()}
     content = dump(written)

@@ -43,11 +43,7 @@ def nobody(line: str) -> None:
 
 def write_json(content: Mapping[str, object]) -> bytes:
     """Return the document of a JSON object: sorted, indented, UTF-8, with a newline at its end."""
-    return utf8(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True))
-
-
-def utf8(text: str) -> bytes:
-    """Return the document of a JSON text."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
     # What UTF-8 cannot hold is a lone surrogate inside a string, and its backslash form is its JSON escape.
     return text.encode("utf-8", "backslashreplace") + b"\n"
 

@@ -9,14 +9,13 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import functools
-import json
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami, write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, read_plain
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version, utf8
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, locks_of, read_holder
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
@@ -51,32 +50,8 @@ def write_run(store: Store, before: Run | None, after: Run, *, expect: Version) 
     """
     now = _times.now()
     document = {**with_events(before, after, whoami(), now), "save_time": now}
-    _written, version = write(store, path_of_run(after["workflow"], after["run"]), document, expect=expect, dump=dump_run)
+    _written, version = write(store, path_of_run(after["workflow"], after["run"]), document, expect=expect)
     return version
-
-
-def dump_run(run: t.Mapping[str, t.Any]) -> bytes:
-    """Return the document of a run: JSON that people can read, with a line for each event and node. Hundreds of nodes are written again and
-    again; with a line for each of their values, that would take ten times as long."""
-    fields = [f"  {_ENCODE(field)}: {_lines(run[field], 2 if field == 'definition' else 1, '  ')}" for field in sorted(run)]
-    return utf8("{\n" + ",\n".join(fields) + "\n}")
-
-
-def _lines(value: t.Any, depth: int, indentation: str) -> str:
-    """Return a value as JSON.
-
-    :arg depth: how deep what it consists of has lines of its own
-    """
-    if not depth or not value or not isinstance(value, (dict, list)):
-        return _ENCODE(value)
-    begin = f"\n{indentation}  "
-    if isinstance(value, list):
-        return "[" + ",".join(f"{begin}{_lines(item, depth - 1, begin[1:])}" for item in value) + f"\n{indentation}]"
-    items = (f"{begin}{_ENCODE(name)}: {_lines(value[name], depth - 1, begin[1:])}" for name in sorted(value))
-    return "{" + ",".join(items) + f"\n{indentation}}}"
-
-
-_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
 
 
 def status_of_run(store: Store, workflow: str, run: str) -> str:
