@@ -45,6 +45,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign impor
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_found, heard_list, heard_text
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched, LaunchFailed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
@@ -238,6 +239,11 @@ rm -rf "./$a" 2>/dev/null || {{{{ sleep 1; rm -rf "./$a"; }}}} && echo {SAYS}rem
 """
 
 
+def new_job() -> str:
+    """Return a fresh job id, without its last number."""
+    return f"j{secrets.randbelow(10**12)}"
+
+
 class Noted(t.NamedTuple):
     """What a host is to note of an attempt."""
 
@@ -425,12 +431,12 @@ class AttemptAction(WatchingAction):
         C(make_directory) returns."""
         if self._task.no_log:
             _ansible.hide_from_log(self)
-        attempt_dir, job = record["attempt_dir"], f"j{secrets.randbelow(10**12)}"
+        attempt_dir, job = record["attempt_dir"], new_job()
         arguments = {
             "attempt": self._to_make(record, noted),
             "job": job,
             "limit": record["timeout"],
-            "module": task.module_of_command(attempt_dir).decode("ascii"),
+            "module": program(*task.module_of_command(attempt_dir)).decode("ascii"),
         }
         # It is the wrapper of the job itself, and has the name of one. A start that is repeated would run the job twice.
         words = (f"{attempt_dir}/async_wrapper.py", job, str(record["timeout"]))
@@ -445,11 +451,19 @@ class AttemptAction(WatchingAction):
         found = self._found_there(record, said)
         if found is not None:
             return found
+        self._has_started(record, [said.get("job_id")], said)
+        return None
+
+    def _has_started(self, record: Record, jobs: t.Any, said: dict[str, t.Any]) -> None:
+        """Take down that a command has started.
+
+        :arg jobs: see C(_take_down)
+        :raises LaunchFailed: if our wrapper says that it has not
+        """
         reason = heard_text(said.get("reason"))
         if reason:
             raise LaunchFailed({"msg": f"The job could not be started on {self.host}: {reason}"})
-        self._take_down(record, [said.get("job_id")], said)
-        return None
+        self._take_down(record, jobs, said)
 
     def _take_down(self, record: Record, jobs: t.Any, said: dict[str, t.Any]) -> None:
         """Take down that a launch has seen its job started, for whoever inspects the attempt next: a job that has started stays so. All

@@ -74,7 +74,9 @@ class HostAction(StoreAction):
         "rerun_after": 0,
     }
 
-    programs: t.ClassVar[tuple[str, ...]] = ("_host.look_and_output",)
+    look_program: t.ClassVar[str] = "_host.look_and_output"
+    """What looks at jobs on the host. It takes the arguments of C(_host.look_and_output), and its answer is such a one."""
+    programs: t.ClassVar[tuple[str, ...]] = (look_program,)
     """What it runs on the host."""
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
@@ -166,7 +168,7 @@ class HostAction(StoreAction):
             if self.is_windows:
                 looks.update({number: self._ask_windows(asked[number].looked_for, timeout) for number in numbers})
             else:
-                done = self.on_host("_host.look_and_output", arguments, timeout=timeout)
+                done = self.on_host(self.look_program, arguments, timeout=timeout)
                 for number, answer in zip(numbers, heard_list(done, "looks", len(numbers)), strict=True):
                     looks[number] = self._heard(answer, asked[number])
         for number, job in enumerate(asked):

@@ -22,7 +22,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options, logged
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 
 _SHAPE = "It takes one action with its options, as a task has them, for example 'ansible.builtin.command: /opt/migrate.sh --all'"
 
@@ -152,25 +151,22 @@ class InnerTask:
     def _is_carried(self) -> bool:
         return str(self._outer._connection.transport) in _CARRIERS
 
-    def module_of_command(self, directory: str) -> bytes:
-        """Return the program that runs its command on the host, in place of a module.
+    def module_of_command(self, directory: str) -> tuple[str, dict[str, t.Any]]:
+        """Return the program that runs its command on the host, in place of a module: its name and its arguments.
 
         :arg directory: of the attempt
         """
         ways = _ansible.ways_of_modules(self._outer, self._task_vars)
         is_logged = not ways.get("_ansible_no_log") and not self._task.no_log
-        return program(
-            "_host.node" if self._more else "_host.command",
-            {
-                "options": self._options,
-                "directory": directory,
-                "uses_shell": self._uses_shell,
-                "shell": ways.get("_ansible_shell_executable") or "/bin/sh",
-                "log": logged(self._options) if is_logged else "",
-                "facility": str(ways.get("_ansible_syslog_facility") or ""),
-                **self._more,
-            },
-        )
+        return "_host.node" if self._more else "_host.command", {
+            "options": self._options,
+            "directory": directory,
+            "uses_shell": self._uses_shell,
+            "shell": ways.get("_ansible_shell_executable") or "/bin/sh",
+            "log": logged(self._options) if is_logged else "",
+            "facility": str(ways.get("_ansible_syslog_facility") or ""),
+            **self._more,
+        }
 
     @staticmethod
     def judged(result: dict[str, t.Any]) -> Launched:

@@ -144,8 +144,8 @@ class NodeTask(InnerTask):
         self._task.no_log = True  # what it is given is nothing for the log of the host
 
 
-# The Ansible that runs us
-OURS = (sys.executable, "-m", "ansible", "playbook")
+# The Ansible that runs us, as its own command calls it: "-m ansible playbook" would search for that command first
+OURS = (sys.executable, "-m", "ansible.cli.playbook")
 
 
 def _callback() -> str:

@@ -29,14 +29,18 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt impor
     SAYS,
     AttemptAction,
     Noted,
+    new_job,
     said_in,
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import without_arguments
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
 # The longest script for the shell of the host, in bytes. With ssh and sudo it is quoted twice, and Linux takes 131072 as one argument.
 _LONGEST = 100_000
+
+_WRAPPER = "_host.wrapper"
 
 # Where the files of modules go, as Ansible has it: the place may hold variables of the host.
 _SCRATCH = f"""
@@ -65,7 +69,7 @@ Said = dict[str, list[str]]
 class TogetherAction(AttemptAction):
     """An action that starts several attempts of jobs at once."""
 
-    programs = (*AttemptAction.programs, "_host.launch")
+    programs = (*AttemptAction.programs, "_host.launch", "_host.wrapper")
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
@@ -155,34 +159,38 @@ class TogetherAction(AttemptAction):
             except Exception as error:
                 answers = [error for _job in jobs]
             for number, answer in zip(together, answers, strict=True):
-                found[number] = _tried(self._launched_so, asked[number][1], answer)
+                found[number] = _tried(self._launched_so, asked[number][0], asked[number][1], answer)
         return [_tried(self.launch, *one) if answer is None else answer for one, answer in zip(asked, found, strict=True)]
 
     def _to_send(self, task: InnerTask, record: Record, noted: Noted, timeout: float) -> _Launch | None:
         """Return how to start one job together with others. None if it has to be started by itself."""
         if not self._is_launched(task, record):
             return None
+        attempt = self._to_make(record, noted)
+        if self._is_our_own(task):
+            program, arguments = task.module_of_command(record["attempt_dir"])
+            about = {"program": program, "arguments": arguments, "job": new_job(), "limit": record["timeout"]}
+            return _Launch({"attempt": attempt, **about}, {})
         directory = f"{self._scratch}/ansible-tmp-{uuid.uuid4().hex}"
         with self._as_terminal(), time_limit(timeout):
             sent = task.to_send(record["attempt_dir"], directory)
-        return None if sent is None else _Launch(self._to_make(record, noted), directory, sent)
+        return None if sent is None else _Launch({"attempt": attempt, "directory": directory, "command": sent.command}, sent.files)
+
+    @staticmethod
+    def _is_our_own(task: InnerTask) -> bool:
+        """Return whether our own wrapper starts a job, and there is nothing of Ansible that somebody may want to look at."""
+        return task.is_command and not _ansible.keeps_files()
 
     def _run_launches(self, jobs: list[_Launch], timeout: float) -> list[dict[str, t.Any]]:
         """Start jobs on the host, with one program. Return how the command of each has ended."""
         if self._task.no_log:
             _ansible.hide_from_log(self)
         lines: dict[str, int] = {}
+        programs = {job.about["program"] for job in jobs if "program" in job.about}
         arguments = {
-            "jobs": [
-                {
-                    "attempt": job.attempt,
-                    "directory": job.directory,
-                    "files": {name: _numbers(content, lines) for name, content in job.sent.files.items()},
-                    "command": job.sent.command,
-                }
-                for job in jobs
-            ],
+            "jobs": [{**job.about, "files": {name: _numbers(content, lines) for name, content in job.files.items()}} for job in jobs],
             "lines": [*lines],
+            "programs": {name: without_arguments(name) for name in (_WRAPPER, *programs)} if programs else {},
             "shell": _ansible.shell_of_commands(self),
             "keep_files": _ansible.keeps_files(),
         }
@@ -191,10 +199,13 @@ class TogetherAction(AttemptAction):
             done = self.on_host("_host.launch", arguments, timeout=timeout, may_repeat=False)
         return heard_list(done, "launched", len(jobs))
 
-    def _launched_so(self, record: Record, answer: dict[str, t.Any]) -> t.Any:
+    def _launched_so(self, task: InnerTask, record: Record, answer: dict[str, t.Any]) -> t.Any:
         found = self._found_there(record, answer)
         if found is not None:
             return found
+        if self._is_our_own(task):
+            self._has_started(record, answer.get("jobs"), answer)
+            return {}
         launched = self._launched(record, InnerTask.judged(_said_by_wrapper(answer)))
         if not launched:
             self._take_down(record, answer.get("jobs"), answer)
@@ -252,11 +263,10 @@ class TogetherAction(AttemptAction):
 class _Launch(t.NamedTuple):
     """How one of several jobs is to be started."""
 
-    attempt: dict[str, t.Any]
-    """What makes its directory."""
-    directory: str
-    """On the host, for the files of its module. The wrapper removes it."""
-    sent: _ansible.ToSend
+    about: dict[str, t.Any]
+    """As the program on the host takes it, less its files."""
+    files: dict[str, bytes]
+    """What Ansible would send. The wrapper removes it."""
 
 
 def _tried(do: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:

@@ -8,6 +8,9 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import importlib
+import json
+import os
 import time
 import typing as t
 
@@ -15,6 +18,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
@@ -61,8 +65,10 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record, other_machine
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest, NodeTask, heard_report
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._notifications import Notifications
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import PACKAGE
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import Commit, commit_said, ends_with, mismatch, script_for
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
@@ -71,6 +77,8 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching impo
 
 # How often a node is tried that cannot be started, before the task says so and leaves the rest to the next one.
 _TRIES = 3
+# How often to see whether jobs on our own machine have results, in seconds: those that end at about the same time are looked at together.
+_GLANCE = 0.5
 
 
 class Given(t.NamedTuple):
@@ -87,13 +95,16 @@ class Given(t.NamedTuple):
 class WorkflowAction(TogetherAction):
     """An action that drives runs."""
 
-    programs = (*TogetherAction.programs, "_host.node", "_host.node_report")
+    look_program = "_host.node_look"
+    programs = (*TogetherAction.programs, look_program, "_host.node", "_host.node_report")
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._pace = Pace()
         self._running: dict[tuple[str, str, int], Asked] = {}
         """The jobs that ran when they were looked at last, so that a tick that finds nothing new need not read their records."""
+        self._reports: dict[str, t.Any] = {}
+        """What nodes had written about themselves by the last look, by the names of the directories of their attempts."""
         self._interval = FIRST_INTERVAL
         self._approvals_until: float | None = None
         self._away_since: float | None = None
@@ -200,7 +211,7 @@ class WorkflowAction(TogetherAction):
     def _look_at(self, run: Run, due: list[str], backoff: list[str]) -> driver.Seen:
         found: dict[str, driver.Found] = {}
         asked: dict[str, Asked] = {}
-        known, self._running = self._running, {}
+        known, self._running, self._reports = self._running, {}, {}
         for name in due:
             which = (run["run"], name, part_of(run, name).node["attempt"])
             if which in known:
@@ -248,6 +259,23 @@ class WorkflowAction(TogetherAction):
         ripe = {name for name, part in waiting.items() if age(t.cast("Record", part.node), now) >= part.about.get("retry_delay", 0)}
         return driver.Seen(found, frozenset(ripe))
 
+    def _run(self, entry: str, arguments: dict[str, t.Any], words: t.Sequence[str]) -> dict[str, t.Any]:
+        """Run a program on the host. On this machine and as ourselves, it is called in this process: to make, send, compile and end another
+        one takes many times as much, and a run is looked at again and again."""
+        connection = self._connection
+        if words or connection.transport != "local" or connection.become is not None or any(self._task.environment or ()):
+            return super()._run(entry, arguments, words)
+        try:
+            done = importlib.import_module(f"{PACKAGE}.{entry}").main(**json.loads(json.dumps(arguments)))
+            return t.cast("dict[str, t.Any]", json.loads(json.dumps(done)))
+        except Exception as error:
+            msg = str(error) if isinstance(error, AsyncJobError) else f"{entry} has failed: {type(error).__name__}: {error}"
+            raise ProgramFailed(msg, {"failed": True, "msg": msg}) from error
+
+    def _heard(self, answer: dict[str, t.Any], job: Asked) -> Seen:
+        self._reports[job.looked_for.attempt] = answer.get("node")
+        return super()._heard(answer, job)
+
     def _read_one(self, run: Run, name: str) -> driver.Found | Asked:
         """Return what is written of an attempt that is due: the job to ask about, or all that there is to know."""
         if _is_approval(run, name):
@@ -276,10 +304,12 @@ class WorkflowAction(TogetherAction):
     def _outcomes(self, run: Run, ended: dict[str, Asked]) -> dict[str, driver.Found]:
         """Return how attempts have ended, with what their nodes have written about themselves."""
         told = {name: job for name, job in ended.items() if job.is_attempt and part_of(run, name).about["kind"] != "command"}
-        reports: dict[str, t.Any] = {}
-        for user, numbers in self._by_user([*told.values()], {}).items():
+        reports = {name: self._reports.get(job.looked_for.attempt) for name, job in told.items()}
+        # Those that this tick has not looked at: they had ended before it.
+        untold = [name for name, report in reports.items() if report is None]
+        for user, numbers in self._by_user([told[name] for name in untold], {}).items():
             self.users.become(user)
-            names = [[*told][number] for number in numbers]
+            names = [untold[number] for number in numbers]
             arguments = {"jobs": [self.described(told[name]) for name in names]}
             done = self.on_host("_host.node_report", arguments, timeout=self._options["look_timeout"])
             reports.update(zip(names, heard_list(done, "reports", len(names)), strict=True))
@@ -498,9 +528,35 @@ class WorkflowAction(TogetherAction):
                 return False
         else:
             self._approvals_until = None
-        time.sleep(self._interval)
+        self._sleep(self._interval)
         self._interval = longer(self._interval, self._options["wait_interval"])
         return True
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait for a while. On our own machine, that is over when a job has another results file: most likely, it has ended. Only the look
+        that follows tells.
+        """
+        jobs = [job.looked_for for job in self._running.values()] if self._connection.transport == "local" else []
+        files = [f"{job.directory}/{job.job_id}" for job in jobs]
+        before = _which(files)
+        end = time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            if left <= 0 or _which(files) != before:
+                return
+            time.sleep(min(left, _GLANCE) if files else left)
+
+
+def _which(files: list[str]) -> list[tuple[int, int] | None]:
+    """Return which files these are: another one has another number or time."""
+    found: list[tuple[int, int] | None] = []
+    for path in files:
+        try:
+            status = os.stat(path)
+            found.append((status.st_ino, status.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return found
 
 
 def _has_ended(job: Asked, attempt: int) -> bool:

@@ -19,6 +19,10 @@ Then a job on one host prints 50 MB, and C(async_status) or C(async_job) brings 
 Then C(rstyczynski.ansible.jobs) shows 10,000 records, in a directory and in a bucket of a service that takes 20 milliseconds for a request:
 the first time, and when its cache knows them. A play that does nothing is subtracted, which is what Ansible takes for itself.
 
+With C(--nodes), there is only a workflow of so many nodes that wait for nothing, each a playbook that does nothing, compared with
+C(xargs -P) of C(ansible-playbook) in the same run: how long both take, and how many seconds of the processors, in all processes that
+belong to it. C(--parallel) says how many run at the same time. And what a node costs that is a command.
+
 For the last one, a task saves a record in a bucket of a local Object Storage service and another loads it: once with the
 modules of this collection, once with C(oci os object put) and C(oci os object get).
 """
@@ -26,12 +30,16 @@ modules of this collection, once with C(oci os object put) and C(oci os object g
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+import typing as t
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -399,6 +407,81 @@ def bench_oci(controller: Controller, hosts: int, rounds: int, oci_cli: Path) ->
     print(row(hosts, "save + load", times["sdk"], times["cli"], "≤ 0.4"), flush=True)
 
 
+NODE = """
+- name: node
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Do next to nothing
+      ansible.builtin.debug:
+        msg: done
+"""
+
+
+class Used(t.NamedTuple):
+    """What a command has taken, in seconds."""
+
+    wall: float
+    cpu: float
+    """Of all of its processes, be they in the background"""
+
+
+def used_by(controller: Controller, *words: str | Path) -> Used:
+    """Run a command, and wait for the end of all that it has started."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # what has lost its parent becomes our child (PR_SET_CHILD_SUBREAPER)
+            begin = time.perf_counter()
+            with (controller.project / "output").open("w") as output:
+                done = subprocess.run(words, cwd=controller.project, env=controller.environment, stdout=output, stderr=output, check=False)
+            wall, code = time.perf_counter() - begin, done.returncode
+            try:
+                while True:
+                    os.wait()
+            except ChildProcessError:
+                pass
+            used = resource.getrusage(resource.RUSAGE_CHILDREN)
+            os.write(writing, json.dumps([wall, used.ru_utime + used.ru_stime]).encode())
+        finally:
+            os._exit(code)
+    os.close(writing)
+    with open(reading, "rb") as file:
+        said = file.read()
+    assert os.waitpid(pid, 0)[1] == 0, (controller.project / "output").read_text()
+    return Used(*json.loads(said))
+
+
+def bench_workflow(controller: Controller, nodes: int, parallel: int, rounds: int) -> None:
+    """Print the rows for a workflow of so many nodes."""
+    controller.write("node.yml", NODE)
+    ansible = Path(sys.executable).with_name("ansible-playbook")
+    by_hand = f"seq {nodes} | xargs -P {parallel} -I '{{}}' {ansible} -i {controller.inventory} -e number='{{}}' node.yml"
+    playbook = [ansible, "rstyczynski.ansible.workflow", "-i", controller.inventory, "-e", "file=bench.yml"]
+    kinds = {"a playbook": {"playbook": "node.yml"}, "a command": {"command": "/bin/true"}}
+    measured: dict[str, list[Used]] = {name: [] for name in ("xargs", "nothing", *kinds)}
+    for turn in range(rounds):
+        measured["xargs"].append(used_by(controller, "sh", "-c", by_hand))
+        measured["nothing"].append(used_by(controller, ansible, "-i", controller.inventory, controller.write("empty.yml", EMPTY)))
+        for kind, node in kinds.items():
+            definition = {"name": kind, "max_parallel": parallel, "nodes": {f"node{number}": node for number in range(nodes)}}
+            controller.write("bench.yml", json.dumps(definition))
+            measured[kind].append(used_by(controller, *playbook, "-e", f"run={turn}"))
+    for kind, target in (("a playbook", "≤ 0.3 s, ≤ 1.1"), ("a command", "-")):
+        is_playbook = kind == "a playbook"
+        plain = measured["xargs" if is_playbook else "nothing"]
+        more = [(ours.cpu - theirs.cpu) / nodes for ours, theirs in zip(measured[kind], plain, strict=True)]
+        ratios = [ours.wall / theirs.wall for ours, theirs in zip(measured[kind], plain, strict=True)]
+        walls, cpus = ([statistics.median(one[number] for one in measured[kind]) for number in (0, 1)], [one.cpu for one in plain])
+        print(
+            f"| {nodes} times {kind} | {parallel} | {statistics.median(one.wall for one in plain):.1f} | {statistics.median(cpus):.1f}"
+            f" | {walls[0]:.1f} | {walls[1]:.1f} | {statistics.median(more):.3f} | {statistics.median(ratios):.2f} | {target} |",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -408,12 +491,22 @@ def main() -> None:
         "--delay", type=float, default=0, help="how long it takes to the hosts and back, in seconds; then there is nothing else"
     )
     parser.add_argument("--many", type=int, nargs="*", default=[], help="how many hosts to have in one play, for their memory")
+    parser.add_argument("--nodes", type=int, nargs="*", default=[], help="of how many nodes to have workflows; then there is nothing else")
+    parser.add_argument("--parallel", type=int, default=4, help="how many of them run at the same time")
     parser.add_argument("--oci-cli", type=Path, help="the command oci; without it, there is no second table")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         build_and_install(ROOT, directory)
         controller = Controller(directory, directory)
+        if options.nodes:
+            print(
+                "| nodes | at a time | xargs or nothing [s] | CPU [s] | workflow [s] | CPU [s] | more CPU for each [s] | ratio | target |"
+            )
+            print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+            for nodes in options.nodes:
+                bench_workflow(controller, nodes, options.parallel, options.rounds)
+            return
         controller.environment["ANSIBLE_FORKS"] = "10"
         with Hosts(2, directory / "rig") as rig:
             lines = [line.split(None, 1) for line in rig.inventory_lines()]

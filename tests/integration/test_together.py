@@ -95,33 +95,35 @@ def test_as_many_exchanges_as_for_one(scene: Scene) -> None:
     assert "700 d" in modes
 
 
-# In place of the interpreter of the host: the fourth of Ansible's wrappers waits, and says which process has started it.
-_INTERPRETER = """#!/bin/sh
-case "$*" in
-  *async_wrapper*)
-    n=1
-    while ! mkdir /opt/begun$n 2>/dev/null; do n=$((n + 1)); done
-    if [ $n = 4 ]; then
-      p=$$
-      while tr '\\0' ' ' </proc/$p/cmdline | grep -q async_wrapper; do p=$(sed 's/^.*) . //' /proc/$p/stat | cut -d ' ' -f 1); done
-      echo $p >/opt/program.new && mv /opt/program.new /opt/program
-      while [ ! -e /opt/go ]; do sleep 0.1; done
-    fi
-    ;;
-esac
-exec %s "$@"
+# Each Python of the task imports this first: the fourth wrapper waits, and says which process has started it.
+_STALLING = """
+import os, time
+if b"async_wrapper" in open("/proc/self/cmdline", "rb").read():
+    number = 1
+    while True:
+        try:
+            os.mkdir("/opt/begun%d" % number)
+            break
+        except FileExistsError:
+            number += 1
+    if number == 4:
+        with open("/opt/program.new", "w") as file:
+            file.write(str(os.getppid()))
+        os.rename("/opt/program.new", "/opt/program")
+        while not os.path.exists("/opt/go"):
+            time.sleep(0.1)
 """
 
 
 def test_a_start_that_breaks_off(scene: Scene) -> None:
     """Some have started then, some have not, and one is about to. The next run finds the former, starts the others, and each runs once."""
     hosts, controller = scene.hosts, scene.controller
-    python = next(iter(hosts.pythons.values()))
-    hosts.execute("h1", "sh", "-c", 'printf %s "$1" >/opt/stalling && chmod +x /opt/stalling', "-", _INTERPRETER % python)
-    controller.hosts(hosts.inventory_lines(python="/opt/stalling")[0])
+    hosts.execute("h1", "sh", "-c", 'mkdir /opt/first && printf %s "$1" >/opt/first/sitecustomize.py', "-", _STALLING)
+    controller.hosts(hosts.inventory_lines()[0])
     controller.environment["ANSIBLE_ASYNC_DIR"] = "~/.ansible_async"
     names = [f"job{number}" for number in range(24)]
-    playbook = controller.write("playbook.yml", json.dumps([telling(several(names, "true"))]))
+    stalling = several(names, "true", environment={"PYTHONPATH": "/opt/first"})
+    playbook = controller.write("playbook.yml", json.dumps([telling(stalling)]))
     live = Live(controller.popen("playbook", "-i", controller.inventory, playbook))
     until(lambda: scene.test("h1", f"test -e /opt/program && [ $(wc -l <{_LEDGER}) -ge 15 ]"), seconds=120)
     hosts.execute("h1", "kill", "-KILL", hosts.execute("h1", "cat", "/opt/program").strip())

@@ -54,9 +54,9 @@ class Task:
 
     can_be_quick = True
 
-    def module_of_command(self, directory: str) -> bytes:
-        """Return no program."""
-        return b""
+    def module_of_command(self, directory: str) -> tuple[str, Answer]:
+        """Return one without arguments."""
+        return "_host.command", {}
 
 
 class Action(AttemptAction):

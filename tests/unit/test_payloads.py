@@ -43,10 +43,12 @@ PROGRAMS = {
     "_host.erase": _JOB,
     "_host.make_directory": _MAKE,
     "_host.launch": {*_MAKE, "_host.make_directory"},
-    "_host.start": {*_MAKE, "_host.make_directory"},
+    "_host.start": {*_MAKE, "_host.make_directory", "_host.wrapper"},
+    "_host.wrapper": {"_errors"},
     "_host.command": {"_errors", "_host.attempt_files"},
     "_host.node": {"_errors", "_host.attempt_files", "_host.command"},
     "_host.node_report": _JOB,
+    "_host.node_look": {*_LOOK, "_host.look_and_output", "_host.node_report", "_host.output"},
     "_host.noted": {"_errors", "_trust", "_host.job_file", "_host.safely"},
 }
 

@@ -264,7 +264,7 @@ def disturbed(how: str, attempt: Path, module: str) -> str:
     """Start a module, disturbed by something, and return what is said."""
     code = f"""
 import os, time
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import start
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import start, wrapper
 {how}
 print(start.main({to_make(str(attempt))!r}, "j7", 60, {module!r}))
 """
@@ -292,13 +292,13 @@ start.make_directory = make_and_fence
 def test_nobody_hears_that_it_has_started(tmp_path: Path, attempt: Path) -> None:
     """Whoever has asked is gone. The results file promises a job, and so there is one."""
     how = """
-launcher, put = os.getpid(), start._put
+launcher, put = os.getpid(), wrapper._put
 def late_put(path, value):
     while os.path.exists(f"/proc/{launcher}"):
         time.sleep(0.05)
     put(path, value)
-start._put = late_put
-start.select.select = lambda *_files: os._exit(0)
+wrapper._put = late_put
+wrapper.select.select = lambda *_files: os._exit(0)
 """
     assert disturbed(how, attempt, f"open({str(tmp_path / 'ran')!r}, 'x'); print('{{}}')") == ""
     until((tmp_path / "ran").exists)

@@ -18,11 +18,13 @@ from types import SimpleNamespace
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 from attempts import to_make
+from waiting import until
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import Noted
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program, without_arguments
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction, _numbers, _said_by_wrapper
 
 Answer = dict[str, t.Any]
@@ -35,7 +37,7 @@ def launched(*jobs: Answer, lines: list[str], keep_files: bool = False) -> list[
         attempts.mkdir(exist_ok=True)
         attempt = job.get("attempt", f"{attempts}/{uuid.uuid4().hex}")
         job["attempt"] = to_make(attempt, f"host1/play/{attempt}.json", mark="mark")
-    text = program("_host.launch", {"jobs": [*jobs], "lines": lines, "shell": "/bin/sh", "keep_files": keep_files})
+    text = program("_host.launch", {"jobs": [*jobs], "lines": lines, "programs": {}, "shell": "/bin/sh", "keep_files": keep_files})
     done = subprocess.run([sys.executable], input=text, capture_output=True, check=True)
     return t.cast("list[Answer]", json.loads(done.stdout)["launched"])
 
@@ -96,6 +98,64 @@ def test_what_is_in_the_directory_of_an_attempt(tmp_path: Path) -> None:
     assert empty["jobs"] == []
     assert places[1].read_text() == "fence"
     assert not (tmp_path / "1").exists()
+
+
+def commands(tmp_path: Path, *some: str) -> list[Answer]:
+    """Return jobs that are commands, as the program takes them."""
+    (tmp_path / "attempts").mkdir()
+    found = []
+    for number, command in enumerate(some):
+        directory = f"{tmp_path.resolve()}/attempts/{number:032x}"
+        options = checked_options({"_raw_params": command}, uses_shell=True)
+        about = {"options": options, "directory": directory, "uses_shell": True, "shell": "/bin/sh", "log": "", "facility": ""}
+        attempt = to_make(directory, f"host1/play/{number}.json", mark="mark")
+        found.append({"attempt": attempt, "program": "_host.command", "arguments": about, "job": f"j{number}", "limit": 60})
+    return found
+
+
+def launched_commands(jobs: list[Answer], wrapper: str = "") -> list[Answer]:
+    """Run the program as a host does, and return its answers."""
+    programs = {name: without_arguments(name) for name in ("_host.wrapper", "_host.command")}
+    programs["_host.wrapper"] = wrapper or programs["_host.wrapper"]
+    text = program("_host.launch", {"jobs": jobs, "lines": [], "programs": programs, "shell": "/bin/sh", "keep_files": False})
+    done = subprocess.run([sys.executable], input=text, capture_output=True, check=True)
+    return t.cast("list[Answer]", json.loads(done.stdout)["launched"])
+
+
+def test_commands_are_started_by_our_own_wrapper(tmp_path: Path) -> None:
+    """More than run side by side. Each has what Ansible's wrapper gives to a module; one whose directory is there is not started."""
+    jobs = commands(tmp_path, *(f"echo {number}; env >&2; exit {number}" for number in range(20)))
+    places = [Path(job["attempt"]["attempt_dir"]) for job in jobs]
+    places[3].write_text("fence")
+    answers = launched_commands(jobs)
+    assert "File exists" in answers[3]["problem"]
+    assert not {"jobs", "reason"} & answers[3].keys()
+    for number, (place, answer) in enumerate(zip(places, answers, strict=True)):
+        if number == 3:
+            continue
+        assert answer["reason"] == ""
+        [job_id] = answer["jobs"]
+        assert job_id.startswith(f"j{number}.")
+        until(lambda place=place, job_id=job_id: "started" not in json.loads((place / job_id).read_text()))
+        assert json.loads((place / job_id).read_text())["rc"] == number
+        assert (place / "stdout").read_text() == f"{number}\n"
+        assert f"ASYNC_JOB_ATTEMPT_DIR={place}\n" in (place / "stderr").read_text()
+
+
+def test_a_command_that_is_not_started(tmp_path: Path) -> None:
+    """The wrapper says why, in whatever way, or nobody knows. What is true is in the directory."""
+    said = [
+        ("raise SystemExit('no room')", "no room\n"),
+        ("import os; os._exit(1)", "the process that was to start it has ended"),
+        ("print('{}')", "the process that was to start it has ended"),
+        ('print(\'{"job_id": "", "reason": "No space left"}\')', "No space left"),
+        ('print(\'{"job_id": "", "reason": ""}\')', ""),
+    ]
+    for number, (wrapper, reason) in enumerate(said):
+        place = tmp_path / str(number)
+        place.mkdir()
+        [answer] = launched_commands(commands(place, "true"), wrapper)
+        assert (answer["reason"], answer["jobs"], answer["problem"]) == (reason, [], "")
 
 
 class Users:

@@ -21,7 +21,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import keeping
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, cancel, decide, end, resume
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph, hash_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     Run,
     chosen_params,
@@ -61,6 +61,20 @@ def test_it_survives_its_store() -> None:
     assert path_of_run("../w", "a/b") == ".workflows/%2E.%2Fw/a%2Fb.json"
     assert key_of_node(run, "a").path == "host1/w r/a.json"
     assert key_of_node(run, "b").path == "db01/w r/b.json"
+
+
+def test_a_definition_is_doubted_until_it_was_found_sound() -> None:
+    """Each time; and a sound one in a run that has not begun with it is none, however often it was read."""
+    good = a_run()
+    bad = {**good, "definition": {**good["definition"], "max_parallel": 0}}
+    bad["definition_hash"] = hash_of(bad["definition"])
+    other = {**good, "definition_hash": hash_of({})}
+    for _time in range(2):
+        assert parse_run(dump(good), "w", "r", where="x") == good
+        with pytest.raises(AsyncJobError, match="its definition is none"):
+            parse_run(dump(bad), "w", "r", where="x")
+        with pytest.raises(AsyncJobError, match="not the one that it began with"):
+            parse_run(dump(other), "w", "r", where="x")
 
 
 def test_whose_record_it_is() -> None:

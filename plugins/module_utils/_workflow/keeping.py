@@ -8,6 +8,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
@@ -33,7 +34,13 @@ def read_run(store: Store, workflow: str, run: str) -> tuple[Run | None, Version
     document = store.read(path)
     if document is None:
         return None, ABSENT
-    return parse_run(document.content, workflow, run, where=store.locate(path)), document.version
+    return _parsed(document.content, workflow, run, store.locate(path)), document.version
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(content: bytes, workflow: str, run: str, where: str) -> Run:
+    """Read a document. Before each start the run is read again, and mostly it is as it was. Nobody changes one: they make another one."""
+    return parse_run(content, workflow, run, where=where)
 
 
 def write_run(store: Store, before: Run | None, after: Run, *, expect: Version) -> Version:

@@ -1,0 +1,235 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a tick of a driver takes: documents that are read and written, and exchanges with the host."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from workflows import define, due
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node, new_run
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _workflow_run
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import Pace
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, WorkflowAction
+
+Answer = dict[str, t.Any]
+
+
+class Counting(FilesystemStore):
+    """A store that takes down what is done with it."""
+
+    done: t.ClassVar[list[tuple[str, str]]] = []
+
+    def read(self, path: str) -> Document | None:
+        self.done.append(("read", path))
+        return super().read(path)
+
+    def write(self, path: str, content: bytes, *, expect: Version | None = None) -> Version:
+        self.done.append(("write", path))
+        return super().write(path, content, expect=expect)
+
+
+class Users:
+    """Users of a task that may be anybody."""
+
+    def become(self, user: str) -> None:
+        """Do nothing."""
+
+    def lacking(self, record: Answer) -> str:
+        """Lack nothing."""
+        return ""
+
+    def needed_for(self, record: Answer) -> str:
+        """Need nobody else."""
+        return ""
+
+
+class Action(WorkflowAction):
+    """One whose host says what the test says, and which waits for nothing."""
+
+    spec: t.ClassVar = {}
+    host = "host1"
+    is_windows = False
+    async_dir = "~/.ansible_async"
+
+    def __init__(self, says: list[dict[str, Answer]]) -> None:
+        self._says = says
+        self.exchanges: list[list[str]] = [[]]
+        self._pace = Pace()
+        self._running, self._reports, self._notifications, self.elsewhere, self.not_started = {}, {}, {}, {}, {}
+        self._interval, self._approvals_until, self._away_since = 1.0, None, None
+        self.only_once = self.has_changed = False
+        self.users = t.cast(t.Any, Users())
+        self._task = t.cast(t.Any, SimpleNamespace(no_log=False, check_mode=False, delegate_to=None, environment=[]))
+        self._connection = t.cast(t.Any, SimpleNamespace(transport="local", become=None))
+
+    def work(self, params: Answer) -> Answer:
+        """Return nothing of interest."""
+        return params
+
+    def say(self, line: str) -> None:
+        """Say nothing."""
+
+    def on_host(self, entry: str, arguments: Answer, *, timeout: float, may_repeat: bool = True, words: t.Sequence[str] = ()) -> Answer:
+        """Note what is asked, and answer."""
+        self.exchanges[-1].append(entry)
+        says = self._says[len(self.exchanges) - 1]
+        named = {job["attempt"][-1]: {**UNSEEN, "status": "running", "job_id": job["job_id"]} for job in arguments["jobs"]}
+        return {"looks": [{**look, **says.get(name, {})} for name, look in named.items()]}
+
+    def _wait(self, run: Run) -> bool:
+        self.exchanges.append([])
+        Counting.done.append(("wait", ""))
+        return len(self.exchanges) <= len(self._says)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Counting:
+    """A store with a run, of whose nodes three run."""
+    store = Counting(str(tmp_path / "state"))
+    definition = define({"a": {}, "b": {}, "c": {}, "d": {"all": {"a": "succeeded", "b": "succeeded"}}})
+    for node in definition["nodes"].values():
+        node.update(kind="playbook", playbook="x.yml")
+        node.pop("command")
+    run = decide(Graph(definition), {**new_run(definition, "r", "host1", {}, [], "me"), "events": []})
+    assert due(run) == ["a", "b", "c"]
+    write_run(store, None, run, expect=ABSENT)
+    for name in due(run):
+        key, directory = key_of_node(run, name), f"/a/{name:0>32}"
+        record: t.Any = {
+            **{**key._asdict(), "ansible_job_id": "j1.2", "metadata": mark_of_node(run, name), "status": "running", "attempt": 1},
+            **{"async_dir": directory, "attempt_dir": directory, "timeout": 60, "boot_id": "b"},
+        }
+        write_record(store, key, record, expect=ABSENT)
+    return store
+
+
+def driven(store: Counting, says: list[dict[str, Answer]]) -> tuple[Action, list[list[tuple[str, str]]]]:
+    """Drive the run as often as the host has something to say. Return what was done in each tick."""
+    Counting.done.clear()
+    action = Action(says)
+    params = {"look_timeout": 10, "unreachable_timeout": 0, "wait_interval": 1}
+    action.follow(driver.drive(), store, "w", "r", params, Given({}, "", []))
+    ticks: list[list[tuple[str, str]]] = [[]]
+    for done in Counting.done:
+        if done == ("wait", ""):
+            ticks.append([])
+        else:
+            ticks[-1].append(done)
+    return action, ticks[:-1]
+
+
+_RUN = ".workflows/w/r.json"
+
+
+def test_nothing_new(store: Counting) -> None:
+    """One document is read, nothing is written, and there is one look at all jobs."""
+    action, ticks = driven(store, [{}, {}, {}])
+    assert ticks[1:] == [[("read", _RUN)]] * 2
+    assert action.exchanges == [["_host.node_look"]] * 3 + [[]]
+
+
+def test_what_has_ended(store: Counting) -> None:
+    """Its record and the run are written, each once; what it has written about itself has come with the look."""
+    report = {"ended": True, "failed": False, "artifacts": {"x": {"value": 1}}}
+    result = {"rc": 0, "changed": True}
+    ended = {"status": "succeeded", "reason": "fine", "result": result, "ended_ago": 0.5, "node": {"report": report}}
+    action, ticks = driven(store, [{}, {"a": ended}])
+    assert action.exchanges == [["_host.node_look"]] * 2 + [[]]
+    assert ticks[1] == [("read", _RUN), ("write", "host1/w r/a.json"), ("write", _RUN)]
+    run, _version = read_run(store, "w", "r")
+    assert run is not None
+    assert (run["nodes"]["a"]["outcome"], run["nodes"]["a"]["artifacts"]) == ("succeeded", {"x": {"value": 1}})
+    assert due(run) == ["b", "c"]
+
+
+def test_what_had_ended_before(store: Counting) -> None:
+    """Somebody else has noted that. What it has written about itself is asked for then."""
+    run, _version = read_run(store, "w", "r")
+    assert run is not None
+    key = key_of_node(run, "a")
+    record, version = read_record(store, key)
+    assert record is not None
+    write_record(store, key, {**record, "status": "succeeded"}, expect=version)
+
+    class Late(Action):
+        def on_host(self, entry: str, arguments: Answer, *, timeout: float, may_repeat: bool = True, words: t.Sequence[str] = ()) -> Answer:
+            if entry == "_host.node_report":
+                self.exchanges[-1].append(entry)
+                return {"reports": [{"problem": "gone"} for _job in arguments["jobs"]]}
+            return super().on_host(entry, arguments, timeout=timeout)
+
+    action = Late([{}])
+    action.follow(driver.drive(), store, "w", "r", {"look_timeout": 10, "unreachable_timeout": 0}, Given({}, "", []))
+    assert action.exchanges == [["_host.node_look", "_host.node_report"], []]
+    run, _version = read_run(store, "w", "r")
+    assert run is not None
+    assert run["nodes"]["a"]["why"] == "nothing more is known of it: gone"
+
+
+def test_a_job_that_ends_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On our own machine, its new results file ends the pause. Of jobs elsewhere, nobody sees that."""
+    file = tmp_path / "j1.2"
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        if now >= 1:
+            file.with_suffix(".tmp").write_text("{}")
+            file.with_suffix(".tmp").rename(file)
+
+    monkeypatch.setattr(_workflow_run, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: now))
+    for transport, seconds, expected in (("local", 10.0, 1.0), ("local", 0.7, 0.7), ("ssh", 10.0, 10.0)):
+        file.write_text("")
+        now = 0.0
+        action = Action([])
+        action._connection = t.cast(t.Any, SimpleNamespace(transport=transport))
+        job = SimpleNamespace(looked_for=SimpleNamespace(directory=str(tmp_path), job_id="j1.2"))
+        action._running = t.cast(t.Any, {("r", "a", 1): job})
+        action._sleep(seconds)
+        assert now == pytest.approx(expected)
+
+
+def test_a_program_on_our_own_machine(tmp_path: Path) -> None:
+    """It is called here, with what JSON makes of its arguments and its answer. What it raises is what a program on a host would say."""
+    action = Action([])
+    job = {"job_id": "j1.2", "label": "job", "directory": str(tmp_path), "exclusive": True, "attempt": "", "key": ""}
+    [said] = action._run("_host.node_report", {"jobs": [job]}, ())["reports"]
+    assert said.keys() == {"problem"}
+    with pytest.raises(ProgramFailed, match=r"_host\.node_report has failed: TypeError: "):
+        action._run("_host.node_report", {"unknown": 1}, ())
+    assert issubclass(ProgramFailed, AsyncJobError)
+
+
+def test_a_program_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a connection, as somebody else, with an environment, or with words of its own, it is sent."""
+    sent: list[str] = []
+    monkeypatch.setattr(WorkflowAction.__mro__[1], "_run", lambda _self, entry, _arguments, _words: sent.append(entry) or {}, raising=False)
+    for number, change in enumerate(
+        (
+            {"_connection": SimpleNamespace(transport="ssh", become=None)},
+            {"_connection": SimpleNamespace(transport="local", become="sudo")},
+            {"_task": SimpleNamespace(environment=[{"LANG": "C"}])},
+            {},
+        )
+    ):
+        action = Action([])
+        vars(action).update(change)
+        assert action._run(f"program {number}", {}, () if change else ("word",)) == {}
+    assert sent == [f"program {number}" for number in range(4)]
