@@ -182,6 +182,21 @@ def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert Path(path_of(tmp_path, 1)).is_dir()
 
 
+def test_where_nothing_can_be_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is not permitted is no lack of hard links, and nothing begins unnoted."""
+    really = os.open
+
+    def refuse(path: t.Any, *args: t.Any, **kwargs: t.Any) -> int:
+        if str(path).endswith(".tmp"):
+            raise PermissionError(1, "Operation not permitted")
+        return really(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse)
+    answer = start(tmp_path, 1)
+    assert (answer["found"], answer["problem"], answer["warning"]) == (None, "Operation not permitted", "")
+    assert not Path(path_of(tmp_path, 1)).exists()
+
+
 def test_forget(tmp_path: Path) -> None:
     """What names another attempt stays, and so do the other hosts."""
     start(tmp_path, 1)
