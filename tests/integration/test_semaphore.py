@@ -108,7 +108,7 @@ def test_controllers_that_die(controller: Controller, ledger: Path) -> None:
         processes[name].communicate()
         processes[name] = begun(name)
     for process in processes.values():
-        process.communicate(timeout=300)
+        process.communicate(timeout=600)
     assert [controller.record(name)["status"] for name in names] == ["succeeded"] * len(names)
     until(lambda: len(lines(ledger)) % 2 == 0)
     assert most_at_once(ledger) <= 2, lines(ledger)
@@ -126,14 +126,14 @@ def test_controllers_that_die(controller: Controller, ledger: Path) -> None:
                 (controller.state_dir / "host1" / "test" / "waits.json").exists()
                 and "waits for" in controller.record("waits").get("reason", "")
             ),
-            seconds=90,
+            seconds=240,
         )
         cancel: Yaml = {"rstyczynski.ansible.async_job_cancel": {"job_name": "waits", "reason": "wrong day"}}
         show: Yaml = {"rstyczynski.ansible.async_job_status": {"job_name": "waits"}}
         looked, cancelled = told(run_tasks(controller, show, cancel))
         assert "waits for database (1 of 1): host1/test/holder" in looked["reason"]
         assert (cancelled["changed"], cancelled["status"]) == (True, "cancelled")
-        output = waiting.communicate(timeout=90)[0]
+        output = waiting.communicate(timeout=240)[0]
         assert "before it began: wrong day" in output
     finally:
         go.touch()

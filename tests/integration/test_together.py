@@ -125,7 +125,7 @@ def test_a_start_that_breaks_off(scene: Scene) -> None:
     stalling = several(names, "true", environment={"PYTHONPATH": "/opt/first"})
     playbook = controller.write("playbook.yml", json.dumps([telling(stalling)]))
     live = Live(controller.popen("playbook", "-i", controller.inventory, playbook))
-    until(lambda: scene.test("h1", f"test -e /opt/program && [ $(wc -l <{_LEDGER}) -ge 15 ]"), seconds=120)
+    until(lambda: scene.test("h1", f"test -e /opt/program && [ $(wc -l <{_LEDGER}) -ge 15 ]"), seconds=240)
     hosts.execute("h1", "kill", "-KILL", hosts.execute("h1", "cat", "/opt/program").strip())
     [broken] = told(live.ran())
     assert {(job["status"], job["failed"]) for job in broken["jobs"]} == {("running", False), ("", True)}, broken

@@ -164,7 +164,7 @@ def test_a_run_whose_wrappers_and_drivers_are_killed(controller: Controller, led
 
     playbook = controller.write("playbook.yml", json.dumps([telling(workflow(), hosts="localhost")]))
     driver = controller.popen("playbook", "-i", controller.inventory, playbook)
-    until(lambda: "long" in lines(ledger))
+    until(lambda: "long" in lines(ledger), seconds=240)
     driver.kill_with_workers()
     (controller.state_dir / "localhost" / "Release 7" / "long.json").unlink()
     recover = {"rstyczynski.ansible.async_job_recover": {"apply": True}}

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from waiting import until
 
-# How long a command may take, in seconds.
-_SECONDS = 300
+# How long a command may take, in seconds. Nothing takes that long but what hangs; a machine may be busy.
+_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Live:
 
     def ran(self) -> Ran:
         """Wait for its end."""
-        rc = self._process.wait(120)
+        rc = self._process.wait(_SECONDS)
         self._reader.join()
         return Ran(rc, self.output, self._process.told())
 
