@@ -97,6 +97,9 @@ class WorkflowAction(TogetherAction):
 
     look_program = "_host.node_look"
     programs = (*TogetherAction.programs, look_program, "_host.node", "_host.node_report")
+    may_be_called: t.ClassVar[tuple[str, ...]] = (look_program, "_host.node_report", "_host.make_directory", "_host.launch")
+    """Those that may be called in the process of a task: what stops processes goes on in a copy of the one that runs it, and the copy of a
+    task would be another driver."""
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
@@ -263,7 +266,8 @@ class WorkflowAction(TogetherAction):
         """Run a program on the host. On this machine and as ourselves, it is called in this process: to make, send, compile and end another
         one takes many times as much, and a run is looked at again and again."""
         connection = self._connection
-        if words or connection.transport != "local" or connection.become is not None or any(self._task.environment or ()):
+        is_here = connection.transport == "local" and connection.become is None and not any(self._task.environment or ())
+        if words or not is_here or entry not in self.may_be_called:
             return super()._run(entry, arguments, words)
         try:
             done = importlib.import_module(f"{PACKAGE}.{entry}").main(**json.loads(json.dumps(arguments)))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _workflow_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import sources
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import Pace
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, WorkflowAction
 
@@ -218,18 +220,20 @@ def test_a_program_on_our_own_machine(tmp_path: Path) -> None:
 
 
 def test_a_program_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over a connection, as somebody else, with an environment, or with words of its own, it is sent."""
+    """Over a connection, as somebody else, with an environment, or with words of its own, it is sent; and what makes a copy of itself."""
     sent: list[str] = []
     monkeypatch.setattr(WorkflowAction.__mro__[1], "_run", lambda _self, entry, _arguments, _words: sent.append(entry) or {}, raising=False)
-    for number, change in enumerate(
-        (
-            {"_connection": SimpleNamespace(transport="ssh", become=None)},
-            {"_connection": SimpleNamespace(transport="local", become="sudo")},
-            {"_task": SimpleNamespace(environment=[{"LANG": "C"}])},
-            {},
-        )
+    for change in (
+        {"_connection": SimpleNamespace(transport="ssh", become=None)},
+        {"_connection": SimpleNamespace(transport="local", become="sudo")},
+        {"_task": SimpleNamespace(environment=[{"LANG": "C"}])},
+        {},
     ):
         action = Action([])
         vars(action).update(change)
-        assert action._run(f"program {number}", {}, () if change else ("word",)) == {}
-    assert sent == [f"program {number}" for number in range(4)]
+        assert action._run("_host.node_report", {}, () if change else ("word",)) == {}
+    assert Action([])._run("_host.leftovers", {}, ()) == {}
+    assert sent == ["_host.node_report"] * 4 + ["_host.leftovers"]
+    for entry in WorkflowAction.may_be_called:
+        files = [name for name, source in sources(entry).items() if re.search(r"\bos\.(fork|_exit|setsid|chdir|umask)\b", source)]
+        assert files == [], entry
