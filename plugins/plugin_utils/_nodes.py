@@ -144,8 +144,18 @@ class NodeTask(InnerTask):
         self._task.no_log = True  # what it is given is nothing for the log of the host
 
 
-# The Ansible that runs us, as its own command calls it: "-m ansible playbook" would search for that command first
-OURS = (sys.executable, "-m", "ansible.cli.playbook")
+def command_beside(called: str) -> tuple[str, ...]:
+    """Return the C(ansible-playbook) of the Ansible that runs us. The search path may know another one, or none.
+
+    :arg called: the file that was called, which is one of its commands; or one of its modules, whose commands nobody knows
+    """
+    script = os.path.join(os.path.abspath(os.path.dirname(called)), "ansible-playbook")
+    if os.path.dirname(called) and os.path.isfile(script) and os.access(script, os.X_OK):
+        return (script,)
+    return sys.executable, "-m", "ansible.cli.playbook"  # "-m ansible playbook" would search for that module first
+
+
+OURS = command_beside(sys.argv[0])
 
 
 def _callback() -> str:

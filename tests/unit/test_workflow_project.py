@@ -1,16 +1,18 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""At which commit a project is, here and on a host; and what nodes end with, where a job should not."""
+"""At which commit a project is, here and on a host; what nodes end with, where a job should not; and which Ansible runs them."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import command_beside
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import (
     Commit,
     commit_of,
@@ -78,3 +80,18 @@ def test_what_nodes_end_with(cgroup: str, end: str) -> None:
     """What somebody has started by hand, or cron, goes on."""
     assert not_survived(cgroup, in_container=False) == end
     assert not_survived(cgroup, in_container=True) == "this container"
+
+
+def test_which_ansible_runs_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command beside the one that was called: what that finds beside itself, nodes find, and nothing that lies in a project."""
+    module = sys.executable, "-m", "ansible.cli.playbook"
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "bin" / "ansible-playbook"
+    script.parent.mkdir()
+    assert command_beside("bin/ansible") == module
+    script.write_text("")
+    assert command_beside("bin/ansible") == module
+    script.chmod(0o755)
+    assert command_beside("bin/ansible") == command_beside(str(script)) == (str(script),)
+    (tmp_path / "ansible-playbook").symlink_to(script)
+    assert command_beside("ansible-playbook") == command_beside("-c") == command_beside(str(tmp_path / "lib" / "__main__.py")) == module
