@@ -81,7 +81,7 @@ def test_two_controllers(controller: Controller, ledger: Path) -> None:
     files = [controller.write(f"playbook{number}.yml", json.dumps(plays)) for number, plays in enumerate(plays)]
     processes = [controller.popen("playbook", "-i", controller.inventory, file) for file in files]
     dying, staying = map(Live, processes)
-    until(lambda: len(lines(ledger)) >= 3, seconds=90)
+    until(lambda: len(lines(ledger)) >= 3, seconds=240)
     os.killpg(processes[0].pid, signal.SIGKILL)
     [result] = told(staying.ran())
     dying.ran()
