@@ -25,8 +25,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belongin
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, _look_at, look_at_jobs
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.node import DIRECTORY
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import look_with_output
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.node import DIRECTORY
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, boot_id, environment_of, has_ended, scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import read_results
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options, logged
