@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import signal
@@ -33,6 +34,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processe
     may_write,
     scan,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import read_results
 
 JOB = Job("j7.9", "job", "/tmp")
 WRAPPER = ["python3", "/tmp/async_wrapper.py", "j7", "600", "/tmp/AnsiballZ_command.py", "_"]
@@ -230,6 +232,28 @@ def test_what_was_killed_needs_a_moment_to_go(tmp_path: Path) -> None:
         assert looked_at(attempt, exclusive=True, attempt=attempt.name).status == "timed_out"
         assert process.poll() is not None
     dying.join()
+
+
+def test_a_wrapper_that_is_about_to_end(tmp_path: Path) -> None:
+    """It has let go of its arguments, and is in the table for a moment yet: it says nothing of when its session was made, or for whom."""
+    launch = [sys.executable, "-c", "import os, subprocess; os.setsid(); print(subprocess.Popen(['sleep', '60'], stdout=2).pid)"]
+    began = datetime.datetime.now(tz=None).isoformat(" ")
+    environment = {**os.environ, "ANSIBLE_ASYNC_DIR": str(tmp_path)}
+    pid = int(subprocess.run(launch, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout)
+    try:
+        until(lambda: scan().processes[pid].argv[0] == "sleep")
+        table = scan()
+        left = table.processes[pid]
+        job = Job(f"j7.{left.sid - 3}", "job", str(tmp_path))
+        (tmp_path / job.job_id).write_text(json.dumps({"rc": -9, "failed": True, "start": began}))
+        ending = left._replace(pid=1 << 23, start=left.start - 3, argv=[])
+        table.processes[ending.pid] = ending
+        assert Host(table).orphans(job, read_results(job)) == ([left], [])
+        runner = left._replace(argv=WRAPPER)
+        table.processes[pid] = runner
+        assert Host(table).members(runner) == {pid, ending.pid}
+    finally:
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_a_process_that_ends_while_it_is_looked_at() -> None:

@@ -106,11 +106,14 @@ class Host:
         A launcher is still in the session of whoever has called it; and anybody may take the name of a wrapper in a session where
         others are.
         """
-        session = [self.table.processes[pid] for pid in self.table.session(wrapper.sid)]
-        older = [process for process in session if process.start < wrapper.start]
+        older = [process for process in self._session(wrapper.sid) if process.start < wrapper.start]
         return self.table.is_leaderless(wrapper.sid) and all(
             _wrapped(process) == _wrapped(wrapper) and process.uid == wrapper.uid for process in older
         )
+
+    def _session(self, number: int) -> list[Process]:
+        """Return the processes of a session, less those that are about to end: they do not tell any more whose they were."""
+        return [process for process in map(self.table.processes.__getitem__, self.table.session(number)) if process.argv]
 
     def orphans(self, job: Job, file: ResultsFile) -> tuple[list[Process], list[Process]]:
         """Return what is left of a job without a runner: what is its own by all that can be seen, and what may be its own or another's.
@@ -226,7 +229,7 @@ class Host:
         launcher = launcher_of(job.job_id)
         if launcher is None or self._distance(process, launcher) > _PIDS // 2:
             return "another's"
-        oldest = self.boot_time + min(self.table.processes[pid].start for pid in self.table.session(process.sid))
+        oldest = self.boot_time + min((one.start for one in self._session(process.sid)), default=process.start)
         rivals = dict(self._rivals(process, oldest, job, file))
         distance, begun = self._distance(process, launcher), file.begun
         if begun is not None and begun > self.boot_time + self.up:
