@@ -132,7 +132,7 @@ clean:
 	touch $@
 
 # Of the 19,000 files of the SDK, a hundred are ever imported: these are compiled.
-.build/test-tools: .build/venv/ansible tests/requirements.txt
+.build/test-tools: .build/venv/ansible tests/requirements.txt tests/requirements-neighbours.txt
 	$(BIN)/pip install --quiet --no-compile oci
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "import oci.auth.signers, oci.object_storage"
 	$(BIN)/pip install --quiet --requirement tests/requirements.txt

@@ -26,8 +26,8 @@ description:
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "What to start: O(job_name), O(task), O(playbook_name), O(host), O(metadata); of several jobs, O(jobs) and O(max_parallel)."
   - "When to start it anew: O(restart_on), O(max_attempts), O(backoff), O(max_backoff), O(stop_leftovers), O(rerun_after), O(on_change),
-    O(on_foreign), O(fingerprint), O(success_codes)."
-  - "What to keep of it: O(tail_size), O(keep_output), O(store_result)."
+    O(on_cancel), O(on_foreign), O(fingerprint), O(success_codes)."
+  - "What to keep of it, and what to leave for the runs that follow: O(tail_size), O(keep_output), O(store_result), O(set_stats)."
   - "How long to wait for a host or another controller: O(claim_timeout), O(start_timeout), O(look_timeout), O(unreachable_timeout)."
   - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
@@ -71,6 +71,7 @@ seealso:
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_progress
+  - rstyczynski.ansible.async_job_stats
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes
 attributes:
@@ -170,6 +171,12 @@ options:
         description:
           - As O(rerun_after), for this job.
         type: int
+      on_cancel:
+        description:
+          - As O(on_cancel), for this job.
+        type: str
+        choices: [attach, cancel]
+        version_added: 1.1.0
       on_change:
         description:
           - As O(on_change), for this job.
@@ -251,6 +258,21 @@ options:
     description:
       - Start the job anew if it has succeeded at least that many seconds ago. By default, a success holds for ever.
     type: int
+  on_cancel:
+    description:
+      - What to do about a job that goes on although the run is gone that waited for it. It was cancelled in AWX or has reached its time
+        limit there, was killed, or has given up because its host was away.
+      - With V(attach), the task attaches to it, as to any other job that goes on.
+      - With V(cancel), a task that waits too (C(poll) above 0) cancels it first, as M(rstyczynski.ansible.async_job_cancel) does. Its
+        status is V(cancelled) then, and O(restart_on) says whether there is another attempt.
+      - The run has to be proven gone. In the same container, its process shows that. From elsewhere, it counts as gone if nobody has noted
+        anything in the record for O(claim_timeout), a minute, and two times its C(poll), by the clock of this run, which waits for so
+        long. A run that waits gives a sign at least that often, while its host answers.
+      - It holds for attempts that were started, or last waited for, by tasks with V(cancel), and for none that was started with C(poll=0).
+    type: str
+    choices: [attach, cancel]
+    default: attach
+    version_added: 1.1.0
   on_change:
     description:
       - What to do if the job was started with other options than O(task) has now. While it runs, the task attaches to it in any

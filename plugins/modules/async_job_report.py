@@ -15,7 +15,7 @@ description:
     was last recorded.
   - If records cannot be read, the report is written from all others, and names them; then the task fails.
   - The options are listed in alphabetical order. By what they are for, they are these.
-  - "What to write: O(dest), O(format)."
+  - "What to write: O(dest), O(format), O(ara_url)."
   - "Which jobs: O(host), O(playbook_name), O(job_name_pattern), O(status), O(older_than), O(newer_than)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
 seealso:
@@ -34,6 +34,12 @@ attributes:
     support: none
     details: The report tells the time, so it is never the same.
 options:
+  ara_url:
+    description:
+      - The address of the web interface of ARA. Then the page links from each job to the playbooks there that have started its attempt and
+        have seen it end, as far as its record names them.
+    type: str
+    version_added: 1.1.0
   dest:
     description:
       - The file to write, whole or not at all. A relative path is relative to the directory of the playbook; for the playbooks of this

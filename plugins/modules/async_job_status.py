@@ -20,6 +20,7 @@ description:
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "Which jobs: O(job_name), O(job_names), O(jid), O(playbook_name), O(host), O(mode)."
   - "Their output: O(output), O(tail_size), O(stdout_file), O(stderr_file), O(store_output)."
+  - "What to leave for the runs that follow: O(set_stats)."
   - "How long to wait: O(wait_timeout), O(wait_interval), O(look_timeout), O(unreachable_timeout)."
   - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
@@ -40,6 +41,7 @@ seealso:
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_progress
+  - rstyczynski.ansible.async_job_stats
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes
 attributes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
     JOB_OPTIONS,
     PROGRESS_OPTIONS,
+    STATS_OPTIONS,
     STORE_OPTIONS,
     USER_OPTIONS,
     Spec,
@@ -30,6 +31,7 @@ _OF_ONE_JOB: Spec = {
     "max_backoff": {"type": "int", "default": 3600},
     "stop_leftovers": {"type": "bool", "default": False},
     "rerun_after": {"type": "int"},
+    "on_cancel": {"type": "str", "choices": ["attach", "cancel"], "default": "attach"},
     "on_change": {"type": "str", "choices": ["fail", "attach", "restart"], "default": "fail"},
     "on_foreign": {"type": "str", "choices": ["adopt", "fail", "ignore"], "default": "adopt"},
     "fingerprint": {"type": "str"},
@@ -53,6 +55,7 @@ ARGUMENT_SPEC: Spec = {
     "task": {"type": "dict"},
     "jobs": {"type": "list", "elements": "dict", "options": _ELEMENT},
     "max_parallel": {"type": "int"},
+    **STATS_OPTIONS,
     **_OF_ONE_JOB,
     "claim_timeout": {"type": "float", "default": 60.0},
     "start_timeout": {"type": "int", "default": 120},

@@ -32,6 +32,7 @@ ARGUMENT_SPEC: Spec = {
     "format": {"type": "str", "choices": ["html", "prometheus"], "default": "html"},
     "host": {"type": "str"},
     "playbook_name": {"type": "str"},
+    "ara_url": {"type": "str"},
     **FILTERS,
     **STORE_OPTIONS,
 }
@@ -53,6 +54,9 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     :arg params: values of ARGUMENT_SPEC
     :arg check_mode: only say what would be written
     """
+    ara_url = (params["ara_url"] or "").rstrip("/")
+    if ara_url and not re.fullmatch(r"https?://[!-~]+", ara_url):
+        raise AsyncJobError(f"ara_url is {ara_url!r}, which is not an address of the web. Nothing was written. Correct it.")
     store = open_store(params, notify)
     store.must_exist()
     listing = find_records(store, params)
@@ -60,7 +64,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     listing = listing._replace(unreadable=[*listing.unreadable, *unreadable])
     now = datetime.datetime.now(datetime.timezone.utc)
     if params["format"] == "html":
-        text = page(listing.records, listing.unreadable, approvals, store=store.locate(), made=now)
+        text = page(listing.records, listing.unreadable, approvals, store=store.locate(), made=now, ara_url=ara_url)
     else:
         text = metrics(listing, now, approvals=len(approvals))
     if not check_mode:

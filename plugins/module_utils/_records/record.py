@@ -63,6 +63,9 @@ class Record(TypedDict, total=False):
     end: str
     ended: _Object
     who: str
+    awx: _Object
+    ara_playbook: _Object
+    awaited_by: _Object
     results_file: str
     async_dir: str
     boot_id: str
@@ -113,6 +116,9 @@ ATTEMPT_FIELDS = (
     "end",
     "ended",
     "who",
+    "awx",
+    "ara_playbook",
+    "awaited_by",
     "results_file",
     "async_dir",
     "boot_id",

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who has started a run, as AWX says; and what a task leaves for the runs that follow."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+import pytest
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import system_user
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import started_by
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import said_of_awx
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._stats import with_stats
+
+HERE = os.uname().nodename
+KEY = JobKey("host1", "play", "job")
+
+
+@pytest.fixture(autouse=True)
+def in_awx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a run of AWX."""
+    monkeypatch.setenv("AWX_HOST", "https://awx.example.com")
+    monkeypatch.delenv("AWX_PRIVATE_DATA_DIR", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "who", "awx"),
+    [
+        ({"awx_user_name": "alice", "awx_job_id": 12}, "alice", {"user_name": "alice", "job_id": 12}),
+        ({"tower_user_name": "a@b.c", "tower_job_id": "12"}, "a@b.c", {"user_name": "a@b.c", "job_id": 12}),
+        ({"awx_job_id": 12, "awx_schedule_name": "each night"}, "", {"job_id": 12, "schedule_name": "each night"}),
+        ({"awx_workflow_job_id": 9, "awx_parent_job_schedule_name": "x"}, "", {"workflow_job_id": 9, "schedule_name": "x"}),
+        ({"awx_user_name": "alice\nby bob", "awx_job_id": "12; id"}, "", None),
+        ({"awx_user_name": "a" * 600, "awx_job_id": -1}, "", None),
+        ({}, "", None),
+    ],
+)
+def test_who_has_started_a_run(variables: dict[str, t.Any], who: str, awx: dict[str, t.Any] | None) -> None:
+    assert started_by(variables) == {"who": f"{who or system_user()}@{HERE}", "awx": awx}
+
+
+def test_elsewhere_variables_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWX_HOST")
+    assert started_by({"awx_user_name": "alice", "awx_job_id": 12}) == {"who": f"{system_user()}@{HERE}", "awx": None}
+
+
+def test_a_claim_that_takes_over_another_one_says_who_that_is() -> None:
+    """Nothing is left of who has claimed it before and has not started it."""
+    about = t.cast("Record", started_by({"awx_user_name": "alice", "awx_job_id": 12}))
+    first = claimed_record(None, KEY, about, no_log=False)
+    assert (first["who"], first["claim"]["who"], first["awx"]) == (f"alice@{HERE}", f"alice@{HERE}", {"user_name": "alice", "job_id": 12})
+    second = claimed_record(first, KEY, t.cast("Record", {"who": f"bob@{HERE}", "awx": None}), no_log=False)
+    assert (second["who"], second["claim"]["who"], "awx" in second) == (f"bob@{HERE}", f"bob@{HERE}", False)
+
+
+def test_what_another_run_has_left_is_said() -> None:
+    record: Record = {"status": "running", "start": "2026-02-01T03:12:09Z", "awx": {"job_id": 12, "user_name": "alice"}}
+    assert "by job 12 of AWX (alice)" in said_of_awx(record, {"awx": {"job_id": 13}})
+    assert "by job 12 of AWX (alice)" in said_of_awx(record, {"awx": None})
+    assert said_of_awx(record, {"awx": {"job_id": 12}}) == ""
+    assert said_of_awx({**record, "status": "succeeded"}, {"awx": None}) == ""
+    assert said_of_awx({"status": "running"}, {"awx": None}) == ""
+
+
+RECORD: Record = {
+    "host": "db01",
+    "job_name": "migrate",
+    "store_result": ["version", "not a name", "rc"],
+    "result": {
+        "rc": 0,
+        "version": "2.4",
+        "stdout": "x",
+        "stdout_size": 1,
+        "not_stored": ["y"],
+        "not a name": 1,
+    },
+}
+ANSWER = {"status": "succeeded", "reason": "r", "attempt": 1, "finished": True, "failed": False, "changed": True, "record": RECORD}
+STATUS = {name: value for name, value in ANSWER.items() if name != "record"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "data"),
+    [
+        (["status"], {"async_jobs": {"db01": {"migrate": STATUS}}}),
+        (
+            ["result"],
+            {"async_jobs": {"db01": {"migrate": {"result": {"rc": 0, "version": "2.4", "not a name": 1}}}}},
+        ),
+        (["artifacts"], {"version": "2.4", "rc": 0}),
+    ],
+)
+def test_what_is_left_for_others(wanted: list[str], data: dict[str, t.Any]) -> None:
+    assert with_stats({"x": 1}, [ANSWER], wanted) == {"x": 1, "ansible_stats": {"data": data, "per_host": False, "aggregate": True}}
+
+
+@pytest.mark.parametrize("name", ["ansible_host", "async_job_state_dir", "awx_user_name", "_x", "not a name"])
+def test_a_record_sets_nothing_that_others_act_upon(name: str) -> None:
+    """Whoever can write to the store could send the next run elsewhere."""
+    record = {**RECORD, "store_result": [name], "result": {name: "x"}}
+    assert with_stats({}, [{**ANSWER, "record": record}], ["artifacts"]) == {}
+
+
+def test_nothing_is_left_that_nobody_wants_or_may_know() -> None:
+    assert with_stats({"x": 1}, [ANSWER], []) == {"x": 1}
+    assert with_stats({"x": 1}, [{"failed": True, "msg": "no record"}], ["status"]) == {"x": 1}
+    assert with_stats({"x": 1}, [{**ANSWER, "_ansible_no_log": True}], ["artifacts"]) == {"x": 1}
+    assert with_stats({"x": 1}, [{**ANSWER, "finished": False}], ["artifacts"]) == {"x": 1}
