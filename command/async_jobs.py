@@ -18,7 +18,7 @@ import subprocess
 import sys
 import typing as t
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 """That of the collection whose playbooks it knows."""
 
 COLLECTION = "rstyczynski.ansible"
