@@ -163,7 +163,8 @@ def test_what_fails_is_repaired(terminal: Terminal) -> None:
 def test_a_rulebook_that_is_killed_misses_nothing_and_does_nothing_twice(terminal: Terminal, kills: int) -> None:
     """At any moment: before it has told an event, while its playbook starts the answer, and after that."""
     dice = random.Random()
-    _first, rulebook, _failing, _looking = shell_blocks("react")
+    first, rulebook, _failing, _looking = shell_blocks("react")
+    terminal.paste(first.rpartition("ansible-playbook -i")[0])
     put(terminal.state_dir, "before", status="failed", end=ago(seconds=1))
     failures = []
 
@@ -213,7 +214,7 @@ def test_whoever_calls_twice_starts_one_job(terminal: Terminal) -> None:
     [text] = shell_blocks("webhook")
     gitlab, alerts = free_port(), free_port()
     text = text.replace("5000", gitlab).replace("5001", alerts)
-    terminal.paste(shell_blocks("react")[0].rpartition("ansible-playbook")[0])
+    terminal.paste(shell_blocks("react")[0].rpartition("ansible-playbook -i")[0])
     push = {"object_kind": "push", "after": "a" * 40}
     key = "6f1b1c1e-0000-4000-8000-000000000000"
     fired = {"labels": {"alertname": "DiskFull"}, "fingerprint": "0123456789abcdef", "startsAt": "2026-01-01T00:00:00.123Z"}

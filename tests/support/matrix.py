@@ -40,6 +40,7 @@ ON_THE_NEWEST = (
     "test_commands.py",
     "test_controllers.py",
     "test_copy.py",
+    "test_events.py",
     "test_fault_table.py",
     "test_finished.py",
     "test_flawed_records.py",
@@ -85,28 +86,33 @@ WORKERS = "5"
 _REQUIREMENTS = str(ROOT / "tests" / "requirements-matrix.txt")
 # The SDK takes longer to install than all else, and only these use it.
 _WITH_SDK = ("2.16", "2.21")
+# What runs on the newest release only needs these as well.
+_OF_THE_NEWEST = ("ansible-rulebook",)
 
 
 def environment(release: str, interpreter: Path, *requirements: str, with_sdk: bool = False) -> Path:
     """Make a virtual environment for a release, if there is none. Return its interpreter."""
     directory = ROOT / ".build" / f"core-{release}"
     python = directory / "bin" / "python"
-    if not (directory / "complete").exists():
+    install = [python, "-m", "pip", "install", "--quiet"]
+    complete, wanted = directory / "complete", " ".join(requirements)
+    if not complete.exists():
         subprocess.run([interpreter, "-m", "venv", "--clear", directory], check=True)
-        install = [python, "-m", "pip", "install", "--quiet"]
         if with_sdk:
             # Of its 19,000 files, a hundred are ever imported: compile these.
             subprocess.run([*install, "--no-compile", "oci"], check=True)
             compiling = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
             subprocess.run([python, "-c", "import oci.auth.signers, oci.object_storage"], env=compiling, check=True)
+    if not complete.exists() or complete.read_text() != wanted:
         subprocess.run([*install, "--requirement", _REQUIREMENTS, *requirements], check=True)
-        (directory / "complete").touch()
+        complete.write_text(wanted)
     return python
 
 
 def environment_of(release: str, interpreter: Path) -> Path:
     """Do that for one of the matrix."""
-    return environment(release, interpreter, f"ansible-core~={release}.0", with_sdk=release in _WITH_SDK)
+    more = _OF_THE_NEWEST if release == [*MATRIX][-1] else ()
+    return environment(release, interpreter, f"ansible-core~={release}.0", *more, with_sdk=release in _WITH_SDK)
 
 
 def run(python: Path, names: Sequence[str], left_out: Sequence[str]) -> bool:
