@@ -19,7 +19,7 @@ import yaml
 from records import put
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_job_sign
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import changes
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import begin_attempt, read_record, save, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
@@ -411,6 +411,22 @@ def test_a_cursor_or_a_store_that_vanishes_is_not_made_anew(place: Path) -> None
     with pytest.raises(AsyncJobError, match="There is no store"):
         reader.told()
     assert not place.exists()
+
+
+def test_a_store_that_is_signed_later(place: Path, tmp_path: Path) -> None:
+    """The cursor is signed with all else; until then, it counts for nothing."""
+    keys = tmp_path / "keys"
+    keys.write_text("k" * 32)
+    keys.chmod(0o600)
+    Reader(place).told()
+    attempt(place, 1)
+    signed: Options = {"state_dir": str(place), "record_key_file": str(keys)}
+    with pytest.raises(AsyncJobError, match="is not trusted"):
+        Reader(place, **signed).told()
+    spec = async_job_sign.ARGUMENT_SPEC
+    result = async_job_sign.run({**{name: option.get("default") for name, option in spec.items()}, **signed}, check_mode=False)
+    assert sorted(result["signed"]) == [changes.cursor_path("test"), KEY.path]
+    assert Reader(place, **signed).told() == [("backup", 1, "running")]
 
 
 @pytest.mark.parametrize(

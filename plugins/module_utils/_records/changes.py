@@ -27,7 +27,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
     check_approval,
     status_of,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import encode
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import decode, encode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
     SCHEMA_VERSION,
@@ -157,6 +157,23 @@ def parse_cursor(document: bytes, name: str, *, where: str) -> Cursor:
         if not isinstance(event, dict) or not is_event_id(event.get("id")) or event.get("kind") not in KINDS:
             raise corrupt("one of its events is none")
     return without_signature(cursor)
+
+
+def check_cursor(document: bytes, path: str, *, where: str) -> Cursor:
+    """Return the cursor that belongs to a path.
+
+    :raises AsyncJobError: if it is something else, with the reason
+    """
+    name = decode(path.split("/")[1])
+    if name is None:  # too long to be in its path: it says it itself
+        try:
+            name = str(read_plain(document.decode("utf-8"))["cursor"])
+        except (ValueError, RecursionError, TypeError, KeyError):
+            name = ""
+    cursor = parse_cursor(document, name, where=where)
+    if cursor_path(name) != path:
+        raise AsyncJobError(f"The cursor {where} is not where it belongs: it is that of {name!r}. Nothing was changed. Remove it.")
+    return cursor
 
 
 def see(store: Store) -> Seen:
