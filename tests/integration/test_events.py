@@ -106,7 +106,7 @@ class Rulebook:
         return False
 
     def kill(self) -> None:
-        """Kill it, and all that it has started and not let go of, in the order in which that comes."""
+        """Kill it, and the playbooks that it runs, in the order in which they come. What these have started on a host lives there."""
         for pid in _family(self._process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -114,10 +114,12 @@ class Rulebook:
 
 
 def _family(pid: int) -> list[int]:
-    """Return a process and its descendants."""
+    """Return a process and its descendants, less those that are on their way to become a background job."""
     children: dict[int, list[int]] = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
+            if b"async_wrapper" in (file.parent / "cmdline").read_bytes():
+                continue
             children.setdefault(int(file.read_text().rpartition(")")[2].split()[1]), []).append(int(file.parent.name))
     found = [pid]
     for one in found:
