@@ -166,7 +166,8 @@ class Watch:
         """Return whether somebody wants to know of this."""
         params = self.params
         job = event.get("job_name", event.get("approval_name", ""))
-        if is_event_id(job) and not params["reactions"]:
+        # What belongs to an answer of several jobs has its name behind that of their playbook.
+        if not params["reactions"] and (is_event_id(job) or is_event_id(str(event.get("playbook_name", "")).rpartition(" ")[2])):
             return False
         return (
             event["kind"] in params["kind"]

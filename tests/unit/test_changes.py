@@ -329,9 +329,10 @@ def test_an_answer_is_not_answered(place: Path) -> None:
     reader.told()
     [answer] = reader.ids
     put(place, answer, status="failed")
+    put(place, "part", playbook=f"Repair {answer}", status="failed")
     assert reader.told() == []
     told = Reader(place, status=["failed"], cursor="all", reactions=True).told()
-    assert sorted(told) == sorted([("backup", 1, "failed"), (answer, 1, "failed")])
+    assert sorted(told) == sorted([("backup", 1, "failed"), (answer, 1, "failed"), ("part", 1, "failed")])
 
 
 @pytest.mark.parametrize("text", ["{{ lookup('pipe', 'id') }}", "{% raw %}", "{# #}", "#jinja2: a", "\udc80", "a\0b"])
