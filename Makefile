@@ -23,7 +23,7 @@ MOLECULE_ON_HOSTS := scenario_04_crash_detection
 # The files of the report that no tool for Python knows
 REPORT_PAGE := plugins/module_utils/_report_page
 # What the artifact is made of
-SOURCES := $(shell find galaxy.yml README.md docs/docsite meta playbooks plugins roles -type f -not -name '*.pyc')
+SOURCES := $(shell find galaxy.yml README.md docs/docsite extensions/eda extensions/monitoring meta playbooks plugins roles -type f -not -name '*.pyc')
 
 export PATH := $(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -69,7 +69,8 @@ lint-python: .build/test-tools
 	ruff format --check .
 
 lint-types: .build/test-tools .build/collection
-	cd $(COLLECTIONS) && mypy --config-file $(CURDIR)/pyproject.toml --package ansible_collections.rstyczynski.ansible.plugins
+	cd $(COLLECTIONS) && mypy --config-file $(CURDIR)/pyproject.toml --package ansible_collections.rstyczynski.ansible.plugins \
+	  --package ansible_collections.rstyczynski.ansible.extensions.eda
 
 lint-page: .build/test-tools
 	biome lint --error-on-warnings $(REPORT_PAGE)
@@ -108,7 +109,7 @@ RACES := $(patsubst %,tests/integration/test_controllers.py::test_%,at_the_same_
 torture: .build/test-tools
 	TORTURE=1 $(BIN)/python -m pytest -s $(RACES)
 	TORTURE=1 $(BIN)/python -m pytest -n 3 --dist worksteal -rP $(patsubst %,--deselect %,$(RACES)) $(patsubst %,tests/unit/test_%.py,exactly_once note promise) \
-	  $(patsubst %,tests/integration/test_%.py,cancel cancel_races controllers fault_table hosts place report_html scenarios signed_records \
+	  $(patsubst %,tests/integration/test_%.py,cancel cancel_races controllers events fault_table hosts place report_html scenarios signed_records \
 	  store_oci waiting worst_day)
 
 bench: .build/test-tools .build/oci-cli/complete

@@ -51,8 +51,9 @@ options:
       - V(html) is a page that needs nothing else, and that only you can read, for it holds what jobs have printed. It has a table that
         can be sorted and filtered, a time line, and for each job its attempts, metadata, and output. What awaits approval is above it,
         with the commands that approve and reject it.
-      - V(prometheus) is for the textfile collector of C(node_exporter), and everybody can read it. Jobs by status, the age of the oldest
-        running one, how many requests await approval, and for each job the number of its attempt and how long that took.
+      - V(prometheus) is for the textfile collector of C(node_exporter), and everybody can read it. Jobs by status, for how long the
+        oldest one has been running, how many requests await approval and for how long, and for each job its status, the number of its
+        attempt, how long that took and how long it may take.
     type: str
     choices: [html, prometheus]
     default: html

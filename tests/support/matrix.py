@@ -41,6 +41,7 @@ ON_THE_NEWEST = (
     "test_commands.py",
     "test_controllers.py",
     "test_copy.py",
+    "test_events.py",
     "test_fault_table.py",
     "test_finished.py",
     "test_flawed_records.py",
@@ -88,7 +89,7 @@ _REQUIREMENTS = str(ROOT / "tests" / "requirements-matrix.txt")
 # The SDK takes longer to install than all else, and only these use it.
 _WITH_SDK = ("2.16", "2.21")
 # What only tests of ON_THE_NEWEST use.
-_NEIGHBOURS = str(ROOT / "tests" / "requirements-neighbours.txt")
+_NEIGHBOURS = ROOT / "tests" / "requirements-neighbours.txt"
 _WITH_NEIGHBOURS = ("2.21",)
 
 
@@ -112,10 +113,11 @@ def environment(release: str, interpreter: Path, *requirements: str, with_sdk: b
 def environment_of(release: str, interpreter: Path) -> Path:
     """Do that for one of the matrix."""
     python = environment(release, interpreter, f"ansible-core~={release}.0", with_sdk=release in _WITH_SDK)
-    has = python.with_name("neighbours")
-    if release in _WITH_NEIGHBOURS and not has.exists():  # also in one that was made before there were any
+    has, wanted = python.with_name("neighbours"), _NEIGHBOURS.read_text("utf-8")
+    # Also in one that was made before there were any, or when there were fewer.
+    if release in _WITH_NEIGHBOURS and (not has.exists() or has.read_text("utf-8") != wanted):
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", _NEIGHBOURS], check=True)
-        has.touch()
+        has.write_text(wanted, "utf-8")
     return python
 
 

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import APPROVALS, check_approval
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.changes import EVENTS, check_cursor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import (
@@ -54,7 +55,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     failures = []
     stopped = ""
     try:
-        for found in itertools.chain(store.checked(), store.checked(APPROVALS)):
+        for found in itertools.chain(store.checked(), store.checked(APPROVALS), store.checked(EVENTS)):
             path = printable(found.path)
             try:
                 _check(store, found, replace=params["replace"])
@@ -101,6 +102,8 @@ def _check(store: SignedStore, found: Checked, *, replace: bool) -> None:
         document = write_json(without_signature(found.content))
         if found.path.startswith(APPROVALS):
             check_approval(document, found.path, where=where)
+        elif found.path.startswith(EVENTS):
+            check_cursor(document, found.path, where=where)
         else:
             record_of(store, Entry(found.path, Document(document, found.version), None))
     except (ValueError, RecursionError) as error:  # JSON that was read, and cannot be written again
