@@ -163,7 +163,7 @@ def test_what_is_printed_meanwhile(controller: Controller) -> None:
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, said + errors
     assert json.loads(output) == {"ok": {"host1": 3}}
-    assert re.search(rf"^\[WARNING\]: The state directory {controller.state_dir} is below", said, re.MULTILINE), said
+    assert "".join(f"[WARNING]: The state directory {controller.state_dir} is below".split()) in "".join(said.split())  # some break it
     assert "quiet on host1" not in errors
     assert re.search(r"^host1 +\S+ +quiet +succeeded", errors, re.MULTILINE), errors
 
