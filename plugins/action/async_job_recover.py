@@ -63,7 +63,7 @@ class ActionModule(AttemptAction):
         }
 
     def _leave(self, record: Record, why: str) -> None:
-        self._left.append({**picked(record, JobKey._fields), "attempt_dir": record["attempt_dir"], "msg": why})
+        self._left.append({**picked(record, JobKey._fields), "attempt_dir": record["attempt_dir"], "msg": f"The {key_of(record)}: {why}."})
 
     def _found(self, params: dict[str, t.Any]) -> list[Record]:
         """Return the records of what the host has noted of this task's user, as far as they are this host's to recover."""

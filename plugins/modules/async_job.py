@@ -305,7 +305,8 @@ options:
     description:
       - Fields of the module's result that its record keeps beside C(rc), C(msg), C(start), C(end), C(delta) and C(changed), so that later
         runs return them too. All other fields are returned only by the run that sees the job end, because results hold what no store should
-        know, such as commands with their options, or the content of files.
+        know, such as commands with their options, or the content of files. If that was M(rstyczynski.ansible.async_job_verify) or another
+        module, M(rstyczynski.ansible.async_job_status) returns them as long as they are on the host.
       - These fields are stored as they are; of all else that is stored, ansible-core 2.22 and newer mask
         the values that they have decrypted.
       - Output goes by O(tail_size). A result of more than 32768 characters is not stored.

@@ -42,6 +42,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone, moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, blocked_by, next_attempt, recorded, refusal_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import Noted
@@ -569,7 +571,7 @@ class Starter:
                 f" attach to it whatever its options are, say 'on_change: attach'; {ignore}."
             )
         self._adoption = f"{what}. It is {look['status']}, and was adopted: its record was made anew."
-        self._action.notify(self._adoption)
+        _ansible.warn_now(harmless_lines(self._adoption))  # before the task waits for it
         return adopted(record, secret=bool(self._request.secret))
 
     def _take_fence_away(self) -> None:

@@ -95,7 +95,7 @@ def test_wrong_places(controller: Controller) -> None:
     ran = controller.playbook(REPORT, "-e", "dest=jobs.html", "-e", "async_job_state_dir=nowhere").failed()
     assert f"{controller.project}/nowhere is not a directory" in ran.text
     ran = controller.playbook(REPORT, "-e", "dest=nowhere/jobs.html").failed()
-    assert f"Cannot write {controller.project}/nowhere/jobs.html: No such file or directory" in ran.text
+    assert f"Cannot write {controller.project}/nowhere/jobs.html: there is no directory {controller.project}/nowhere." in ran.text
     assert not list(controller.project.glob("*.html"))
 
 

@@ -175,9 +175,10 @@ def _problem(params: dict[str, t.Any], store: Store, listing: Listing) -> str:
     if params["host"] is not None:
         asked += f" on host {params['host']!r}"
     if not listing.found:
+        exact = " Its name is taken as it is: * and ? are for lists." if {*"*?"} & {*params["job_name"]} else ""
         return (
             f"There is no {asked} in {store.locate()}. Look for its name in a list of all jobs, ansible-playbook"
-            " rstyczynski.ansible.jobs (async-jobs list); or say which store, with async_job_state_dir or async_job_backend."
+            f" rstyczynski.ansible.jobs (async-jobs list); or say which store, with async_job_state_dir or async_job_backend.{exact}"
         )
     return f"There are {len(listing.found)} that are called {asked}. Say which one, by its host and its playbook; they are listed above."
 

@@ -115,7 +115,7 @@ def lacking(record: t.Mapping[str, t.Any]) -> list[str]:
     why["msg"] = f"only its first {_MESSAGE_LENGTH} characters are kept"
     named = ", ".join(f"{name} ({why[name]})" if name in why else name for name in names)
     were = "was" if len(names) == 1 else "were"
-    text = f"The record of the job does not hold all of its result: {named} {were} returned only by the run that saw it end."
+    text = f"The record of the job does not hold all of its result: {named} {were} told only to whoever saw it end."
     if {*names} - {*wanted, "msg"}:
         text += " List in store_result what later runs need."
     if not record.get("output_removed"):
