@@ -100,8 +100,6 @@ class ActionModule(AttemptAction):
     def _looked_at(self, records: list[Record], params: dict[str, t.Any]) -> t.Iterator[Record]:
         """Yield the records of attempts that have started, with what became of them."""
         asked = [of_record(key_of(record), record, ABSENT, {}, self.async_dir) for record in records]
-        for job in asked:
-            job.keep(0)
         looks = self.look(asked, output="tail", tail_size=0, timeout=params["look_timeout"])
         for job, record, look in zip(asked, records, looks, strict=True):
             job.remember(look)

@@ -50,7 +50,6 @@ class CancellingAction(WatchingAction):
             raise AsyncJobError(f"reason is longer than {_LONGEST_REASON} characters. Nothing was stopped. Shorten it.")
         by = {"who": started_by(self._task_vars)["who"], "time": _times.now(), "reason": params["reason"] or ""}
         secret = bool(asked.secret or self._task.no_log)
-        asked.keep(0)
         if secret:
             _ansible.hide_from_log(self)
         self.users.become(self.user_for(asked))

@@ -272,6 +272,15 @@ def test_a_look_is_noted(controller: Controller) -> None:
     run_tasks(controller, look)
     assert file.read_bytes() == noted
     (controller.project / "end").touch()
+    until(lambda: list(controller.home.glob(".ansible_async/*/result")))
+    as_object = {
+        "ANSIBLE_STDOUT_CALLBACK": "rstyczynski.ansible.answers",
+        "ASYNC_JOB_ANSWERS_FORMAT": "json",
+        "ASYNC_JOB_PROGRESS": "false",
+    }
+    found = controller.playbook(SHOW, "-e", "job=job", "-e", "verify=true", "-e", "entries=true", env=as_object).ok().output
+    [entry] = json.loads(found[found.index("{\n") :])["jobs"]
+    assert entry["status"] == "succeeded"  # and not as it was before the look
 
 
 def test_nothing_of_a_secret_job_is_shown(controller: Controller) -> None:

@@ -149,6 +149,7 @@ def test_results_that_are_too_large_say_so() -> None:
     assert "store_result" not in text
     assert "output: full" not in text
     assert lacking({"result": kept_result({"rc": 0, "stdout": "x"})}) == []
+    assert lacking({"result": kept_result({"failed": True, "child_pid": 7})}) == []  # Ansible's wrapper says that, and nobody misses it
     # So does a look by name once the results file is gone.
     of_job: Record = {**RECORD, "status": "succeeded"}
     of_job.update(t.cast("Record", record))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import typing as t
@@ -161,6 +162,17 @@ def test_tags_of_the_environment_and_a_descriptor_of_somebody_else(tmp_path: Pat
     assert "ASYNC_JOB_ANSWERS_DESCRIPTOR" not in environment
     assert (environment["ANSIBLE_RUN_TAGS"], environment["ANSIBLE_LOCALHOST_WARNING"]) == ("all", "0")
     assert "ANSIBLE_LOCALHOST_WARNING" not in async_jobs.environment_for(async_jobs.parser().parse_args(["verify"]))
+
+
+@pytest.mark.parametrize("ignores", [False, True])
+def test_interrupts_that_somebody_ignores(tmp_path: Path, ignores: bool) -> None:
+    """As in a script that goes on behind it: Ansible ignores them as well then."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignores else signal.default_int_handler)
+    try:
+        done = run(tmp_path, "while read line; do case $line in SigIgn*) echo $line;; esac; done </proc/$$/status", "list")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert bool(int(done.stdout.split()[-1], 16) & 1 << signal.SIGINT - 1) == ignores
 
 
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:

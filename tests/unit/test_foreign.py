@@ -115,6 +115,21 @@ def test_what_is_not_believed(changes: Record) -> None:
     assert PATH in ignoring.known(prepared(), ())
 
 
+def test_a_file_of_another_directory() -> None:
+    """Whoever moves it beside the attempts of somebody else makes nobody believe it."""
+    moved = found()._replace(path=PATH.replace("/home/app/", "/home/other/"))
+    with pytest.raises(AsyncJobError, match="it is of another place than it says"):
+        record_of(moved, "host1")
+
+
+def test_a_secret_that_is_adopted_stays_one() -> None:
+    """By whatever task: what was secret to one store is so to the other."""
+    open_one = record_of(found(), "host1")
+    assert (adopted(open_one, secret=False)["fingerprint"], "no_log" in adopted(open_one, secret=False)) == ("f", False)
+    for fields in (adopted(record_of(found(no_log=True), "host1"), secret=False), adopted(open_one, secret=True)):
+        assert (fields["no_log"], fields["fingerprint"]) == (True, None)
+
+
 def test_what_cannot_be_read() -> None:
     with pytest.raises(AsyncJobError, match="is a link"):
         record_of(Found(PATH, "", "is a link"), "host1")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from attempts import to_make
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import job_file
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import job_file, noting
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import JOBS, folder_of, hash_of_host, name_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.make_directory import make_directory
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.noted import main
@@ -126,6 +126,35 @@ def test_links_and_other_users(tmp_path: Path) -> None:
     assert start(tmp_path, 2, 1)["found"]["problem"] == "is not the file of a job"
     (tmp_path.parent / "link").symlink_to(tmp_path)
     assert start(tmp_path.parent / "link", 3)["problem"]
+
+
+def test_what_is_not_read(tmp_path: Path) -> None:
+    """It is said what is wrong, and nothing of it is used: a pipe, which would hang, and what is too long."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "long").write_text(" " * (job_file.MOST + 1))
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for name in ("pipe", "long"):
+            assert job_file.read(folder, name, "path") == ("path", "", "is not the file of a job")
+    finally:
+        os.close(folder)
+
+
+def test_a_file_that_goes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody forgets the job in the moment in which it is noted: then it is noted once more, before its directory is made."""
+    publish, lost = noting._publish, []
+
+    def published(folder: int, name: str, content: str) -> bool:
+        done = publish(folder, name, content)
+        if not lost:
+            lost.append(name)
+            os.unlink(name, dir_fd=folder)
+        return done
+
+    monkeypatch.setattr(noting, "_publish", published)
+    assert start(tmp_path, 1) == MADE
+    assert files(tmp_path) == lost
+    assert found(tmp_path, start(tmp_path, 2)) == 1
 
 
 def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

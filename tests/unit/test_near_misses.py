@@ -13,6 +13,7 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
+from ansible import context
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
@@ -92,6 +93,18 @@ def test_what_gives_nothing_a_value() -> None:
     refuse("jobs", KNOWN["jobs"], {"host": ""})
     with pytest.raises(AsyncJobError, match=r"^host has no value"):
         refuse("cancel", KNOWN["cancel"], {"job": "backup", "host": ""})
+
+
+@pytest.mark.parametrize("limit", ["", " , ", ":"])
+def test_a_limit_that_limits_nothing(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As C(--limit "$HOSTS") is if there is no such variable. Ansible takes it for no limit."""
+    monkeypatch.setattr(context, "CLIARGS", {"subset": limit})
+    for command in ("prune", "cancel"):
+        with pytest.raises(AsyncJobError, match=r"^--limit has no value, which would mean any\. Nothing was done\."):
+            refuse(command, KNOWN[command], {"job": "backup"})
+    refuse("jobs", KNOWN["jobs"], {})
+    monkeypatch.setattr(context, "CLIARGS", {"subset": "web2"})
+    refuse("prune", KNOWN["prune"], {"job": "backup"})
 
 
 @pytest.mark.parametrize("command", ["cancel", "approve"])

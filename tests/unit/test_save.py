@@ -337,6 +337,10 @@ def test_the_job_of_an_old_record_goes_into_the_history(jobs: Jobs) -> None:
     assert (record["attempt"], record["ansible_job_id"], record["metadata"]) == (2, "j2.2", OLD["metadata"])
     [past] = record["attempts"]
     assert (past["attempt"], past["ansible_job_id"], past["start"]) == (1, "j1.1", OLD["save_time"])
+    assert "delta" not in past
+    jobs.edit(status="succeeded", result={"rc": 0, "delta": "0:00:03.5"})
+    past = jobs.save("j3.3")["record"]["attempts"][-1]
+    assert (past["ansible_job_id"], past["rc"], past["delta"]) == ("j2.2", 0, "0:00:03.5")
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed", "killed", "timed_out", "lost", "cancelled"])

@@ -200,12 +200,16 @@ def test_when_somebody_last_looked() -> None:
         ({"result": {"delta": f"{'9' * 400}:00:00"}}, 1800),
         ({"result": {"delta": ["0:00:03"]}}, 1800),
         ({"result": {"delta": "0:00:03"}, "status": "running"}, 3600),
+        ({"delta": "0:00:03"}, 3),  # an attempt in the history
     ],
 )
 def test_how_long_a_job_took(fields: t.Any, seconds: float) -> None:
     """By the clock of its host, if that has measured it: a controller may be slow to start it, and to see its end."""
     record = {"status": "succeeded", "start": before_noon(60), "end": before_noon(30), **fields}
     assert _times.run_time(record, NOON) == pytest.approx(seconds)
+    begin = int(NOON.timestamp()) - 60 * 60
+    whole: t.Any = {"job_name": "j", "host": "h", **record}
+    assert f",{begin},{int(seconds)}," in page([whole], [], store="/jobs", made=NOON)
 
 
 @pytest.mark.parametrize("status", ["running", "succeeded", "failed"])
