@@ -87,6 +87,8 @@ class Watch:
         self._noticed: dict[str, float] = {}
         """Since when each event is known here to await an answer, or when it was last told."""
         self._said: set[str] = set()
+        self._received: set[str] = set()
+        """The events that were handed over, until the cursor says so."""
 
     def look(self) -> list[Event]:
         """Look once. Return the events to be told now, the oldest first.
@@ -118,29 +120,30 @@ class Watch:
         """Note that these events were received, unless an answer is to show that."""
         if self.params["until"] != "handed_over" or not told:
             return
-        ids = {event["id"] for event in told}
+        self._received |= {event["id"] for event in told}
 
         def attempt() -> None:
             cursor, version = self._read()
-            pending = [event for event in cursor["pending"] if event["id"] not in ids]
+            pending = self._left(cursor)
             if pending != cursor["pending"]:
                 write(self._store, self._path, {**cursor, "pending": pending}, expect=version)
 
         contended(attempt)
-        for event_id in ids:
+        for event_id in self._received:
             self._noticed.pop(event_id, None)
+        self._received.clear()
 
     def _move_on(self) -> tuple[list[Change], list[Event]]:
         """Move the cursor, once. Return what has changed, and all that awaits an answer."""
         before, version = self._read()
-        seen = see(self._store)
+        seen = see(self._store, before["seen"])
         for why in seen.unreadable:
             self._say_once(why)
         after, changes = advance(before, seen)
         if version == ABSENT and self.params["begin"] == "now":
             changes = []
         changes = [change for change in changes if self._fits(change.event)]
-        pending = [event for event in before["pending"] if self._fits(event)] + [change.event for change in changes]
+        pending = [event for event in self._left(before) if self._fits(event)] + [change.event for change in changes]
         if self.params["until"] == "answered":
             pending = [event for event in pending if event["id"] not in seen.answered]
             changes = [change for change in changes if change.event["id"] not in seen.answered]
@@ -152,7 +155,12 @@ class Watch:
                 f"The cursor {self._where} is new. {len(seen.documents)} jobs and approvals are known, {len(pending)} events to tell."
             )
         self._is_known = True
+        self._received.clear()
         return changes, pending
+
+    def _left(self, cursor: Cursor) -> list[Event]:
+        """Return what awaits an answer. What was handed over does not, even if the store was away when the cursor was to say so."""
+        return [event for event in cursor["pending"] if event["id"] not in self._received]
 
     def _read(self) -> tuple[Cursor, Version]:
         document = self._store.read(self._path)

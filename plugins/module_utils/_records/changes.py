@@ -37,7 +37,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     read_plain,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, STATUSES
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, Store, without_signature
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, Entry, Store, without_signature
 
 # No host has a name that begins with a dot in a store.
 EVENTS = ".events/"
@@ -149,6 +149,8 @@ def parse_cursor(document: bytes, name: str, *, where: str) -> Cursor:
     if cursor.get("cursor") != name:
         raise corrupt(f"it is that of {cursor.get('cursor')!r}")
     for path, seen in cursor["seen"].items():
+        if not _is_path(path):
+            raise corrupt(f"{path!r} is not where jobs and approvals are")
         if not isinstance(seen, dict) or not isinstance(seen.get("number"), int) or not isinstance(seen.get("phase"), str):
             raise corrupt(f"what it says of {path!r} is not what it should be")
         if not isinstance(seen.get("told"), list) or not all(isinstance(status, str) for status in seen["told"]):
@@ -157,6 +159,13 @@ def parse_cursor(document: bytes, name: str, *, where: str) -> Cursor:
         if not isinstance(event, dict) or not is_event_id(event.get("id")) or event.get("kind") not in KINDS:
             raise corrupt("one of its events is none")
     return without_signature(cursor)
+
+
+def _is_path(path: str) -> bool:
+    """Return whether a record or an approval may be there: a cursor is data, and does not say which files to open."""
+    host, *others = path.split("/")
+    names = others if path.startswith(APPROVALS) else (host, *others)
+    return len(others) == 2 and all(name and not name.startswith(".") for name in names) and not _NO_TEXT.search(path)
 
 
 def check_cursor(document: bytes, path: str, *, where: str) -> Cursor:
@@ -176,28 +185,42 @@ def check_cursor(document: bytes, path: str, *, where: str) -> Cursor:
     return cursor
 
 
-def see(store: Store) -> Seen:
-    """Return what all records and approvals of a store tell."""
+def see(store: Store, known: t.Collection[str] = ()) -> Seen:
+    """Return what all records and approvals of a store tell.
+
+    :arg known: the paths of those that were there before. One that a list does not have is there all the same, unless its store says that
+        it is not: a list that is made while others write may lack some
+    """
     documents: dict[str, list[Phase]] = {}
     unreadable = []
     answered = set()
-    for entry in store.entries():
-        try:
-            record, _version = record_of(store, entry)
-        except AsyncJobError as error:
-            unreadable.append(str(error))
-            continue
-        documents[entry.path] = phases_of_job(record, store.locate(entry.path))
-        if record.get("status", "running") not in CLAIMED:
-            answered.add(record["job_name"])
-    for entry in store.entries(APPROVALS):
+
+    def take(entry: Entry) -> None:
         where = store.locate(entry.path)
         try:
-            if entry.document is None:
+            if not entry.path.startswith(APPROVALS):
+                record, _version = record_of(store, entry)
+                documents[entry.path] = phases_of_job(record, where)
+                if record.get("status", "running") not in CLAIMED:
+                    answered.add(record["job_name"])
+            elif entry.document is None:
                 raise entry.error or AsyncJobError(f"The approval {where} cannot be read.")
-            documents[entry.path] = phases_of_approval(check_approval(entry.document.content, entry.path, where=where), where)
+            else:
+                documents[entry.path] = phases_of_approval(check_approval(entry.document.content, entry.path, where=where), where)
         except AsyncJobError as error:
             unreadable.append(str(error))
+
+    for prefix in ("", APPROVALS):
+        for entry in store.entries(prefix):
+            take(entry)
+    for path in () if unreadable else sorted({*known} - documents.keys()):
+        try:
+            document = store.read(path)
+        except AsyncJobError as error:
+            unreadable.append(str(error))
+            break
+        if document is not None:
+            take(Entry(path, document, None))
     return Seen(documents, unreadable, answered)
 
 
