@@ -77,9 +77,9 @@ class Ara:
 
         :arg play: what tells the play from all others: its uuid
         """
-        found = self.find("plays", uuid=play[:36])  # a longer one is that of a batch (serial), of which ARA keeps the beginning
-        number = found[0].get("playbook") if found else None
-        return number if isinstance(number, int) else None
+        uuid = play[:36]  # a longer one is that of a batch (serial), of which ARA keeps the beginning
+        numbers = [one.get("playbook") for one in self.find("plays", uuid=uuid) if one.get("uuid") == uuid]
+        return numbers[0] if numbers and isinstance(numbers[0], int) else None
 
     def add_label(self, playbook: int, label: str) -> None:
         """Put a label on a playbook, beside those that it has."""

@@ -137,6 +137,38 @@ class Database(_ara.Ara):
         self.playbooks[playbook]["records"][key] = value
 
 
+def noted(store: Path, number: int, *known: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a playbook of ARA that is running, and says of each of its jobs what a record says."""
+    records = {}
+    for job, run in enumerate(known):
+        name = f"job{number}.{job}"
+        put(store, name, host="host1", status="running", ara_playbook={"started": {**run, "id": number}})
+        record: Record = {"host": "host1", "playbook_name": "Nightly", "job_name": name, "ara_playbook": {"started": {**run, "id": number}}}
+        records[key_in_ara(record)] = value_in_ara(record, number, where=str(store))
+    return {"status": "running", "path": "/x.yml", "plays": [], "tasks": [], "records": records}
+
+
+def test_what_has_spoken_meanwhile_and_what_contradicts_itself_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, alive = ended(), this_run(os.getpid())
+
+    class Ends(Database):
+        """In which run 1 says how it has ended, before its process goes."""
+
+        def get(self, path: str, **query: t.Any) -> dict[str, t.Any] | None:
+            """Return a playbook as it was before."""
+            seen = dict(super().get(path) or {})
+            self.playbooks[1]["status"] = "completed"
+            return seen
+
+    database = Ends({1: noted(tmp_path, 1, gone), 2: noted(tmp_path, 2, gone, alive), 3: noted(tmp_path, 3, gone, gone)})
+    monkeypatch.setattr(_ara, "active", lambda: database)
+    params = {name: option.get("default") for name, option in async_job_ara.ARGUMENT_SPEC.items()}
+    done = async_job_ara.run({**params, "state_dir": str(tmp_path)}, check_mode=False)
+    assert {number: about["status"] for number, about in database.playbooks.items()} == {1: "completed", 2: "running", 3: "expired"}
+    assert [one["id"] for one in done["unclear"]] == [2]
+    assert "do not name the same run" in done["unclear"][0]["reason"]
+
+
 def test_only_what_is_proven_to_have_ended_is_set_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, alive = ended(), this_run(os.getpid())
     elsewhere = {**gone, "boot_id": "other"}

@@ -71,19 +71,23 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
         if ara is None:
             break
         about = ara.get(f"playbooks/{number}")
-        if about is None or about.get("status") != _RUNNING:
+        if about is None or not _is_running(about):
             continue
         mine = [note for note in notes if _is_the_same(ara, number, note, where)]
         verdicts = {has_ended(note.run) for note in mine}
-        if True in verdicts:
+        if True in verdicts and False not in verdicts:
+            if not _is_running(ara.get(f"playbooks/{number}")):
+                continue  # it has said so meanwhile, as its last word
             if not check_mode:
                 _expire(ara, number)
                 for note in mine:
                     _tell(ara, number, note, where)
             result["expired"].append({"id": number, "path": str(about.get("path")), "jobs": _jobs(mine)})
             result["changed"] = True
-        elif False not in verdicts:
+        elif verdicts != {False}:
             why = "its run was on another machine, or in another container" if mine else "ARA does not say the same of these jobs"
+            if len(verdicts) > 1:
+                why = "the records of its jobs do not name the same run"
             result["unclear"].append({"id": number, "reason": why, "jobs": _jobs(mine or notes)})
     if listing.unreadable:
         result.update(failed=True, msg=listing.problem(store))
@@ -103,6 +107,10 @@ def _noted(records: t.Iterable[Record]) -> dict[int, list[Noted]]:
                 run = next(run for run in playbooks.values() if run["id"] == number)
                 found.setdefault(number, []).append(Noted(attempt, record, run))
     return found
+
+
+def _is_running(playbook: dict[str, t.Any] | None) -> bool:
+    return (playbook or {}).get("status") == _RUNNING
 
 
 def _is_the_same(ara: _ara.Ara, number: int, note: Noted, where: str) -> bool:
