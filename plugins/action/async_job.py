@@ -70,7 +70,7 @@ class ActionModule(TogetherAction):
         )
         answer["warnings"] = [*warnings, *answer.get("warnings", ())]
         if not self._task.check_mode:
-            answer = with_stats(answer, [answer], params["set_stats"])
+            answer = with_stats(answer, [answer], params["set_stats"], secret=bool(self._task.no_log), named=[params["store_result"]])
         if self.in_loop:
             is_start = answer.get("changed", False) and not kept.poll and answer.get("status") == "running"
             return async_job_status.of_a_loop(answer, is_start=is_start)
@@ -122,7 +122,8 @@ class ActionModule(TogetherAction):
             answers = Several(starters, self, store, params, poll=common.poll, most=most).run()
         result = returned(store, asked, answers)
         if not self._task.check_mode:
-            result = with_stats(result, answers, params["set_stats"])
+            named = [own["store_result"] for own, _given in asked]
+            result = with_stats(result, answers, params["set_stats"], secret=bool(self._task.no_log), named=named)
         return {**result, "warnings": [*dict.fromkeys(warnings), *result["warnings"]]}
 
     def _predicted(self, request: Request) -> dict[str, t.Any]:

@@ -51,7 +51,7 @@ class ActionModule(WatchingAction):
         if any(job.secret for job in asked):
             answer["_ansible_no_log"] = True
         if not self._task.check_mode:
-            answer = with_stats(answer, answers, params["set_stats"])
+            answer = with_stats(answer, answers, params["set_stats"], secret=bool(self._task.no_log))
         return async_job_status.of_a_loop(answer) if self.in_loop else answer
 
     def _play_of_task(self) -> tuple[str, str]:

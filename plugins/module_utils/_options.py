@@ -38,11 +38,6 @@ PROGRESS_OPTIONS: Spec = {
     "progress": _backends.option("ASYNC_JOB_PROGRESS", type="bool", default=True),
 }
 
-# What to leave for the runs that follow.
-STATS_OPTIONS: Spec = {
-    "set_stats": {"type": "list", "elements": "str", "choices": ["status", "result", "artifacts"], "default": []},
-}
-
 # What to look for. Beside these, C(host) and C(playbook_name).
 USER_OPTIONS: Spec = {
     "become_recorded_user": {"type": "bool", "default": False},

@@ -71,7 +71,6 @@ seealso:
 extends_documentation_fragment:
   - rstyczynski.ansible.async_job_users
   - rstyczynski.ansible.async_job_progress
-  - rstyczynski.ansible.async_job_stats
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes
 attributes:
@@ -313,6 +312,24 @@ options:
     type: list
     elements: str
     default: []
+  set_stats:
+    description:
+      - What to leave for the runs that follow this one, as M(ansible.builtin.set_stats) does with C(per_host=false). AWX shows it as the
+        artifacts of the run, and gives it as extra variables to the next nodes of a workflow.
+      - With V(status), the variable C(async_jobs) says of each job, by its host and its name, its C(status), C(reason), C(attempt),
+        C(finished), C(failed) and C(changed), as C(async_jobs.db01.migrate.status).
+      - With V(result), it has there also, as C(result), what the record keeps of the result, without the output. Of a job with
+        C(no_log=true), that is nothing.
+      - With V(artifacts), each field that O(store_result) names, and that was kept of a job that has ended, becomes a variable by its own
+        name, unless that begins with C(ansible_), C(async_job), C(awx_), C(tower_) or an underscore. Of several jobs or hosts with the same
+        field, a later one replaces an earlier one, and mappings are merged.
+      - Ansible takes this from tasks that have not failed. For a job that may fail, say C(failed_when=false), and fail in a task that
+        follows.
+    type: list
+    elements: str
+    choices: [status, result, artifacts]
+    default: []
+    version_added: 1.1.0
   success_codes:
     description:
       - The return codes of a command that mean that it has succeeded. All others mean that it has failed. A command that could not be run

@@ -66,6 +66,8 @@ def cancel_what_was_left(
         if (yield from _is_gone(action, store, key, (record, version), life)):
             reason = f"the run that waited for it, of {record.get('who')}, is gone (on_cancel)"
             action.notify(f"{key}: {reason}. It is cancelled.")
+            # Others see from now on that somebody is at it; and if nothing can be stopped, this run attaches as they do.
+            note(store, key, record, version, {"awaited_by": {**own, "poll": poll}})
             asked = of_record(key, *read_again(store, key, (record, version)), params, action.async_dir)
             action.cancel({**params, "reason": reason, "grace_period": _GRACE}, store, asked)
             return True
@@ -89,8 +91,8 @@ def _is_gone(action: CancellingAction, store: Store, key: JobKey, found: tuple[R
     if ended is not None:
         return ended
     action.notify(f"{key}: another run may be waiting for it. Looking for a sign of that for at most {life:.0f} seconds.")
-    claim: Record = {"claim": record["awaited_by"]}
-    pauses = moves(claim, lambda: read_record(store, key)[1] != version, life=life, notify=lambda line: None)
+    # Of no process it is known that it has gone: has_ended would have said so.
+    pauses = moves({}, lambda: read_record(store, key)[1] != version, life=life, notify=lambda line: None)
     while True:
         try:
             seconds = next(pauses)

@@ -25,21 +25,30 @@ _OUTPUT = (NOT_STORED, "exception", *(f"{stream}{part}" for stream in STREAMS fo
 _OF_OTHERS = ("ansible_", "async_job", "awx_", "tower_", "_")
 
 
-def with_stats(result: dict[str, t.Any], answers: t.Iterable[dict[str, t.Any]], wanted: t.Collection[str]) -> dict[str, t.Any]:
+def with_stats(
+    result: dict[str, t.Any],
+    answers: t.Iterable[dict[str, t.Any]],
+    wanted: t.Collection[str],
+    *,
+    secret: bool,
+    named: t.Sequence[t.Collection[str]] = (),
+) -> dict[str, t.Any]:
     """Return the result of a task with the statistics that are wanted of its jobs.
 
     :arg answers: about each of its jobs, with its record. Those that have none say nothing
     :arg wanted: C(status), C(result) and C(artifacts)
+    :arg secret: whether the task is under C(no_log)
+    :arg named: of each job, the fields that the task itself names as artifacts: what a record names, is data
     """
     if not wanted:
         return result
     jobs: dict[str, dict[str, t.Any]] = {}
     data: dict[str, t.Any] = {}
-    for answer in answers:
+    for number, answer in enumerate(answers):
         record: Record | None = answer.get("record")
         if not record:
             continue
-        kept = {} if answer.get("_ansible_no_log") else record.get("result", {})
+        kept = {} if secret or record.get("no_log") or answer.get("_ansible_no_log") else record.get("result", {})
         said: dict[str, t.Any] = {}
         if "status" in wanted:
             said.update((name, answer.get(name)) for name in _STATUS)
@@ -48,13 +57,13 @@ def with_stats(result: dict[str, t.Any], answers: t.Iterable[dict[str, t.Any]], 
         if said:
             jobs.setdefault(record["host"], {})[record["job_name"]] = said
         if "artifacts" in wanted and answer.get("finished"):
-            data.update((name, kept[name]) for name in record.get("store_result", ()) if name in kept and _may_be_said(name))
+            data.update((name, kept[name]) for name in named[number] if name in kept and _may_be_said(name))
     if jobs:
         data[NAME] = jobs
     return {**result, "ansible_stats": {"data": data, "per_host": False, "aggregate": True}} if data else result
 
 
 def _may_be_said(name: t.Any) -> bool:
-    """Return whether a field may become a variable of other runs. A record is data: it is not to say to them where to go, as whom, or where
+    """Return whether a field may become a variable of other runs. A result is data: it is not to say to them where to go, as whom, or where
     their records are."""
     return str(name).isidentifier() and not str(name).startswith(_OF_OTHERS)

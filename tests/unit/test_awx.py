@@ -6,16 +6,23 @@
 from __future__ import annotations
 
 import os
+import types
 import typing as t
+from pathlib import Path
 
 import pytest
+from records import put
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import system_user
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import runs
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, system_user
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import claim
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import started_by
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import said_of_awx
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import _is_gone, said_of_awx
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import Pause
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._stats import with_stats
 
 HERE = os.uname().nodename
@@ -71,7 +78,6 @@ def test_what_another_run_has_left_is_said() -> None:
 RECORD: Record = {
     "host": "db01",
     "job_name": "migrate",
-    "store_result": ["version", "not a name", "rc"],
     "result": {
         "rc": 0,
         "version": "2.4",
@@ -83,6 +89,12 @@ RECORD: Record = {
 }
 ANSWER = {"status": "succeeded", "reason": "r", "attempt": 1, "finished": True, "failed": False, "changed": True, "record": RECORD}
 STATUS = {name: value for name, value in ANSWER.items() if name != "record"}
+NAMED = ["version", "not a name", "rc"]
+
+
+def left(wanted: list[str], answer: dict[str, t.Any] = ANSWER, *, named: list[str] = NAMED, secret: bool = False) -> dict[str, t.Any]:
+    """Return a result with what is left of one job."""
+    return with_stats({"x": 1}, [answer], wanted, secret=secret, named=[named])
 
 
 @pytest.mark.parametrize(
@@ -97,18 +109,48 @@ STATUS = {name: value for name, value in ANSWER.items() if name != "record"}
     ],
 )
 def test_what_is_left_for_others(wanted: list[str], data: dict[str, t.Any]) -> None:
-    assert with_stats({"x": 1}, [ANSWER], wanted) == {"x": 1, "ansible_stats": {"data": data, "per_host": False, "aggregate": True}}
+    assert left(wanted) == {"x": 1, "ansible_stats": {"data": data, "per_host": False, "aggregate": True}}
 
 
 @pytest.mark.parametrize("name", ["ansible_host", "async_job_state_dir", "awx_user_name", "_x", "not a name"])
-def test_a_record_sets_nothing_that_others_act_upon(name: str) -> None:
-    """Whoever can write to the store could send the next run elsewhere."""
-    record = {**RECORD, "store_result": [name], "result": {name: "x"}}
-    assert with_stats({}, [{**ANSWER, "record": record}], ["artifacts"]) == {}
+def test_a_result_sets_nothing_that_others_act_upon(name: str) -> None:
+    """Whatever the task names."""
+    record = {**RECORD, "result": {name: "x"}}
+    assert left(["artifacts"], {**ANSWER, "record": record}, named=[name]) == {"x": 1}
+
+
+def test_a_record_does_not_say_what_becomes_a_variable() -> None:
+    """Whoever can write to the store could say to the next run what to do."""
+    record = {**RECORD, "store_result": ["apply"], "result": {"apply": True}}
+    assert left(["artifacts"], {**ANSWER, "record": record}) == {"x": 1}
 
 
 def test_nothing_is_left_that_nobody_wants_or_may_know() -> None:
-    assert with_stats({"x": 1}, [ANSWER], []) == {"x": 1}
-    assert with_stats({"x": 1}, [{"failed": True, "msg": "no record"}], ["status"]) == {"x": 1}
-    assert with_stats({"x": 1}, [{**ANSWER, "_ansible_no_log": True}], ["artifacts"]) == {"x": 1}
-    assert with_stats({"x": 1}, [{**ANSWER, "finished": False}], ["artifacts"]) == {"x": 1}
+    assert left([]) == {"x": 1}
+    assert left(["status"], {"failed": True, "msg": "no record"}) == {"x": 1}
+    assert left(["artifacts"], {**ANSWER, "finished": False}) == {"x": 1}
+    for more in ({"_ansible_no_log": True}, {"record": {**RECORD, "no_log": True}}):
+        assert left(["artifacts"], {**ANSWER, **more}) == {"x": 1}
+    assert left(["artifacts"], secret=True) == {"x": 1}
+    assert left(["result"], secret=True)["ansible_stats"]["data"] == {"async_jobs": {"db01": {"migrate": {"result": {}}}}}
+
+
+def test_a_run_that_is_hidden_is_not_taken_for_one_that_is_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where this user does not see the processes of others: then, it is the time without a sign that tells."""
+    put(tmp_path, "job", host="host1", playbook="play", status="running")
+    store = FilesystemStore(str(tmp_path))
+    record, version = read_record(store, KEY)
+    assert record is not None
+    record["awaited_by"] = {**runs.this_run(os.getpid()), "poll": 1}
+    for module in (runs, claim):
+        monkeypatch.setattr(module, "find_process", lambda pid: None)
+    said: list[str] = []
+    action: t.Any = types.SimpleNamespace(notify=said.append)
+    waits = _is_gone(action, store, KEY, (record, version), 60)
+    for _look in range(3):
+        assert isinstance(next(waits), Pause)
+    assert "may be waiting for it" in said[0]
+    waits = _is_gone(action, store, KEY, (record, version), 0)
+    with pytest.raises(StopIteration) as stop:
+        next(waits)
+    assert stop.value.value is True

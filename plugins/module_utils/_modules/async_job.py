@@ -11,7 +11,6 @@ from __future__ import annotations
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
     JOB_OPTIONS,
     PROGRESS_OPTIONS,
-    STATS_OPTIONS,
     STORE_OPTIONS,
     USER_OPTIONS,
     Spec,
@@ -55,7 +54,7 @@ ARGUMENT_SPEC: Spec = {
     "task": {"type": "dict"},
     "jobs": {"type": "list", "elements": "dict", "options": _ELEMENT},
     "max_parallel": {"type": "int"},
-    **STATS_OPTIONS,
+    "set_stats": {"type": "list", "elements": "str", "choices": ["status", "result", "artifacts"], "default": []},
     **_OF_ONE_JOB,
     "claim_timeout": {"type": "float", "default": 60.0},
     "start_timeout": {"type": "int", "default": 120},

@@ -16,7 +16,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
     JOB_OPTIONS,
     PROGRESS_OPTIONS,
-    STATS_OPTIONS,
     STORE_OPTIONS,
     USER_OPTIONS,
     Spec,
@@ -38,7 +37,7 @@ ARGUMENT_SPEC: Spec = {
     "wait_interval": {"type": "int", "default": 30},
     "look_timeout": {"type": "int", "default": 60},
     "unreachable_timeout": {"type": "int", "default": 300},
-    **STATS_OPTIONS,
+    "set_stats": {"type": "list", "elements": "str", "choices": ["status", "result"], "default": []},
     **USER_OPTIONS,
     **PROGRESS_OPTIONS,
     **STORE_OPTIONS,
