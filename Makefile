@@ -49,7 +49,7 @@ test:
 unit: .build/test-tools
 	$(BIN)/python -m pytest -n 2 tests/unit
 
-integration: .build/test-tools
+integration: .build/test-tools .build/neighbours
 	$(BIN)/python -m pytest -n 2 tests/integration
 
 # Molecule keeps its state below ANSIBLE_HOME: below the user's, two checkouts would share it.
@@ -106,7 +106,7 @@ matrix:
 
 # The races of many controllers take all cores by themselves. The others mostly wait. Each says at the end what it has counted.
 RACES := $(patsubst %,tests/integration/test_controllers.py::test_%,at_the_same_moment two_stores_at_the_same_moment)
-torture: .build/test-tools
+torture: .build/test-tools .build/neighbours
 	TORTURE=1 $(BIN)/python -m pytest -s $(RACES)
 	TORTURE=1 $(BIN)/python -m pytest -n 3 --dist worksteal -rP $(patsubst %,--deselect %,$(RACES)) $(patsubst %,tests/unit/test_%.py,exactly_once note promise) \
 	  $(patsubst %,tests/integration/test_%.py,cancel cancel_races controllers events fault_table hosts place report_html scenarios signed_records \
@@ -133,10 +133,15 @@ clean:
 	touch $@
 
 # Of the 19,000 files of the SDK, a hundred are ever imported: these are compiled.
-.build/test-tools: .build/venv/ansible tests/requirements.txt tests/requirements-neighbours.txt
+.build/test-tools: .build/venv/ansible tests/requirements.txt
 	$(BIN)/pip install --quiet --no-compile oci
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "import oci.auth.signers, oci.object_storage"
 	$(BIN)/pip install --quiet --requirement tests/requirements.txt
+	touch $@
+
+# What only integration tests use. Those of make test are in an environment of the matrix.
+.build/neighbours: .build/test-tools tests/requirements-neighbours.txt
+	$(BIN)/pip install --quiet --requirement tests/requirements.txt --requirement tests/requirements-neighbours.txt
 	touch $@
 
 .build/oci-cli/complete:
