@@ -32,7 +32,7 @@ from torture import TORTURE
 from waiting import until
 
 BLOCKS = blocks_of(guide("guide_events"))
-KILLS = 20 if TORTURE else 3
+KILLS = 20 if TORTURE else 2
 
 
 class Terminal:
@@ -187,6 +187,51 @@ def test_a_rulebook_that_is_killed_misses_nothing_and_does_nothing_twice(termina
         running.wait_for(lambda: not terminal.cursor()["pending"])
     assert sorted(lines(terminal.place / "repaired")) == sorted(f"{name} on web1" for name in failures)
     print(f"{kills} kills, {len(failures)} failures: each answered once")
+
+
+def test_lines_for_whoever_collects_logs(controller: Controller, collections: Path) -> None:
+    """The source as a program: what happens while it is down comes when it is back, and what nobody takes is printed again."""
+    [text] = [block.text for block in blocks_of(guide("guide_metrics")) if "cursor=logs" in block.text]
+    text = text.replace("~/.ansible/collections", str(collections)).replace("/srv/jobs", str(controller.state_dir))
+    text = text.replace("cursor=logs", "cursor=logs status=failed interval=0.1").replace("python3 ", f"exec {sys.executable} ")
+    log = controller.project / "async_jobs.log"
+    put(controller.state_dir, "before", status="failed", end=ago(seconds=1))
+
+    def started(command: str) -> subprocess.Popen[str]:
+        options: t.Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(["bash", "-euc", command], cwd=controller.project, env=controller.environment, **options)
+
+    def printed() -> list[str]:
+        return [json.loads(line)["job_name"] for line in log.read_text().splitlines()] if log.exists() else []
+
+    def is_noted(name: str) -> bool:
+        return name in printed() and not json.loads(cursor.read_text())["pending"]
+
+    cursor = controller.state_dir / ".events/logs/cursor.json"
+    for number in range(2):
+        with started(text) as program:
+            until(lambda: cursor.exists() or program.poll() is not None)
+            put(controller.state_dir, f"job{number}", status="failed", end=ago(seconds=1))
+            until(lambda number=number: is_noted(f"job{number}") or program.poll() is not None)
+            program.send_signal(signal.SIGINT)
+            said = program.communicate(timeout=60)[1]
+        assert program.returncode == 0, said
+        assert ("is new" in said) == (number == 0)
+        put(controller.state_dir, f"while{number}", status="failed", end=ago(seconds=1))
+    with started(text.partition(">>")[0]) as program:
+        assert program.stdout is not None
+        program.stdout.close()
+        said = program.stderr.read() if program.stderr else ""
+    assert (program.returncode, said) == (1, "No event can be printed any more: Broken pipe.\n")
+    with started(text) as program:
+        until(lambda: is_noted("while1") or program.poll() is not None)
+        program.send_signal(signal.SIGINT)
+    assert printed() == ["job0", "while0", "job1", "while1"]
+    with started(text.replace("cursor=logs", "cursr=logs")) as program:
+        said = program.stderr.read() if program.stderr else ""
+    assert program.returncode == 1
+    assert "cursr" in said.splitlines()[0]
+    assert "Traceback" not in said
 
 
 def free_port() -> str:

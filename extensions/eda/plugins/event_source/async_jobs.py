@@ -26,6 +26,7 @@ description:
     one if a playbook got it from the rulebook.
   - "It runs in the process of C(ansible-rulebook), in its Python, which has to be 3.10 or newer and to have ansible-core installed; for
     O(backend=oci), also the package C(oci)."
+  - The file is a program, too, for whoever collects logs. With options as C(name=value), it prints each event as a line of JSON.
 options:
   cursor:
     description:
@@ -118,7 +119,9 @@ EXAMPLES = r"""
 """
 
 import asyncio
+import json
 import logging
+import os
 import pathlib
 import sys
 import typing as t
@@ -164,3 +167,34 @@ async def main(queue: asyncio.Queue[t.Any], args: dict[str, t.Any]) -> None:
                 raise
             _LOG.error("%s The next look is in %g seconds.", error, watch.params["interval"])
         await asyncio.sleep(watch.params["interval"])
+
+
+class Lines(asyncio.Queue[t.Any]):
+    """Takes events in the place of a rulebook, and prints each as a line of JSON."""
+
+    async def put(self, item: t.Any) -> None:
+        """Print an event. What was not printed, is told again."""
+        line = json.dumps({name: value for name, value in item.items() if name != "meta"}).encode() + b"\n"
+        while line:
+            line = line[os.write(sys.stdout.fileno(), line) :]
+
+
+def print_events(arguments: list[str]) -> str:
+    """Print events until somebody ends that. Return what was wrong, empty if nothing was.
+
+    :arg arguments: options, C(name=value)
+    """
+    given = {name: value for name, _equals, value in (argument.partition("=") for argument in arguments)}
+    try:
+        asyncio.run(main(Lines(), given))
+    except AsyncJobError as error:
+        return str(error)
+    except OSError as error:  # whoever reads it has gone, or the disk is full
+        return f"No event can be printed any more: {error.strerror}."
+    except KeyboardInterrupt:
+        pass
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(print_events(sys.argv[1:]))
