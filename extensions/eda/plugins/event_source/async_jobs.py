@@ -197,4 +197,4 @@ def print_events(arguments: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(print_events(sys.argv[1:]))
+    sys.exit(print_events(sys.argv[1:]) or 0)
