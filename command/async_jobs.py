@@ -11,6 +11,7 @@ output are those of Ansible. What is given to it reaches the playbooks literally
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import shutil
 import signal
@@ -238,13 +239,36 @@ COMMANDS = {
 SHELLS = ("bash", "zsh", "fish")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Make the parser of the command line. A part of a name is no name: a typo is not an order."""
-    made = argparse.ArgumentParser(
+class Parser(argparse.ArgumentParser):
+    """A parser that says of a slip of the hand where to look. A part of a name is no name: a typo is not an order."""
+
+    of_commands: t.Mapping[str, Parser] = {}
+
+    def error(self, message: str) -> t.NoReturn:
+        """Say what is wrong, and end."""
+        if "-o/--format" in message and "--as" in self._option_string_actions:
+            message += "; what to write into the file is said with --as"
+        self.exit(2, f"{self.prog}: {message}. Nothing was done. See: {self.prog} --help\n")
+
+    def parse(self, arguments: t.Sequence[str] | None) -> argparse.Namespace:
+        """Return what is given. Else say what is wrong, and what may be meant."""
+        given, unknown = self.parse_known_args(arguments)
+        if unknown:
+            of_command = self.of_commands[given.command]
+            option = unknown[0].partition("=")[0]
+            alike = difflib.get_close_matches(option, of_command._option_string_actions, n=1) if option.startswith("-") else []
+            of_command.error(f"it does not take {' '.join(unknown)}" + (f" ({alike[0]} is alike)" if alike else ""))
+        return given
+
+
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser(
         prog="async-jobs", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     made.add_argument("--version", action="version", version=f"async-jobs {__version__}", help="print the version, and exit")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    made.of_commands = commands.choices
     for name, command in COMMANDS.items():
         operands = [option.name.upper() for option in command.options if option.name and not option.name.startswith("-")]
         one = commands.add_parser(
@@ -284,12 +308,19 @@ def _add(to: argparse.ArgumentParser, option: Option) -> None:
     if option.is_flag:
         to.add_argument(name, dest=option.variable, action="store_true", default=None, help=option.help)
     elif not name.startswith("-"):
-        to.add_argument(option.variable, metavar=name.upper(), help=option.help)
+        to.add_argument(option.variable, metavar=name.upper(), type=_given, help=option.help)
     else:
         choices = option.choices or None
         added = to.add_argument(name, dest=option.variable, choices=choices, metavar=None if choices else "VALUE", help=option.help)
         if option.suggested:
             added.completer = lambda **_given: option.suggested  # type: ignore[attr-defined]
+
+
+def _given(text: str) -> str:
+    """Return what is given. Of a variable of a shell that is not set, nothing is left."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
 
 
 def command_line(given: argparse.Namespace) -> list[str]:
@@ -342,8 +373,8 @@ def environment_for(given: argparse.Namespace) -> dict[str, str]:
     environment.pop("ASYNC_JOB_ANSWERS_DESCRIPTOR", None)
     # Of a playbook of which tags leave something out, the answer is no answer.
     environment.update(ANSIBLE_SKIP_TAGS="", ANSIBLE_RUN_TAGS="all")  # not those of a configuration either
-    if not COMMANDS[given.command].asks(variables_of(given)):
-        # Whoever asks no host is told of no inventory that is missing.
+    if not COMMANDS[given.command].asks(variables_of(given)) and not getattr(given, "--limit"):
+        # Whoever asks no host is told of no inventory that is missing. Of which there are, a limit needs one.
         environment.setdefault("ANSIBLE_LOCALHOST_WARNING", "0")
         environment.setdefault("ANSIBLE_INVENTORY_UNPARSED_WARNING", "0")
     return environment
@@ -368,7 +399,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback before Ansible listens
     made = parser()
     _complete(made)
-    given = made.parse_args(arguments)
+    given = made.parse(arguments)
     if given.command == "completion":
         return _print_completion(given.shell)
     try:

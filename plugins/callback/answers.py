@@ -136,6 +136,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._warnings.append("No task was run: no host fits, or tags leave all of them out.")
             self._display.warning(self._warnings[-1])
         if self._is_for_people:
+            if _ansible.lost_output:  # half an answer is none
+                raise SystemExit(1)
             return
         self._write(
             {

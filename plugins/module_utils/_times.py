@@ -89,11 +89,17 @@ _DELTA = re.compile(r"(?:(\d{1,6}) days?, )?(\d{1,2}):(\d\d):(\d\d(?:\.\d{1,6})?
 
 
 def run_time(record: Fields, now: datetime.datetime) -> float:
-    """Return how long the current attempt took, or has taken so far, in seconds: by the clock of its host, if that has measured it."""
+    """Return how long the current attempt took, or has taken so far, in seconds: by the clock of its host, if that has measured it.
+
+    Of one whose end somebody has only noticed, it is the most that it can have taken: C(end_noticed) in its record.
+    """
     result: t.Any = record.get("result", record)  # a past attempt has no result, but its delta
     measured = _DELTA.fullmatch(str(result.get("delta"))) if record.get("status") in ENDED and isinstance(result, dict) else None
     if measured:
         days, hours, minutes, seconds = (float(part or 0) for part in measured.groups())
         return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    elapsed = record.get("elapsed")
+    if isinstance(elapsed, (int, float)) and record.get("status") in ENDED:
+        return max(elapsed, 0.0)
     begin, end = started_at(record), moment(record.get("end")) if record.get("status") in ENDED else now
     return max((end - begin).total_seconds(), 0.0) if begin and end else 0.0

@@ -186,7 +186,9 @@ unreadable:
   elements: dict
   sample: []
 entries:
-  description: The jobs, each with what the table tells of it. Lengths of time are in seconds, and null where nobody can tell.
+  description:
+    - The jobs, each with what the table tells of it. Lengths of time are in seconds, and null where nobody can tell.
+    - With C(end_noticed), C(end) is when somebody first saw that the job had ended, and C(duration) the most that it can have taken.
   returned: with O(entries)
   type: list
   elements: dict
@@ -197,6 +199,7 @@ entries:
       duration: 17
       hint: ""
       end: "2026-11-21T11:00:00Z"
+      end_noticed: false
       host: db01
       job_name: backup
       last_line: 42 tables

@@ -718,6 +718,10 @@ def _option(plugin: t.Any, name: str, value: t.Any, *, needed: bool) -> t.Iterat
         plugin.set_option(name, before)
 
 
+lost_output: list[str] = []
+"""What this process has said of output that cannot be written, on a full disk for one. Empty as long as there is none."""
+
+
 def keep_printing() -> None:
     """See to it that this process, that of ansible-playbook, leaves out what it cannot print.
 
@@ -728,17 +732,16 @@ def keep_printing() -> None:
     if "display" in vars(display):
         return
     display_once = display.display
-    told: list[str] = []
 
     def display_or_not(*args: t.Any, **kwargs: t.Any) -> None:
         try:
             display_once(*args, **kwargs)
         except OSError as error:
-            if isinstance(error, BrokenPipeError) or told:  # whoever reads has read enough, or knows already
+            if isinstance(error, BrokenPipeError) or lost_output:  # whoever reads has read enough, or knows already
                 return
-            told.append(f"[WARNING]: Output is lost, because it cannot be written: {error.strerror}.")
+            lost_output.append(f"[WARNING]: Output is lost, because it cannot be written: {error.strerror}.")
             with contextlib.suppress(OSError):
-                display_once(told[0], stderr=True)
+                display_once(lost_output[0], stderr=True)
         except (AttributeError, ValueError):
             if all(file is not None and not file.closed for file in (sys.stdout, sys.stderr)):
                 raise

@@ -37,8 +37,8 @@ def recorded(request: Request, record: Record) -> Seen:
         "result": of_module(result),
         "progress": result.get("progress"),
         "results_file": record.get("results_file", ""),
-        "end": record.get("end", ""),
-        "elapsed": duration(result),
+        "end": "" if record.get("end_noticed") else record.get("end", ""),
+        "elapsed": record.get("elapsed", duration(result)),
         "warnings": lacking(record),
     }
     return with_kept_output(look, record)

@@ -255,7 +255,7 @@ class Asked:
         status = look["status"]
         if status == "unknown" or status in CLAIMED:
             return {}
-        fields: Fields = {"status": status, "reason": None if status == "running" else look["reason"]}
+        fields: Fields = {"status": status, "reason": remark_of(look["reason"]) if status == "running" else look["reason"]}
         if look["secret"]:
             fields["no_log"] = True  # as its start has noted; somebody may have taken it away
         if record.get("status") in CLAIMED and look["job_id"]:
@@ -265,7 +265,7 @@ class Asked:
             if look[name]:
                 fields[name] = look[name]
         if status not in ENDED:
-            return {**fields, **dict.fromkeys(("end", "ended", "result", "cancelled", "told"))}
+            return {**fields, **dict.fromkeys(("end", "end_noticed", "ended", "elapsed", "result", "cancelled", "told"))}
         tells = self.tells()
         if (tells or "store_result" in record) and record.get("status") != status:  # C(async_job) has started it, or asks
             fields["told"] = tells  # if this is empty, the next task of C(async_job) is the first to return that
@@ -280,9 +280,10 @@ class Asked:
             is_unnamed = secret or nobody["who"] == "somebody"
             known = record.get("cancelling") or record.get("cancelled")
             fields.update(cancelled=known if is_unnamed and known else nobody, cancelling=None)
-        if record.get("status") != status or "end" not in record:
+        is_proven = look["ended_ago"] is not None
+        if record.get("status") != status or "end" not in record or (is_proven and record.get("end_noticed")):
             # By our clock, as its start: that of the host may be any.
-            fields["end"] = _times.now(ago)
+            fields.update(end=_times.now(ago), end_noticed=None if is_proven else True)
         if record.get("status") != status:
             fields["last_line"] = None  # it said that before its end
         result = look["result"] or {}
@@ -304,7 +305,14 @@ class Asked:
         kept.update(picked(record.get("result", {}), lasting))
         if kept:
             fields["result"] = storable(kept, name="result")
+        if look["elapsed"] is not None and "delta" not in kept:
+            fields["elapsed"] = look["elapsed"]
         return fields
+
+
+def remark_of(reason: str) -> str | None:
+    """Return what there is to say of a job that runs, beside for how long: that its wrapper is gone, for one. None if there is nothing."""
+    return reason.rpartition(" has been running for ")[2].partition("; ")[2] or None
 
 
 # What a look at a job whose output is gone does not take away

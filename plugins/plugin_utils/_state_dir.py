@@ -76,7 +76,7 @@ def state_dir_warnings(params: dict[str, t.Any], project: str, *, begins: bool =
         may_make = begins and any(params.get(option) for option in ("job_name", "jobs")) and params.get("create_store", True)
         if may_make and tree and _is_below(path, tree) and not os.path.lexists(path):
             return [
-                f"The state directory {path} is new, so no job is known there, and it is in the git work tree {tree}. Another clone has"
+                f"The new state directory {path} is in the git work tree {tree}. Another clone has"
                 " one of its own, and 'git clean' removes it: whoever runs this playbook there, or then, STARTS EVERY JOB A SECOND TIME."
                 " If this work tree stays, and nobody uses another one, that is all right. Otherwise set async_job_state_dir to a"
                 " directory outside of it, or async_job_backend to oci."

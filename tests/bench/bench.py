@@ -242,7 +242,9 @@ def bench_async_job(controller: Controller, hosts: int, rounds: int) -> None:
     empty = controller.write("empty.yml", EMPTY)
     times: dict[str, list[float]] = {name: [] for name in ("native", "status", "first", "running", "finished", "nothing")}
     for turn in range(rounds + 1):
-        done, sleeping = (state, f"job=done{turn}", "command=/bin/true"), (state, f"job=sleeping{turn}", f"command='sleep {60 + hosts}'")
+        # The hosts remember the jobs of other numbers of hosts, whose store is another one.
+        done = (state, f"job=done{hosts}-{turn}", "command=/bin/true")
+        sleeping = (state, f"job=sleeping{hosts}-{turn}", f"command='sleep {60 + hosts}'")
         measured = {
             "native": measure(controller, native, ok=2),
             "first": measure(controller, ours, *done, ok=1),
@@ -271,7 +273,7 @@ def bench_async_job(controller: Controller, hosts: int, rounds: int) -> None:
 def bench_many(controller: Controller, hosts: int) -> None:
     """Print the rows of a play with many hosts."""
     native, ours = controller.write("native.yml", NATIVE), controller.write("job.yml", ASYNC_JOB)
-    variables = (f"async_job_state_dir={controller.project}/state-of-many-{hosts}", "job=many", "command='sleep 600'")
+    variables = (f"async_job_state_dir={controller.project}/state-of-many-{hosts}", f"job=many{hosts}", "command='sleep 600'")
     for what, playbook in (("start + async_status", native), ("first", ours), ("running", ours)):
         seconds, memory = measure_memory(controller, playbook, *(variables if playbook == ours else ()))
         print(f"| {hosts} | {what} | {seconds:.1f} | {memory} |", flush=True)

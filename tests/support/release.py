@@ -50,8 +50,14 @@ def foreign(names: Iterable[str]) -> list[str]:
 
 
 def content(artifact: Path) -> dict[str, bytes]:
-    """Return the files of an artifact. The times that it notes are those of its making."""
+    """Return the files of an artifact. The times that it notes are those of its making.
+
+    :raises ValueError: if it holds anything but files and directories: a link leads to what nobody has looked at
+    """
     with tarfile.open(artifact) as archive:
+        strange = [member.name for member in archive if not (member.isfile() or member.isdir())]
+        if strange:
+            raise ValueError(f"the artifact holds what is no file: {strange}")
         files = ((member.name, archive.extractfile(member)) for member in archive if member.isfile())
         return {name: file.read() for name, file in files if file is not None}
 
@@ -118,14 +124,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="artifact-") as directory:
         _run(Path(sys.executable).with_name("ansible-galaxy"), "collection", "build", "--output-path", directory)
         made = Path(directory, kept.name)
-        if foreign(content(made)):
-            print(f"No release {version}. The artifact holds what is on no list: {foreign(content(made))}", file=sys.stderr)
+        try:
+            files = content(made)
+        except ValueError as error:
+            print(f"No release {version}: {error}", file=sys.stderr)
             return 1
-        strange = not_committed(ROOT, content(made))
+        if foreign(files):
+            print(f"No release {version}. The artifact holds what is on no list: {foreign(files)}", file=sys.stderr)
+            return 1
+        strange = not_committed(ROOT, files)
         if strange:
             print(f"No release {version}. The artifact holds what is not committed: {strange}", file=sys.stderr)
             return 1
-        if kept.exists() and content(kept) != content(made):
+        if kept.exists() and content(kept) != files:
             print(f"No release {version}. {kept} is there, with another content. Take the next version.", file=sys.stderr)
             return 1
         available = pythons()

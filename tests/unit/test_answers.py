@@ -249,6 +249,11 @@ LAST_LINES: dict[str, tuple[dict[str, t.Any], str]] = {
     "nothing of it is kept": ({"status": "failed", "result": {"msg": "non-zero return code"}}, "non-zero return code"),
     "it has said nothing": ({"status": "succeeded", "reason": f"{LABEL} has succeeded", "result": {"rc": 0}}, "has succeeded"),
     "it is secret": ({"status": "failed", "no_log": True, "reason": f"{LABEL} has failed", "result": {"stdout": "x"}}, "has failed"),
+    "nobody ends it": ({"status": "running", "reason": "its wrapper is gone"}, "its wrapper is gone"),
+    "nobody ends it, and it says so far": (
+        {"status": "running", "reason": "its wrapper is gone", "last_line": "step 3"},
+        "its wrapper is gone; last: step 3",
+    ),
     "it was killed": ({"status": "killed", "reason": f"the command of {LABEL} was killed", "last_line": "x"}, "the command was killed"),
     "nobody can tell": ({"status": "lost", "reason": f"cannot tell what became of {LABEL}: no"}, "cannot tell what became of it: no"),
     "another host": ({"status": "lost", "reason": f"{LABEL}2 has failed"}, f"{LABEL}2 has failed"),

@@ -46,7 +46,7 @@ HOSTILE = (
 
 
 def line(*arguments: str) -> list[str]:
-    return t.cast("list[str]", async_jobs.command_line(async_jobs.parser().parse_args(arguments)))
+    return t.cast("list[str]", async_jobs.command_line(async_jobs.parser().parse(arguments)))
 
 
 def given(*arguments: str) -> dict[str, t.Any]:
@@ -59,12 +59,13 @@ def given(*arguments: str) -> dict[str, t.Any]:
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_a_name_is_what_it_is(name: str) -> None:
     """A text, letter by letter, which Ansible does not take for a template."""
-    read = given("show", "--host", name if not name.startswith("-") else "h", "--", name)["job"]
+    read = given("list", f"--job={name}")["job"]
     assert read == name
+    assert not name or given("show", "--host", name if not name.startswith("-") else "h", "--", name)["job"] == name
     assert isinstance(read, str)
     if not any(mark in name for mark in ("{{", "{%", "#jinja2")):
         return
-    assert "\n" not in line("show", "--", name)[-2]
+    assert "\n" not in line("list", f"--job={name}")[-2]
     try:
         from ansible._internal._datatag._tags import TrustedAsTemplate
     except ImportError:
@@ -106,14 +107,28 @@ def test_what_is_passed_on() -> None:
     assert given("prune", "--apply", "--status", "failed") == {"status": "failed", "apply": True}
 
 
-@pytest.mark.parametrize("arguments", [["list", "--stat", "failed"], ["list", "--sort", "up"], ["prune", "--appl"], ["show"], ["lst"]])
-def test_a_slip_of_the_hand(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "--stat", "failed"], "async-jobs list: it does not take --stat failed (--status is alike)"),
+        (["list", "--satus=failed"], "async-jobs list: it does not take --satus=failed (--status is alike)"),
+        (["list", "db01"], "async-jobs list: it does not take db01"),
+        (["list", "--sort", "up"], "async-jobs list: argument --sort: invalid choice: 'up' ("),
+        (["prune", "--appl"], "async-jobs prune: it does not take --appl (--apply is alike)"),
+        (["show"], "async-jobs show: the following arguments are required: JOB"),
+        (["show", ""], "async-jobs show: argument JOB: it is empty"),
+        (["report", "--format", "prometheus", "x"], "is said with --as"),
+        (["lst"], "async-jobs: argument COMMAND: invalid choice: 'lst' ("),
+    ],
+)
+def test_a_slip_of_the_hand(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, it says what is wrong, that nothing was done, and where to look."""
     with pytest.raises(SystemExit) as ended:
-        line(*arguments)
+        async_jobs.parser().parse(arguments)
     assert ended.value.code == 2
-    usage, *_between, error = capsys.readouterr().err.splitlines()
-    assert usage.startswith("usage: async-jobs")
-    assert "error: " in error
+    [error] = capsys.readouterr().err.splitlines()
+    assert said in error
+    assert error.endswith(f". Nothing was done. See: {error.partition(':')[0]} --help")
 
 
 @pytest.mark.parametrize("name", async_jobs.COMMANDS)

@@ -164,6 +164,30 @@ def test_what_became_of_an_intent(store: FilesystemStore, status: str, stands: b
     assert after["reason"] == "the job has ended" + (", after ann@ctl had begun to cancel it" if ordered else "")
 
 
+def test_an_end_that_somebody_has_noticed() -> None:
+    """Without a result, nothing says when that was. Should one come, it does."""
+    asked = Asked(Job("j1.1", "job", "/tmp"), KEY, {**RUNNING})
+    killed: Seen = {**UNSEEN, "status": "killed", "reason": "it was killed"}
+    first = asked.learned(killed, secret=False)
+    assert first["end_noticed"]
+    assert first["end"]
+    asked.record = {**RUNNING, **{name: first[name] for name in ("status", "reason", "end", "end_noticed")}}
+    assert "end" not in asked.learned(killed, secret=False)
+    then = asked.learned({**killed, "ended_ago": 3600.0, "elapsed": 5.0}, secret=False)
+    assert then["end"] < first["end"]
+    assert (then["end_noticed"], then["elapsed"]) == (None, 5.0)
+    again = asked.learned({**UNSEEN, "status": "running"}, secret=False)
+    assert (again["end"], again["end_noticed"], again["elapsed"]) == (None, None, None)
+
+
+def test_what_there_is_to_say_of_a_job_that_runs() -> None:
+    """Beside for how long, which would be another word each time."""
+    asked = Asked(Job("j1.1", "job", "/tmp"), KEY, {**RUNNING})
+    whole = "job 'a; has been running for b' on h has been running for 00:00:15"
+    for rest, remark in (("", None), ("; its wrapper is gone, so nobody ends it; but", "its wrapper is gone, so nobody ends it; but")):
+        assert asked.learned({**UNSEEN, "status": "running", "reason": whole + rest}, secret=False)["reason"] == remark
+
+
 def test_what_runs_was_not_cancelled() -> None:
     """Whatever its record says."""
     asked = Asked(Job("j1.1", "job", "/tmp"), KEY, {**RUNNING, "status": "killed", "cancelled": BY})

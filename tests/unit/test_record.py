@@ -263,6 +263,8 @@ WRONG: dict[str, list[t.Any]] = {
     "boot_id": NOT_TEXT,
     "place": NOT_AN_OBJECT,
     "ended": NOT_AN_OBJECT,
+    "end_noticed": NOT_A_BOOLEAN,
+    "elapsed": NOT_A_NUMBER,
     "cancelling": NOT_AN_OBJECT,
     "timeout": NOT_A_NUMBER,
     "attempt": NOT_A_WHOLE_NUMBER,

@@ -162,10 +162,17 @@ def test_the_time_limit_holds_to_the_second(tmp_path: Path, attempt: Path) -> No
     """And ends all of the group."""
     begin = time.monotonic()
     started = Started(attempt, {"_raw_params": f"sleep 600.7 & echo $! >{tmp_path}/pid; exec sleep 600"}, limit=2)
+    running = started.look()
     result = started.ended()
     assert 2 <= time.monotonic() - begin < 5  # Ansible's wrapper looks every five seconds, and waits for another one
     assert (result["msg"], result["failed"]) == ("Timeout exceeded", True)
-    assert started.look().status == "timed_out"
+    until(lambda: Host(scan()).wrappers_of(started.job, read_results(started.job)) == (None, []))
+    look = started.look()
+    assert (look.status, look.elapsed) == ("timed_out", None)
+    started.job = started.job._replace(runner=running.runner)
+    assert 2 <= (started.look().elapsed or 0) < 5
+    started.job = started.job._replace(boot_id="another")
+    assert started.look().elapsed is None
     until(lambda: int((tmp_path / "pid").read_text()) not in scan().processes)
 
 

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _state_dir
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import state_dir_warnings
 
-NEW = "is new, so no job is known there"
+NEW = "The new state directory"
 TWICE = "STARTS EVERY JOB A SECOND TIME"
 
 
@@ -87,7 +87,7 @@ def test_a_new_directory_in_a_work_tree(project: Path, tmp_path: Path) -> None:
     assert warnings(project) == ""
     tree = work_tree(project)
     said = warnings(project)
-    assert f"The state directory {project}/.ansible_async_state {NEW}, and it is in the git work tree {tree}" in said
+    assert f"{NEW} {project}/.ansible_async_state is in the git work tree {tree}" in said
     assert "'git clean' removes it" in said
     assert TWICE in said
     assert warnings(project, tmp_path / "jobs") == ""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from records import put
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules.async_job_show import details
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules.async_job_show import details, entry, table
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age, is_overdue, least_age, looked_ago
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words
@@ -201,6 +201,9 @@ def test_when_somebody_last_looked() -> None:
         ({"result": {"delta": ["0:00:03"]}}, 1800),
         ({"result": {"delta": "0:00:03"}, "status": "running"}, 3600),
         ({"delta": "0:00:03"}, 3),  # an attempt in the history
+        ({"elapsed": 5.2}, 5.2),
+        ({"elapsed": 5.2, "result": {"delta": "0:00:03"}}, 3),
+        ({"elapsed": 5.2, "status": "running"}, 3600),
     ],
 )
 def test_how_long_a_job_took(fields: t.Any, seconds: float) -> None:
@@ -210,6 +213,25 @@ def test_how_long_a_job_took(fields: t.Any, seconds: float) -> None:
     begin = int(NOON.timestamp()) - 60 * 60
     whole: t.Any = {"job_name": "j", "host": "h", **record}
     assert f",{begin},{int(seconds)}," in page([whole], [], store="/jobs", made=NOON)
+
+
+def test_an_end_that_somebody_has_noticed() -> None:
+    """Nobody knows when it was: a table, a page and programs say so."""
+    record: t.Any = {"job_name": "j", "host": "h", "playbook_name": "p", "ansible_job_id": "j1.2", "metadata": {}, "status": "killed"}
+    record |= {"start": before_noon(60), "end": before_noon(30), "end_noticed": True}
+    past = {**record, "attempt": 1}
+    whole = {**record, "attempt": 2, "attempts": [past]}
+    text = "\n".join(line.text for line in details(whole, NOON, state_file="/s"))
+    assert f"{before_noon(30)}, when that was noticed: nobody knows how long before it ended" in text
+    assert text.count("\N{LESS-THAN OR EQUAL TO} 30m 0s") == 3
+    assert "\N{LESS-THAN OR EQUAL TO} 30m 0s" in table([whole], NOON, 200)[1].text
+    assert entry(whole, NOON, state_file="/s")["end_noticed"]
+    begin, end = (int(NOON.timestamp()) - 60 * minutes for minutes in (60, 30))
+    made = page([whole], [], store="/jobs", made=NOON)
+    assert f'[1,"killed",{begin},{end},1800,true,' in made
+    known = {name: value for name, value in record.items() if name != "end_noticed"}
+    assert "\N{LESS-THAN OR EQUAL TO}" not in "".join(line.text for line in details(known, NOON, state_file="/s"))
+    assert f'[1,"killed",{begin},{end},1800,false,' in page([known], [], store="/jobs", made=NOON)
 
 
 @pytest.mark.parametrize("status", ["running", "succeeded", "failed"])

@@ -40,6 +40,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_
 _SETTLING = 6.0
 # By how much the clock of the host and the times of files may differ, in seconds.
 _SLACK = 2.0
+_NEVER = float("inf")
 # How much of the command line of a process is shown.
 _SHOWN = 200
 
@@ -180,6 +181,8 @@ def _look_at(job: Job, host: Host, *, last: bool) -> Look | None:
         status, reason = _outcome(job, result)
         end = _clock.utc(file.modified)
         elapsed = duration(result)
+        if elapsed is None:
+            elapsed = _ran(job, runner, file, host)
         if job.exclusive and has_crashed:
             # All else is about Ansible's own module, not about the job.
             file = file._replace(result={"failed": True, "exception": last_words(result)})
@@ -274,6 +277,14 @@ def _code_unknown(job: Job) -> str:
 def _waits_for_command(process: Process) -> bool:
     """Tell whether this is our own module, which is going to record how the command of a job has ended."""
     return any(os.path.basename(argument).startswith("AnsiballZ_async_job.") for argument in process.argv[:3])
+
+
+def _ran(job: Job, runner: Process | None, file: ResultsFile, host: Host) -> float | None:
+    """Return for how many seconds a job ran that does not say so itself: from the start of its runner to its result. None if nobody has
+    seen that runner in this boot, or a clock was set meanwhile."""
+    begin = runner.start if runner else job.runner["start"] if job.runner and job.boot_id == host.boot_id else _NEVER
+    seconds = round(file.modified - host.boot_time - begin, 2)
+    return seconds if seconds >= 0 else None
 
 
 def _since(job: Job, process: Process, host: Host) -> str:

@@ -47,15 +47,17 @@ class Output(t.NamedTuple):
 class Reader:
     """The output of one job, and the rights to read it."""
 
-    def __init__(self, job: Job, result: dict[str, t.Any] | None, user: int | None) -> None:
+    def __init__(self, job: Job, result: dict[str, t.Any] | None, user: int | None, *, has_ended: bool = False) -> None:
         """Take what a look has seen.
 
+        :arg has_ended: whether nothing more will be written, result or not
         :arg result: has the output that the command leaves to Ansible
         :arg user: who runs the job, as far as that is proven. A file that somebody has named is read with no other rights
         """
         self._job = job
         self._result = result or {}
         self._user = user
+        self._has_ended = has_ended or bool(result)
 
     def both(self, which: str, tail_size: int) -> tuple[Output, Output]:
         """Read the output, and the error output.
@@ -65,7 +67,7 @@ class Reader:
         job = self._job
         stdout = self._stream(STDOUT, job.stdout_file, which, tail_size, job.stdout_offset)
         stderr = self._stream(STDERR, job.stderr_file, which, tail_size, job.stderr_offset)
-        if job.exclusive and job.stdout_file and self._result and self._result.get("strip_empty_ends", True):
+        if job.exclusive and job.stdout_file and self._has_ended and self._result.get("strip_empty_ends", True):
             # As Ansible's own modules do with the output of a command that has ended
             return stdout._replace(text=stdout.text.rstrip("\r\n")), stderr._replace(text=stderr.text.rstrip("\r\n"))
         return stdout, stderr

@@ -221,7 +221,7 @@ def _row(record: Record, now: datetime.datetime) -> tuple[str, ...]:
         _status(record),
         str(record.get("attempt", 1)),
         _ago(age(record, now.timestamp())) or "?",
-        brief_time(_times.run_time(record, now)),
+        duration_of(record, now),
         _looked(record, now) or "-",
         last_words(record, now.timestamp()),
     )
@@ -255,6 +255,7 @@ def entry(record: Record, now: datetime.datetime, *, state_file: str) -> dict[st
         "rc": record.get("result", {}).get("rc"),
         "age": None if how_old == float("inf") else int(how_old),
         "duration": int(_times.run_time(record, now)),
+        "end_noticed": record.get("end_noticed", False),
         "looked": None if looked is None else int(looked),
         "hint": hint(record, seconds),
         "last_line": last_line(record),
@@ -276,7 +277,7 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
         ("Runs on", record.get("delegated_host")),
         ("Status", f"{status}, as last recorded{'; ' + doubt if doubt else ''}"),
         ("Reason", record.get("reason")),
-        *_outcome(said),
+        *_outcome(said, record.get("reason")),
         ("Last line", in_words(said.get("last_line", "")) if not any(said.get(stream) for stream in STREAMS) else None),
         ("Attempt", str(record.get("attempt", 1))),
         ("Started", begin and f"{_text(record.get('start') or record.get('save_time'))}, {brief_time((now - begin).total_seconds())} ago"),
@@ -284,8 +285,8 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
         ("AWX", _in_awx(record.get("awx", {}))),
         ("ARA", _in_ara(record.get("ara_playbook", {}))),
         ("Found", _origin(record.get("origin", {}))),
-        ("Ended", record.get("end")),
-        ("Duration", brief_time(_times.run_time(record, now))),
+        ("Ended", _ended(record)),
+        ("Duration", duration_of(record, now)),
         ("Looked", looked and f"{looked} ago"),
         ("Time limit", brief_time(record["timeout"]) if record.get("timeout") else None),
         ("Cancelled", _cancelled(record.get("cancelled", {}))),
@@ -305,7 +306,7 @@ def seen(record: Record, look: dict[str, t.Any]) -> list[Line]:
     """
     status = _text(look.get("status"))
     said = _said(record, look)
-    facts = [("Status", status), ("Reason", look.get("reason")), *_outcome(said)]
+    facts = [("Status", status), ("Reason", look.get("reason")), *_outcome(said, look.get("reason"))]
     return [Line(f"{_text(place_of(record))} says:"), *_facts(facts, status), *_output(said)]
 
 
@@ -319,11 +320,12 @@ def _said(record: Record, said: dict[str, t.Any]) -> dict[str, t.Any]:
     return {"rc": said.get("rc")} if record.get("no_log") else said
 
 
-def _outcome(said: dict[str, t.Any]) -> list[tuple[str, t.Any]]:
+def _outcome(said: dict[str, t.Any], reason: t.Any) -> list[tuple[str, t.Any]]:
     progress = said.get("progress")
     if isinstance(progress, dict):
         progress = progress_in_words(progress.get("current"), progress.get("total"), str(progress.get("text") or ""))
-    return [("Message", said.get("msg")), ("Return code", said.get("rc")), ("Progress", progress)]
+    message = said.get("msg") if said.get("msg") != reason else None
+    return [("Message", message), ("Return code", said.get("rc")), ("Progress", progress)]
 
 
 def _history(record: Record, now: datetime.datetime) -> list[Line]:
@@ -334,7 +336,7 @@ def _history(record: Record, now: datetime.datetime) -> list[Line]:
     rows = [
         (
             *(_text(attempt.get(field)) for field in ("attempt", "status", "start")),
-            brief_time(_times.run_time(attempt, now)),
+            duration_of(attempt, now),
             *(_text(attempt.get(field)) for field in ("rc", "who", "reason")),
         )
         for attempt in (*past, current)
@@ -357,6 +359,17 @@ def _output(said: dict[str, t.Any]) -> list[Line]:
 
 def _status(record: Record) -> str:
     return str(record.get("status", "running"))
+
+
+def _ended(record: Record) -> str | None:
+    """Say when a job ended, and if that is not known, what is."""
+    end = record.get("end")
+    return f"{_text(end)}, when that was noticed: nobody knows how long before it ended" if end and record.get("end_noticed") else end
+
+
+def duration_of(attempt: t.Mapping[str, t.Any], now: datetime.datetime) -> str:
+    """Write how long an attempt took. Of one whose end somebody has only noticed, it is the most that it can have taken."""
+    return ("\N{LESS-THAN OR EQUAL TO} " if attempt.get("end_noticed") else "") + brief_time(_times.run_time(attempt, now))
 
 
 def _cancelled(by: t.Mapping[str, object]) -> str:

@@ -42,6 +42,8 @@ PAST_FIELDS = (
     "reason",
     "start",
     "end",
+    "end_noticed",
+    "elapsed",
     "who",
     "awx",
     "ara_playbook",

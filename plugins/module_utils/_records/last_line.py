@@ -20,11 +20,15 @@ OVERDUE = "limit passed, nobody has looked: verify"
 
 
 def hint(record: Record, now: float) -> str:
-    """Return why a status is not to be believed as it stands. Empty if there is no such reason.
+    """Return why a status is not to be believed as it stands, or what else there is to say of a job that runs. Empty if there is nothing.
 
     :arg now: in seconds since the epoch
     """
-    return OVERDUE if is_overdue(record, now) else UNSEEN if is_unseen(record) else ""
+    if is_overdue(record, now):
+        return OVERDUE
+    if is_unseen(record):
+        return UNSEEN
+    return reason_of(record, record) if record.get("status", "running") == "running" else ""
 
 
 def last_line(record: Record) -> str:
@@ -39,7 +43,7 @@ def last_line(record: Record) -> str:
         streams = ("stderr", "stdout") if status == "failed" else ("stdout", "stderr")
         # Whoever has looked without keeping its output has kept its last line.
         said = next((str(text) for text in (*map(result.get, streams), record.get("last_line"), result.get("msg")) if text), "")
-    return in_words(last_line_of(said)) or last_line_of(reason_of(record, record))
+    return in_words(last_line_of(said)) or ("" if status == "running" else last_line_of(reason_of(record, record)))
 
 
 def reason_of(record: Record, attempt: t.Mapping[str, t.Any]) -> str:

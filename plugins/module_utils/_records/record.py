@@ -61,7 +61,9 @@ class Record(TypedDict, total=False):
     status: str
     start: str
     end: str
+    end_noticed: bool
     ended: _Object
+    elapsed: float
     who: str
     awx: _Object
     ara_playbook: _Object
@@ -114,7 +116,9 @@ ATTEMPT_FIELDS = (
     "status",
     "start",
     "end",
+    "end_noticed",
     "ended",
+    "elapsed",
     "who",
     "awx",
     "ara_playbook",

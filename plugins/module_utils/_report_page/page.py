@@ -88,7 +88,7 @@ def page(
         approvals=_approvals(approvals),
         unreadable=_unreadable(unreadable),
         data=_json(shown),
-        details="\n".join(_json(_detail(record, ara_url)) for record in records),
+        details="\n".join(_json(_detail(record, now, ara_url)) for record in records),
         style="\n" + _file("report.css"),
         script=script,
     )
@@ -120,13 +120,19 @@ def _row(record: Record, now: int) -> list[t.Any]:
         _status(record),
         _number(record.get("attempt", 1)),
         start,
-        int(_times.run_time(record, datetime.datetime.fromtimestamp(now, datetime.timezone.utc))) if isinstance(start, int) else "",
+        _took(record, now) if isinstance(start, int) else "",
         "" if how_old == float("inf") else int(how_old),
         _text(record.get("who")),
         last_words(record, now),
         bars,
         reason_of(record, record),
+        record.get("end_noticed") is True,
     ]
+
+
+def _took(attempt: t.Mapping[str, t.Any], now: int) -> int:
+    """Return how long an attempt took, or has taken so far, in seconds."""
+    return int(_times.run_time(attempt, datetime.datetime.fromtimestamp(now, datetime.timezone.utc)))
 
 
 def _bars(record: Record, now: int) -> list[list[t.Any]]:
@@ -158,7 +164,7 @@ def _attempts(record: Record) -> list[Fields]:
     return [*(attempt for attempt in (past if isinstance(past, list) else ()) if isinstance(attempt, dict)), current]
 
 
-def _detail(record: Record, ara_url: str) -> dict[str, t.Any]:
+def _detail(record: Record, now: int, ara_url: str) -> dict[str, t.Any]:
     """Return what is shown of a job once somebody asks for it."""
     result = record.get("result")
     result = result if isinstance(result, dict) else {}
@@ -174,6 +180,8 @@ def _detail(record: Record, ara_url: str) -> dict[str, t.Any]:
                 _number(attempt.get("attempt", 1)),
                 _status(attempt),
                 *(_time(attempt.get(name)) for name in ("start", "end")),
+                _took(attempt, now) if all(isinstance(_time(attempt.get(name)), int) for name in ("start", "end")) else "",
+                attempt.get("end_noticed") is True,
                 *(_text(attempt.get(name)) for name in ("rc", "who")),
                 reason_of(record, attempt),
             ]

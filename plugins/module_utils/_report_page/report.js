@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later */
 "use strict";
 (() => {
-  const HOST = 0, PLAYBOOK = 1, JOB = 2, STATUS = 3, START = 5, WHO = 8, LINE = 9, BARS = 10, REASON = 11;
+  const HOST = 0, PLAYBOOK = 1, JOB = 2, STATUS = 3, START = 5, TOOK = 6, WHO = 8, LINE = 9, BARS = 10, REASON = 11, NOTICED = 12;
   // How much is put into the page at once, so that it answers at once
   const ROWS = 100, HOSTS = 100, ALL_BARS = 3000, BARS_OF_HOST = 500, LANES = 20, PRINTED = 2000;
   const LANE = 24;
@@ -28,6 +28,8 @@
     const days = Math.floor(value / 86400), minutes = Math.floor(value / 60);
     return (days ? `${number(days)} d ` : "") + [Math.floor(value / 3600) % 24, minutes % 60, value % 60].map(two).join(":");
   };
+  // Of what somebody has only noticed to have ended, it is the most that it can have taken.
+  const took = (value, noticed) => (noticed && value !== "" ? "\u2264 " : "") + lasted(value);
   const ago = (value) => {
     if (typeof value !== "number") return value;
     const [size, unit] = [[86400, "d"], [3600, "h"], [60, "min"]].find(([size]) => value >= size) || [1, "s"];
@@ -120,7 +122,7 @@
       const value = jobs[index][column];
       const cell = element("td", {role: "cell", class: "c" + column, "data-label": label});
       if (column === JOB) cell.append(element("button", {type: "button", class: "name", "aria-expanded": open.has(index)}, clamped(value)));
-      else if (value !== "") cell.append(show(value));
+      else if (value !== "") cell.append(column === TOOK ? took(value, jobs[index][NOTICED]) : show(value));
       return cell;
     });
     const line = element("tr", {role: "row", "aria-rowindex": place, class: open.has(index) ? "job open" : "job"}, ...cells);
@@ -156,11 +158,10 @@
     const list = (pairs) => element("dl", {}, ...pairs.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
     if (job[REASON] !== "") part("Reason", element("p", {dir: "auto"}, job[REASON]), true);
     const heads = ["Attempt", "Status", "Started (UTC)", "Ended (UTC)", "Duration", "rc", "Who"];
-    if (attempts.slice(1).some((attempt) => attempt[6] !== "")) heads.push("Reason");
-    const lines = attempts.map(([attempt, status, start, end, ...rest]) => {
-      const took = typeof start === "number" && typeof end === "number" ? lasted(Math.max(end - start, 0)) : "";
-      return element("tr", {}, ...[String(attempt), badge(status), time(start), time(end), took, ...rest].slice(0, heads.length)
-        .map((cell) => element("td", {dir: "auto"}, cell)));
+    if (attempts.slice(1).some((attempt) => attempt[8] !== "")) heads.push("Reason");
+    const lines = attempts.map(([attempt, status, start, end, seconds, noticed, ...rest]) => {
+      const cells = [String(attempt), badge(status), time(start), time(end), took(seconds, noticed), ...rest];
+      return element("tr", {}, ...cells.slice(0, heads.length).map((cell) => element("td", {dir: "auto"}, cell)));
     });
     part("Attempts", element("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "Attempts"}, element("table", {},
       element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", {scope: "col"}, head)))),
