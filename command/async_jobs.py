@@ -83,7 +83,7 @@ EXIT_CODES = """\
 exit codes, those of ansible-playbook:
   0    all is done
   1    an error, such as a collection that is missing, or a limit that fits no
-       host of the inventory
+       host
   2    something has failed, such as a store or a job that is not there, or the
        command line is wrong
   4    hosts are unreachable, or a file of Ansible cannot be read

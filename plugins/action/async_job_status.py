@@ -9,6 +9,7 @@ import uuid
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import merged, status_to_act_on
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
@@ -80,6 +81,7 @@ class ActionModule(WatchingAction):
             answer.update(failed=True, msg=text)
         if store is not None and job.key is not None:
             answer.update(job_name=job.key.job_name, record=job.record, state_file=store.locate(job.key.path))
+            answer["policy_status"] = status_to_act_on(merged(job.record or {}, {"status": look["status"]}))
             answer["warnings"] += store.warnings
         return answer
 

@@ -135,21 +135,21 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if not self._has_begun:
             self._warnings.append("No task was run: no host fits, or tags leave all of them out.")
             self._display.warning(self._warnings[-1])
-        if self._is_for_people:
-            if _ansible.lost_output:  # half an answer is none
-                raise SystemExit(1)
-            return
-        self._write(
-            {
-                "ok": self._has_begun and not any((*stats.failures.values(), *stats.dark.values())),
-                "jobs": self._jobs,
-                "approvals": self._approvals,
-                "answers": self._answers,
-                "messages": self._messages,
-                "errors": self._errors,
-                "warnings": self._warnings,
-            }
-        )
+        if not self._is_for_people:
+            self._write(
+                {
+                    "ok": self._has_begun and not any((*stats.failures.values(), *stats.dark.values())),
+                    "jobs": self._jobs,
+                    "approvals": self._approvals,
+                    "answers": self._answers,
+                    "messages": self._messages,
+                    "errors": self._errors,
+                    "warnings": self._warnings,
+                }
+            )
+        # Nobody was asked, or half of the answer is lost: that is no success.
+        if not self._has_begun or (self._is_for_people and _ansible.lost_output):
+            raise SystemExit(1)
 
     def _write(self, document: dict[str, t.Any]) -> None:
         text = json.dumps(document, default=str, sort_keys=True, indent=2) + "\n"  # in ASCII, whatever the locale

@@ -90,6 +90,26 @@ found:
   returned: success
   type: bool
   sample: true
+status:
+  description: What became of the job, as far as its record knows. Empty if there is no such record.
+  returned: with O(job_name)
+  type: str
+  sample: running
+  version_added: 1.1.0
+policy_status:
+  description:
+    - What C(restart_on) of M(rstyczynski.ansible.async_job) acts on. It is RV(status), or V(cancelled) if somebody has cancelled the job,
+      however it has ended.
+  returned: with O(job_name)
+  type: str
+  sample: running
+  version_added: 1.1.0
+reason:
+  description: Why it is that, as the record has it.
+  returned: with O(job_name)
+  type: str
+  sample: ""
+  version_added: 1.1.0
 record:
   description: The record of the one job that O(job_name) names, or an empty dictionary.
   returned: success

@@ -346,6 +346,14 @@ record:
   returned: if O(job_name) is given, or if the record has told where O(jid) is; with O(job_names), in RV(jobs); not in a loop
   type: dict
   sample: {ansible_job_id: j314159265358.2718, host: db01, job_name: migrate, status: lost}
+policy_status:
+  description:
+    - What C(restart_on) of M(rstyczynski.ansible.async_job) acts on. It is RV(status), or V(cancelled) if somebody has cancelled the job,
+      however it has ended.
+  returned: as RV(record)
+  type: str
+  sample: lost
+  version_added: 1.1.0
 state_file:
   description: The place of the record.
   returned: as RV(record)

@@ -17,9 +17,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import duration
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, shown
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, status_to_act_on
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import lacking, of_module
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision, status_to_act_on
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import last_line_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, with_kept_output

@@ -12,6 +12,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -19,6 +20,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _clock
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import Cancelling
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job, flaw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import elsewhere, gone, nearest
@@ -280,10 +282,14 @@ def _waits_for_command(process: Process) -> bool:
 
 
 def _ran(job: Job, runner: Process | None, file: ResultsFile, host: Host) -> float | None:
-    """Return for how many seconds a job ran that does not say so itself: from the start of its runner to its result. None if nobody has
-    seen that runner in this boot, or a clock was set meanwhile."""
-    begin = runner.start if runner else job.runner["start"] if job.runner and job.boot_id == host.boot_id else _NEVER
-    seconds = round(file.modified - host.boot_time - begin, 2)
+    """Return for how many seconds a job ran that does not say so itself, until its result: since its runner was started, if somebody has
+    seen that in this boot, or since its directory was marked. None if nobody can tell, or a clock was set meanwhile."""
+    noted = runner.start if runner else job.runner["start"] if job.runner and job.boot_id == host.boot_id else None
+    begin = _NEVER if noted is None else host.boot_time + noted
+    if noted is None and job.exclusive:
+        with contextlib.suppress(OSError):
+            begin = os.lstat(os.path.join(os.path.dirname(file.path), MARK)).st_mtime
+    seconds = round(file.modified - begin, 2)
     return seconds if seconds >= 0 else None
 
 

@@ -21,6 +21,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records, flawed
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import status_to_act_on
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
@@ -60,6 +61,9 @@ def _one(store: Store, key: JobKey, async_dir: str) -> dict[str, t.Any]:
     return {
         "found": record is not None,
         "finished": record is not None and record.get("status") in ENDED,
+        "status": record.get("status", "running") if record is not None else "",
+        "policy_status": status_to_act_on(record) if record is not None else "",
+        "reason": record.get("reason", "") if record is not None else "",
         "record": record or {},
         "records": [record] if record is not None else [],
         "async_dir": record.get("async_dir", async_dir) if record is not None else "",

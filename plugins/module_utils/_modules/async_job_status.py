@@ -50,7 +50,7 @@ REQUIRED_ONE_OF = [("jid", "job_name", "job_names")]
 # What a look says of a job and of its output.
 _OF_JOB = ("elapsed", "processes", "progress", *(f"{stream}_{part}" for stream in STREAMS for part in ("size", "truncated")))
 # What an answer says under a name that its module may have used, too.
-_OURS = ("status", "reason", "results_file", *_OF_JOB, "attempt", "job_name", "record", "state_file", "module_result")
+_OURS = ("status", "reason", "results_file", *_OF_JOB, "attempt", "job_name", "record", "policy_status", "state_file", "module_result")
 # What Ansible's own answer to a start does not have either.
 _NOT_OF_A_START = (*STREAMS, *(f"{stream}_lines" for stream in STREAMS), "rc")
 
@@ -102,7 +102,7 @@ def of_a_loop(answer: dict[str, t.Any], *, is_start: bool = False) -> dict[str, 
 
     :arg is_start: whether the job was started just now, so that there is nothing to say of its end and its output
     """
-    left_out = {"record", "state_file", "diff", *(_NOT_OF_A_START if is_start else ())}
+    left_out = {"record", "policy_status", "state_file", "diff", *(_NOT_OF_A_START if is_start else ())}
     is_well = answer.get("finished") and not answer.get("failed")  # what has just ended may still be seen for a moment
     if is_well or answer.get("status") == "running":  # of others, they are what somebody may have to stop
         left_out.add("processes")

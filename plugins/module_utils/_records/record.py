@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import RESTARTABLE, STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import without_signature, write_json
 
 if sys.version_info >= (3, 8):
@@ -380,6 +380,11 @@ def marked_key(record: Record) -> JobKey:
     """Return the key of a job as the directory of its attempt and the host's own file have it. One that was found on its host may have been
     started under another name of that."""
     return key_of(record)._replace(host=str(record.get("origin", {}).get("host") or record["host"]))
+
+
+def status_to_act_on(record: Record) -> str:
+    """Return how a job stands. What somebody has cancelled when it had ended already, is not to go on either."""
+    return "cancelled" if record.get("cancelled") and record.get("status") in RESTARTABLE else record.get("status", "running")
 
 
 def place_of(record: Record) -> str:

@@ -18,8 +18,8 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import since_end
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, RESTARTABLE
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, status_to_act_on, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
 
 # The policies that C(async_job) takes.
 Policies = t.Dict[str, t.Any]
@@ -92,11 +92,6 @@ def was_skipped(record: Record) -> bool:
     result = record.get("result", {})
     is_command = bool(record.get("stdout_file")) or str(result.get("msg", "")).startswith("Did not run command since ")
     return is_command and record.get("status") == "succeeded" and result.get("rc") == 0 and "start" not in result
-
-
-def status_to_act_on(record: Record) -> str:
-    """Return how a job stands. What somebody has cancelled when it had ended already, is not to go on either."""
-    return "cancelled" if record.get("cancelled") and record.get("status") in RESTARTABLE else record.get("status", "running")
 
 
 def _is_ordered(record: Record, policies: Policies, fingerprint: str, *, joined: bool) -> bool:
