@@ -227,10 +227,10 @@ def test_lines_for_whoever_collects_logs(controller: Controller, collections: Pa
         until(lambda: is_noted("while1") or program.poll() is not None)
         program.send_signal(signal.SIGINT)
     assert sorted(printed()) == ["job0", "job1", "while0", "while1"]
-    with started(text.replace("cursor=logs", "cursr=logs")) as program:
+    with started(text.replace("interval=", "intervall=")) as program:
         said = program.stderr.read() if program.stderr else ""
     assert program.returncode == 1
-    assert "cursr" in said.splitlines()[0]
+    assert "intervall" in said.splitlines()[0]
     assert "Traceback" not in said
 
 
