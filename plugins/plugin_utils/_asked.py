@@ -84,6 +84,9 @@ UNSEEN: Seen = {
 }
 """The answer about a job that was not looked at."""
 
+# Longer than any job runs, in seconds: whoever says that of one has set a clock, or lies
+_CENTURIES = 1e10
+
 # How much of the output of an attempt its record keeps, in bytes, if it does not say.
 _TAIL = 4096
 
@@ -272,7 +275,9 @@ class Asked:
         ago = look["ended_ago"] or 0.0
         if self.is_attempt:  # the start of another one is when it was saved
             ago = ages.ended_ago(ago, record)
-        if "ended" not in record:
+        is_proven = look["ended_ago"] is not None
+        is_news = record.get("status") != status or "end" not in record or (is_proven and bool(record.get("end_noticed")))
+        if is_news or "ended" not in record:
             fields["ended"] = ages.stamp(ago)
         if look["cancelled"]:
             # Of a secret job, what its module may have said is not believed; and on a full disk, there was no room for a name.
@@ -280,8 +285,7 @@ class Asked:
             is_unnamed = secret or nobody["who"] == "somebody"
             known = record.get("cancelling") or record.get("cancelled")
             fields.update(cancelled=known if is_unnamed and known else nobody, cancelling=None)
-        is_proven = look["ended_ago"] is not None
-        if record.get("status") != status or "end" not in record or (is_proven and record.get("end_noticed")):
+        if is_news:
             # By our clock, as its start: that of the host may be any.
             fields.update(end=_times.now(ago), end_noticed=None if is_proven else True)
         if record.get("status") != status:
@@ -305,14 +309,15 @@ class Asked:
         kept.update(picked(record.get("result", {}), lasting))
         if kept:
             fields["result"] = storable(kept, name="result")
-        if look["elapsed"] is not None and "delta" not in kept:
-            fields["elapsed"] = look["elapsed"]
+        if is_news and look["elapsed"] is not None and 0 <= look["elapsed"] < _CENTURIES and "delta" not in kept:
+            fields["elapsed"] = look["elapsed"]  # once: another look measures a little more, or less
         return fields
 
 
 def remark_of(reason: str) -> str | None:
     """Return what there is to say of a job that runs, beside for how long: that its wrapper is gone, for one. None if there is nothing."""
-    return reason.rpartition(" has been running for ")[2].partition("; ")[2] or None
+    _whose, runs, rest = reason.rpartition(" has been running for ")
+    return (rest.partition("; ")[2] if runs else reason) or None
 
 
 # What a look at a job whose output is gone does not take away

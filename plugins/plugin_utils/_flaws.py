@@ -115,6 +115,14 @@ def _attempt_number(value: int, attempt: Record) -> str:
     return "" if 0 <= value < 10**9 else "is not the number of an attempt"
 
 
+def _first_attempt(value: int, attempt: Record) -> str:
+    return "" if 0 <= value <= attempt.get("attempt", 1) else "is later than the current attempt"
+
+
+def _texts(value: list[t.Any], attempt: Record) -> str:
+    return "" if all(isinstance(text, str) for text in value) else "is no list of names"
+
+
 def _result(value: dict[str, t.Any], attempt: Record) -> str:
     return "" if isinstance(value.get(NOT_STORED, []), list) else "is not the result of a job"
 
@@ -186,6 +194,7 @@ _CHECKS: dict[str, Check] = {
     "place": _place,
     "ended": _ended,
     "attempt": _attempt_number,
-    "first_attempt": _attempt_number,
+    "first_attempt": _first_attempt,
+    "store_result": _texts,
     "result": _result,
 }

@@ -48,6 +48,8 @@ def test_records_of_ours_have_none(record: dict[str, t.Any]) -> None:
         ("tail_size", 10**30),
         ("success_codes", [0, "2"]),
         ("success_codes", [True]),
+        ("store_result", [["x"]]),
+        ("first_attempt", 8),
         ("timeout", 10**400),
         ("ended", {"boot_id": "x", "up": 10**4000}),
         ("ended", {"boot_id": "x", "up": True}),

@@ -140,6 +140,18 @@ def test_what_is_not_read(tmp_path: Path) -> None:
         os.close(folder)
 
 
+def test_a_directory_by_its_name(tmp_path: Path) -> None:
+    """It is said to be none, by a start and to whoever reads all, and stays open for nobody."""
+    start(tmp_path, 1)
+    [file] = tmp_path.glob(f"{JOBS}*/*/*")
+    file.unlink()
+    file.mkdir()
+    before = len(os.listdir("/proc/self/fd"))
+    assert start(tmp_path, 2)["found"]["problem"] == "is not the file of a job"
+    assert [one["problem"] for one in main(str(tmp_path))["noted"]] == ["is not the file of a job"]
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_file_that_goes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody forgets the job in the moment in which it is noted: then it is noted once more, before its directory is made."""
     publish, lost = noting._publish, []

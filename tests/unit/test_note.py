@@ -176,6 +176,11 @@ def test_an_end_that_somebody_has_noticed() -> None:
     then = asked.learned({**killed, "ended_ago": 3600.0, "elapsed": 5.0}, secret=False)
     assert then["end"] < first["end"]
     assert (then["end_noticed"], then["elapsed"]) == (None, 5.0)
+    assert (then["ended"] or {"up": 0})["up"] <= (first["ended"] or {"up": 0})["up"]
+    for lie in (-1.0, 1e12, float("inf")):
+        assert "elapsed" not in asked.learned({**killed, "ended_ago": 3600.0, "elapsed": lie}, secret=False)
+    asked.record = {**RUNNING, **{name: then[name] for name in ("status", "reason", "end", "elapsed", "ended")}}
+    assert not {"end", "ended", "elapsed"} & asked.learned({**killed, "ended_ago": 3700.0, "elapsed": 5.01}, secret=False).keys()
     again = asked.learned({**UNSEEN, "status": "running"}, secret=False)
     assert (again["end"], again["end_noticed"], again["elapsed"]) == (None, None, None)
 
@@ -186,6 +191,16 @@ def test_what_there_is_to_say_of_a_job_that_runs() -> None:
     whole = "job 'a; has been running for b' on h has been running for 00:00:15"
     for rest, remark in (("", None), ("; its wrapper is gone, so nobody ends it; but", "its wrapper is gone, so nobody ends it; but")):
         assert asked.learned({**UNSEEN, "status": "running", "reason": whole + rest}, secret=False)["reason"] == remark
+    whole = "job 'a; b' on h is being cancelled by ann at 2026-02-01T03:12:09Z"
+    assert asked.learned({**UNSEEN, "status": "running", "reason": whole}, secret=False)["reason"] == whole
+
+
+def test_what_somebody_corrects(store: FilesystemStore) -> None:
+    """Of an end that was none, nothing is left."""
+    save_elsewhere(store, {**RUNNING, "status": "killed", "end_noticed": True, "elapsed": 5.0, "ended": {"boot_id": "b", "up": 1.0}})
+    _before, after = save(store, KEY, {"status": "running"}, check_mode=False)
+    assert after is not None
+    assert not {"end", "end_noticed", "elapsed", "ended"} & after.keys()
 
 
 def test_what_runs_was_not_cancelled() -> None:

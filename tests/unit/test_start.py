@@ -46,6 +46,7 @@ class Started:
         module: bytes = b"",
         env: Answer | None = None,
         noted: Answer | None = None,
+        python: t.Sequence[str] = (sys.executable, "-"),
     ) -> None:
         self.directory = directory
         about = {"options": checked_options(options, uses_shell=True), "directory": str(directory), "uses_shell": True}
@@ -60,7 +61,7 @@ class Started:
             },
         )
         done = subprocess.run(
-            [sys.executable, "-", f"{directory}/async_wrapper.py", "j7", str(limit)],
+            [*python, f"{directory}/async_wrapper.py", "j7", str(limit)],
             input=text,
             env={**os.environ, **dict.fromkeys(MARKERS, str(directory)), **(env or {})},
             capture_output=True,
@@ -178,6 +179,15 @@ def test_the_time_limit_holds_to_the_second(tmp_path: Path, attempt: Path) -> No
     os.utime(attempt / "attempt.json", (time.time() + 3600,) * 2)
     assert started.look().elapsed is None
     until(lambda: int((tmp_path / "pid").read_text()) not in scan().processes)
+
+
+def test_whoever_has_started_it_ignores_what_ends(attempt: Path) -> None:
+    """Some daemons pass on that they do, and a command that has failed must not count as one that has succeeded."""
+    ignores = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.executable, ['python', '-', *sys.argv[1:]])"
+    )
+    started = Started(attempt, {"_raw_params": "exit 3"}, python=[sys.executable, "-c", ignores])
+    assert started.ended()["rc"] == 3
 
 
 def test_what_has_just_ended_is_not_timed_out(attempt: Path) -> None:

@@ -167,8 +167,9 @@ def read(folder: int, name: str, path: str) -> Found:
         raise
     except OSError as error:
         return Found(path, "", str(error.strerror))
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_size > MOST:
+        os.close(descriptor)
+        return Found(path, "", "is not the file of a job")
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_size > MOST:
-            return Found(path, "", "is not the file of a job")
         return Found(path, file.read(MOST).decode("utf-8", "surrogateescape"))

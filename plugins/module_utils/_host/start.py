@@ -58,6 +58,7 @@ def main(attempt: dict[str, t.Any], job: str, limit: int, module: str) -> dict[s
 
 def _started(directory: str, job_id: str, limit: int, module: str) -> bytes | None:
     """Start the wrapper, which outlives this process and its connection. Return what it says; None if it says nothing in time."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who was started to ignore it is not told how what it starts has ended
     reading, writing = os.pipe()
     leader = os.fork()
     if leader == 0:

@@ -277,7 +277,7 @@ def _changed(before: Record | None, key: JobKey, changes: Fields, started_by: Fi
         after.setdefault("end", _times.now())
         after.pop("cancelling", None)
     else:
-        after = without(after, ("end", "cancelled"))
+        after = without(after, ("end", "end_noticed", "ended", "elapsed", "cancelled"))
     return after
 
 
