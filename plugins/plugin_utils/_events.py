@@ -43,6 +43,7 @@ SPEC: Spec = {
     "begin": {"type": "str", "choices": ["now", "all"], "default": "now"},
     "interval": {"type": "float", "default": 10.0},
     "until": {"type": "str", "choices": ["handed_over", "answered"], "default": "handed_over"},
+    "feedback_timeout": {"type": "float", "default": 60.0},
     "repeat_after": {"type": "float", "default": 300.0},
     "kind": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
     "status": {
@@ -72,7 +73,7 @@ class Watch:
         if validation.error_messages:
             raise AsyncJobError(f"{validation.errors.msg}. No event was told. Correct the options of the source.")
         self.params: dict[str, t.Any] = validation.validated_parameters
-        for option in ("interval", "repeat_after"):
+        for option in ("interval", "feedback_timeout", "repeat_after"):
             if not 0 < self.params[option] < 1e9:
                 raise AsyncJobError(f"{option} is {self.params[option]}, which is no time to wait, in seconds. Give a number above 0.")
         if not self.params["cursor"]:

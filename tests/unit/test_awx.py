@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from records import put
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import runs
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, system_user
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
@@ -20,8 +21,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import claim
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import started_by
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import _is_gone, said_of_awx
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import _is_gone, cancel_what_was_left, said_of_awx
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import Pause
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._stats import with_stats
 
@@ -154,3 +156,37 @@ def test_a_run_that_is_hidden_is_not_taken_for_one_that_is_gone(monkeypatch: pyt
     with pytest.raises(StopIteration) as stop:
         next(waits)
     assert stop.value.value is True
+
+
+def test_whoever_cancels_what_was_left_has_said_so_before(tmp_path: Path) -> None:
+    """So that another run sees somebody at it, who does not wait for one that is gone; also if nothing can be stopped."""
+    own, parent = runs.this_run(os.getpid()), runs.this_run(os.getppid())
+    gone = {**own, "pid_start": own["pid_start"] - 1, "poll": 1}
+    put(tmp_path, "job", host="host1", playbook="play", status="running", awaited_by=gone)
+    store = FilesystemStore(str(tmp_path))
+    cancelled: list[tuple[Record | None, bool]] = []
+
+    def cancel(params: dict[str, t.Any], store: FilesystemStore, asked: Asked) -> None:
+        record, version = read_record(store, KEY)
+        cancelled.append((record, (asked.record, asked.version) == (record, version)))
+        raise AsyncJobError("The host is away.")
+
+    action: t.Any = types.SimpleNamespace(notify=lambda line: None, async_dir="~/.ansible_async", cancel=cancel)
+    params = {"on_cancel": "cancel", "claim_timeout": 60}
+
+    def run() -> bool:
+        """Return whether it has changed the record, without waiting for anybody."""
+        record, version = read_record(store, KEY)
+        assert record is not None
+        with pytest.raises(StopIteration) as stop:
+            next(cancel_what_was_left(action, store, KEY, (record, version), params, 2))
+        return bool(stop.value.value)
+
+    with pytest.raises(AsyncJobError, match="is away"):
+        run()
+    [(record, is_same)] = cancelled
+    assert record is not None
+    assert {name: record["awaited_by"][name] for name in runs.NAMES} == {name: parent[name] for name in runs.NAMES}
+    assert is_same
+    assert run() is False
+    assert len(cancelled) == 1

@@ -93,10 +93,29 @@ def test_each_change_is_told_once(place: Path) -> None:
         "rc": 3,
         "start": record["start"],
         "end": record["end"],
+        "end_noticed": False,
         "time": record["end"],
         "state_file": str(place / KEY.path),
         "withheld": [],
     }
+
+
+def test_an_end_that_was_only_noticed_is_told_as_such(place: Path) -> None:
+    """Also of a past attempt."""
+    put(
+        place,
+        "job",
+        status="running",
+        ansible_job_id="j2.1",
+        attempt=2,
+        attempts=[
+            {"attempt": 1, "ansible_job_id": "j1.1", "status": "killed", "end": "2026-01-01T00:00:00Z", "end_noticed": True},
+        ],
+    )
+    put(place, "other", status="killed", end="2026-01-02T00:00:00Z", end_noticed=True)
+    put(place, "proven", status="killed", end="2026-01-03T00:00:00Z")
+    events = Reader(place, status=["killed"]).watch.look()
+    assert [(event["job_name"], event["end_noticed"]) for event in events] == [("job", True), ("other", True), ("proven", False)]
 
 
 def test_what_has_happened_between_two_looks_is_in_the_history(place: Path) -> None:
@@ -469,6 +488,7 @@ def test_a_store_that_is_signed_later(place: Path, tmp_path: Path) -> None:
         ({"cursor": ""}, "cursor is empty"),
         ({"intervall": 5}, "intervall"),
         ({"interval": 0}, "interval is 0"),
+        ({"feedback_timeout": "nan"}, "feedback_timeout is nan"),
         ({"status": ["starting"]}, "status"),
         ({"state_dir": ""}, "state_dir is empty"),
     ],
@@ -512,13 +532,55 @@ def test_the_source_goes_on_after_a_fault(place: Path, monkeypatch: pytest.Monke
 
     async def play() -> list[t.Any]:
         queue: asyncio.Queue[t.Any] = asyncio.Queue()
-        feedback: asyncio.Queue[t.Any] = asyncio.Queue()
-        for event in ("other", "1", "2"):
-            feedback.put_nowait({"id": event})
+        feedback: asyncio.Queue[t.Any] = asyncio.Queue(1)
+        told = []
+
+        async def rulebook() -> None:
+            while True:
+                told.append(await queue.get())
+                await feedback.put({"id": "other"})
+                await feedback.put(told[-1])
+
+        running = asyncio.create_task(rulebook())
         args = {"cursor": "test", "state_dir": str(place), "interval": 0.01, "feedback": True, "eda_feedback_queue": feedback}
         with pytest.raises(asyncio.CancelledError):
             await source.main(queue, args)
-        return [queue.get_nowait() for _number in range(queue.qsize())]
+        running.cancel()
+        return told
 
     assert asyncio.run(play()) == [{"id": "1", "meta": {"uuid": "1"}}, {"id": "2", "meta": {"uuid": "2"}}]
     assert done == [{"id": "1"}, {"id": "2"}]
+
+
+def test_a_rulebook_that_does_not_say_what_it_has_holds_up_nothing(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The next event is told, this one once more; and what is said late counts, unless it is of something that was never told."""
+    source = importlib.import_module(SOURCE)
+    for number in range(3):
+        put(place, f"job{number}", status="failed", end=f"2026-01-0{number + 1}T00:00:00Z")
+    known = Reader(place, cursor="other", status=["failed"])
+    known.told()
+
+    async def play() -> list[str]:
+        queue: asyncio.Queue[t.Any] = asyncio.Queue()
+        feedback: asyncio.Queue[t.Any] = asyncio.Queue(1)  # as that of a rulebook
+        args = {"cursor": "test", "begin": "all", "state_dir": str(place), "status": "failed", "interval": 0.01, "feedback": True}
+        running = asyncio.create_task(source.main(queue, {**args, "feedback_timeout": 0.2, "eda_feedback_queue": feedback}))
+        told = [await queue.get()]
+        told.append(await queue.get())  # it has said nothing of the first one
+        await feedback.put({"id": "of something else"})
+        await feedback.put(told[1])
+        told.append(await queue.get())
+        while "has not said in 0.2 seconds" not in caplog.messages[-1] or told[2]["id"] not in caplog.messages[-1]:
+            await asyncio.sleep(0.01)
+        await feedback.put(told[0])
+        await feedback.put({"id": "of something else"})
+        file = place / changes.cursor_path("test")
+        while len(json.loads(file.read_text())["pending"]) > 1:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return [event["id"] for event in told]
+
+    assert asyncio.run(asyncio.wait_for(play(), 60)) == known.ids
+    assert [event["id"] for event in Reader(place, status=["failed"]).watch.look()] == known.ids[2:]
+    assert known.ids[1] not in caplog.text

@@ -101,6 +101,16 @@ def test_without_its_callback_nothing_of_ara_is_imported() -> None:
     assert not {"ara", "django", "requests", "urllib3"} & {name.partition(".")[0] for name in modules}
 
 
+def test_a_play_is_found_by_its_own_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is in the list: a server that does not know of this filter gives the plays of all runs."""
+    plays = [{"uuid": "a" * 36, "playbook": 1}, {"playbook": 2}, {"uuid": "b" * 36, "playbook": 3}]
+    ara = _ara.Ara(None)
+    monkeypatch.setattr(ara, "find", lambda path, **query: plays)
+    assert ara.playbook_of("b" * 36) == 3
+    assert ara.playbook_of("b" * 36 + "-2") == 3  # of a batch
+    assert ara.playbook_of("c" * 36) is None
+
+
 class Database(_ara.Ara):
     """As much of ARA as a sync needs: playbooks, each with what goes on in it, and records."""
 

@@ -255,7 +255,7 @@ def phases_of_job(record: Record, where: str) -> list[Phase]:
         else:
             end = attempt.get("end") or record.get("save_time", "")
             rc = result.get("rc") if isinstance(result, dict) else None
-            steps.append(Step(status, {**about, **picked(attempt, ("reason", "end")), "rc": rc, "time": end}))
+            steps.append(Step(status, {**about, **picked(attempt, ("reason", "end", "end_noticed")), "rc": rc, "time": end}))
         phases.append(Phase(number, str(identity), steps))
     return phases
 
@@ -360,4 +360,4 @@ def for_rulebook(event: Event) -> Event:
     for name in _NUMBERS:
         value = event.get(name)
         told[name] = value if isinstance(value, int) and not isinstance(value, bool) else None
-    return {**told, "withheld": withheld}
+    return {**told, "end_noticed": event.get("end_noticed") is True, "withheld": withheld}

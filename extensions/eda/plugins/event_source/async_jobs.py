@@ -13,8 +13,10 @@ author: Ryszard Styczynski (@rstyczynski)
 description:
   - Looks into a store again and again, and hands an event to the rulebook for each change of an attempt of a job, and of an approval.
   - "An event has C(id), C(kind) (V(job) or V(approval)), C(status), C(host), C(playbook_name), C(job_name) or C(approval_name),
-    C(attempt), C(reason), C(rc), C(who), C(time), C(start), C(end), C(subject) and C(expires) of an approval, and C(state_file). All but
-    C(attempt), C(rc) and C(withheld) are texts; what is not known is empty, or null."
+    C(attempt), C(reason), C(rc), C(who), C(time), C(start), C(end), C(end_noticed), C(subject) and C(expires) of an approval, and
+    C(state_file). All but C(attempt), C(rc), C(end_noticed) and C(withheld) are texts; what is not known is empty, or null."
+  - If C(end_noticed) is V(true), nothing on the host tells when the job has ended. Its C(end) and its C(time) are when somebody first saw
+    that it had.
   - "Statuses of jobs are those of their records: V(running) and C(orphaned), and each end. That a controller is about to start one is none,
     because that can be taken back. Approvals are C(requested), C(approved), C(rejected) and C(expired)."
   - The C(id) is made of the place of the record, the attempt and the status. It is always the same for the same change, whoever looks and
@@ -52,13 +54,21 @@ options:
       - V(answered) is until a job has been started whose name is the C(id) of the event, whatever its host and its playbook. Until then,
         the event is told again each time that a rulebook is started, and each O(repeat_after) seconds. Give the filters then, so that
         only those events are told which are to be answered.
-      - If the rulebook runs with persistence and C(feedback=true), it has taken an event once it is in its database.
+      - If the rulebook runs with persistence and C(feedback=true), it has taken an event once it is in its database. See
+        O(feedback_timeout).
     type: str
     choices: [handed_over, answered]
     default: handed_over
+  feedback_timeout:
+    description:
+      - With C(feedback=true), how long to wait until the rulebook says that it has an event, in seconds. If it does not, as after an error,
+        a line in the log says so. The events after it are told all the same, and this one is told again after O(repeat_after) seconds,
+        unless the rulebook has said meanwhile that it has it.
+    type: float
+    default: 60
   repeat_after:
     description:
-      - After how many seconds an event that nobody has answered is told again.
+      - After how many seconds an event that nobody has answered, or of which the rulebook has not said that it has it, is told again.
     type: float
     default: 300
   kind:
@@ -124,6 +134,7 @@ import logging
 import os
 import pathlib
 import sys
+import time
 import typing as t
 
 _HERE = pathlib.Path(__file__).resolve()
@@ -138,6 +149,7 @@ if _COLLECTIONS.name == "ansible_collections":
 
 try:
     from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.changes import Event
     from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._events import Watch
 except ImportError as error:
     raise ImportError(
@@ -153,20 +165,50 @@ async def main(queue: asyncio.Queue[t.Any], args: dict[str, t.Any]) -> None:
     feedback: asyncio.Queue[t.Any] | None = args.get("eda_feedback_queue")
     watch = Watch({name: value for name, value in args.items() if name not in ("feedback", "eda_feedback_queue")}, _LOG.warning)
     has_looked = False
+    told: dict[str, Event] = {}  # those of which the rulebook has not said that it has them
     while True:
         try:
             events = await asyncio.to_thread(watch.look)
             has_looked = True
+            taken = told.keys() & await _heard(feedback) if feedback is not None else set()  # what has come late
             for event in events:
+                if event["id"] in taken:
+                    continue
+                told[event["id"]] = event
                 await queue.put({**event, "meta": {"uuid": event["id"]}})
-                while feedback is not None and (await feedback.get()).get("id") != event["id"]:
-                    pass
-            await asyncio.to_thread(watch.handed_over, events)
+                if feedback is None:
+                    taken.add(event["id"])
+                    continue
+                taken |= await _heard(feedback, event["id"], watch.params["feedback_timeout"])
+                if event["id"] not in taken:
+                    _LOG.error(
+                        "The rulebook has not said in %g seconds that it has the event %s. It is told again in %g seconds.",
+                        *(watch.params["feedback_timeout"], event["id"], watch.params["repeat_after"]),
+                    )
+            await asyncio.to_thread(watch.handed_over, [told.pop(event_id) for event_id in [*told] if event_id in taken])
         except AsyncJobError as error:
             if not has_looked:  # a wrong option, mostly: whoever has just started the rulebook is still there
                 raise
             _LOG.error("%s The next look is in %g seconds.", error, watch.params["interval"])
         await asyncio.sleep(watch.params["interval"])
+
+
+async def _heard(feedback: asyncio.Queue[t.Any], event_id: str = "", seconds: float = 0) -> set[str]:
+    """Return the ids of the events that the rulebook says that it has, by now.
+
+    :arg event_id: wait for this one
+    :arg seconds: for so long at most
+    """
+    heard: set[str] = set()
+    deadline = time.monotonic() + seconds
+    while event_id not in heard:
+        await asyncio.sleep(0)  # the rulebook waits for its turn to say more
+        try:
+            said = feedback.get_nowait() if feedback.qsize() else await asyncio.wait_for(feedback.get(), deadline - time.monotonic())
+        except asyncio.TimeoutError:
+            break
+        heard.add(str(said.get("id")))
+    return heard
 
 
 class Lines(asyncio.Queue[t.Any]):
