@@ -153,6 +153,7 @@ _OLDER = Option("older_than", "only jobs of a greater age, such as 90s, 30m, 12h
 _NEWER = Option("newer_than", "only jobs of a smaller age")
 _SORT = Option("sort", "in this order, the oldest or longest first", choices=("name", "age", "duration", "status"))
 _VERIFY = Option("verify", "ask the hosts first", is_flag=True)
+_DELEGATED = Option("delegated", "believe hosts what they say of jobs of others, which were delegated to them", is_flag=True)
 _AS_RECORDED = Option("become_recorded_user", "become the users that the records name", is_flag=True)
 _NAME = Option("job", "name of the job", name="job")
 _REASON = Option("reason", "why, for the record")
@@ -218,7 +219,7 @@ COMMANDS = {
     "recover": Command(
         "recover",
         "after the loss of a store, make its records anew from what the hosts know; a dry run without --apply",
-        (_PLAYBOOK, _JOB, Option("apply", "write, rather than say what would be written", is_flag=True)),
+        (_PLAYBOOK, _JOB, _DELEGATED, Option("apply", "write, rather than say what would be written", is_flag=True)),
         asks=lambda variables: True,
     ),
     "report": Command(

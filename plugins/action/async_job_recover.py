@@ -79,6 +79,10 @@ class ActionModule(AttemptAction):
                 continue
             if params["job_name_pattern"] is not None and not fnmatch.fnmatchcase(record["job_name"], params["job_name_pattern"]):
                 continue
+            if "delegated_host" in record and not params["delegated"]:
+                why = f"it is {self.host} alone that says that it ran there for {record['host']}. To believe that, say 'delegated: true'"
+                self._leave(record, why)
+                continue
             if "delegated_host" not in record and record["host"] != self.host:
                 if not self.is_known_host(record["host"]):  # else it is found when that host is asked
                     self._leave(record, f"it is of the host {record['host']}, which the inventory does not have; this is {self.host}")

@@ -20,7 +20,7 @@ description:
     jobs that ran as root are found with C(become=true).
   - The playbook C(rstyczynski.ansible.recover) does this on all hosts of an inventory.
   - The options are listed in alphabetical order. By what they are for, they are these.
-  - "Which jobs: O(playbook_name), O(job_name_pattern)."
+  - "Which jobs: O(playbook_name), O(job_name_pattern), O(delegated)."
   - "What to do: O(apply), O(look_timeout), O(progress)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
 requirements:
@@ -54,6 +54,14 @@ options:
     description:
       - Only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
     type: str
+  delegated:
+    description:
+      - Whether to believe a host what it says of jobs of other hosts, which were delegated to it with C(delegate_to). By default, these are
+        left, and named.
+      - Whoever may write to the directory of attempts of a user, as that user may, could invent such jobs. A record that says that
+        one has succeeded keeps it from running on the host that it is of.
+    type: bool
+    default: false
   apply:
     description:
       - Whether to write the records. By default, it is only said which would be written.

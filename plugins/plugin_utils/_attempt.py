@@ -286,8 +286,9 @@ class AttemptAction(CancellingAction):
         return self._prepared(key, self._ask_for_place(PREPARE, timeout, folders=self._folder(key)))
 
     def is_direct(self, key: JobKey) -> bool:
-        """Return whether a job is that of the host where it runs, under its name in the inventory."""
-        return not self._task.delegate_to and self.host == key.host
+        """Return whether a job is that of the host where it runs, under its name in the inventory. Whoever delegates it to that host
+        itself says nothing new."""
+        return self.host == key.host
 
     def _folder(self, key: JobKey) -> str:
         return folder_of(key.path, is_direct=self.is_direct(key))

@@ -46,6 +46,8 @@ OF_THE_ATTEMPT = (
 )
 # What may be long because somebody has chosen it so, and is left out then.
 _LONG = ("store_result", "success_codes", "fingerprint")
+# More than anybody has begun, and far from what a record may hold: others will follow
+_MOST_ATTEMPTS = 10**6
 # The fields that say as whom and where a task works. A file says nothing of these.
 OF_THE_TASK = ("remote_user", "become_user", "delegated_host")
 
@@ -81,6 +83,8 @@ def record_of(found: Found, host: str) -> Record:
         lacking = {"playbook_name", "status", "attempt_dir", "async_dir", "origin"} - record.keys()
         if flaw or lacking or record["status"] != "prepared":
             raise AsyncJobError(flaw or f"it has no {' and no '.join(sorted(lacking)) or 'attempt'}")
+        if record.get("attempt", 1) > _MOST_ATTEMPTS:
+            raise AsyncJobError(f"its attempt is number {record['attempt']}")
         if record["origin"].get("host") != record["host"] or record["attempt_dir"].rpartition("/")[0] != _above(found.path):
             raise AsyncJobError("it is of another place than it says")
     except AsyncJobError as error:

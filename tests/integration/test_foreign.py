@@ -147,3 +147,14 @@ def test_a_host_with_another_name(controller: Controller, ledger: Path) -> None:
     [anew] = ask(controller, same, options=["--limit", "renamed"])
     assert anew["changed"]
     until(lambda: len(lines(ledger)) == 3)
+    # Whoever delegates a job to its own host says nothing new.
+    itself = {**same, "delegate_to": "{{ inventory_hostname }}"}
+    [same_one] = ask(controller, itself, options=["--limit", "renamed", "-e", "async_job_state_dir=other"])
+    assert (same_one["changed"], same_one["ansible_job_id"]) == (False, anew["ansible_job_id"])
+    # What one host says of jobs of another is believed if somebody says so.
+    ask(controller, {**job(shell("true"), name="elsewhere", poll=1), "delegate_to": "host1"}, options=["--limit", "renamed"])
+    recover = {"state_dir": "newest"}
+    doubted, believed = ask(controller, {RECOVER: recover}, {RECOVER: {**recover, "delegated": True}}, options=["--limit", "host1"])
+    assert "it is host1 alone that says that it ran there for renamed" in " ".join(one["msg"] for one in doubted["left"])
+    assert "elsewhere" not in [one["job_name"] for one in doubted["recovered"]]
+    assert ("renamed", "elsewhere") in [(one["host"], one["job_name"]) for one in believed["recovered"]]

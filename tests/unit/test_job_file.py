@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import typing as t
 from pathlib import Path
 
@@ -140,6 +141,22 @@ def test_what_is_not_read(tmp_path: Path) -> None:
         os.close(folder)
 
 
+def test_files_of_other_users(tmp_path: Path) -> None:
+    """Nobody else says what was started, nor that it never begins. Only root can give files away, and so try this."""
+    start(tmp_path, 1)
+    [file] = tmp_path.glob(f"{JOBS}*/*/*")
+    shutil.rmtree(path_of(tmp_path, 1))
+    Path(path_of(tmp_path, 1)).write_text("")
+    if os.geteuid() == 0:
+        os.chown(path_of(tmp_path, 1), 65534, -1)
+        assert found(tmp_path, start(tmp_path, 2)) == 1
+        os.chown(file, 65534, -1)
+        assert start(tmp_path, 2)["found"]["problem"] == "is not the file of a job"
+        os.chown(file, 0, -1)
+        os.chown(path_of(tmp_path, 1), 0, -1)
+    assert start(tmp_path, 2) == MADE
+
+
 def test_a_directory_by_its_name(tmp_path: Path) -> None:
     """It is said to be none, by a start and to whoever reads all, and stays open for nobody."""
     start(tmp_path, 1)
@@ -150,6 +167,10 @@ def test_a_directory_by_its_name(tmp_path: Path) -> None:
     assert start(tmp_path, 2)["found"]["problem"] == "is not the file of a job"
     assert [one["problem"] for one in main(str(tmp_path))["noted"]] == ["is not the file of a job"]
     assert len(os.listdir("/proc/self/fd")) == before
+    assert start(tmp_path, 3, key="host1/play/other.json") == MADE
+    file.parent.chmod(0o777)
+    noted = main(str(tmp_path))["noted"]
+    assert sorted(bool(one["problem"]) for one in noted) == [False, True], noted
 
 
 def test_a_file_that_goes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +201,21 @@ def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (answer["found"], answer["problem"]) == (None, "")
     assert "no hard links" in answer["warning"]
     assert Path(path_of(tmp_path, 1)).is_dir()
+
+
+def test_where_nothing_can_be_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is not permitted is no lack of hard links, and nothing begins unnoted."""
+    really = os.open
+
+    def refuse(path: t.Any, *args: t.Any, **kwargs: t.Any) -> int:
+        if str(path).endswith(".tmp"):
+            raise PermissionError(1, "Operation not permitted")
+        return really(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse)
+    answer = start(tmp_path, 1)
+    assert (answer["found"], answer["problem"], answer["warning"]) == (None, "Operation not permitted", "")
+    assert not Path(path_of(tmp_path, 1)).exists()
 
 
 def test_forget(tmp_path: Path) -> None:

@@ -19,12 +19,13 @@ import pytest
 from attempts import to_make
 from waiting import until
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import belonging
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import JOBS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, look_at_jobs
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, boot_id, environment_of, scan
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, _look_at, look_at_jobs
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, boot_id, environment_of, has_ended, scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import read_results
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options, logged
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
@@ -179,6 +180,26 @@ def test_the_time_limit_holds_to_the_second(tmp_path: Path, attempt: Path) -> No
     os.utime(attempt / "attempt.json", (time.time() + 3600,) * 2)
     assert started.look().elapsed is None
     until(lambda: int((tmp_path / "pid").read_text()) not in scan().processes)
+
+
+def test_a_runner_that_ends_while_somebody_looks(tmp_path: Path, attempt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes were listed before, and it is gone when they are judged: it is nothing that the job has left behind."""
+    started = Started(attempt, held(tmp_path, "exit 3"))
+    begun(started)
+    runner, watcher, _module = started.wrappers()
+    os.kill(watcher.pid, signal.SIGSTOP)
+    try:
+        host = Host(scan())
+        go_on(tmp_path)
+        started.ended()
+        until(lambda: has_ended(runner))
+        user_of = belonging.user_of_process
+        monkeypatch.setattr(belonging, "user_of_process", lambda one: -1 if one.pid == runner.pid else user_of(one))  # as of what is reaped
+        look = _look_at(started.job, host, last=True)
+    finally:
+        os.kill(watcher.pid, signal.SIGCONT)
+    assert look is not None
+    assert (look.status, look.reason) == ("failed", "job 'j' on h has failed with return code 3")
 
 
 def test_whoever_has_started_it_ignores_what_ends(attempt: Path) -> None:

@@ -153,7 +153,8 @@ class Host:
         known = {process.pid for process in own + unclear}
         unclear += [self.table.processes[pid] for pid in sorted(others - known)]
         for watcher in self.wrappers_of(job, file)[1]:
-            own += [self.table.processes[pid] for pid in sorted(self.members(watcher) - {watcher.pid, *(one.pid for one in own)})]
+            left = [self.table.processes[pid] for pid in sorted(self.members(watcher) - {watcher.pid, *(one.pid for one in own)})]
+            own += [process for process in left if not has_ended(process)]  # the runner, which may just have done so
         return own, unclear
 
     def _stray_processes(self) -> list[tuple[Process, list[str] | None]]:

@@ -85,7 +85,7 @@ def look_with_output(jobs: t.Sequence[Job], *, output: str, tail_size: int) -> l
 def _output(job: Job, look: Look, which: str, tail_size: int) -> dict[str, t.Any]:
     if flaw(job):
         return {**_NONE, "stdout_offset": 0, "stderr_offset": 0}
-    reader = Reader(job, look.result, look.user, has_ended=look.place is None)
+    reader = Reader(job, look.result, look.user, has_ended=look.place is None and look.status != "unknown")
     try:
         stdout, stderr = reader.both(which, tail_size)
         return {

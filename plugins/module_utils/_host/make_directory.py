@@ -10,17 +10,12 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
-import errno
 import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import noting
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import opened
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely import Refused
-
-# What file systems say that have no hard links.
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 
 
 def main(attempts: list[dict[str, t.Any]]) -> dict[str, t.Any]:
@@ -42,9 +37,7 @@ def make_directory(attempt: dict[str, t.Any]) -> dict[str, t.Any]:
         with opened(parent) as above:
             try:
                 found = noting.note(above, attempt)
-            except OSError as error:
-                if error.errno not in _NO_LINKS or isinstance(error, Refused):
-                    raise
+            except noting.NoLinks as error:
                 found = None
                 answer["warning"] = f"the file system of {parent} has no hard links ({error.strerror})"
             if found is not None:

@@ -65,10 +65,16 @@ def _all_of(parent: int, path: str) -> list[job_file.Found]:
     jobs = f"{job_file.JOBS}{os.geteuid()}"
     with contextlib.suppress(FileNotFoundError), job_file.own(parent, jobs, make=False) as home:
         for name in sorted(filter(_FOLDER.fullmatch, os.listdir(home))):
-            with contextlib.suppress(FileNotFoundError), job_file.own(home, name, make=False) as folder:
-                for file, number in sorted(job_file.last_of(folder).items()):
-                    if len(found) >= _JOBS:
-                        raise Refused(f"holds the files of more than {_JOBS} jobs")
-                    with contextlib.suppress(FileNotFoundError):
-                        found.append(job_file.read(folder, f"{file}.{number}", f"{path}/{jobs}/{name}/{file}.{number}"))
+            above = f"{path}/{jobs}/{name}"
+            try:
+                with job_file.own(home, name, make=False) as folder:
+                    for file, number in sorted(job_file.last_of(folder).items()):
+                        with contextlib.suppress(FileNotFoundError):
+                            found.append(job_file.read(folder, f"{file}.{number}", f"{above}/{file}.{number}"))
+            except FileNotFoundError:
+                continue
+            except OSError as error:  # of one job, and no matter of all others
+                found.append(job_file.Found(above, "", str(error.strerror)))
+            if len(found) > _JOBS:
+                raise Refused(f"holds the files of more than {_JOBS} jobs")
     return found

@@ -9,6 +9,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import stat
@@ -23,6 +24,12 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely i
 _TRIES = 100
 # How often to look again for the directory of an attempt that was just noted: whoever has noted it is about to make it, or to give way.
 _MOMENTS = 20
+# What link(2) says where a file system has no hard links.
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+class NoLinks(OSError):
+    """The file system has no hard links, without which nothing appears there at once, complete, and only if there was none."""
 
 
 def note(parent: int, job: dict[str, t.Any]) -> job_file.Found | None:
@@ -103,6 +110,15 @@ def _folder(parent: int, name: str) -> t.Iterator[int]:
         yield folder
 
 
+def _link(temporary: str, name: str, folder: int) -> None:
+    try:
+        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            raise NoLinks(error.errno, error.strerror) from error
+        raise
+
+
 def _publish(folder: int, name: str, content: str) -> bool:
     """Make a file that is complete when it appears. Return whether there was none."""
     temporary = f"{uuid.uuid4().hex}.tmp"
@@ -112,7 +128,7 @@ def _publish(folder: int, name: str, content: str) -> bool:
             file.write(content.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
-        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        _link(temporary, name, folder)
     except FileExistsError:
         return False
     finally:

@@ -19,6 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 ARGUMENT_SPEC: Spec = {
     "playbook_name": JOB_OPTIONS["playbook_name"],
     "job_name_pattern": FILTERS["job_name_pattern"],
+    "delegated": {"type": "bool", "default": False},
     "apply": {"type": "bool", "default": False},
     "look_timeout": {"type": "int", "default": 60},
     **PROGRESS_OPTIONS,
