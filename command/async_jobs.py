@@ -258,7 +258,10 @@ class Parser(argparse.ArgumentParser):
             of_command = self.of_commands[given.command]
             option = unknown[0].partition("=")[0]
             alike = difflib.get_close_matches(option, of_command._option_string_actions, n=1) if option.startswith("-") else []
-            of_command.error(f"it does not take {' '.join(unknown)}" + (f" ({alike[0]} is alike)" if alike else ""))
+            hint = f" ({alike[0]} is alike)" if alike else ""
+            if option.lstrip("-") in {action.dest for action in of_command._actions if not action.option_strings}:
+                hint = f" ({option.lstrip('-').upper()} stands by itself)"
+            of_command.error(f"it does not take {' '.join(unknown)}{hint}")
         return given
 
 
@@ -312,7 +315,8 @@ def _add(to: argparse.ArgumentParser, option: Option) -> None:
         to.add_argument(option.variable, metavar=name.upper(), type=_given, help=option.help)
     else:
         choices = option.choices or None
-        added = to.add_argument(name, dest=option.variable, choices=choices, metavar=None if choices else "VALUE", help=option.help)
+        metavar = None if choices else "VALUE"
+        added = to.add_argument(name, dest=option.variable, type=_given, choices=choices, metavar=metavar, help=option.help)
         if option.suggested:
             added.completer = lambda **_given: option.suggested  # type: ignore[attr-defined]
 

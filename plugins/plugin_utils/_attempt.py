@@ -16,7 +16,6 @@ import shlex
 import typing as t
 import uuid
 
-from ansible import constants
 from ansible.errors import AnsibleError
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -294,15 +293,17 @@ class AttemptAction(CancellingAction):
         return folder_of(key.path, is_direct=self.is_direct(key))
 
     def is_known_host(self, name: str) -> bool:
-        """Return whether the inventory has a host of this name."""
-        return name in constants.LOCALHOST or name in self._task_vars["groups"]["all"]
+        """Return whether the inventory has a host of this name, or the play: the localhost that is in no inventory may be in that."""
+        return name in self._known_hosts()
+
+    def _known_hosts(self) -> set[str]:
+        return {*self._task_vars["groups"]["all"], *self._task_vars.get("ansible_play_hosts_all", ())}
 
     def _note_others(self, said: dict[str, list[str]]) -> None:
         """Note which of the files that the host has are those of other hosts of the inventory."""
         noted = set(said.get("noted", ())) - self.others
         if noted - {hash_of_host(_segment(self.host))}:
-            names = (*self._task_vars["groups"]["all"], *constants.LOCALHOST)
-            self.others |= noted & {hash_of_host(_segment(name)) for name in names}
+            self.others |= noted & {hash_of_host(_segment(name)) for name in self._known_hosts()}
 
     def _ask_for_place(self, script: str, timeout: float, **words: str) -> dict[str, list[str]]:
         self.users.become("")

@@ -151,6 +151,12 @@ def test_a_host_with_another_name(controller: Controller, ledger: Path) -> None:
     itself = {**same, "delegate_to": "{{ inventory_hostname }}"}
     [same_one] = ask(controller, itself, options=["--limit", "renamed", "-e", "async_job_state_dir=other"])
     assert (same_one["changed"], same_one["ansible_job_id"]) == (False, anew["ansible_job_id"])
+    # Nor does who has begun with the localhost that is in no inventory, and names that machine later.
+    here = {**same, "delegate_to": "localhost", **job(waits(ledger), name="here", limit=600, options={"host": "localhost"})}
+    [first] = ask(controller, here, options=["--limit", "renamed"])
+    there = job(waits(ledger), name="here", limit=600, options={"state_dir": "other"})
+    [second] = ask(controller, there, options=["--limit", "renamed"])
+    assert (first["changed"], second["changed"], second["ansible_job_id"]) == (True, False, first["ansible_job_id"])
     # What one host says of jobs of another is believed if somebody says so.
     ask(controller, {**job(shell("true"), name="elsewhere", poll=1), "delegate_to": "host1"}, options=["--limit", "renamed"])
     recover = {"state_dir": "newest"}
