@@ -170,7 +170,7 @@ async def main(queue: asyncio.Queue[t.Any], args: dict[str, t.Any]) -> None:
         try:
             events = await asyncio.to_thread(watch.look)
             has_looked = True
-            taken = told.keys() & await _heard(feedback) if feedback is not None else set()  # what has come late
+            taken: set[str] = told.keys() & await _heard(feedback) if feedback is not None else set()  # what has come late
             for event in events:
                 if event["id"] in taken:
                     continue
