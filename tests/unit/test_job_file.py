@@ -39,7 +39,12 @@ def found(above: Path, answer: Answer) -> int:
     """Return the attempt that was found."""
     said = answer["found"]
     assert Path(said["path"]).read_text() == said["content"]
-    return int(os.path.basename(json.loads(said["content"])["attempt_dir"]), 16)
+    return attempt_in(said["content"])
+
+
+def attempt_in(content: str) -> int:
+    """Return the attempt that a file names."""
+    return int(os.path.basename(json.loads(content)["attempt_dir"]), 16)
 
 
 def files(above: Path) -> list[str]:
@@ -139,6 +144,21 @@ def test_what_is_not_read(tmp_path: Path) -> None:
             assert job_file.read(folder, name, "path") == ("path", "", "is not the file of a job")
     finally:
         os.close(folder)
+
+
+def test_whoever_gives_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has noted its attempt, and while it looks whether it is alone, another one is withdrawn; then there is a third."""
+    really, looks = noting._first_unknown, iter(range(9))
+
+    def first_unknown(*args: t.Any) -> job_file.Found | None:
+        look = next(looks)
+        if look == 1:
+            raise FileNotFoundError
+        return job_file.Found("path", "content") if look == 2 else really(*args)
+
+    monkeypatch.setattr(noting, "_first_unknown", first_unknown)
+    assert start(tmp_path, 1)["found"]["content"] == "content"
+    assert files(tmp_path) == []
 
 
 def test_files_of_other_users(tmp_path: Path) -> None:
@@ -256,6 +276,9 @@ def test_at_the_same_moment(tmp_path: Path, first: bool, names: int) -> None:
         process.join()
     made = [number for number, answer in said.items() if answer == MADE]
     assert len(made) == 1
-    assert {found(tmp_path, answer) for number, answer in said.items() if number not in made} == set(made)
+    told = {attempt_in(answer["found"]["content"]) for number, answer in said.items() if number not in made}
+    # With several names, one may be noted that gives way to another one. On a busy machine, that takes longer than others wait.
+    assert told == set(made) or (names > 1 and told <= set(range(8, 8 + racers)))
+    assert {attempt_in(one["content"]) for one in main(str(tmp_path))["noted"]} - {1} == set(made)
     assert {int(path.name, 16) for path in tmp_path.glob("[0-9a-f]*") if path.is_dir()} - {1} == set(made)
     assert len(files(tmp_path)) == 1 or (first and names > 1 and len(files(tmp_path)) == 2)

@@ -55,8 +55,11 @@ def note(parent: int, job: dict[str, t.Any]) -> job_file.Found | None:
             number = last.get(name, 0) + 1
             if _publish(folder, f"{name}.{number}", job["content"]):
                 # Somebody may have been there before, and have removed what was before that; or have another name for this host.
-                last = job_file.last_of(folder)
-                if last.get(name) == number and _first_unknown(parent, folder, last, job) is None:
+                is_last = False
+                with contextlib.suppress(FileNotFoundError):  # whoever it was gives way just now, and so do we
+                    last = job_file.last_of(folder)
+                    is_last = last.get(name) == number and _first_unknown(parent, folder, last, job) is None
+                if is_last:
                     job_file.tidy(folder, name, number)
                     return None
                 os.unlink(f"{name}.{number}", dir_fd=folder)
