@@ -15,6 +15,7 @@ description:
     modules and what the playbooks say of them, without C(PLAY), C(TASK) and C(RECAP).
   - Nothing that has failed is passed over. What has failed, which hosts are unreachable, and warnings are on the standard error, those
     that the playbook ignores included; and so is that no host fits.
+  - The exit code is that of Ansible, but 1 if no task was run, because no host fits for one, or if the answer could not be written.
   - The command C(async-jobs) chooses it.
 options:
   format:

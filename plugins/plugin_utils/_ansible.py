@@ -719,7 +719,7 @@ def _option(plugin: t.Any, name: str, value: t.Any, *, needed: bool) -> t.Iterat
 
 
 lost_output: list[str] = []
-"""What this process has said of output that cannot be written, on a full disk for one. Empty as long as there is none."""
+"""Why this process cannot write its standard output, for one because the disk is full. Empty as long as it can."""
 
 
 def keep_printing() -> None:
@@ -732,16 +732,21 @@ def keep_printing() -> None:
     if "display" in vars(display):
         return
     display_once = display.display
+    told: list[str] = []
 
     def display_or_not(*args: t.Any, **kwargs: t.Any) -> None:
         try:
             display_once(*args, **kwargs)
         except OSError as error:
-            if isinstance(error, BrokenPipeError) or lost_output:  # whoever reads has read enough, or knows already
+            if isinstance(error, BrokenPipeError):  # whoever reads has read enough
                 return
-            lost_output.append(f"[WARNING]: Output is lost, because it cannot be written: {error.strerror}.")
+            if not kwargs.get("stderr"):
+                lost_output.append(str(error.strerror))
+            if told:
+                return
+            told.append(f"[WARNING]: Output is lost, because it cannot be written: {error.strerror}.")
             with contextlib.suppress(OSError):
-                display_once(lost_output[0], stderr=True)
+                display_once(told[0], stderr=True)
         except (AttributeError, ValueError):
             if all(file is not None and not file.closed for file in (sys.stdout, sys.stderr)):
                 raise

@@ -84,7 +84,7 @@ def record_of(found: Found, host: str) -> Record:
         if flaw or lacking or record["status"] != "prepared":
             raise AsyncJobError(flaw or f"it has no {' and no '.join(sorted(lacking)) or 'attempt'}")
         if record.get("attempt", 1) > _MOST_ATTEMPTS:
-            raise AsyncJobError(f"its attempt is number {record['attempt']}")
+            raise AsyncJobError(f"its attempt has the number {record['attempt']}, and nobody has begun so many")
         if record["origin"].get("host") != record["host"] or record["attempt_dir"].rpartition("/")[0] != _above(found.path):
             raise AsyncJobError("it is of another place than it says")
     except AsyncJobError as error:

@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from release import foreign, not_committed, obstacles
+from release import content, foreign, not_committed, obstacles
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,6 +90,17 @@ def test_nothing_is_packed_that_is_not_named(packed: list[str]) -> None:
 )
 def test_what_may_not_be_packed_is_found(name: str) -> None:
     assert foreign(["README.md", name]) == [name]
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    """It leads to what no list has seen."""
+    artifact = tmp_path / "artifact.tar.gz"
+    with tarfile.open(artifact, "w:gz") as archive:
+        link = tarfile.TarInfo("plugins/modules/async_job.py")
+        link.type, link.linkname = tarfile.SYMTYPE, "../../secret"
+        archive.addfile(link)
+    with pytest.raises(ValueError, match=r"no file: \['plugins/modules/async_job.py'\]"):
+        content(artifact)
 
 
 def test_nothing_private_is_packed(packed: list[str]) -> None:

@@ -181,6 +181,14 @@ def test_tags_of_the_environment_and_a_descriptor_of_somebody_else(tmp_path: Pat
     assert "ANSIBLE_LOCALHOST_WARNING" not in async_jobs.environment_for(async_jobs.parser().parse_args(["verify"]))
 
 
+@pytest.mark.parametrize(("arguments", "is_told"), [(["list"], False), (["list", "--limit", "web1"], True), (["verify"], True)])
+def test_who_is_told_of_an_inventory_that_is_missing(arguments: list[str], is_told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever needs one."""
+    monkeypatch.delenv("ANSIBLE_LOCALHOST_WARNING", raising=False)
+    environment = async_jobs.environment_for(async_jobs.parser().parse(arguments))
+    assert ("ANSIBLE_LOCALHOST_WARNING" not in environment) == is_told
+
+
 @pytest.mark.parametrize("ignores", [False, True])
 def test_interrupts_that_somebody_ignores(tmp_path: Path, ignores: bool) -> None:
     """As in a script that goes on behind it: Ansible ignores them as well then."""

@@ -25,6 +25,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belongin
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, _look_at, look_at_jobs
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import look_with_output
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import Process, boot_id, environment_of, has_ended, scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import read_results
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options, logged
@@ -177,8 +178,12 @@ def test_the_time_limit_holds_to_the_second(tmp_path: Path, attempt: Path) -> No
     assert 102 <= (started.look().elapsed or 0) < 105
     started.job = started.job._replace(boot_id="another")
     assert started.look().elapsed == look.elapsed
-    os.utime(attempt / "attempt.json", (time.time() + 3600,) * 2)
-    assert started.look().elapsed is None
+    host = Host(scan())
+    started.job = started.job._replace(place={"boot_id": boot_id(), "up": int(host.up) - 30})
+    assert started.look().elapsed == look.elapsed
+    for hours in (-1, 1):  # a clock that was set before the end, and one that was set back since
+        os.utime(attempt / "attempt.json", (time.time() + 3600 * hours,) * 2)
+        assert started.look().elapsed is None
     until(lambda: int((tmp_path / "pid").read_text()) not in scan().processes)
 
 
@@ -333,6 +338,20 @@ def test_killed_processes(tmp_path: Path, attempt: Path) -> None:
     assert started.look().status == "orphaned"
     go_on(other.parent)
     until(lambda: started.look().status == "killed")
+
+    third = attempt.parent / "2" / ATTEMPT
+    third.parent.mkdir()
+    started = Started(third, held(third.parent))
+    begun(started)
+    runner, watcher, _module = started.wrappers()
+    os.kill(watcher.pid, signal.SIGKILL)
+    os.killpg(runner.pid, signal.SIGKILL)
+    until(lambda: started.look().status == "killed")
+    elsewhere = started.job._replace(place={"machine_id": "another", "nodename": "another"})
+    killed, unknown = (look_with_output([job], output="full", tail_size=0)[0] for job in (started.job, elsewhere))
+    assert killed["result"] is None
+    assert (killed["status"], killed["stdout"]) == ("killed", "begun")
+    assert (unknown["status"], unknown["stdout"]) == ("unknown", "begun\n")
 
 
 def test_what_a_module_says_beside_its_result(attempt: Path) -> None:

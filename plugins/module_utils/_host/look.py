@@ -283,14 +283,16 @@ def _waits_for_command(process: Process) -> bool:
 
 def _ran(job: Job, runner: Process | None, file: ResultsFile, host: Host) -> float | None:
     """Return for how many seconds a job ran that does not say so itself, until its result: since its runner was started, if somebody has
-    seen that in this boot, or since its directory was marked. None if nobody can tell, or a clock was set meanwhile."""
+    seen that in this boot, or since its directory was marked. None if nobody can tell, or a clock was set since its place was noted."""
     noted = runner.start if runner else job.runner["start"] if job.runner and job.boot_id == host.boot_id else None
     begin = _NEVER if noted is None else host.boot_time + noted
     if noted is None and job.exclusive:
         with contextlib.suppress(OSError):
             begin = os.lstat(os.path.join(os.path.dirname(file.path), MARK)).st_mtime
+    place = job.place or {}
+    most = file.modified - host.boot_time - place["up"] if place.get("boot_id") == host.boot_id and "up" in place else _NEVER
     seconds = round(file.modified - begin, 2)
-    return seconds if seconds >= 0 else None
+    return seconds if 0 <= seconds <= most + _SLACK else None
 
 
 def _since(job: Job, process: Process, host: Host) -> str:
