@@ -23,7 +23,7 @@ MOLECULE_ON_HOSTS := scenario_04_crash_detection
 # The files of the report that no tool for Python knows
 REPORT_PAGE := plugins/module_utils/_report_page
 # What the artifact is made of
-SOURCES := $(shell find galaxy.yml README.md docs/docsite meta playbooks plugins roles -type f -not -name '*.pyc')
+SOURCES := $(shell find galaxy.yml README.md docs/docsite extensions/eda extensions/monitoring meta playbooks plugins roles -type f -not -name '*.pyc')
 
 export PATH := $(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -49,7 +49,7 @@ test:
 unit: .build/test-tools
 	$(BIN)/python -m pytest -n 2 tests/unit
 
-integration: .build/test-tools
+integration: .build/test-tools .build/neighbours
 	$(BIN)/python -m pytest -n 2 tests/integration
 
 # Molecule keeps its state below ANSIBLE_HOME: below the user's, two checkouts would share it.
@@ -69,7 +69,8 @@ lint-python: .build/test-tools
 	ruff format --check .
 
 lint-types: .build/test-tools .build/collection
-	cd $(COLLECTIONS) && mypy --config-file $(CURDIR)/pyproject.toml --package ansible_collections.rstyczynski.ansible.plugins
+	cd $(COLLECTIONS) && mypy --config-file $(CURDIR)/pyproject.toml --package ansible_collections.rstyczynski.ansible.plugins \
+	  --package ansible_collections.rstyczynski.ansible.extensions.eda
 
 lint-page: .build/test-tools
 	biome lint --error-on-warnings $(REPORT_PAGE)
@@ -105,10 +106,10 @@ matrix:
 
 # The races of many controllers take all cores by themselves. The others mostly wait. Each says at the end what it has counted.
 RACES := $(patsubst %,tests/integration/test_controllers.py::test_%,at_the_same_moment two_stores_at_the_same_moment)
-torture: .build/test-tools
+torture: .build/test-tools .build/neighbours
 	TORTURE=1 $(BIN)/python -m pytest -s $(RACES)
 	TORTURE=1 $(BIN)/python -m pytest -n 3 --dist worksteal -rP $(patsubst %,--deselect %,$(RACES)) $(patsubst %,tests/unit/test_%.py,exactly_once note promise semaphore workflow_decide workflow_driver workflow_groups) \
-	  $(patsubst %,tests/integration/test_%.py,cancel cancel_races controllers fault_table hosts place report_html scenarios semaphore signed_records \
+	  $(patsubst %,tests/integration/test_%.py,cancel cancel_races controllers events fault_table hosts place report_html scenarios semaphore signed_records \
 	  store_oci waiting workflow_worst_day worst_day)
 
 bench: .build/test-tools .build/oci-cli/complete
@@ -136,6 +137,11 @@ clean:
 	$(BIN)/pip install --quiet --no-compile oci
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "import oci.auth.signers, oci.object_storage"
 	$(BIN)/pip install --quiet --requirement tests/requirements.txt
+	touch $@
+
+# What only integration tests use. Those of make test are in an environment of the matrix.
+.build/neighbours: .build/test-tools tests/requirements-neighbours.txt
+	$(BIN)/pip install --quiet --requirement tests/requirements.txt --requirement tests/requirements-neighbours.txt
 	touch $@
 
 .build/oci-cli/complete:

@@ -231,6 +231,7 @@ COMMANDS = {
         (
             Option("dest", "file to write", name="dest"),
             Option("format", "a page, or metrics for the textfile collector of node_exporter", "--as", ("html", "prometheus")),
+            Option("ara_url", "address of the web interface of ARA, to link to it"),
             *_LISTED,
         ),
     ),

@@ -16,10 +16,12 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import predicted
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import SEVERAL, InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._job_list import check_list, elements, returned
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import waiting
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import KeptOnTask, Request
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._stats import with_stats
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 
 
@@ -67,6 +69,8 @@ class ActionModule(TogetherAction):
             predicted(request, diff=self.wants_diff, accepts=self.accepts) if self._task.check_mode else Starter(request, inner, self).run()
         )
         answer["warnings"] = [*warnings, *answer.get("warnings", ())]
+        if not self._task.check_mode:
+            answer = with_stats(answer, [answer], params["set_stats"], secret=bool(self._task.no_log), named=[params["store_result"]])
         if self.in_loop:
             is_start = answer.get("changed", False) and not kept.poll and answer.get("status") == "running"
             return async_job_status.of_a_loop(answer, is_start=is_start)
@@ -93,6 +97,7 @@ class ActionModule(TogetherAction):
             secret=self._task.no_log,
             with_facts=not inner.is_command,
             own_work=inner.own_work,
+            started_by={**self.started_by(), **waiting(params, kept.poll)},
         )
         return request, inner
 
@@ -116,6 +121,9 @@ class ActionModule(TogetherAction):
             most = params["max_parallel"] or len(starters)
             answers = Several(starters, self, store, params, poll=common.poll, most=most).run()
         result = returned(store, asked, answers)
+        if not self._task.check_mode:
+            named = [own["store_result"] for own, _given in asked]
+            result = with_stats(result, answers, params["set_stats"], secret=bool(self._task.no_log), named=named)
         return {**result, "warnings": [*dict.fromkeys(warnings), *result["warnings"]]}
 
     def _predicted(self, request: Request) -> dict[str, t.Any]:

@@ -3,16 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._action import StoreAction
-
-# The names of the variable in which AWX tells who has started a job, and of those that are in the environment of its jobs only.
-_AWX_USER = ("awx_user_name", "tower_user_name")
-_IN_AWX = ("AWX_PRIVATE_DATA_DIR", "AWX_HOST")
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import user_name
 
 
 class ActionModule(StoreAction):
@@ -26,15 +22,8 @@ class ActionModule(StoreAction):
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         if params["playbook_name"] is None and params["mode"] != "list":
             params["playbook_name"] = str(self._task_vars["ansible_play_name"])
-        result = async_job_approval.run(params, check_mode=self._task.check_mode, notify=self.notify, awx_user=self._awx_user)
+        result = async_job_approval.run(params, check_mode=self._task.check_mode, notify=self.notify, awx_user=user_name(self._task_vars))
         lines = result.pop("lines", ())
         if lines and not self._task.no_log:
             self.show(harmless_lines("\n".join(lines)))
         return result
-
-    @property
-    def _awx_user(self) -> str:
-        """Who has started this run in AWX. Empty elsewhere, where whoever runs a playbook gives its variables any value."""
-        if not any(name in os.environ for name in _IN_AWX):
-            return ""
-        return next((str(self._task_vars[name]) for name in _AWX_USER if self._task_vars.get(name)), "")

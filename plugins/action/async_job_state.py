@@ -13,6 +13,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, marked_key, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
@@ -54,7 +55,15 @@ class ActionModule(HostAction):
             if is_user_name(user):  # C(become_user: "#1000") works for sudo, and is no name that a record may have
                 params["become_user"] = user
         warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
-        result = async_job_state.run(params, check_mode=self._task.check_mode, async_dir=self.async_dir, notify=self.notify)
+        result = async_job_state.run(
+            params,
+            check_mode=self._task.check_mode,
+            async_dir=self.async_dir,
+            notify=self.notify,
+            started_by=self.started_by() if params["ansible_job_id"] is not None else None,
+        )
+        if self.ara.is_active and result["record"] and result["changed"]:
+            self.ara.tell(open_store(params, self.notify), result["record"])
         if params["state"] == "absent" and result["changed"] and not self._task.check_mode:
             warnings += self._forget_on_host(json.loads(result["diff"]["before"]))
         return {**result, "warnings": [*warnings, *result["warnings"]]}

@@ -14,6 +14,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_text
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._stats import with_stats
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 
@@ -50,6 +51,8 @@ class ActionModule(WatchingAction):
             answer["warnings"] += async_job_status.cut_output(answers)
         if any(job.secret for job in asked):
             answer["_ansible_no_log"] = True
+        if not self._task.check_mode:
+            answer = with_stats(answer, answers, params["set_stats"], secret=bool(self._task.no_log))
         return async_job_status.of_a_loop(answer) if self.in_loop else answer
 
     def _play_of_task(self) -> tuple[str, str]:

@@ -27,8 +27,8 @@ description:
   - "What to start: O(job_name), O(task), O(playbook_name), O(host), O(metadata); of several jobs, O(jobs) and O(max_parallel)."
   - "What else may run at the same time: O(semaphore)."
   - "When to start it anew: O(restart_on), O(max_attempts), O(backoff), O(max_backoff), O(stop_leftovers), O(rerun_after), O(on_change),
-    O(on_foreign), O(fingerprint), O(success_codes)."
-  - "What to keep of it: O(tail_size), O(keep_output), O(store_result)."
+    O(on_cancel), O(on_foreign), O(fingerprint), O(success_codes)."
+  - "What to keep of it, and what to leave for the runs that follow: O(tail_size), O(keep_output), O(store_result), O(set_stats)."
   - "How long to wait for a host or another controller: O(claim_timeout), O(start_timeout), O(look_timeout), O(unreachable_timeout)."
   - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
@@ -171,6 +171,12 @@ options:
         description:
           - As O(rerun_after), for this job.
         type: int
+      on_cancel:
+        description:
+          - As O(on_cancel), for this job.
+        type: str
+        choices: [attach, cancel]
+        version_added: 1.1.0
       on_change:
         description:
           - As O(on_change), for this job.
@@ -272,6 +278,21 @@ options:
     description:
       - Start the job anew if it has succeeded at least that many seconds ago. By default, a success holds for ever.
     type: int
+  on_cancel:
+    description:
+      - What to do about a job that goes on although the run is gone that waited for it. It was cancelled in AWX or has reached its time
+        limit there, was killed, or has given up because its host was away.
+      - With V(attach), the task attaches to it, as to any other job that goes on.
+      - With V(cancel), a task that waits too (C(poll) above 0) cancels it first, as M(rstyczynski.ansible.async_job_cancel) does. Its
+        status is V(cancelled) then, and O(restart_on) says whether there is another attempt.
+      - The run has to be proven gone. In the same container, its process shows that. From elsewhere, it counts as gone if nobody has noted
+        anything in the record for O(claim_timeout), a minute, and two times its C(poll), by the clock of this run, which waits for so
+        long. A run that waits gives a sign at least that often, while its host answers.
+      - It holds for attempts that were started, or last waited for, by tasks with V(cancel), and for none that was started with C(poll=0).
+    type: str
+    choices: [attach, cancel]
+    default: attach
+    version_added: 1.1.0
   on_change:
     description:
       - What to do if the job was started with other options than O(task) has now. While it runs, the task attaches to it in any
@@ -312,6 +333,24 @@ options:
     type: list
     elements: str
     default: []
+  set_stats:
+    description:
+      - What to leave for the runs that follow this one, as M(ansible.builtin.set_stats) does with C(per_host=false). AWX shows it as the
+        artifacts of the run, and gives it as extra variables to the next nodes of a workflow.
+      - With V(status), the variable C(async_jobs) says of each job, by its host and its name, its C(status), C(reason), C(attempt),
+        C(finished), C(failed) and C(changed), as C(async_jobs.db01.migrate.status).
+      - With V(result), it has there also, as C(result), what the record keeps of the result, without the output. Of a job with
+        C(no_log=true), that is nothing.
+      - With V(artifacts), each field that O(store_result) names, and that was kept of a job that has ended, becomes a variable by its own
+        name, unless that begins with C(ansible_), C(async_job), C(awx_), C(tower_) or an underscore. Of several jobs or hosts with the same
+        field, a later one replaces an earlier one, and mappings are merged.
+      - Ansible takes this from tasks that have not failed. For a job that may fail, say C(failed_when=false), and fail in a task that
+        follows.
+    type: list
+    elements: str
+    choices: [status, result, artifacts]
+    default: []
+    version_added: 1.1.0
   success_codes:
     description:
       - The return codes of a command that mean that it has succeeded. All others mean that it has failed. A command that could not be run

@@ -15,7 +15,7 @@ description:
     was last recorded.
   - If records cannot be read, the report is written from all others, and names them; then the task fails.
   - The options are listed in alphabetical order. By what they are for, they are these.
-  - "What to write: O(dest), O(format)."
+  - "What to write: O(dest), O(format), O(ara_url)."
   - "Which jobs: O(host), O(playbook_name), O(job_name_pattern), O(status), O(older_than), O(newer_than)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
 seealso:
@@ -34,6 +34,12 @@ attributes:
     support: none
     details: The report tells the time, so it is never the same.
 options:
+  ara_url:
+    description:
+      - The address of the web interface of ARA. Then the page links from each job to the playbooks there that have started its attempt and
+        have seen it end, as far as its record names them.
+    type: str
+    version_added: 1.1.0
   dest:
     description:
       - The file to write, whole or not at all. A relative path is relative to the directory of the playbook; for the playbooks of this
@@ -46,8 +52,9 @@ options:
         can be sorted and filtered, a time line, and for each job its attempts, metadata, and output. What awaits approval is above it,
         with the commands that approve and reject it. If there are runs of workflows, they have a view of their own, with the runs of each
         workflow side by side and the graph of each run, unless jobs are chosen by O(host), O(job_name_pattern) or O(status).
-      - V(prometheus) is for the textfile collector of C(node_exporter), and everybody can read it. Jobs by status, the age of the oldest
-        running one, how many requests await approval, and for each job the number of its attempt and how long that took.
+      - V(prometheus) is for the textfile collector of C(node_exporter), and everybody can read it. Jobs by status, for how long the
+        oldest one has been running, how many requests await approval and for how long, and for each job its status, the number of its
+        attempt, how long that took and how long it may take.
     type: str
     choices: [html, prometheus]
     default: html

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: async_job_sign
-short_description: Sign the records and approvals that are in a store
+short_description: Sign the records, approvals and cursors of events that are in a store
 version_added: 1.0.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
@@ -58,7 +58,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 signed:
-  description: The paths of the records and approvals that were signed, or would be in check mode.
+  description: The paths of the documents that were signed, or would be in check mode.
   returned: always
   type: list
   elements: str

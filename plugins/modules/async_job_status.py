@@ -20,6 +20,7 @@ description:
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "Which jobs: O(job_name), O(job_names), O(jid), O(playbook_name), O(host), O(mode)."
   - "Their output: O(output), O(tail_size), O(stdout_file), O(stderr_file), O(store_output)."
+  - "What to leave for the runs that follow: O(set_stats)."
   - "How long to wait: O(wait_timeout), O(wait_interval), O(look_timeout), O(unreachable_timeout)."
   - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
@@ -122,6 +123,21 @@ options:
         text.
     type: bool
     default: false
+  set_stats:
+    description:
+      - What to leave for the runs that follow this one, as M(ansible.builtin.set_stats) does with C(per_host=false). AWX shows it as the
+        artifacts of the run, and gives it as extra variables to the next nodes of a workflow.
+      - With V(status), the variable C(async_jobs) says of each job, by its host and its name, its C(status), C(reason), C(attempt),
+        C(finished), C(failed) and C(changed), as C(async_jobs.db01.migrate.status).
+      - With V(result), it has there also, as C(result), what the record keeps of the result, without the output. Of a job with
+        C(no_log=true), that is nothing.
+      - Ansible takes this from tasks that have not failed. For a job that may fail, say C(failed_when=false), and fail in a task that
+        follows.
+    type: list
+    elements: str
+    choices: [status, result]
+    default: []
+    version_added: 1.1.0
   wait_timeout:
     description:
       - How long to wait until all jobs have ended, in seconds. If they have not by then, the task fails, and the jobs go on.

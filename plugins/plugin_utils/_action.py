@@ -27,9 +27,12 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
     Spec,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ara_notes import AraNotes
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import started_by
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._names import check_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import refuse_near_misses
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need
@@ -112,6 +115,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         self._playbook = os.getppid()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
+        self.ara = AraNotes(self._task, self._playbook, self.notify)
         try:
             refuse_near_misses(self._task, self._loader)
             params = self._params(self._task_vars)
@@ -128,6 +132,10 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         if self.in_loop and not result["warnings"]:
             del result["warnings"]
         return result
+
+    def started_by(self) -> Fields:
+        """Return the fields of the record that say who starts an attempt. None stands for a field to remove."""
+        return {**started_by(self._task_vars), **self.ara.of_start()}
 
     def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
         """Check values of options, and fill in what was not given.

@@ -40,13 +40,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import 
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._cancelling import CancellingAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import OF_THE_TASK, record_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_found, heard_list, heard_text
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import WatchingAction
 
 # Lines for us begin with this: a host may print others when somebody logs in.
 SAYS = "async_job:"
@@ -251,10 +251,10 @@ class Noted(t.NamedTuple):
     """The directories of attempts that may be replaced by it, and the files of such."""
 
 
-class AttemptAction(WatchingAction):
+class AttemptAction(CancellingAction):
     """An action that starts attempts of jobs, each in a directory of its own."""
 
-    programs = (*WatchingAction.programs, "_host.make_directory", "_host.start", "_host.command")
+    programs = (*CancellingAction.programs, "_host.make_directory", "_host.start", "_host.command")
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)

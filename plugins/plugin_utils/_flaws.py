@@ -16,11 +16,14 @@ import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ara import is_ara_playbook
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name, picked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.runs import is_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import is_slot
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id, is_user_name
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import is_awx
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import is_boot_id, is_number, is_place
 
 
@@ -157,6 +160,18 @@ def _semaphore(value: dict[str, t.Any], attempt: Record) -> str:
     return "" if is_slot(value) else "is not the slot of a semaphore"
 
 
+def _awx(value: dict[str, t.Any], attempt: Record) -> str:
+    return "" if is_awx(value) else "is not what AWX says of a run"
+
+
+def _ara_playbook(value: dict[str, t.Any], attempt: Record) -> str:
+    return "" if is_ara_playbook(value) else "does not name playbooks of ARA"
+
+
+def _awaited_by(value: dict[str, t.Any], attempt: Record) -> str:
+    return "" if is_run(value) and is_number(value.get("poll")) and 0 <= value["poll"] < 10**9 else "is not a run of Ansible"
+
+
 def _codes(value: list[t.Any], attempt: Record) -> str:
     return "" if all(isinstance(code, int) and not isinstance(code, bool) for code in value) else "is no list of return codes"
 
@@ -177,6 +192,9 @@ _CHECKS: dict[str, Check] = {
     "stdout_offset": _number,
     "stderr_offset": _number,
     "claim": _claim,
+    "awx": _awx,
+    "ara_playbook": _ara_playbook,
+    "awaited_by": _awaited_by,
     "origin": _origin,
     "boot_id": _boot,
     "place": _place,

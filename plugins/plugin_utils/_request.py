@@ -14,7 +14,7 @@ import typing as t
 import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
@@ -65,6 +65,7 @@ class Request:
     :arg secret: whether nothing of that task may be stored
     :arg with_facts: whether that task may return facts of its host
     :arg own_work: its action, if that may do the work itself. Else empty
+    :arg started_by: fields of an attempt that say who starts it. None stands for a field to remove
     :raises AsyncJobError: if the metadata cannot be stored, or the semaphore cannot be one
     """
 
@@ -78,6 +79,7 @@ class Request:
         secret: bool,
         with_facts: bool,
         own_work: str = "",
+        started_by: Fields | None = None,
     ) -> None:
         self.key = JobKey(params["host"], params["playbook_name"], params["job_name"])
         self.params = params
@@ -91,6 +93,8 @@ class Request:
         self._fingerprint = "" if secret else params["fingerprint"] or fingerprint
         """What is asked for now. What users say themselves may be read by all; what was made of the options may not."""
         self._about: Record = {"timeout": kept.limit, "tail_size": params["tail_size"], "store_result": params["store_result"]}
+        self.started_by = started_by or {}
+        self._about.update(t.cast("Record", self.started_by))
         if params["success_codes"] != [0]:
             self._about["success_codes"] = params["success_codes"]
         if params["metadata"] is not None:

@@ -51,6 +51,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt impor
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import Strangers, adopted, told
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import cancel_what_was_left, said_of_awx
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._slots import WAITS, Slots
@@ -124,6 +125,7 @@ class Starter:
         """What the module of the job has returned, as far as it is known."""
         self._accepts: dict[str, bool] = {}
         """Of attempts that have failed, whether the task accepts that, judged by the whole result as long as it is known."""
+        self._has_told_of_other_runs = False
         self._is_refused = False
         """Whether the policies forbid to start the job and to attach to it."""
         self._adoption = ""
@@ -254,6 +256,12 @@ class Starter:
         warnings: list[str] = []
         while True:
             record, version, ours = yield from self._start_or_attach()
+            if ours:
+                self._action.ara.tell(self._store, record)
+            else:
+                self._tell_of_other_runs(record)
+                if (yield from cancel_what_was_left(self._action, self._store, self._key, (record, version), self._params, self._poll)):
+                    continue
             self._kept.attached = True
             if record.get("status") in ENDED:
                 look = recorded(self._request, record)
@@ -298,6 +306,13 @@ class Starter:
                     answer.update(finished=False, failed=False, reason=f"{look['reason']}; {next_attempt(record, decision)}")
                     answer["msg"] = answer["reason"]
                 return answer
+
+    def _tell_of_other_runs(self, record: Record) -> None:
+        """Say once what a run of AWX has left running, whatever has become of that run."""
+        said = said_of_awx(record, self._request.started_by)
+        if said and not self._has_told_of_other_runs:
+            self._action.say(f"{self._key}: {said}")
+        self._has_told_of_other_runs = True
 
     def _may_end(self, status: str) -> bool:
         """Return whether what goes on of a job whose wrapper was killed is to be stopped, so that the next attempt may begin."""
@@ -730,6 +745,7 @@ class Starter:
         if record["status"] not in CLAIMED:
             record.pop("claim", None)
         if record["status"] in ENDED:
+            record.update(t.cast("Record", self._action.ara.of_end({**record, "status": "running"}, record)))
             record["end"], record["told"] = _times.now(), self._kept.token if self._tells_at_once and self._action.is_heard else ""
         try:
             written, version = write_record(self._store, self._key, record, expect=expect)

@@ -95,6 +95,7 @@ class WatchingAction(HostAction):
             return look
         secret = job.secret or self._task.no_log
         learned = job.learned(look, secret=secret)
+        learned.update(self.ara.of_end(job.record, learned))
         if output == "new":
             learned.update({name: look[name] for name in ("stdout_offset", "stderr_offset")})
         if learned and look["status"] in ALIVE and "start" in job.record:
@@ -130,6 +131,8 @@ class WatchingAction(HostAction):
             job.record = after
             return look
         job.record, job.version, job.flaw = record, version, flaw_of(record)  # others may have changed it
+        if "ara_playbook" in learned:
+            self.ara.tell(store, record)
         return job.settled(look, contacted=self.host, new=output == "new")
 
     def wait(self, params: dict[str, t.Any], store: Store | None, asked: list[Asked]) -> list[Seen]:

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -27,9 +30,11 @@ def test_commands_of_the_guide(controller: Controller) -> None:
     controller.write("release.yml", release.replace("sleep 5", "true"))
     of_the_readme = {line for block in readme() for line in block.text.splitlines()}
     blocks = [block.text for block in blocks_of(guide("guide_fleet")) if block.language == "shell"]
-    assert len(blocks) == 10
+    assert len(blocks) == 9
     blocks = [block for block in blocks if not {*block.splitlines()} <= of_the_readme]
-    assert len(blocks) == 5
+    assert len(blocks) == 4
+    file, _logs = [block.text for block in blocks_of(guide("guide_metrics")) if block.language == "shell"]
+    blocks.append(file)
     said = ""
     for block in blocks:
         # The one variable that the first of them sets holds for the others as well, as it does in the shell of a user.
@@ -51,6 +56,74 @@ def test_commands_of_the_guide(controller: Controller) -> None:
     attempts = {file.parts[-3]: json.loads(file.read_text())["attempt"] for file in controller.project.glob("fleet/*/Release/migrate.json")}
     assert attempts == {"web1": 1, "web2": 2}
     assert (controller.project / "async_jobs.prom").is_file()
+
+
+class Cmdb(http.server.BaseHTTPRequestHandler):
+    """A REST API that says what it is told to say, or is away."""
+
+    said: t.ClassVar[t.Any] = None
+
+    def do_GET(self) -> None:
+        """Answer."""
+        body = json.dumps(self.said).encode()
+        self.send_response(503 if self.said is None else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: t.Any) -> None:
+        """Say nothing."""
+
+
+def test_inventory_of_the_guide(controller: Controller) -> None:
+    """The API answers, is away, and answers what nobody may believe: the last good answer stands."""
+    [playbook] = [block.text for block in blocks_of(guide("guide_inventory")) if block.language == "yaml"]
+    controller.write("cmdb.yml", playbook.replace("rerun_after: 900", "rerun_after: 0"))
+    making, showing = [block.text for block in blocks_of(guide("guide_inventory")) if block.language == "shell"]
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cmdb)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def paste(block: str) -> str:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block.replace("cmdb.example.com", f"127.0.0.1:{server.server_port}")],
+            cwd=controller.project,
+            env={**controller.environment, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    try:
+        web = {"name": "web1", "address": "192.0.2.1", "role": "web", "ansible_connection": "evil"}
+        Cmdb.said = [web, {"name": "db1", "address": "2001:db8::1", "role": "db"}]
+        graph = paste(making)
+        assert "|--@db:" in graph
+        assert "|--web1" in graph
+        hosts = controller.project / "cmdb_hosts.yml"
+        first = hosts.read_text()
+        assert "192.0.2.1" in first
+        assert "evil" not in first
+        hosts.unlink()
+        for said in (None, "an error page", [web, {**web, "address": "{{ lookup('pipe', 'touch evil') }}"}]):
+            Cmdb.said = said
+            text = paste(making.partition("\n")[0])
+            assert "2 hosts, as of " in text
+            assert ("...ignoring" in text) == (said is None)
+            assert hosts.read_text() == first
+        Cmdb.said = [web]
+        assert "1 hosts, as of " in paste(making)
+        assert "last good answer" in paste(showing)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.mark.parametrize("output", ["left", "full"])

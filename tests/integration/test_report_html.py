@@ -75,9 +75,10 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
         size: tuple[int, int] = DESK,
         scheme: str = "light",
         store: str = STORE,
+        ara_url: str = "",
     ) -> Tab:
         file = tmp_path / f"report{len(tabs)}.html"
-        file.write_text(page(records, unreadable or [], approvals or [], store=store, made=MADE), encoding="ascii")
+        file.write_text(page(records, unreadable or [], approvals or [], store=store, made=MADE, ara_url=ara_url), encoding="ascii")
         tabs.append(Tab(browser, file, size, scheme))
         return tabs[-1]
 
@@ -326,6 +327,26 @@ def test_detail(show: Show) -> None:
     assert len(tab.texts(".detail")) == 1, "what is open stays open"
     tab.click("#rows .job.open .c0")
     assert tab.texts(".detail") == []
+
+
+def test_links_to_ara(show: Show) -> None:
+    """To the playbooks that the record names, if it is said where ARA is. What is no such name is no link."""
+    run = {"machine_id": "", "nodename": "vm", "boot_id": "b", "pid_namespace": "", "time": 1, "pid": 1, "pid_start": 1}
+    noted = {"started": {**run, "id": 12}, "ended": {**run, "id": 14}}
+    records = [job("job1", ara_playbook=noted), job("job2", ara_playbook={"started": {**run, "id": '12.html" onclick="x'}})]
+    tab = show(records, ara_url="https://ara.example.com")
+    tab.click("#rows .job:nth-child(1) .name")
+    links = tab.js("[...document.querySelectorAll('.detail a')].map((link) => [link.textContent, link.href])")
+    assert links == [
+        ["Started by playbook 12 in ARA", "https://ara.example.com/playbooks/12.html"],
+        ["Its end was seen by playbook 14 in ARA", "https://ara.example.com/playbooks/14.html"],
+    ]
+    tab.click("#rows > .job:last-child .name")
+    assert len(tab.js("[...document.querySelectorAll('.detail')].map((one) => one.querySelectorAll('a').length)")) == 2
+    assert tab.js("document.querySelectorAll('.detail a').length") == 2
+    tab = show(records)
+    tab.click("#rows .job:nth-child(1) .name")
+    assert tab.js("document.querySelectorAll('.detail a').length") == 0
 
 
 def test_no_log(show: Show) -> None:

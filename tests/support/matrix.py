@@ -33,6 +33,7 @@ MATRIX = {
 # async_job, on managed hosts too. All that is not here runs on the oldest release as well: what works on both, works in between.
 ON_THE_NEWEST = (
     "test_approval.py",
+    "test_ara.py",
     "test_artifact.py",
     "test_bad_records.py",
     "test_cancel.py",
@@ -40,6 +41,7 @@ ON_THE_NEWEST = (
     "test_commands.py",
     "test_controllers.py",
     "test_copy.py",
+    "test_events.py",
     "test_fault_table.py",
     "test_finished.py",
     "test_flawed_records.py",
@@ -60,6 +62,7 @@ ON_THE_NEWEST = (
     "test_report_html.py",
     "test_report_runs.py",
     "test_role_load_verified.py",
+    "test_runner.py",
     "test_scenarios.py",
     "test_secret_taken_away.py",
     "test_semaphore.py",
@@ -89,6 +92,9 @@ WORKERS = "5"
 _REQUIREMENTS = str(ROOT / "tests" / "requirements-matrix.txt")
 # The SDK takes longer to install than all else, and only these use it.
 _WITH_SDK = ("2.16", "2.21")
+# What only tests of ON_THE_NEWEST use.
+_NEIGHBOURS = ROOT / "tests" / "requirements-neighbours.txt"
+_WITH_NEIGHBOURS = ("2.21",)
 
 
 def environment(release: str, interpreter: Path, *requirements: str, with_sdk: bool = False) -> Path:
@@ -110,7 +116,13 @@ def environment(release: str, interpreter: Path, *requirements: str, with_sdk: b
 
 def environment_of(release: str, interpreter: Path) -> Path:
     """Do that for one of the matrix."""
-    return environment(release, interpreter, f"ansible-core~={release}.0", with_sdk=release in _WITH_SDK)
+    python = environment(release, interpreter, f"ansible-core~={release}.0", with_sdk=release in _WITH_SDK)
+    has, wanted = python.with_name("neighbours"), _NEIGHBOURS.read_text("utf-8")
+    # Also in one that was made before there were any, or when there were fewer.
+    if release in _WITH_NEIGHBOURS and (not has.exists() or has.read_text("utf-8") != wanted):
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", _NEIGHBOURS], check=True)
+        has.write_text(wanted, "utf-8")
+    return python
 
 
 def run(python: Path, names: Sequence[str], left_out: Sequence[str]) -> bool:

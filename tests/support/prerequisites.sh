@@ -18,6 +18,10 @@ missing() {
   ./hosts.sh check || true
   browser >/dev/null ||
     echo "A browser is missing, for the tests of pages: apt-get install --no-install-recommends chromium"
+  type -P java >/dev/null ||
+    echo "Java is missing, 17 or newer, for the tests of ansible-rulebook: apt-get install --no-install-recommends default-jre-headless"
+  type -P promtool >/dev/null ||
+    echo "promtool is missing, for the tests of metrics: apt-get install --no-install-recommends prometheus"
   "${PYTHON:-python3}" matrix.py missing
 }
 
@@ -25,10 +29,12 @@ install() {
   DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
 }
 
-if [ "$(id -u)" = 0 ] && type -P apt-get >/dev/null && ! { ./hosts.sh check && browser; } >/dev/null; then
+if [ "$(id -u)" = 0 ] && type -P apt-get >/dev/null && ! { ./hosts.sh check && browser && type -P java && type -P promtool; } >/dev/null; then
   packages=(acl iproute2 openssh-client openssh-server procps sudo util-linux)
   browser >/dev/null || packages+=(chromium)
-  # Debian asks this program whether to start the services of a package. We want sshd, but not that it runs.
+  type -P java >/dev/null || packages+=(default-jre-headless)
+  type -P promtool >/dev/null || packages+=(prometheus)
+  # Debian asks this program whether to start the services of a package. We want the programs, but not that they run.
   policy=/usr/sbin/policy-rc.d
   if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT

@@ -31,6 +31,8 @@ ALLOWED = (
     r"README\.md|SECURITY\.md|CHANGELOG\.rst|COPYING|LICENSES/GPL-3\.0-or-later\.txt|requirements\.txt",
     r"changelogs/changelog\.yaml",
     r"docs/docsite/(extra-docs|links)\.yml|docs/docsite/rst/guide_[a-z_]+\.rst",
+    r"extensions/eda/plugins/event_source/\w+\.py",
+    r"extensions/monitoring/\w+\.json",
     r"meta/(execution-environment|runtime)\.yml",
     r"playbooks/[a-z_]+\.yml",
     r"playbooks/scenarios/scenario_\d\d_[a-z_]+\.yml",

@@ -269,8 +269,12 @@ def test_no_document_names_what_is_not_for_users() -> None:
 
 # Released with 0.1.0; and what is newer than 1.0.0, modules and options of others. All else came with that.
 FIRST = {"async_job_copy", "async_job_info", "async_job_state"}
-NEW = {"async_job_recover", "async_workflow"}
-NEW_OPTIONS = {"async_job": {"on_foreign", "semaphore"}}
+NEW = {"async_job_ara", "async_job_recover", "async_workflow"}
+NEW_OPTIONS = {
+    "async_job": {"on_cancel", "on_foreign", "semaphore", "set_stats"},
+    "async_job_report": {"ara_url"},
+    "async_job_status": {"set_stats"},
+}
 
 
 def test_what_is_new_says_since_when(documented: dict[str, Yaml], role_options: dict[str, Yaml]) -> None:

@@ -36,6 +36,7 @@ ATTEMPT: dict[str, t.Any] = {
         {**ATTEMPT, "ansible_job_id": "", "status": "prepared"},
         {**NATIVE, "become_user": "svc$", "remote_user": ""},
         {**ATTEMPT, "semaphore": {"name": "dumps", "at_most": 3, "slot": f"{7:032x}"}},
+        {**ATTEMPT, "awx": {"user_name": "alice@example.com", "job_id": 12, "workflow_job_id": 10, "schedule_name": "each night"}},
     ],
 )
 def test_records_of_ours_have_none(record: dict[str, t.Any]) -> None:
@@ -63,6 +64,11 @@ def test_records_of_ours_have_none(record: dict[str, t.Any]) -> None:
         ("boot_id", "$(id)"),
         ("claim", {"who": "jane@bastion\nthe job has ended", "fenced": 0}),
         ("claim", {"who": "jane@bastion", "fenced": -1}),
+        ("awx", {"user_name": "alice\nthe job has ended"}),
+        ("awx", {"user_name": 7}),
+        ("awx", {"job_id": "12"}),
+        ("awx", {"job_id": True}),
+        ("awx", {"workflow_job_id": -1}),
         ("ansible_job_id", "../j1.2"),
         ("ansible_job_id", "passwd"),
         ("ansible_job_id", "j1.2\n"),

@@ -33,9 +33,10 @@ def examples() -> Iterator[tuple[str, Block]]:
 
 
 def tasks_in(data: t.Any) -> Iterator[Yaml]:
-    """Yield the tasks of plays, of lists of tasks, and those that jobs hold."""
+    """Yield the tasks of plays, of lists of tasks, and those that jobs hold. Rulebooks have none."""
     for item in data if isinstance(data, list) else ():
-        yield from tasks_in(item["tasks"]) if "tasks" in item else (item,)
+        if "sources" not in item:
+            yield from tasks_in(item["tasks"]) if "tasks" in item else (item,)
 
 
 def action_of(task: Yaml) -> str:
@@ -95,6 +96,20 @@ def test_examples_are_valid() -> None:
                 specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text("utf-8"))
                 assert {*task["vars"]} <= {*specs["argument_specs"]["main"]["options"]}, where
     assert {"async_job", "async_job_status", "async_job_state", "async_job_approval", "include_role"} <= seen
+
+
+def test_rulebooks_are_valid() -> None:
+    """Their sources have options that these know."""
+    watch = importlib.import_module(f"{PLUGINS}.plugin_utils._events").Watch
+    seen = []
+    for _page, block in examples():
+        data = yaml.safe_load(block.text)
+        for source in [source for item in data if isinstance(data, list) for source in item.get("sources", ())]:
+            options = source.get(f"{COLLECTION}.async_jobs")
+            if options is not None:
+                watch(options, seen.append)
+                seen.append(source["name"])
+    assert seen == ["Jobs"]
 
 
 def test_what_a_look_can_say() -> None:

@@ -11,10 +11,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules.async_job_report import metrics
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Found, Listing
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.metrics import metrics
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 
@@ -24,7 +23,7 @@ def test_attempts_in_metrics(attempt: int) -> None:
     """Prometheus takes nothing of a file in which one number is none."""
     names = {"host": "h", "playbook_name": "p", "job_name": "j", "ansible_job_id": "j1.1", "metadata": {}}
     record = t.cast(Record, {**names, "attempt": attempt})
-    text = metrics(Listing([Found(record, "h/p/j.json", "version")], []), NOW)
+    text = metrics([record], NOW)
     [number] = re.findall(r"^async_job_attempts\{.*\} (.*)$", text, re.MULTILINE)
     assert re.fullmatch("[0-9]{1,10}", number)
 

@@ -64,7 +64,6 @@ def test_links_lead_somewhere(name: str) -> None:
 @pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"])
 def test_files_that_are_named_are_there(name: str) -> None:
     """Paths below the directories of the code, as they stand in the text."""
-    named = re.findall(
-        r"\b(?:plugins|module_utils|plugin_utils|tests|playbooks|roles)/[\w/]+\.(?:py|sh|yml)\b", (ROOT / name).read_text("utf-8")
-    )
+    places = "extensions|plugins|module_utils|plugin_utils|tests|playbooks|roles"
+    named = re.findall(rf"(?<![\w/])(?:{places})/[\w/]+\.(?:py|sh|yml)\b", (ROOT / name).read_text("utf-8"))
     assert [path for path in named if not any((ROOT / base / path).exists() for base in (".", "plugins"))] == []

@@ -57,6 +57,8 @@ BROKEN: dict[str, tuple[str, t.Any, str]] = {
     "no approval": (".approvals/play/gate.json", {"status": "approved"}, "is missing"),
     "no run": (".workflows/w/r.json", {"workflow": "w", "run": "r"}, "is missing"),
     "no lock": (".workflow_locks/w/holder.json", {"lock": "w", "workflow": "w"}, "does not say which run holds it"),
+    "no cursor": (".events/repair/cursor.json", {"cursor": "repair", "seen": 1}, "not what a cursor is"),
+    "the cursor of another": (".events/repair/cursor.json", {"cursor": "x", "seen": {}, "pending": [], "schema_version": 1}, "that of 'x'"),
     "too deep": ("host1/play/job.json", {**RECORD, "metadata": {"a": json.loads("[" * 300 + "]" * 300)}}, "nested more than"),
     "a name that is no text": (os.fsdecode(b"host1/play/caf\xe9.json"), RECORD, r"caf\xe9.json"),
     "a directory that is no text": (os.fsdecode(b"caf\xe9/play/job.json"), RECORD, r"caf\xe9/play/job.json"),

@@ -16,7 +16,7 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 PACKAGE = "ansible_collections.rstyczynski.ansible.plugins"
 
 # Small files that everybody may import: they know of nothing but each other.
-LEAVES = ("_backends", "_clock", "_errors", "_failure", "_keywords", "_options", "_statuses", "_terminal", "_times", "_trust")
+LEAVES = ("_ara", "_backends", "_clock", "_errors", "_failure", "_keywords", "_options", "_statuses", "_terminal", "_times", "_trust")
 
 # Lowest first: each wing with what it may import beside the leaves and its own files, all of which is above it. What has a dot is
 # that file alone. Imports inside of functions and those for types only count, too: a wing that needs another one only sometimes
@@ -25,13 +25,21 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # What is sent to hosts, and nothing else
     "_host": (),
     "_store": (),
-    # Which boot is ours says which clock an age is measured by.
-    "_records": ("_host.processes", "_store.base"),
+    # Which boot is ours says which clock an age is measured by; the place of a run is that of a job.
+    "_records": ("_host.place", "_host.processes", "_store.base"),
     # Who claims a job says which process of this controller that is.
     "_start": ("_host.processes", "_records"),
     # What follows in a run, and in which order it is done. Nothing there touches a host.
     "_workflow": ("_records", "_start.exactly_once", "_store.base"),
-    "_report_page": ("_records.ages", "_records.last_line", "_records.record", "_workflow.definition", "_workflow.run", "_workflow.shown"),
+    "_report_page": (
+        "_records.ages",
+        "_records.ara",
+        "_records.last_line",
+        "_records.record",
+        "_workflow.definition",
+        "_workflow.run",
+        "_workflow.shown",
+    ),
     # One file per module. What a status looks like is the host's to say.
     "_modules": (
         "_host.look_and_output",

@@ -24,6 +24,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age, is_overdue, looked_ago
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import Approval, find_pending, run_playbook
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ara import is_ara_playbook
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import hint, last_line, last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import Listing, filters_of, find_records, flawed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
@@ -301,6 +302,8 @@ def details(record: Record, now: datetime.datetime, *, state_file: str) -> list[
         ("Attempt", str(record.get("attempt", 1))),
         ("Started", begin and f"{_text(record.get('start') or record.get('save_time'))}, {brief_time((now - begin).total_seconds())} ago"),
         ("Started by", record.get("who")),
+        ("AWX", _in_awx(record.get("awx", {}))),
+        ("ARA", _in_ara(record.get("ara_playbook", {}))),
         ("Found", _origin(record.get("origin", {}))),
         ("Ended", _ended(record)),
         ("Duration", duration_of(record, now)),
@@ -391,6 +394,18 @@ def duration_of(attempt: t.Mapping[str, t.Any], now: datetime.datetime) -> str:
 
 def _cancelled(by: t.Mapping[str, object]) -> str:
     return f"by {by.get('who')} at {by.get('time')} {by.get('reason', '')}".strip() if by else ""
+
+
+def _in_awx(awx: t.Mapping[str, object]) -> str:
+    """Say which run of AWX has started an attempt."""
+    names = {"job_id": "job", "workflow_job_id": "of workflow job", "schedule_name": "by schedule"}
+    return ", ".join(f"{what} {_text(awx[name])}" for name, what in names.items() if name in awx)
+
+
+def _in_ara(noted: t.Mapping[str, t.Any]) -> str:
+    """Say which playbooks of ARA have started an attempt and seen its end."""
+    words = {"started": "started it", "ended": "seen its end"}
+    return ", ".join(f"playbook {noted[role]['id']} has {words[role]}" for role in words if role in noted) if is_ara_playbook(noted) else ""
 
 
 def _text(value: t.Any) -> str:

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import APPROVALS, check_approval
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.changes import EVENTS, check_cursor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import SEMAPHORES, check_semaphore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
@@ -58,7 +59,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     failures = []
     stopped = ""
     try:
-        for found in itertools.chain(store.checked(), *map(store.checked, (APPROVALS, WORKFLOWS, LOCKS, SEMAPHORES))):
+        for found in itertools.chain(store.checked(), *map(store.checked, (APPROVALS, EVENTS, WORKFLOWS, LOCKS, SEMAPHORES))):
             path = printable(found.path)
             try:
                 _check(store, found, replace=params["replace"])
@@ -111,6 +112,8 @@ def _check(store: SignedStore, found: Checked, *, replace: bool) -> None:
             check_holder(document, found.path, where=where)
         elif found.path.startswith(SEMAPHORES):
             check_semaphore(document, found.path, where=where)
+        elif found.path.startswith(EVENTS):
+            check_cursor(document, found.path, where=where)
         else:
             record_of(store, Entry(found.path, Document(document, found.version), None))
     except (ValueError, RecursionError) as error:  # JSON that was read, and cannot be written again

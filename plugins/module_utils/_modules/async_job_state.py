@@ -38,12 +38,20 @@ ARGUMENT_SPEC: Spec = {
 }
 
 
-def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_ASYNC_DIR, notify: Notify = nobody) -> dict[str, t.Any]:
+def run(
+    params: dict[str, t.Any],
+    *,
+    check_mode: bool,
+    async_dir: str = DEFAULT_ASYNC_DIR,
+    notify: Notify = nobody,
+    started_by: Fields | None = None,
+) -> dict[str, t.Any]:
     """Do what the module's options ask for, and return what the module returns.
 
     :arg params: values of ARGUMENT_SPEC; host and playbook_name are given
     :arg check_mode: only say what would be changed
     :arg async_dir: the directory of results files, where the options don't tell the results file
+    :arg started_by: fields of the record that say who has started the job, if it was another one than this process runs as
     """
     key = JobKey(params["host"], params["playbook_name"], params["job_name"])
     job_id = params["ansible_job_id"]
@@ -59,7 +67,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, async_dir: str = DEFAULT_
             # Whoever says that has made sure that nothing of the job runs.
             is_freed = params["force"] and not check_mode and free_slots_of(store, key)
         else:
-            before, after = save(store, key, _changes(params, async_dir), check_mode=check_mode)
+            before, after = save(store, key, _changes(params, async_dir), check_mode=check_mode, started_by=started_by)
     except AsyncJobError as error:
         if job_id is None:
             raise

@@ -37,6 +37,7 @@ ARGUMENT_SPEC: Spec = {
     "wait_interval": {"type": "int", "default": 30},
     "look_timeout": {"type": "int", "default": 60},
     "unreachable_timeout": {"type": "int", "default": 300},
+    "set_stats": {"type": "list", "elements": "str", "choices": ["status", "result"], "default": []},
     **USER_OPTIONS,
     **PROGRESS_OPTIONS,
     **STORE_OPTIONS,

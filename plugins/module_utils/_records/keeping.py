@@ -45,6 +45,8 @@ PAST_FIELDS = (
     "end_noticed",
     "elapsed",
     "who",
+    "awx",
+    "ara_playbook",
     "cancelled",
     "async_dir",
     "attempt_dir",
@@ -156,12 +158,17 @@ def put_back(store: Store, key: JobKey, before: Document | None, *, expect: Vers
         store.write(key.path, before.content, expect=expect)
 
 
-def save(store: Store, key: JobKey, changes: Fields, *, check_mode: bool) -> tuple[Record | None, Record | None]:
-    """Save what a user says of a job. Return the record before and after. A save that changes nothing writes nothing."""
+def save(
+    store: Store, key: JobKey, changes: Fields, *, check_mode: bool, started_by: Fields | None = None
+) -> tuple[Record | None, Record | None]:
+    """Save what a user says of a job. Return the record before and after. A save that changes nothing writes nothing.
+
+    :arg started_by: fields of a new attempt that say who has started it, if it was another one than this process runs as
+    """
 
     def attempt() -> tuple[Record | None, Record | None]:
         before, version = read_record(store, key)
-        after = _changed(before, key, changes)
+        after = _changed(before, key, changes, started_by or {})
         if after == before:
             return before, after
         if check_mode:
@@ -257,7 +264,7 @@ def is_late(learned: str | None, noted: str) -> bool:
     return learned is not None and PROOF.get(learned, 0) <= PROOF.get(noted, -1)
 
 
-def _changed(before: Record | None, key: JobKey, changes: Fields) -> Record:
+def _changed(before: Record | None, key: JobKey, changes: Fields, started_by: Fields) -> Record:
     """Return the record after a save. It is equal to the one before if the save changes nothing."""
     if before is None:
         if "ansible_job_id" not in changes:
@@ -268,7 +275,7 @@ def _changed(before: Record | None, key: JobKey, changes: Fields) -> Record:
         after = {"status": "running", "attempt": 1, **before}  # an older record has neither
     after = merged(after, {**key._asdict(), "schema_version": SCHEMA_VERSION})
     if before is None or changes.get("ansible_job_id", before["ansible_job_id"]) != before["ansible_job_id"]:
-        after = merged(begin_attempt(after, before), changes)
+        after = merged(begin_attempt(after, before), {**started_by, **changes})
     else:
         # Where the results file was said to be still holds, unless this save says it anew.
         after = merged(after, changes if "results_file" in changes else without(changes, ("async_dir",)))
@@ -321,9 +328,12 @@ def _refuse_alive(record: Record, key: JobKey) -> None:
         )
 
 
-def whoami() -> str:
-    """Return the user that this process runs as, as the system knows them, and the machine: C(user@machine)."""
-    return f"{system_user()}@{os.uname().nodename}"
+def whoami(user: str = "") -> str:
+    """Return the user that this process runs as, as the system knows them, and the machine: C(user@machine).
+
+    :arg user: whom to name in their place
+    """
+    return f"{user or system_user()}@{os.uname().nodename}"
 
 
 def system_user() -> str:

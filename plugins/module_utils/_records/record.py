@@ -65,6 +65,9 @@ class Record(TypedDict, total=False):
     ended: _Object
     elapsed: float
     who: str
+    awx: _Object
+    ara_playbook: _Object
+    awaited_by: _Object
     results_file: str
     async_dir: str
     boot_id: str
@@ -118,6 +121,9 @@ ATTEMPT_FIELDS = (
     "ended",
     "elapsed",
     "who",
+    "awx",
+    "ara_playbook",
+    "awaited_by",
     "results_file",
     "async_dir",
     "boot_id",

@@ -24,6 +24,7 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ara import is_ara_playbook
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words, reason_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.runs import SIGNS, shown_runs
@@ -62,6 +63,7 @@ def page(
     *,
     store: str,
     made: datetime.datetime,
+    ara_url: str = "",
 ) -> str:
     """Make the report, in ASCII.
 
@@ -71,6 +73,7 @@ def page(
     :arg runs: of workflows, the newest first
     :arg store: the place of the store
     :arg made: the time of the report
+    :arg ara_url: where ARA is, to link to. Empty if there is none
     """
     now = int(made.timestamp())
     script = f"\n{_file('runs.js')}{_file('report.js')}"
@@ -98,7 +101,7 @@ def page(
         approvals=_approvals(approvals),
         unreadable=_unreadable(unreadable),
         data=_json(shown),
-        details="\n".join(_json(_detail(record, now)) for record in records),
+        details="\n".join(_json(_detail(record, now, ara_url)) for record in records),
         runs=f" \N{MIDDLE DOT} {_many(len(runs), 'run')} of {_many(len({run['workflow'] for run in runs}), 'workflow')}" if runs else "",
         flows_view=_FLOWS_VIEW if runs else "",
         run_details="\n".join(map(_json, flows.details)),
@@ -177,7 +180,7 @@ def _attempts(record: Record) -> list[Fields]:
     return [*(attempt for attempt in (past if isinstance(past, list) else ()) if isinstance(attempt, dict)), current]
 
 
-def _detail(record: Record, now: int) -> dict[str, t.Any]:
+def _detail(record: Record, now: int, ara_url: str) -> dict[str, t.Any]:
     """Return what is shown of a job once somebody asks for it."""
     result = record.get("result")
     result = result if isinstance(result, dict) else {}
@@ -201,10 +204,22 @@ def _detail(record: Record, now: int) -> dict[str, t.Any]:
             for attempt in reversed(_attempts(record))
         ],
         "result": [[name, _text(value)] for name, value in ended.items()],
+        "links": _links(record, ara_url),
         "secret": secret,
         "texts": [[name, *_tail(text)] for name, text in texts.items() if text and (name == "metadata" or not secret)],
         "fields": [[name, _text(fields[name])] for name in sorted(fields) if name not in (*_SHOWN, *_INTERNAL)],
     }
+
+
+def _links(record: Record, ara_url: str) -> list[tuple[str, str]]:
+    """Return what to link to from a job: the playbooks in ARA that have started it and seen its end, each with its address."""
+    noted = record.get("ara_playbook", {})
+    if not ara_url or not is_ara_playbook(noted):
+        return []
+    words = {"started": "Started by playbook", "ended": "Its end was seen by playbook"}
+    return [
+        (f"{words[role]} {noted[role]['id']} in ARA", f"{ara_url}/playbooks/{noted[role]['id']}.html") for role in words if role in noted
+    ]
 
 
 def _status(record: t.Mapping[str, object]) -> str:

@@ -154,7 +154,7 @@
 
   function detail(index) {
     details = details || $("details").textContent.split("\n");
-    const {attempts, result, secret, texts, fields} = JSON.parse(details[index]);
+    const {attempts, links, result, secret, texts, fields} = JSON.parse(details[index]);
     const job = jobs[index];
     const node = element("div", {class: "detail", role: "group", "aria-label": `${job[JOB]} on ${job[HOST]}`});
     const part = (title, content, wide) => node.append(element("div", wide ? {class: "all"} : {}, element("h3", {}, title), content));
@@ -169,6 +169,9 @@
     part("Attempts", element("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "Attempts"}, element("table", {},
       element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", {scope: "col"}, head)))),
       element("tbody", {}, ...lines))), true);
+    if (links.length) {
+      part("ARA", element("ul", {}, ...links.map(([text, href]) => element("li", {}, element("a", {href, rel: "noreferrer"}, text)))), true);
+    }
     if (result.length) part("Result", list(result), true);
     if (secret) part("Output", element("p", {}, "The job is under no_log: nothing that it was told or has said is stored."), true);
     for (const [name, text, cut] of texts) {

@@ -35,7 +35,7 @@ def claimed_record(before: Record | None, key: JobKey, about: Record, *, no_log:
     An attempt that was claimed and never started has not been one: the new one takes its number.
 
     :arg before: the record that there is
-    :arg about: fields that the user gave
+    :arg about: fields that the user gave, and those that say who starts it, if it is another one than this process runs as
     """
     record: Record = {"metadata": {}} if before is None else before
     fenced = 0
@@ -47,7 +47,7 @@ def claimed_record(before: Record | None, key: JobKey, about: Record, *, no_log:
     process = find_process(os.getpid())
     claim = {
         "id": uuid.uuid4().hex,
-        "who": whoami(),
+        "who": about.get("who") or whoami(),
         "since": _times.now(),
         "fenced": fenced,
         "boot_id": boot_id(),

@@ -1,0 +1,363 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has changed in a store since somebody last looked, as events, and the cursor that says how far they have come.
+
+A document of the store tells phases: a record its attempts, an approval its requests. Each phase goes through steps: a job runs, then it
+fails. The cursor knows, of each document, the last phase that was told, and which of its steps. So whatever happened between two looks is
+found in the history of the document, as far as that reaches.
+
+An event stays in the cursor until it counts as received. Whoever dies in between tells it again, with the same id.
+
+Private to the collection: no promise is made to other code.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+import uuid
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import (
+    APPROVALS,
+    TEMPLATE,
+    Approval,
+    check_approval,
+    status_of,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import decode, encode
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    SCHEMA_VERSION,
+    Record,
+    is_host_name,
+    picked,
+    read_plain,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, STATUSES
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, Entry, Store, without_signature
+
+# No host has a name that begins with a dot in a store.
+EVENTS = ".events/"
+
+Event = t.Dict[str, t.Any]
+Cursor = t.Dict[str, t.Any]
+
+JOB, APPROVAL = "job", "approval"
+KINDS = (JOB, APPROVAL)
+
+# What an event says, by type. All else that a cursor holds by mistake, or by intent, is left out.
+_TEXTS = (
+    "id",
+    "kind",
+    "status",
+    "host",
+    "playbook_name",
+    "job_name",
+    "approval_name",
+    "subject",
+    "reason",
+    "who",
+    "time",
+    "start",
+    "end",
+    "expires",
+    "state_file",
+)
+_NUMBERS = ("attempt", "rc")
+# Of texts that others have written, in characters.
+_LONGEST = 1000
+
+# What JSON and UTF-8 cannot hold
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+_NAMESPACE = uuid.UUID("8a4f4c1e-6d0b-5d0e-9b1c-0f6f3f1f5a01")
+
+
+class Step(t.NamedTuple):
+    """Something that has happened to a document."""
+
+    status: str
+    about: dict[str, t.Any]
+    """What the event says of it."""
+
+
+class Phase(t.NamedTuple):
+    """An attempt of a job, or a request for approval."""
+
+    number: int
+    identity: str
+    """What tells it from all others of the same document, and of one that had its place before."""
+    steps: list[Step]
+
+
+class Change(t.NamedTuple):
+    """Something to tell, and whether it happened before the last look could have seen it."""
+
+    event: Event
+    missed: int
+    """How many phases before it are in no history any more."""
+
+
+class Seen(t.NamedTuple):
+    """What a store tells."""
+
+    documents: dict[str, list[Phase]]
+    """Of each path, the oldest phase first."""
+    unreadable: list[str]
+    """Why others could not be read."""
+    answered: set[str]
+    """The names of jobs that have been started: an event with such an id was answered."""
+
+
+def cursor_path(name: str) -> str:
+    """Return the path of a cursor in its store."""
+    return f"{EVENTS}{encode(name)}/cursor{SUFFIX}"
+
+
+def new_cursor(name: str) -> Cursor:
+    """Return a cursor that knows of nothing."""
+    return {"cursor": name, "schema_version": SCHEMA_VERSION, "seen": {}, "pending": []}
+
+
+def parse_cursor(document: bytes, name: str, *, where: str) -> Cursor:
+    """Read a cursor.
+
+    :arg where: the place of the document, for the error
+    :raises AsyncJobError: if it is none, or that of somebody else
+    """
+
+    def corrupt(why: str) -> AsyncJobError:
+        return AsyncJobError(
+            f"The cursor {where} cannot be used: {why}. Nothing was changed, and no event was told. Put back a good copy; or remove it, and"
+            " the events begin with what happens after that."
+        )
+
+    try:
+        cursor = read_plain(document.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise corrupt(f"it is not valid JSON ({error})") from error
+    if not isinstance(cursor, dict) or not isinstance(cursor.get("seen"), dict) or not isinstance(cursor.get("pending"), list):
+        raise corrupt("it is not what a cursor is")
+    if cursor.get("schema_version") != SCHEMA_VERSION:
+        raise AsyncJobError(
+            f"The cursor {where} was written by another release of the collection rstyczynski.ansible. Nothing was changed. Upgrade the"
+            " collection on this controller."
+        )
+    if cursor.get("cursor") != name:
+        raise corrupt(f"it is that of {cursor.get('cursor')!r}")
+    for path, seen in cursor["seen"].items():
+        if not _is_path(path):
+            raise corrupt(f"{path!r} is not where jobs and approvals are")
+        if not isinstance(seen, dict) or not isinstance(seen.get("number"), int) or not isinstance(seen.get("phase"), str):
+            raise corrupt(f"what it says of {path!r} is not what it should be")
+        if not isinstance(seen.get("told"), list) or not all(isinstance(status, str) for status in seen["told"]):
+            raise corrupt(f"what it says of {path!r} is not what it should be")
+    for event in cursor["pending"]:
+        if not isinstance(event, dict) or not is_event_id(event.get("id")) or event.get("kind") not in KINDS:
+            raise corrupt("one of its events is none")
+    return without_signature(cursor)
+
+
+def _is_path(path: str) -> bool:
+    """Return whether a record or an approval may be there: a cursor is data, and does not say which files to open."""
+    host, *others = path.split("/")
+    names = others if path.startswith(APPROVALS) else (host, *others)
+    return len(others) == 2 and all(name and not name.startswith(".") for name in names) and not _NO_TEXT.search(path)
+
+
+def check_cursor(document: bytes, path: str, *, where: str) -> Cursor:
+    """Return the cursor that belongs to a path.
+
+    :raises AsyncJobError: if it is something else, with the reason
+    """
+    name = decode(path.split("/")[1])
+    if name is None:  # too long to be in its path: it says it itself
+        try:
+            name = str(read_plain(document.decode("utf-8"))["cursor"])
+        except (ValueError, RecursionError, TypeError, KeyError):
+            name = ""
+    cursor = parse_cursor(document, name, where=where)
+    if cursor_path(name) != path:
+        raise AsyncJobError(f"The cursor {where} is not where it belongs: it is that of {name!r}. Nothing was changed. Remove it.")
+    return cursor
+
+
+def see(store: Store, known: t.Collection[str] = ()) -> Seen:
+    """Return what all records and approvals of a store tell.
+
+    :arg known: the paths of those that were there before. One that a list does not have is there all the same, unless its store says that
+        it is not: a list that is made while others write may lack some
+    """
+    documents: dict[str, list[Phase]] = {}
+    unreadable = []
+    answered = set()
+
+    def take(entry: Entry) -> None:
+        where = store.locate(entry.path)
+        try:
+            if not entry.path.startswith(APPROVALS):
+                record, _version = record_of(store, entry)
+                documents[entry.path] = phases_of_job(record, where)
+                if record.get("status", "running") not in CLAIMED:
+                    answered.add(record["job_name"])
+            elif entry.document is None:
+                raise entry.error or AsyncJobError(f"The approval {where} cannot be read.")
+            else:
+                documents[entry.path] = phases_of_approval(check_approval(entry.document.content, entry.path, where=where), where)
+        except AsyncJobError as error:
+            unreadable.append(str(error))
+
+    for prefix in ("", APPROVALS):
+        for entry in store.entries(prefix):
+            take(entry)
+    for path in () if unreadable else sorted({*known} - documents.keys()):
+        try:
+            document = store.read(path)
+        except AsyncJobError as error:
+            unreadable.append(str(error))
+            break
+        if document is not None:
+            take(Entry(path, document, None))
+    return Seen(documents, unreadable, answered)
+
+
+def phases_of_job(record: Record, where: str) -> list[Phase]:
+    """Return the attempts of a job that have begun. A claim can be taken back, and so is none.
+
+    :arg where: the place of the record
+    """
+    phases = []
+    # Of an older record, which has not said what became of it, nothing is known but that it was started.
+    for attempt in (*record.get("attempts", ()), record):
+        status = attempt.get("status", "running")
+        if status in CLAIMED or status not in STATUSES:
+            continue
+        identity = attempt.get("attempt_dir") or attempt.get("ansible_job_id") or attempt.get("start") or ""
+        result: t.Any = attempt.get("result") if attempt is record else attempt
+        start = attempt.get("start") or record.get("save_time", "")
+        number = attempt.get("attempt", 1)
+        about = {
+            "kind": JOB,
+            **picked(record, ("host", "playbook_name", "job_name")),
+            **picked(attempt, ("who",)),
+            "attempt": number,
+            "start": start,
+            "state_file": where,
+        }
+        steps = []
+        if status != "running" and attempt.get("ansible_job_id"):
+            steps.append(Step("running", {**about, "time": start}))
+        if status == "running":
+            steps.append(Step(status, {**about, "time": start}))
+        else:
+            end = attempt.get("end") or record.get("save_time", "")
+            rc = result.get("rc") if isinstance(result, dict) else None
+            steps.append(Step(status, {**about, **picked(attempt, ("reason", "end", "end_noticed")), "rc": rc, "time": end}))
+        phases.append(Phase(number, str(identity), steps))
+    return phases
+
+
+def phases_of_approval(approval: Approval, where: str) -> list[Phase]:
+    """Return the requests for an approval, each with what was decided.
+
+    :arg where: the place of the approval
+    """
+    phases: list[Phase] = []
+    names = picked(t.cast("Record", approval), ("playbook_name", "approval_name"))
+    for one in approval["history"]:
+        if not isinstance(one, dict) or not isinstance(one.get("event"), str):
+            continue
+        if one["event"] == "requested" or not phases:
+            phases.append(Phase(len(phases) + 1, str(one.get("request_id") or one.get("at", "")), []))
+        about = {
+            "kind": APPROVAL,
+            **names,
+            **picked(one, ("subject", "reason", "expires")),
+            "who": one.get("by", ""),
+            "attempt": len(phases),
+            "time": one.get("at", ""),
+            "state_file": where,
+        }
+        if phases[-1].steps:
+            about["subject"] = phases[-1].steps[0].about.get("subject", "")
+        phases[-1].steps.append(Step(one["event"], about))
+    if phases and status_of(approval) == "expired":
+        last = phases[-1].steps[-1].about
+        phases[-1].steps.append(Step("expired", {**last, "who": "", "reason": "", "time": approval["expires"]}))
+    return phases
+
+
+def advance(cursor: Cursor, seen: Seen) -> tuple[Cursor, list[Change]]:
+    """Return the cursor after a look, and what has changed since the one before, in the order in which it happened."""
+    told = {}
+    found: list[tuple[str, Change]] = []
+    for path, phases in seen.documents.items():
+        if phases:
+            told[path], of_path = _changes(path, phases, cursor["seen"].get(path))
+            latest = ""
+            for change in of_path:  # whatever clocks have said, a document knows the order of its own
+                latest = max(latest, str(change.event["time"]))
+                found.append((latest, change))
+        elif path in cursor["seen"]:  # it is being started for the second time
+            told[path] = cursor["seen"][path]
+    if seen.unreadable:  # what is not seen may be there all the same
+        told = {**cursor["seen"], **told}
+    return {**cursor, "seen": told}, [change for _time, change in sorted(found, key=lambda one: one[0])]
+
+
+def _changes(path: str, phases: list[Phase], before: dict[str, t.Any] | None) -> tuple[dict[str, t.Any], list[Change]]:
+    """Return what the cursor says of a document from now on, and what is to be told of it."""
+    ids = [_id(path, str(phase.number), phase.identity) for phase in phases]
+    known = -1
+    missed = 0
+    if before is not None and before["phase"] in ids:
+        known = ids.index(before["phase"])
+    elif before is not None:  # its history does not reach so far, unless it was forgotten and made anew
+        missed = max(phases[0].number - before["number"] - 1, 0)
+    changes = []
+    for index in range(max(known, 0), len(phases)):
+        done = before["told"] if before is not None and index == known else []
+        for step in phases[index].steps:
+            if step.status not in done:
+                about = {"id": _id(ids[index], step.status), "status": step.status, **step.about}
+                changes.append(Change(about, missed))
+                missed = 0
+    last = phases[-1]
+    earlier = before["told"] if before is not None and known == len(phases) - 1 else []
+    statuses = [*earlier, *(step.status for step in last.steps if step.status not in earlier)]
+    return {"number": last.number, "phase": ids[-1], "told": statuses}, changes
+
+
+def _id(*parts: str) -> str:
+    """Return the same id for the same parts, always."""
+    text = json.dumps(parts, ensure_ascii=True)
+    return str(uuid.uuid5(_NAMESPACE, text))
+
+
+def is_event_id(text: t.Any) -> bool:
+    """Return whether a text is an id as events have them: a UUID that was made of names."""
+    return isinstance(text, str) and re.fullmatch("[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", text) is not None
+
+
+def for_rulebook(event: Event) -> Event:
+    """Return an event as a rulebook may have it. What it holds is data, and nothing in it is run.
+
+    What C(ansible-rulebook) hands to a playbook are extra variables, in which Ansible looks for templates. So a text that has the marks of
+    one is left out, and C(withheld) names it.
+    """
+    told: Event = {}
+    withheld = []
+    for name in _TEXTS:
+        value = event.get(name, "")
+        text = value if isinstance(value, str) else ""
+        if TEMPLATE.search(text) or _NO_TEXT.search(text) or (name == "host" and text and not is_host_name(text)):
+            withheld.append(name)
+            text = ""
+        told[name] = text[:_LONGEST]
+    for name in _NUMBERS:
+        value = event.get(name)
+        told[name] = value if isinstance(value, int) and not isinstance(value, bool) else None
+    return {**told, "end_noticed": event.get("end_noticed") is True, "withheld": withheld}

@@ -1,0 +1,329 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guide on events with the real ansible-rulebook: its blocks as they stand there, and its rulebook killed at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import typing as t
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from controller import Controller
+from missing import do_without
+from pages import blocks_of, guide
+from plays import lines
+from records import ago, put
+from torture import TORTURE
+from waiting import until
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
+
+BLOCKS = blocks_of(guide("guide_events"))
+KILLS = 20 if TORTURE else 2
+
+
+class Terminal:
+    """Where somebody pastes what the guide says."""
+
+    def __init__(self, controller: Controller) -> None:
+        self.place = controller.project / "events"
+        self.place.mkdir()
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**controller.environment, "PATH": path, "ASYNC_JOB_STATE_DIR": str(self.state_dir)}
+        for block in BLOCKS:
+            names = re.findall(r"``([\w-]+\.yml)``", block.before.strip().rpartition("\n\n")[2])
+            if block.language == "yaml":
+                (self.place / names[-1]).write_text(block.text)
+
+    @property
+    def state_dir(self) -> Path:
+        """The store of the guide."""
+        return self.place / "jobs"
+
+    def paste(self, text: str) -> str:
+        """Run a block to its end."""
+        command = ["bash", "-euo", "pipefail", "-c", text]
+        options: t.Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        done = subprocess.run(command, cwd=self.place, env=self.environment, check=False, **options)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    @contextlib.contextmanager
+    def rulebook(self, text: str) -> Iterator[Rulebook]:
+        """Start one that runs on."""
+        rulebook = Rulebook(text, self)
+        try:
+            yield rulebook
+        finally:
+            rulebook.kill()
+
+    def answers(self) -> dict[str, str]:
+        """Return the status of all answers, by their names."""
+        files = (self.state_dir / "localhost/Repair").glob("*.json")
+        return {file.stem: json.loads(file.read_text())["status"] for file in files}
+
+    def cursor(self) -> t.Any:
+        """Return the cursor, if there is one."""
+        file = self.state_dir / ".events/repair/cursor.json"
+        return json.loads(file.read_text()) if file.exists() else None
+
+
+class Rulebook:
+    """One that runs."""
+
+    def __init__(self, text: str, terminal: Terminal) -> None:
+        self._log = terminal.place / f"log-{time.monotonic()}"
+        command = ["bash", "-euo", "pipefail", "-c", text.replace("ansible-rulebook ", "exec ansible-rulebook ")]
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                command, cwd=terminal.place, env=terminal.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    @property
+    def log(self) -> str:
+        """What it has printed so far."""
+        return self._log.read_text(errors="replace")
+
+    def wait_for(self, condition: t.Callable[[], t.Any], *, pause: float | None = None) -> t.Any:
+        """Wait for something, as long as it runs."""
+        return until(lambda: condition() or self._is_over(), seconds=180, pause=pause)
+
+    def _is_over(self) -> bool:
+        assert self._process.poll() is None, self.log
+        return False
+
+    def kill(self) -> None:
+        """Kill it, and the playbooks that it runs, in the order in which they come. What these have started on a host lives there."""
+        for pid in _family(self._process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and its descendants, less those that are on their way to become a background job."""
+    children: dict[int, list[int]] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if b"async_wrapper" in (file.parent / "cmdline").read_bytes():
+                continue
+            children.setdefault(int(file.read_text().rpartition(")")[2].split()[1]), []).append(int(file.parent.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found
+
+
+@pytest.fixture
+def terminal(controller: Controller) -> Terminal:
+    """A directory with the files of the guide."""
+    if importlib.util.find_spec("ansible_rulebook") is None:
+        do_without("ansible-rulebook is not installed in this Python")
+    if not shutil.which("java"):
+        do_without("there is no Java, which ansible-rulebook needs")
+    return Terminal(controller)
+
+
+def shell_blocks(about: str) -> list[str]:
+    """Return what is to be pasted, of one part of the guide."""
+    parts = re.split(r"^\.\. _ansible_collections\.rstyczynski\.ansible\.docsite\.guide_events\.(\w+):$", guide("guide_events"), flags=re.M)
+    part = dict(zip(parts[1::2], parts[2::2], strict=True))[about]
+    return [block.text for block in blocks_of(part) if block.language == "shell"]
+
+
+def test_what_fails_is_repaired(terminal: Terminal) -> None:
+    first, rulebook, failing, looking = shell_blocks("react")
+    terminal.paste(first)
+    with terminal.rulebook(rulebook) as running:
+        running.wait_for(terminal.cursor)
+        assert "is new. 1 jobs and approvals are known, 0 events to tell" in running.log
+        assert "It has failed." in terminal.paste(failing)
+        running.wait_for(lambda: "succeeded" in terminal.answers().values())
+        said = terminal.paste(looking)
+        assert said.startswith("backup on web1\n")
+        [answer] = terminal.answers()
+        assert answer in said
+        assert "1 succeeded" in said
+        running.wait_for(lambda: not terminal.cursor()["pending"])
+    assert "Traceback" not in running.log
+
+
+class Moment(t.NamedTuple):
+    """One at which a rulebook is killed, or a later one if that comes faster than anybody sees it."""
+
+    name: str
+    has_come: t.Callable[[Rulebook, dict[str, t.Any]], t.Any]
+    """Whether it has come, for an event as the cursor has it."""
+
+
+def moments(terminal: Terminal) -> list[Moment]:
+    """Return all moments, in their order."""
+
+    def status(event: dict[str, t.Any]) -> str | None:
+        return terminal.answers().get(event["id"])
+
+    def is_pending(event: dict[str, t.Any]) -> bool:
+        return event["id"] in str(terminal.cursor()["pending"])
+
+    return [
+        Moment("the cursor is written", lambda _running, _event: True),
+        Moment("it is told", lambda running, event: event["id"] in running.log),
+        Moment("its playbook runs", lambda running, event: "PLAY [Repair]" in running.log.partition(event["id"])[2] or status(event)),
+        Moment("its answer is claimed", lambda _running, event: status(event)),
+        Moment("its answer runs", lambda _running, event: status(event) in ("running", "succeeded")),
+        Moment("its answer has ended", lambda _running, event: status(event) == "succeeded"),
+        Moment("the cursor knows that", lambda _running, event: not is_pending(event)),
+    ]
+
+
+@pytest.mark.parametrize("kills", [KILLS])
+def test_a_rulebook_that_is_killed_misses_nothing_and_does_nothing_twice(terminal: Terminal, kills: int) -> None:
+    """At each moment: before it has told an event, while its playbook starts the answer, and after that."""
+    first, rulebook, _failing, _looking = shell_blocks("react")
+    rulebook = rulebook.replace("ansible-rulebook ", "ansible-rulebook --print-events ")
+    terminal.paste(first.rpartition("ansible-playbook -i")[0])
+    put(terminal.state_dir, "before", status="failed", end=ago(seconds=1))
+    failures: list[str] = []
+    seen: dict[str, int] = {}
+
+    def fail() -> None:
+        failures.append(f"job{len(failures)}")
+        put(terminal.state_dir, failures[-1], status="failed", ansible_job_id=f"j{len(failures)}.1", end=ago(seconds=1))
+
+    def answered() -> list[str]:
+        """Return the answers that were started. Of one whose playbook was killed, nobody has noted the end."""
+        return [name for name, status in terminal.answers().items() if status not in CLAIMED]
+
+    def unanswered() -> t.Any:
+        """Return the first event that awaits its answer: a rulebook tells it first."""
+        return next((event for event in terminal.cursor()["pending"] if event["id"] not in answered()), None)
+
+    with terminal.rulebook(rulebook) as running:
+        running.wait_for(terminal.cursor)
+    all_moments = moments(terminal)
+    # With few of them, those in the middle: what was told is lost with the rulebook, and what was claimed with its playbook.
+    for moment in itertools.islice(itertools.cycle(all_moments if kills >= len(all_moments) else (all_moments[1], all_moments[3])), kills):
+        fail()  # while nobody looks
+        with terminal.rulebook(rulebook) as running:
+            event = running.wait_for(unanswered)
+            running.wait_for(lambda moment=moment, running=running, event=event: moment.has_come(running, event), pause=0.02)
+            reached = [one.name for one in all_moments if one.has_come(running, event)][-1]
+            seen[reached] = seen.get(reached, 0) + 1
+    with terminal.rulebook(rulebook) as running:
+        fail()  # while it starts
+        for number in range(len(failures)):
+            running.wait_for(lambda number=number: len(answered()) > number)
+        running.wait_for(lambda: not terminal.cursor()["pending"])
+    until(lambda: len(lines(terminal.place / "repaired")) >= len(failures))
+    assert sorted(lines(terminal.place / "repaired")) == sorted(f"{name} on web1" for name in failures)
+    answers = [json.loads(file.read_text()) for file in (terminal.state_dir / "localhost/Repair").glob("*.json")]
+    assert [answer.get("attempt", 1) for answer in answers] == [1] * len(failures)
+    print(f"{kills} kills, {len(failures)} failures: each answered once. Killed when: {seen}")
+
+
+def test_lines_for_whoever_collects_logs(controller: Controller, collections: Path) -> None:
+    """The source as a program: what happens while it is down comes when it is back, and what nobody takes is printed again."""
+    [text] = [block.text for block in blocks_of(guide("guide_metrics")) if "cursor=logs" in block.text]
+    text = text.replace("~/.ansible/collections", str(collections)).replace("/srv/jobs", str(controller.state_dir))
+    text = text.replace("cursor=logs", "cursor=logs status=failed interval=0.1").replace("python3 ", f"exec {sys.executable} ")
+    log = controller.project / "async_jobs.log"
+    put(controller.state_dir, "before", status="failed", end=ago(seconds=1))
+
+    def started(command: str) -> subprocess.Popen[str]:
+        options: t.Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(["bash", "-euc", command], cwd=controller.project, env=controller.environment, **options)
+
+    def printed() -> list[str]:
+        return [json.loads(line)["job_name"] for line in log.read_text().splitlines()] if log.exists() else []
+
+    def is_noted(name: str) -> bool:
+        return name in printed() and not json.loads(cursor.read_text())["pending"]
+
+    cursor = controller.state_dir / ".events/logs/cursor.json"
+    for number in range(2):
+        with started(text) as program:
+            until(lambda: cursor.exists() or program.poll() is not None)
+            put(controller.state_dir, f"job{number}", status="failed", end=ago(seconds=1))
+            until(lambda number=number: is_noted(f"job{number}") or program.poll() is not None)
+            program.send_signal(signal.SIGINT)
+            said = program.communicate(timeout=60)[1]
+        assert program.returncode == 0, said
+        assert ("is new" in said) == (number == 0)
+        put(controller.state_dir, f"while{number}", status="failed", end=ago(seconds=1))
+    with started(text.partition(">>")[0]) as program:
+        assert program.stdout is not None
+        program.stdout.close()
+        said = program.stderr.read() if program.stderr else ""
+    assert (program.returncode, said) == (1, "No event can be printed any more: Broken pipe.\n")
+    with started(text) as program:
+        until(lambda: is_noted("while1") or program.poll() is not None)
+        program.send_signal(signal.SIGINT)
+    assert sorted(printed()) == ["job0", "job1", "while0", "while1"]
+    with started(text.replace("interval=", "intervall=")) as program:
+        said = program.stderr.read() if program.stderr else ""
+    assert program.returncode == 1
+    assert "intervall" in said.splitlines()[0]
+    assert "Traceback" not in said
+
+
+def free_port() -> str:
+    """Return a port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
+
+
+def call(port: str, payload: t.Any, **headers: str) -> int:
+    """Call a webhook, and return what it answers."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/endpoint", json.dumps(payload).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def is_open(port: str) -> bool:
+    """Return whether somebody listens on a port."""
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+def test_whoever_calls_twice_starts_one_job(terminal: Terminal) -> None:
+    [text] = shell_blocks("webhook")
+    gitlab, alerts = free_port(), free_port()
+    text = text.replace("5000", gitlab).replace("5001", alerts)
+    terminal.paste(shell_blocks("react")[0].rpartition("ansible-playbook -i")[0])
+    push = {"object_kind": "push", "after": "a" * 40}
+    key = "6f1b1c1e-0000-4000-8000-000000000000"
+    fired = {"labels": {"alertname": "DiskFull"}, "fingerprint": "0123456789abcdef", "startsAt": "2026-01-01T00:00:00.123Z"}
+    evil = {**fired, "status": "firing", "startsAt": "{{ lookup('pipe', 'touch evil') }}", "labels": {"alertname": "x"}}
+    with terminal.rulebook(text) as running:
+        running.wait_for(lambda: is_open(gitlab) and is_open(alerts))
+        token = {"Authorization": "Bearer something-that-nobody-guesses"}
+        assert call(gitlab, push, **{"Idempotency-Key": key}) == 401
+        for _again in range(2):
+            assert call(gitlab, push, **token, **{"Idempotency-Key": key}) == 200
+            assert call(alerts, {"alerts": [{**fired, "status": "resolved"}, {**fired, "status": "firing"}, evil]}, **token) == 200
+        assert call(gitlab, {**push, "after": "{{ x }}"}, **token, **{"Idempotency-Key": key[::-1]}) == 200
+        assert call(gitlab, push, **token, **{"Idempotency-Key": "last-" + key}) == 200
+        running.wait_for(lambda: running.log.count("PLAY RECAP") == 5)
+    jobs = sorted(file.stem for file in (terminal.state_dir / "localhost/Called").glob("*.json"))
+    assert jobs == [f"alert {fired['fingerprint']} {fired['startsAt']}", f"gitlab {key}", f"gitlab last-{key}"]
+    assert sorted(lines(terminal.place / "calls")) == ["deploy " + "a" * 40] * 2 + ["react to DiskFull"]
+    assert not list(terminal.place.rglob("evil"))
