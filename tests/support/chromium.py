@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import itertools
 import json
@@ -48,6 +49,12 @@ CONTRASTS = """
   return low;
 })()
 """
+# What Chromium says of a page that has given way to the next one while it was asked
+_LEFT = ("navigated or closed", "context was destroyed", "Cannot find default execution context")
+
+
+class Left(Exception):
+    """The page was left before it could answer."""
 
 
 class Browser:
@@ -100,7 +107,10 @@ class Browser:
         while True:
             answer = self._receive(method)
             if answer.get("id") == number:
-                assert "error" not in answer, f"{method}: {answer['error']}"
+                said = answer.get("error", {}).get("message", "")
+                if any(word in said for word in _LEFT):
+                    raise Left(said)
+                assert not said, f"{method}: {said}"
                 result: dict[str, t.Any] = answer["result"]
                 return result
             self.events.append(answer)
@@ -159,7 +169,10 @@ class Tab:
     def until(self, expression: str) -> None:
         """Wait for something to become true."""
         deadline = time.monotonic() + PATIENCE
-        while not self.js(expression):
+        while True:
+            with contextlib.suppress(Left):
+                if self.js(expression):
+                    return
             assert time.monotonic() < deadline, expression
             time.sleep(0.02)
 
