@@ -49,6 +49,7 @@ CONTRASTS = """
   return low;
 })()
 """
+
 # What Chromium says of a page that has given way to the next one while it was asked
 _LEFT = ("navigated or closed", "context was destroyed", "Cannot find default execution context")
 
