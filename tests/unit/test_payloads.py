@@ -20,7 +20,7 @@ _BUILD = Path(__file__).parents[1] / "support" / "payload.py"
 _HOST = Path(__file__).parents[2] / "plugins" / "module_utils" / "_host"
 _OURS = "ansible_collections/rstyczynski/ansible/plugins/"
 # In bytes: of source, and of what travels for that
-_MOST = 62 << 10
+_MOST = 64 << 10
 _MOST_SENT = 40_000
 
 _JOB = {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 from pathlib import Path
@@ -23,6 +24,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node, new_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _workflow_run
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ara_notes import AraNotes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import sources
@@ -79,6 +81,7 @@ class Action(WorkflowAction):
         self.users = t.cast(t.Any, Users())
         self._task = t.cast(t.Any, SimpleNamespace(no_log=False, check_mode=False, delegate_to=None, environment=[]))
         self._connection = t.cast(t.Any, SimpleNamespace(transport="local", become=None))
+        self.ara = AraNotes(self._task, os.getpid(), self.say)
 
     def work(self, params: Answer) -> Answer:
         """Return nothing of interest."""
