@@ -95,7 +95,7 @@ class ActionModule(WorkflowAction):
             found, _version = read_run(store, params["workflow"], params["run"])
             if found is None:
                 raise _unknown(store, params["workflow"], params["run"])
-            return self._answer(store, found, params) if mode == "show" else self._cancel(store, found, params)
+            return self._answer(store, found, params) if mode == "show" else self._cancel_run(store, found, params)
         _ansible.refuse_other_runners(self)
         compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
         commit = commit_of(compiled.directory)
@@ -297,7 +297,7 @@ class ActionModule(WorkflowAction):
 
     # --- Others
 
-    def _cancel(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _cancel_run(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
         by = self._by(params)
         self._check_host(run)
 
