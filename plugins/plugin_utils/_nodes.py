@@ -133,6 +133,8 @@ class NodeTask(InnerTask):
         else:
             files = {_VARIABLES: variables_text(given), _CALLBACK: _callback()}
             environment.update(ASYNC_WORKFLOW_NODE_DIRECTORY=DIRECTORY, ANSIBLE_CALLBACK_PLUGINS=DIRECTORY)
+            labels = (f"{what}:{value}".replace(",", " ") for what, value in mark_of_node(run, name).items())
+            environment["ARA_DEFAULT_LABELS"] = ",".join(labels)
             playbook = about.get("playbook")
             if playbook is None:
                 playbook = f"{DIRECTORY}/{_PLAY}"

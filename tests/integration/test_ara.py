@@ -103,6 +103,28 @@ def test_from_either_side_one_gets_to_the_other(controller: Controller, ara: dic
     assert "https://ara.example.com/playbooks/1.html" in (controller.project / "jobs.html").read_text("ascii")
 
 
+def test_nodes_of_a_workflow(controller: Controller, ara: dict[str, str]) -> None:
+    """Their playbooks carry labels, beside those of the user. One that was killed is set right, since its record proves that."""
+    controller.write("flow.yml", "nodes: {build: {playbook: build.yml}, deploy: {playbook: deploy.yml, after: build}}\n")
+    suicide = shell("kill -9 {{ lookup('ansible.builtin.pipe', 'ps -o ppid= -p $PPID') }}")
+    for name, task in (("build", shell("true")), ("deploy", suicide)):
+        controller.write(f"{name}.yml", json.dumps([play(task, hosts="localhost")]))
+    name = "rstyczynski.ansible.workflow"
+    ran = controller.playbook(name, "-e", "file=flow.yml", "-e", "run=a,b", env={**ara, "ARA_DEFAULT_LABELS": "mine"})
+    assert ran.rc == 2, ran.output
+    before = {number: {**about, "labels": {*about["labels"]}} for number, about in said(controller).items()}
+    nodes = {number: about for number, about in before.items() if {"mine", "workflow:flow", "run:a b"} <= about["labels"]}
+    [build] = [number for number, about in nodes.items() if "node:build" in about["labels"]]
+    [deploy] = [number for number, about in nodes.items() if "node:deploy" in about["labels"]]
+    assert (nodes[build]["status"], nodes[deploy]["status"]) == ("completed", "running")
+
+    dry = controller.playbook("rstyczynski.ansible.ara_sync", env=ara).ok()
+    assert f"1 would be set right: [{deploy}]" in dry.text
+    controller.playbook("rstyczynski.ansible.ara_sync", "-e", "apply=true", env=ara).ok()
+    after = said(controller)
+    assert (after[build]["status"], after[deploy]["status"], after[deploy]["running"]) == ("completed", "expired", 0)
+
+
 def paste(controller: Controller) -> list[Ran]:
     """Run the commands of the guide as they stand there."""
     commands = [block.text for block in blocks_of(guide("guide_ara")) if block.language == "shell" and "ansible-playbook" in block.text]

@@ -20,6 +20,9 @@ DIRECTORY = "{async_workflow_directory}"
 
 _CALLBACKS = "ANSIBLE_CALLBACK_PLUGINS"
 
+# What ARA, where it records the playbook of a node, puts on it (its callback ara_default). We add what tells which attempt that is.
+_LABELS = "ARA_DEFAULT_LABELS"
+
 # How whoever drives the run wants to read our answers is nothing for the playbooks of its nodes. The command async-jobs also lets no tags
 # leave out anything of its own playbook, and with that, the tags of a node would leave out nothing.
 _OUTPUT = (
@@ -61,7 +64,10 @@ def run(node: dict[str, t.Any], *, options: dict[str, t.Any], directory: str, us
         if words:
             options = {**options, "argv": [word.replace(DIRECTORY, directory) for word in words]}
         if _CALLBACKS in node["environment"]:
-            os.environ[_CALLBACKS] = ":".join([os.environ[_CALLBACKS], *_own_callbacks(options.get("chdir") or ".")])
+            project = options.get("chdir") or "."
+            os.environ[_CALLBACKS] = ":".join([os.environ[_CALLBACKS], *_own_callbacks(project)])
+            labels = [_OWN[_LABELS] or _configured(project, "ara", "default_labels")[0], node["environment"][_LABELS]]
+            os.environ[_LABELS] = ",".join([*filter(None, labels), f"attempt:{os.path.basename(directory)}"])
         return command.run(options, directory, uses_shell=uses_shell, shell=shell)
     finally:
         for name in node["removed"]:
@@ -69,13 +75,20 @@ def run(node: dict[str, t.Any], *, options: dict[str, t.Any], directory: str, us
                 os.unlink(os.path.join(directory, name))
 
 
-_OWN = os.environ.get(_CALLBACKS)
+_OWN = {name: os.environ.get(name) for name in (_CALLBACKS, _LABELS)}
 
 
 def _own_callbacks(project: str) -> list[str]:
-    """Return where the user's own callbacks are: our variable of the environment would hide the line of the configuration file."""
-    if _OWN:
-        return [_OWN]
+    """Return where the user's own callbacks are."""
+    own = _OWN[_CALLBACKS]
+    if own:
+        return [own]
+    line, directory = _configured(project, "defaults", "callback_plugins")
+    return [os.path.join(directory, os.path.expanduser(place)) for place in line.split(":") if place] or _DEFAULT
+
+
+def _configured(project: str, section: str, name: str) -> tuple[str, str]:
+    """Return what a line of the configuration file of Ansible says, which our variable of the environment would hide, and where that is."""
     for file in (os.environ.get("ANSIBLE_CONFIG"), os.path.join(project, "ansible.cfg"), "~/.ansible.cfg", "/etc/ansible/ansible.cfg"):
         path = os.path.abspath(os.path.expanduser(file or ""))
         if not file or not os.path.isfile(path):
@@ -83,10 +96,8 @@ def _own_callbacks(project: str) -> list[str]:
         parser = configparser.ConfigParser(inline_comment_prefixes=(";",), interpolation=None, strict=False)
         with contextlib.suppress(OSError, configparser.Error, UnicodeError):
             parser.read(path)
-        line = parser.get("defaults", "callback_plugins", fallback="")
-        places = [os.path.join(os.path.dirname(path), os.path.expanduser(place)) for place in line.split(":") if place]
-        return places or _DEFAULT
-    return _DEFAULT
+        return parser.get(section, name, fallback=""), os.path.dirname(path)
+    return "", ""
 
 
 _DEFAULT = [os.path.expanduser("~/.ansible/plugins/callback"), "/usr/share/ansible/plugins/callback"]

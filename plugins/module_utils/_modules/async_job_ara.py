@@ -11,6 +11,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _ara, _backends
@@ -19,8 +20,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ara i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, merged
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.runs import has_ended
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import is_of_run
 
 ARGUMENT_SPEC: Spec = {
     "host": {"type": "str"},
@@ -34,6 +38,9 @@ ARGUMENT_SPEC: Spec = {
 # What ARA itself makes of a run that ends by a signal which it can catch.
 _EXPIRED = "expired"
 _RUNNING = "running"
+
+# The label of the playbook of a node that says which attempt it is
+_ATTEMPT = "attempt:"
 
 
 class Noted(t.NamedTuple):
@@ -56,7 +63,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     store.must_exist()
     listing = find_records(store, {**params, "status": None, "older_than": None, "newer_than": None})
     where = store.locate()
-    noted = _noted(listing.records)
+    noted, nodes = _noted(listing.records), _nodes(listing.records)
     result: dict[str, t.Any] = {
         "changed": False,
         "store": where,
@@ -66,7 +73,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
         "unreadable": listing.unreadable,
         "warnings": store.warnings,
     }
-    ara = (_ara.active() or _ara.connect(params["api_client"], params["api_server"])) if noted else None
+    ara = (_ara.active() or _ara.connect(params["api_client"], params["api_server"])) if noted or nodes else None
     for number, notes in sorted(noted.items()):
         if ara is None:
             break
@@ -89,6 +96,14 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
             if len(verdicts) > 1:
                 why = "the records of its jobs do not name the same run"
             result["unclear"].append({"id": number, "reason": why, "jobs": _jobs(mine or notes)})
+    for about in ara.find("playbooks", status=_RUNNING) if ara is not None and nodes else ():
+        ended = [nodes[attempt] for attempt in _attempts_of(about) if attempt in nodes]
+        if ended:
+            if not check_mode:
+                _expire(ara, about["id"])
+            jobs = [{name: record[name] for name in ("host", "playbook_name", "job_name")} for record in ended]
+            result["expired"].append({"id": about["id"], "path": str(about.get("path")), "jobs": jobs})
+            result["changed"] = True
     if listing.unreadable:
         result.update(failed=True, msg=listing.problem(store))
     return result
@@ -107,6 +122,23 @@ def _noted(records: t.Iterable[Record]) -> dict[int, list[Noted]]:
                 run = next(run for run in playbooks.values() if run["id"] == number)
                 found.setdefault(number, []).append(Noted(attempt, record, run))
     return found
+
+
+def _nodes(records: t.Iterable[Record]) -> dict[str, Record]:
+    """Return the records of nodes of workflows, by each of their attempts that has ended. No other has its name, in whichever database."""
+    found = {}
+    for record in filter(is_of_run, records):
+        for past in (record, *record.get("attempts", ())):
+            attempt = os.path.basename(str(past.get("attempt_dir")))
+            if past.get("status") in ENDED and is_attempt_directory(past.get("attempt_dir")):
+                found[attempt] = record
+    return found
+
+
+def _attempts_of(playbook: dict[str, t.Any]) -> list[str]:
+    """Return the attempts whose playbook it is, by its labels."""
+    labels = [str(label.get("name")) for label in playbook.get("labels", ()) if isinstance(label, dict)]
+    return [label[len(_ATTEMPT) :] for label in labels if label.startswith(_ATTEMPT)]
 
 
 def _is_running(playbook: dict[str, t.Any] | None) -> bool:
