@@ -43,8 +43,8 @@ class CancellingAction(WatchingAction):
         """
         if asked.problem:
             raise AsyncJobError(f"{asked.label}: {asked.problem}. Nothing was stopped.")
-        if asked.record is not None and asked.record.get("claim", {}).get("waits"):
-            return self._cancel_waiting(params, store, asked)
+        if store is not None and asked.key is not None and (asked.record or {}).get("claim", {}).get("waits"):
+            return self._cancel_waiting(params, store, asked.key, asked)
         if asked.without_contact:
             raise AsyncJobError(f"{asked.without_contact['reason']}. Nothing was stopped. Cancel it as soon as it runs.")
         if self.is_windows:
@@ -121,7 +121,7 @@ class CancellingAction(WatchingAction):
             answer["warnings"] += store.warnings
         return answer
 
-    def _cancel_waiting(self, params: dict[str, t.Any], store: Store | None, asked: Asked) -> dict[str, t.Any]:
+    def _cancel_waiting(self, params: dict[str, t.Any], store: Store, key: JobKey, asked: Asked) -> dict[str, t.Any]:
         """Make a job not begin that waits for a semaphore: whoever has claimed it fails at the next write, before the host is touched."""
         by = {"who": started_by(self._task_vars)["who"], "time": _times.now(), "reason": params["reason"] or ""}
         reason = f"{asked.label} was cancelled by {by['who']} before it began{': ' if by['reason'] else ''}{by['reason']}"
@@ -129,15 +129,13 @@ class CancellingAction(WatchingAction):
         record = merged(without(t.cast("Record", asked.record), ("claim",)), about)
         if not self._task.check_mode:
             try:
-                asked.record, asked.version = write_record(
-                    t.cast("Store", store), t.cast("JobKey", asked.key), record, expect=asked.version
-                )
+                asked.record, asked.version = write_record(store, key, record, expect=asked.version)
             except Conflict:
                 raise AsyncJobError(f"{asked.label} is just beginning. Nothing was stopped. Cancel it once more.") from None
         return {
             **{"changed": True, "stopped": [], "ansible_job_id": "", "finished": True, "status": "cancelled", "reason": reason},
             **{"processes": [], "results_file": "", "job_name": record["job_name"], "record": asked.record},
-            **{"state_file": t.cast("Store", store).locate(t.cast("JobKey", asked.key).path), "warnings": t.cast("Store", store).warnings},
+            **{"state_file": store.locate(key.path), "warnings": store.warnings},
         }
 
     def _has_succeeded(self, params: dict[str, t.Any], asked: Asked) -> Seen | None:

@@ -26,7 +26,12 @@ def _encrypted(controller: Controller, name: str, text: str) -> str:
     """Return a line of YAML with a vaulted variable."""
     words = ["vault", "encrypt_string", "--vault-password-file", "password", "--name", name, text]
     done = subprocess.run(
-        [sys.executable, "-m", "ansible", *words], cwd=controller.project, env=controller.environment, capture_output=True, text=True
+        [sys.executable, "-m", "ansible", *words],
+        cwd=controller.project,
+        env=controller.environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout
 

@@ -94,8 +94,11 @@ STATUS = {name: value for name, value in ANSWER.items() if name != "record"}
 NAMED = ["version", "not a name", "rc"]
 
 
-def left(wanted: list[str], answer: dict[str, t.Any] = ANSWER, *, named: list[str] = NAMED, secret: bool = False) -> dict[str, t.Any]:
+def left(
+    wanted: list[str], answer: dict[str, t.Any] | None = None, *, named: list[str] | None = None, secret: bool = False
+) -> dict[str, t.Any]:
     """Return a result with what is left of one job."""
+    answer, named = ANSWER if answer is None else answer, NAMED if named is None else named
     return with_stats({"x": 1}, [answer], wanted, secret=secret, named=[named])
 
 

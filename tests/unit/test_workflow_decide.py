@@ -242,7 +242,7 @@ def test_random_runs_never_stand_still() -> None:
             if run["status"] in VERDICTS:
                 break
             before = run
-            assert len([name for name in due(run)]) <= definition["max_parallel"], seed
+            assert len(due(run)) <= definition["max_parallel"], seed
             if due(run) and (not waiting or chance.random() < 0.7):
                 run = ended(graph, run, **{chance.choice(due(run)): chance.choice(OUTCOMES)})
             else:

@@ -483,7 +483,8 @@ class Search:
             is_there = step.expect == repr(world.holder) or not self._lock
             yield (world._replace(holder=tuple(step.holder)), "1") if is_there else (world, driver.CONFLICT)
         elif isinstance(step, driver.ReadStatus):
-            yield world, next(run["status"] for run in map(RUNS.__getitem__, world.runs) if run["run"] == step.holder.run)
+            [status] = [run["status"] for run in map(RUNS.__getitem__, world.runs) if run["run"] == step.holder.run]
+            yield world, status
         elif isinstance(step, driver.Blocked):
             yield world, self._waits
         elif isinstance(step, driver.Wait):
@@ -518,7 +519,8 @@ class Search:
                 after = world.write(node, None if record is None else _frozen(record))
                 yield after, after.version(node)
         elif isinstance(step, driver.Guard):
-            yield world, driver.why_not(next(run for run in map(RUNS.__getitem__, world.runs) if _is_of(run, node)), node, attempt)
+            [run] = [run for run in map(RUNS.__getitem__, world.runs) if _is_of(run, node)]
+            yield world, driver.why_not(run, node, attempt)
         elif isinstance(step, exactly_once.Watch):
             yield world, world.version(node) != step.version
         elif isinstance(step, exactly_once.Prepare):

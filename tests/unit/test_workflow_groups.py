@@ -476,16 +476,19 @@ def awx_inside(definition: Definition, outcome_of: t.Callable[[str], str], befor
     return jobs.union(*(inner[name][0] for name in ran if name in inner)), failed
 
 
+def _chosen(chance: random.Random) -> t.Callable[[str], str]:
+    """Return what chooses how a node ends, once for each."""
+    words: dict[str, str] = {}
+    return lambda name: words.setdefault(name, chance.choice(("succeeded", "failed")))
+
+
 def test_random_graphs_with_workflows_inside_run_as_in_awx() -> None:
     """The same jobs run, in whatever order they end, and the verdict is the same."""
     inside_ran = 0
     for seed in range(AWX):
         chance = random.Random(seed)
         graph, run = start(random_groups(chance, each=False))
-        words: dict[str, str] = {}
-
-        def outcome_of(name: str, words: dict[str, str] = words, chance: random.Random = chance) -> str:
-            return words.setdefault(name, chance.choice(("succeeded", "failed")))
+        outcome_of = _chosen(chance)
 
         while due(run):
             some = chance.sample(due(run), chance.randint(1, len(due(run))))

@@ -96,14 +96,15 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
             if len(verdicts) > 1:
                 why = "the records of its jobs do not name the same run"
             result["unclear"].append({"id": number, "reason": why, "jobs": _jobs(mine or notes)})
-    for about in ara.find("playbooks", status=_RUNNING) if ara is not None and nodes else ():
-        ended = [nodes[attempt] for attempt in _attempts_of(about) if attempt in nodes]
-        if ended:
-            if not check_mode:
-                _expire(ara, about["id"])
-            jobs = [{name: record[name] for name in ("host", "playbook_name", "job_name")} for record in ended]
-            result["expired"].append({"id": about["id"], "path": str(about.get("path")), "jobs": jobs})
-            result["changed"] = True
+    if ara is not None and nodes:
+        for about in ara.find("playbooks", status=_RUNNING):
+            ended = [nodes[attempt] for attempt in _attempts_of(about) if attempt in nodes]
+            if ended:
+                if not check_mode:
+                    _expire(ara, about["id"])
+                jobs = [{name: record[name] for name in ("host", "playbook_name", "job_name")} for record in ended]
+                result["expired"].append({"id": about["id"], "path": str(about.get("path")), "jobs": jobs})
+                result["changed"] = True
     if listing.unreadable:
         result.update(failed=True, msg=listing.problem(store))
     return result

@@ -75,6 +75,27 @@ class Rule(t.NamedTuple):
     what: str
 
 
+def is_name(text: t.Any) -> bool:
+    """Return whether a text can name a workflow, a run or a node: it is shown, and stands in commands to be copied."""
+    return (
+        isinstance(text, str)
+        and 0 < len(text) <= _LONGEST_NAME
+        and text == text.strip()
+        and harmless(text) == text
+        and not text.startswith("-")
+        and not _TEMPLATE.search(text)
+    )
+
+
+def is_variable(text: t.Any) -> bool:
+    """Return whether a text can name a variable."""
+    return isinstance(text, str) and _VARIABLE.match(text) is not None
+
+
+def _is_finite(value: t.Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+
+
 def _is_text(value: t.Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT and "\0" not in value
 
@@ -168,7 +189,7 @@ _FIELDS: dict[str, dict[str, Rule]] = {
     },
     "workflow": {
         "workflow": Rule(_is_word, "has to name the file of a workflow"),
-        "name": Rule(lambda value: is_name(value), "has to name one of the workflows in that file"),
+        "name": Rule(is_name, "has to name one of the workflows in that file"),
         "params": _VARIABLES,
         "params_from": Rule(
             lambda value: _VARIABLES.check(value) and all(map(is_variable, value.values())),
@@ -193,7 +214,7 @@ _OF_JOBS: dict[str, Rule] = {
     "vars": _VARIABLES,
     "retries": _at_least(0),
     "retry_delay": _at_least(0),
-    "semaphore": Rule(lambda value: _is_semaphore(value), f"has to be {{name: ..., at_most: 1 to {MOST}}}"),
+    "semaphore": Rule(_is_semaphore, f"has to be {{name: ..., at_most: 1 to {MOST}}}"),
     "executor": Rule(lambda value: _is_word(value) and is_host_name(value), "has to be the name of a host"),
 }
 _OF_ALL: dict[str, Rule] = {
@@ -207,14 +228,14 @@ _OF_ALL: dict[str, Rule] = {
     ),
 }
 _OF_WORKFLOW: dict[str, Rule] = {
-    "name": Rule(lambda value: is_name(value), "has to be a name: one line of at most 100 characters, with no marks of a template"),
-    "params": Rule(lambda value: _VARIABLES.check(value), _VARIABLES.what),
+    "name": Rule(is_name, "has to be a name: one line of at most 100 characters, with no marks of a template"),
+    "params": _VARIABLES,
     "vars": _VARIABLES,
     "nodes": Rule(lambda value: isinstance(value, dict) and 0 < len(value) <= _MOST_NODES, "has to be a mapping of one or more nodes"),
     "order": Rule(_is_list_of(lambda name: isinstance(name, str)), "has to name all nodes"),
     "max_parallel": _at_least(1),
     "notify": Rule(
-        lambda value: _are_channels(value),
+        _are_channels,
         "has to be a list of {on: events, task: one action with its options}, each with its own name if it has one; the events are"
         f" {', '.join(EVENTS)}",
     ),
@@ -229,8 +250,8 @@ _OF_PARAM: dict[str, Rule] = {
     "required": _FLAG,
     "secret": _FLAG,
     "description": _TEXT,
-    "min": Rule(lambda value: _is_finite(value), "has to be a number"),
-    "max": Rule(lambda value: _is_finite(value), "has to be a number"),
+    "min": Rule(_is_finite, "has to be a number"),
+    "max": Rule(_is_finite, "has to be a number"),
     "default": Rule(lambda value: True, ""),
 }
 _NEEDED = ("name", "nodes", "order")
@@ -249,23 +270,6 @@ FIELDS_OF_NODES: dict[str, tuple[str, ...]] = {kind: tuple(field for field in _r
 """What people may say of a node of each kind, less what it waits for."""
 FIELDS_OF_WORKFLOW = tuple(field for field in _OF_WORKFLOW if field not in ("order", "directory"))
 FIELDS_OF_PARAM = tuple(_OF_PARAM)
-
-
-def is_name(text: t.Any) -> bool:
-    """Return whether a text can name a workflow, a run or a node: it is shown, and stands in commands to be copied."""
-    return (
-        isinstance(text, str)
-        and 0 < len(text) <= _LONGEST_NAME
-        and text == text.strip()
-        and harmless(text) == text
-        and not text.startswith("-")
-        and not _TEMPLATE.search(text)
-    )
-
-
-def is_variable(text: t.Any) -> bool:
-    """Return whether a text can name a variable."""
-    return isinstance(text, str) and _VARIABLE.match(text) is not None
 
 
 def flaws(definition: t.Any, depth: int = 0) -> t.Iterator[Flaw]:
@@ -405,10 +409,6 @@ def _flaws_of_param(name: str, param: t.Any) -> t.Iterator[Flaw]:
         problem = wrong_value(param, param["default"])
         if problem:
             yield Flaw("", f"{where}.default", f"the parameter {name!r}: its default {problem}")
-
-
-def _is_finite(value: t.Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 _PYTHON_TYPES: dict[str, t.Any] = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict, "any": object}
