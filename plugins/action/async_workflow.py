@@ -344,7 +344,8 @@ class ActionModule(WorkflowAction):
             failed = run["definition"].get("recovered_is", SUCCEEDED) != SUCCEEDED
         if params["mode"] == "show":
             failed = False
-        lines = lines_of(run, time.time(), Display().columns, self._getting_on(store, run, params))
+        width = Display().columns if os.isatty(1) else 1 << 16  # a file, or another program, has as much room as it takes
+        lines = lines_of(run, time.time(), width, self._getting_on(store, run, params))
         unsent = {name: said for name, said in run.get("notified", {}).items() if said}
         lines += [harmless(f"Notification {name}: {said}") for name, said in unsent.items()]
         if not is_over and params["mode"] != "show":
