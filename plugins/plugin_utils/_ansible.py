@@ -248,6 +248,11 @@ def play_of(task: t.Any) -> t.Any:
     return taken(taken(task, "_parent", "Task._parent._play"), "_play", "Task._parent._play")
 
 
+def uuid_of_play(task: t.Any) -> str:
+    """Return what tells the play that a task is in from all others."""
+    return str(taken(play_of(task), "_uuid"))
+
+
 def inner_task(outer: t.Any, *, action: str, args: dict[str, t.Any], limit: int) -> t.Any:
     """Return a copy of a task that runs another action, in the background."""
     task = taken(outer, "copy")()

@@ -48,7 +48,7 @@ class AraNotes:
         if self._ara is None:
             return None
         try:
-            number = self._ara.playbook_of(str(_ansible.play_of(self._task)._uuid))
+            number = self._ara.playbook_of(_ansible.uuid_of_play(self._task))
         except AsyncJobError as error:
             self._give_up(error)
             return None

@@ -144,6 +144,8 @@ def test_the_name_of_a_role(controller: Controller) -> None:
 
 
 def _is_self(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "super"
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
