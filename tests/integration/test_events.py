@@ -260,7 +260,7 @@ def test_lines_for_whoever_collects_logs(controller: Controller, collections: Pa
             until(lambda: cursor.exists() or program.poll() is not None)
             put(controller.state_dir, f"job{number}", status="failed", end=ago(seconds=1))
             until(lambda number=number: is_noted(f"job{number}") or program.poll() is not None)
-            program.send_signal(signal.SIGINT)
+            program.terminate()
             said = program.communicate(timeout=60)[1]
         assert program.returncode == 0, said
         assert ("is new" in said) == (number == 0)
@@ -272,7 +272,7 @@ def test_lines_for_whoever_collects_logs(controller: Controller, collections: Pa
     assert (program.returncode, said) == (1, "No event can be printed any more: Broken pipe.\n")
     with started(text) as program:
         until(lambda: is_noted("while1") or program.poll() is not None)
-        program.send_signal(signal.SIGINT)
+        program.terminate()
     assert sorted(printed()) == ["job0", "job1", "while0", "while1"]
     with started(text.replace("interval=", "intervall=")) as program:
         said = program.stderr.read() if program.stderr else ""

@@ -133,6 +133,7 @@ import json
 import logging
 import os
 import pathlib
+import signal
 import sys
 import time
 import typing as t
@@ -227,6 +228,7 @@ def print_events(arguments: list[str]) -> str:
     :arg arguments: options, C(name=value)
     """
     given = {name: value for name, _equals, value in (argument.partition("=") for argument in arguments)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who stops a service ends it as Ctrl-C does
     try:
         asyncio.run(main(Lines(), given))
     except AsyncJobError as error:
