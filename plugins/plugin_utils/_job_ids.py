@@ -13,8 +13,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import NO_FILE
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import PAST_FIELDS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records

@@ -32,8 +32,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "_report_page": ("_records.ages", "_records.last_line", "_records.record"),
     # One file per module. What a status looks like is the host's to say.
     "_modules": (
-        "_host.look_and_output",
         "_host.results_file",
+        "_host.seen",
         "_records",
         "_report_page",
         "_store.base",
@@ -47,10 +47,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_host.command",
         "_host.job",
         "_host.job_file",
-        "_host.look_and_output",
         "_host.place",
         "_host.processes",
         "_host.results_file",
+        "_host.seen",
         "_modules.async_job_state",
         "_modules.async_job_status",
         "_records",
@@ -59,7 +59,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_store.choose",
     ),
     "action": (
-        "_host.look_and_output",
+        "_host.seen",
         "_modules",
         "_records",
         "_store.base",
