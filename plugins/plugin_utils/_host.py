@@ -34,6 +34,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._become import Users
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_look
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._job_ids import by_its_record, is_elsewhere
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import note_programs
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
@@ -240,6 +241,7 @@ class HostAction(StoreAction):
         :raises AnsibleConnectionFailure: if the host cannot be reached
         :raises AsyncJobError: if the program did not run, or could not do what it was asked for
         """
+        note_programs()
         if self._connection.transport != "local":
             # One exchange with the host instead of five. Without a network, these cost less than a Python that reads a program from a pipe.
             self.goes_through_connection()

@@ -51,6 +51,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import Strangers, adopted, told
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import note_programs
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 
@@ -158,6 +159,8 @@ class Starter:
         """Start or attach until there is something to tell. Yield whatever there is to wait for, and return what there is to tell."""
         self._before, self._document = read_document(self._store, self._key)
         self._just_read, self._is_fresh = self._before, True
+        if self._before is None or self._before.get("status") not in ENDED:
+            note_programs()  # so early that few other workers begin before they are built
         try:
             return (yield from self._start_and_wait())
         except LaunchFailed as failure:
