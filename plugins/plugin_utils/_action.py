@@ -31,10 +31,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._names import check_name
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import refuse_near_misses
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, state_dir_warnings
 
+_PLAYBOOKS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))), "playbooks")
 _ROLES = ("async_job_save", "async_job_load")
 # The names of the store options, by their aliases.
 _NAMES = {alias: option for option, spec in STORE_OPTIONS.items() for alias in spec.get("aliases", ())}
@@ -113,7 +113,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         try:
-            refuse_near_misses(self._task, self._loader)
+            self._refuse_near_misses()
             params = self._params(self._task_vars)
             self._shows_progress = params.get("progress", True)
             warnings = state_dir_warnings(params, self._base_directory, begins=self.begins_with_names)
@@ -128,6 +128,15 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         if self.in_loop and not result["warnings"]:
             del result["warnings"]
         return result
+
+    def _refuse_near_misses(self) -> None:
+        """Refuse to go on if this is a playbook of the collection, and was given variables that look like ours, and are not."""
+        playbook = os.path.realpath(self._task.get_path().rpartition(":")[0])
+        if os.path.dirname(playbook) == _PLAYBOOKS:
+            # Other playbooks, with many hosts, need not wait until this is compiled.
+            from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import refuse_near_misses
+
+            refuse_near_misses(self._task, self._loader)
 
     def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
         """Check values of options, and fill in what was not given.

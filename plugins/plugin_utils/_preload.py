@@ -37,8 +37,8 @@ def note_programs() -> None:
 
 
 class Preloading:
-    """Imports a kind of store, and its package, if the environment chooses it or a worker has needed it; and builds an action's programs, if
-    a worker has needed any.
+    """Imports a kind of store, and its package, if the environment chooses it or a worker has needed it; and builds an action's programs,
+    if a worker has needed any.
 
     Each task of each host has a worker process of its own, and each would compile the code of the store, and spend half a second on the
     SDK of OCI. Ansible asks an action's class for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have
