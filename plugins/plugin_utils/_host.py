@@ -35,7 +35,6 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._become import
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_look
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._job_ids import by_its_record, is_elsewhere
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import note_programs
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
 # How much of what a program said before it died is shown.
@@ -288,6 +287,9 @@ class HostAction(StoreAction):
             self._connection.reset()
 
     def _run(self, entry: str, arguments: dict[str, t.Any], words: t.Sequence[str]) -> dict[str, t.Any]:
+        # Where all jobs have ended, nobody needs it.
+        from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
+
         done = _ansible.run_program(self, program(entry, arguments), self._task_vars, words)
         if done.get("failed"):
             words = " ".join(str(done[name]).strip() for name in ("module_stderr", "module_stdout") if done.get(name))

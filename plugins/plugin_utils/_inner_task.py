@@ -22,7 +22,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._commands import checked_options, logged
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 
 _SHAPE = "It takes one action with its options, as a task has them, for example 'ansible.builtin.command: /opt/migrate.sh --all'"
 
@@ -155,6 +154,9 @@ class InnerTask:
 
         :arg directory: of the attempt
         """
+        # Where all jobs have ended, nobody needs it.
+        from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
+
         ways = _ansible.ways_of_modules(self._outer, self._task_vars)
         is_logged = not ways.get("_ansible_no_log") and not self._task.no_log
         return program(

@@ -14,10 +14,10 @@ import importlib
 import mmap
 import os
 import sys
+import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ansible import keep_printing
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import without_arguments
 
 _STORE = "ansible_collections.rstyczynski.ansible.plugins.module_utils._store"
 
@@ -48,8 +48,8 @@ class Preloading:
     def __get__(self, action: object | None, owner: type) -> bool:
         if action is None:
             keep_printing()
-            for entry in getattr(owner, "programs", ()) if _needed[_PROGRAMS] else ():
-                without_arguments(entry)
+            if _needed[_PROGRAMS]:
+                _build(getattr(owner, "programs", ()))
             chosen = os.environ.get("ASYNC_JOB_BACKEND") or next(iter(BACKENDS))
             for number, (name, backend) in enumerate(BACKENDS.items()):
                 if _needed[number] or chosen == name:
@@ -57,6 +57,14 @@ class Preloading:
                         if module and module not in sys.modules:
                             import_early(module)
         return False
+
+
+def _build(programs: t.Iterable[str]) -> None:
+    # Compiled when it is needed, as the programs are built then.
+    from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import without_arguments
+
+    for entry in programs:
+        without_arguments(entry)
 
 
 def import_early(package: str) -> None:

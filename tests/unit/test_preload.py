@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _preload
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _preload, _program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading
 
 STORE = "ansible_collections.rstyczynski.ansible.plugins.module_utils._store"
@@ -39,7 +39,7 @@ def test_programs_are_built_when_a_worker_has_needed_one(monkeypatch: pytest.Mon
         programs = ("_host.start",)
 
     built: list[str] = []
-    monkeypatch.setattr(_preload, "without_arguments", built.append)
+    monkeypatch.setattr(_program, "without_arguments", built.append)
     monkeypatch.setattr(_preload, "_needed", mmap.mmap(-1, len(_preload._needed)))
     assert not Action.BYPASS_HOST_LOOP
     assert built == []
