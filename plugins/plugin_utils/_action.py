@@ -57,6 +57,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     required_if: t.Sequence[tuple[str, t.Any, tuple[str, ...]]] = ()
     at_least: t.ClassVar[dict[str, float]] = {}
     """The least values of options that are numbers."""
+    of_role: t.ClassVar[t.Sequence[str]] = ()
+    """Options that a role of this collection has no default for: its variables set them, if somebody sets these."""
     texts: t.ClassVar[t.Sequence[str]] = JobKey._fields
     """Options that are texts, whatever they look like."""
     warns_at_once = False
@@ -213,6 +215,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             prefixes.insert(0, f"{self.role}_")
         names = {prefix + option: option for prefix in prefixes for option in STORE_OPTIONS if option in self.spec}
         names.update((f"async_job_{option}", option) for option in PROGRESS_OPTIONS if option in self.spec)
+        if self.role in _ROLES:
+            names.update((f"{self.role}_{option}", option) for option in self.of_role)
         templates = {name: task_vars[name] for name in names if name in task_vars}
         if not {names[name] for name in templates}.isdisjoint(args):
             # What the task omits is not among the arguments.
@@ -229,7 +233,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         return values
 
     def _templated(self, templates: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the values of variables with settings of the store.
+        """Return the values of variables.
 
         :raises AsyncJobError: if one is not defined
         """
@@ -238,9 +242,9 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             try:
                 values.update(self._templar.template({name: template}))
             except AnsibleUndefinedVariable as error:
+                what = f"variable {name}" if name.removeprefix(f"{self.role}_") in self.of_role else f"setting {name} of the store"
                 raise AsyncJobError(
-                    f"The setting {name} of the store cannot be told: {error}. Nothing was started, read or written. Define what it takes,"
-                    " or leave it out."
+                    f"The {what} cannot be told: {error}. Nothing was started, read or written. Define what it takes, or leave it out."
                 ) from None
         return values
 
