@@ -19,7 +19,6 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._job_list impo
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import waiting
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import KeptOnTask, Request
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._stats import with_stats
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
@@ -117,6 +116,9 @@ class ActionModule(TogetherAction):
         if self._task.check_mode:
             answers = [self._predicted(request) for request, _inner in requests]
         else:
+            # A task with one job, and with many hosts, need not wait until this is compiled.
+            from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
+
             starters = [Starter(request, inner, self, alone=False) for request, inner in requests]
             most = params["max_parallel"] or len(starters)
             answers = Several(starters, self, store, params, poll=common.poll, most=most).run()

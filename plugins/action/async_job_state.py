@@ -30,6 +30,7 @@ class ActionModule(HostAction):
     programs = ()
     spec = async_job_state.ARGUMENT_SPEC
     begins_with_names = True
+    of_role = ("results_file", "become_user", "stdout_file", "stderr_file")
 
     def arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         args = super().arguments(task_vars)

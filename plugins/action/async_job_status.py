@@ -7,7 +7,7 @@ import typing as t
 import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import merged, status_to_act_on
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED, GOES_ON

@@ -34,10 +34,10 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ara_notes import AraNotes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import started_by
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._names import check_name
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import refuse_near_misses
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, state_dir_warnings
 
+_PLAYBOOKS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))), "playbooks")
 _ROLES = ("async_job_save", "async_job_load")
 # The names of the store options, by their aliases.
 _NAMES = {alias: option for option, spec in STORE_OPTIONS.items() for alias in spec.get("aliases", ())}
@@ -60,6 +60,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     required_if: t.Sequence[tuple[str, t.Any, tuple[str, ...]]] = ()
     at_least: t.ClassVar[dict[str, float]] = {}
     """The least values of options that are numbers."""
+    of_role: t.ClassVar[t.Sequence[str]] = ()
+    """Options that a role of this collection has no default for: its variables set them, if somebody sets these."""
     texts: t.ClassVar[t.Sequence[str]] = JobKey._fields
     """Options that are texts, whatever they look like."""
     warns_at_once = False
@@ -117,7 +119,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         self._task_vars = task_vars or {}
         self.ara = AraNotes(self._task, self._playbook, self.notify)
         try:
-            refuse_near_misses(self._task, self._loader)
+            self._refuse_near_misses()
             params = self._params(self._task_vars)
             self._shows_progress = params.get("progress", True)
             warnings = state_dir_warnings(params, self._base_directory, begins=self.begins_with_names)
@@ -136,6 +138,15 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     def started_by(self) -> Fields:
         """Return the fields of the record that say who starts an attempt. None stands for a field to remove."""
         return {**started_by(self._task_vars), **self.ara.of_start()}
+
+    def _refuse_near_misses(self) -> None:
+        """Refuse to go on if this is a playbook of the collection, and was given variables that look like ours, and are not."""
+        playbook = os.path.realpath(self._task.get_path().rpartition(":")[0])
+        if os.path.dirname(playbook) == _PLAYBOOKS:
+            # Other playbooks, with many hosts, need not wait until this is compiled.
+            from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import refuse_near_misses
+
+            refuse_near_misses(self._task, self._loader)
 
     def validated(self, spec: Spec, args: dict[str, t.Any]) -> dict[str, t.Any]:
         """Check values of options, and fill in what was not given.
@@ -212,6 +223,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             prefixes.insert(0, f"{self.role}_")
         names = {prefix + option: option for prefix in prefixes for option in STORE_OPTIONS if option in self.spec}
         names.update((f"async_job_{option}", option) for option in PROGRESS_OPTIONS if option in self.spec)
+        if self.role in _ROLES:
+            names.update((f"{self.role}_{option}", option) for option in self.of_role)
         templates = {name: task_vars[name] for name in names if name in task_vars}
         if not {names[name] for name in templates}.isdisjoint(args):
             # What the task omits is not among the arguments.
@@ -228,7 +241,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         return values
 
     def _templated(self, templates: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the values of variables with settings of the store.
+        """Return the values of variables.
 
         :raises AsyncJobError: if one is not defined
         """
@@ -237,9 +250,9 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             try:
                 values.update(self._templar.template({name: template}))
             except AnsibleUndefinedVariable as error:
+                what = f"variable {name}" if name.removeprefix(f"{self.role}_") in self.of_role else f"setting {name} of the store"
                 raise AsyncJobError(
-                    f"The setting {name} of the store cannot be told: {error}. Nothing was started, read or written. Define what it takes,"
-                    " or leave it out."
+                    f"The {what} cannot be told: {error}. Nothing was started, read or written. Define what it takes, or leave it out."
                 ) from None
         return values
 

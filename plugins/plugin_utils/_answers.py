@@ -13,8 +13,8 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.command import NON_ZERO
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import duration
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, shown
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, status_to_act_on

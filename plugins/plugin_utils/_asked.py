@@ -17,8 +17,8 @@ from ansible import constants
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import is_late, read_record

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, withdraw, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey

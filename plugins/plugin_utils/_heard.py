@@ -15,8 +15,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_directory import is_cancel
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import Found
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import FIELDS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_job_id, is_plain_path
 

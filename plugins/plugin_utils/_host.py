@@ -19,9 +19,9 @@ from ansible.errors import AnsibleError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._failure import with_cause
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import scan
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import crashed, last_words
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, place_of
@@ -34,7 +34,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._become import Users
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_look
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._job_ids import by_its_record, is_elsewhere
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import note_programs
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
 # How much of what a program said before it died is shown.
@@ -242,6 +242,7 @@ class HostAction(StoreAction):
         :raises AnsibleConnectionFailure: if the host cannot be reached
         :raises AsyncJobError: if the program did not run, or could not do what it was asked for
         """
+        note_programs()
         if self._connection.transport != "local":
             # One exchange with the host instead of five. Without a network, these cost less than a Python that reads a program from a pipe.
             self.goes_through_connection()
@@ -288,6 +289,9 @@ class HostAction(StoreAction):
             self._connection.reset()
 
     def _run(self, entry: str, arguments: dict[str, t.Any], words: t.Sequence[str]) -> dict[str, t.Any]:
+        # Where all jobs have ended, nobody needs it.
+        from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
+
         done = _ansible.run_program(self, program(entry, arguments), self._task_vars, words)
         if done.get("failed"):
             words = " ".join(str(done[name]).strip() for name in ("module_stderr", "module_stdout") if done.get(name))

@@ -13,11 +13,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import NO_FILE
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import FILTERS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import PAST_FIELDS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import ATTEMPT_FIELDS, key_of, merged, picked, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
@@ -37,6 +36,9 @@ def by_its_record(
     :arg playbook_name: that is looked through first, since most tasks ask about a job of their own play
     :raises AsyncJobError: if nobody can tell
     """
+    # Few tasks need it, and all that import this file would wait until it is compiled.
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
+
     problem = ""
     for playbook in dict.fromkeys((params["playbook_name"] or playbook_name, params["playbook_name"])):
         listing = find_records(store, {**dict.fromkeys(FILTERS), "host": host, "playbook_name": playbook})

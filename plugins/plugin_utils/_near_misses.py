@@ -22,8 +22,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import PROGRESS_OPTIONS, STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 
-_PLAYBOOKS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))), "playbooks")
-
 # What a playbook takes without declaring it: it is a keyword of Ansible, too.
 _BECOME = "become"
 _SETTINGS = frozenset(f"async_job_{option}" for option in (*STORE_OPTIONS, *PROGRESS_OPTIONS))
@@ -77,12 +75,11 @@ _LONG, _SHORT = 8, 3
 def refuse_near_misses(task: t.Any, loader: t.Any) -> None:
     """Refuse to go on if a playbook of this collection was given variables that look like ours, and are not.
 
+    :arg task: of such a playbook
     :arg loader: of data, for files with extra variables
     :raises AsyncJobError: with what was meant, as far as that can be guessed
     """
     path = os.path.realpath(task.get_path().rpartition(":")[0])
-    if os.path.dirname(path) != _PLAYBOOKS:
-        return
     play = _ansible.play_of(task)
     known = {_BECOME, *(play.get_ds().get("vars") or ())}
     extra = load_extra_vars(loader)

@@ -14,15 +14,16 @@ import importlib
 import mmap
 import os
 import sys
+import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ansible import keep_printing
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import without_arguments
 
 _STORE = "ansible_collections.rstyczynski.ansible.plugins.module_utils._store"
 
-# Bytes that the process of ansible-playbook shares with the workers that it forks: a worker has needed this kind of store.
-_needed = mmap.mmap(-1, len(BACKENDS))
+# Bytes that the process of ansible-playbook shares with the workers that it forks: a worker has needed this kind of store, or programs.
+_needed = mmap.mmap(-1, len(BACKENDS) + 1)
+_PROGRAMS = len(BACKENDS)
 
 
 def note_need(backend: str) -> None:
@@ -30,8 +31,14 @@ def note_need(backend: str) -> None:
     _needed[list(BACKENDS).index(backend)] = 1
 
 
+def note_programs() -> None:
+    """Remember that a task of this run has work for its host. As long as none has, because all jobs have ended, no program is built."""
+    _needed[_PROGRAMS] = 1
+
+
 class Preloading:
-    """Imports a kind of store, and its package, if the environment chooses it or a worker has needed it; and builds an action's programs.
+    """Imports a kind of store, and its package, if the environment chooses it or a worker has needed it; and builds an action's programs,
+    if a worker has needed any.
 
     Each task of each host has a worker process of its own, and each would compile the code of the store, and spend half a second on the
     SDK of OCI. Ansible asks an action's class for BYPASS_HOST_LOOP in the main process, just before it forks: the one moment that we have
@@ -41,8 +48,8 @@ class Preloading:
     def __get__(self, action: object | None, owner: type) -> bool:
         if action is None:
             keep_printing()
-            for entry in getattr(owner, "programs", ()):
-                without_arguments(entry)
+            if _needed[_PROGRAMS]:
+                _build(getattr(owner, "programs", ()))
             chosen = os.environ.get("ASYNC_JOB_BACKEND") or next(iter(BACKENDS))
             for number, (name, backend) in enumerate(BACKENDS.items()):
                 if _needed[number] or chosen == name:
@@ -50,6 +57,14 @@ class Preloading:
                         if module and module not in sys.modules:
                             import_early(module)
         return False
+
+
+def _build(programs: t.Iterable[str]) -> None:
+    # Compiled when it is needed, as the programs are built then.
+    from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import without_arguments
+
+    for entry in programs:
+        without_arguments(entry)
 
 
 def import_early(package: str) -> None:

@@ -88,9 +88,15 @@ def sources(entry: str) -> dict[str, str]:
     while wanted:
         name = wanted.pop()
         if name not in found:
-            found[name] = _bare(_file(name).read_text("utf-8"))
+            found[name] = _source(name)
             wanted += _imported(found[name])
     return dict(sorted(found.items()))
+
+
+@functools.cache
+def _source(name: str) -> str:
+    """Return a file without what the interpreter passes over. Several programs have it."""
+    return _bare(_file(name).read_text("utf-8"))
 
 
 def _file(name: str) -> Path:
@@ -113,6 +119,7 @@ _TYPING = re.compile(r"^import typing as t$", re.MULTILINE)
 _FIELD = re.compile(rf"^( +\w+): {_NAME}(?: \| {_NAME})*(?:$| (=) )", re.MULTILINE)
 _NAMES = re.compile(r"^(from .+ import )\(\n((?: *\w+,\n)+)\)$", re.MULTILINE)
 _FROM = re.compile(r"^(from [\w.]+ import )(.+)$", re.MULTILINE)
+_WORD = re.compile(r"\w+")
 # Outside of texts: around operators, behind commas and colons, and beside brackets
 _BLANKS = re.compile(
     r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""
@@ -156,10 +163,10 @@ def _on_one_line(names: re.Match[str]) -> str:
 
 def _without_types(source: str) -> str:
     """Return a source without what it has imported for types that it has no more."""
-    rest = _FROM.sub("", source)
+    words = set(_WORD.findall(_FROM.sub("", source)))
 
     def needed(line: re.Match[str]) -> str:
-        names = [name for name in line[2].split(", ") if re.search(rf"\b{name}\b", rest)]
+        names = [name for name in line[2].split(", ") if name in words]
         return line[1] + ", ".join(names) if names else ""
 
     return _FROM.sub(needed, source)

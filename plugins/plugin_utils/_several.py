@@ -17,7 +17,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import GOES_ON
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Wait

@@ -21,8 +21,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._failure import with_cause
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import Found
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import ended_ago, measured_age, stamp
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import (
@@ -53,6 +53,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign impor
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import cancel_what_was_left, said_of_awx
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import note_programs
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._slots import WAITS, Slots
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
@@ -173,6 +174,8 @@ class Starter:
         """Start or attach until there is something to tell. Yield whatever there is to wait for, and return what there is to tell."""
         self._before, self._document = read_document(self._store, self._key)
         self._just_read, self._is_fresh = self._before, True
+        if self._before is None or self._before.get("status") not in ENDED:
+            note_programs()  # so early that few other workers begin before they are built
         try:
             return (yield from self._start_and_wait())
         except LaunchFailed as failure:

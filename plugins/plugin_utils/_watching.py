@@ -16,7 +16,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import merged

@@ -18,7 +18,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age

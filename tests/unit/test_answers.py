@@ -18,7 +18,7 @@ from records import put
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import look_and_output
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules.async_job_status import cut_output, of_a_loop, returned
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words

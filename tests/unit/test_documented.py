@@ -44,8 +44,13 @@ STORE_OPTIONS: Yaml = importlib.import_module(f"{PLUGINS}.module_utils._options"
 
 def spec_of(module: str) -> Yaml:
     """The options of a module, as the code has them."""
-    spec: Yaml = importlib.import_module(f"{PLUGINS}.action.{module}").ActionModule.spec
+    spec: Yaml = action_of(module).spec
     return spec
+
+
+def action_of(module: str) -> t.Any:
+    """The action that Ansible runs in place of a module."""
+    return importlib.import_module(f"{PLUGINS}.action.{module}").ActionModule
 
 
 def environment_of(option: Yaml) -> set[str]:
@@ -334,17 +339,17 @@ def test_other_options_of_a_role_are_those_of_the_module_that_it_wraps(role_opti
 def test_defaults_of_a_role_are_those_that_it_documents(role_files: Path, role_options: dict[str, Yaml], role: str) -> None:
     """defaults/main.yml and the argument specification say the same, and what is required has no default."""
     defaults = yaml.safe_load((role_files / role / "defaults/main.yml").read_text("utf-8"))
-    given = {name: value for name, value in defaults.items() if value != "{{ omit }}"}  # the others have none
-    assert {name: option["default"] for name, option in role_options[role].items() if "default" in option} == given
+    assert {name: option["default"] for name, option in role_options[role].items() if "default" in option} == defaults
     assert not [name for name in defaults if role_options[role][name].get("required")]
     assert not [option for option in STORE_OPTIONS if f"{role}_{option}" in defaults]
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_options_of_a_role_are_used(role_files: Path, role_options: dict[str, Yaml], role: str) -> None:
-    """The tasks pass on every option, save those of the store, which the action reads by itself, and no other one."""
+    """The tasks pass on every option, save those that the action reads by itself, and no other one."""
     tasks = (role_files / role / "tasks/main.yml").read_text("utf-8")
-    own = {name for name in role_options[role] if name[len(role) + 1 :] not in STORE_OPTIONS}
+    read_by_action = (*STORE_OPTIONS, *action_of(WRAPPED[role][0]).of_role)
+    own = {name for name in role_options[role] if name[len(role) + 1 :] not in read_by_action}
     first_task = yaml.safe_load(tasks)[0]
     first_task = first_task.get("block", [first_task])[0]
     [arguments] = [value for key, value in first_task.items() if key.startswith(COLLECTION)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record, save, withdraw
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, dump, new_write_id, without

@@ -42,8 +42,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     # One file per module. What a status looks like is the host's to say.
     "_modules": (
-        "_host.look_and_output",
         "_host.results_file",
+        "_host.seen",
         "_records",
         "_report_page",
         "_store.base",
@@ -59,13 +59,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_host.command",
         "_host.job",
         "_host.job_file",
-        "_host.look_and_output",
         "_host.place",
         "_host.processes",
         "_host.results_file",
         "_host.node",
         "_modules.async_job",
         "_modules.async_job_approval",
+        "_host.seen",
         "_modules.async_job_state",
         "_modules.async_job_status",
         "_records",
@@ -75,7 +75,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "_workflow",
     ),
     "action": (
-        "_host.look_and_output",
+        "_host.seen",
         "_modules",
         "_records",
         "_store.base",

@@ -14,43 +14,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look import Look, look_at_jobs, on_the_wire, readable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Reader
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import OF_A_SECRET_JOB, as_marked, with_job_id
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 
 # What a result may hold that is said elsewhere, or that only concerns the task that has started the job.
 _NOT_RETURNED = ("started", "finished", "stdout", "stderr", "stdout_lines", "stderr_lines", "invocation", "strip_empty_ends")
-
-if t.TYPE_CHECKING:
-
-    class Seen(t.TypedDict):
-        """The answer of a host to a look at one job: the fields of :class:`Look`, and what there is of its output."""
-
-        status: str
-        reason: str
-        results_file: str
-        result: dict[str, t.Any] | None
-        processes: list[dict[str, t.Any]]
-        elapsed: float | None
-        end: str
-        boot_id: str
-        runner: dict[str, t.Any] | None
-        job_id: str
-        place: dict[str, t.Any] | None
-        cancelled: dict[str, t.Any] | None
-        ended_ago: float | None
-        stdout: str
-        stderr: str
-        stdout_size: int
-        stderr_size: int
-        stdout_offset: int
-        stderr_offset: int
-        stdout_truncated: bool
-        stderr_truncated: bool
-        progress: dict[str, t.Any] | None
-        kept: dict[str, t.Any] | None
-        warnings: list[str]
-        secret: bool
-
-else:
-    Seen = dict  # Python 3.7 has no TypedDict
 
 
 def main(jobs: list[dict[str, t.Any]], output: str, tail_size: int) -> dict[str, t.Any]:

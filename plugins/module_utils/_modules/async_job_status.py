@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.look_and_output import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_file import return_code
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._keywords import plain_result
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import (
     JOB_OPTIONS,
