@@ -45,7 +45,6 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign impor
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_found, heard_list, heard_text
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched, LaunchFailed
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
 # Lines for us begin with this: a host may print others when somebody logs in.
@@ -433,6 +432,9 @@ class AttemptAction(CancellingAction):
         C(make_directory) returns."""
         if self._task.no_log:
             _ansible.hide_from_log(self)
+        # Where all jobs have ended, nobody needs it.
+        from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import program
+
         attempt_dir, job = record["attempt_dir"], new_job()
         arguments = {
             "attempt": self._to_make(record, noted),
