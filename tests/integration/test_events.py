@@ -151,7 +151,7 @@ def test_what_fails_is_repaired(terminal: Terminal) -> None:
     terminal.paste(first)
     with terminal.rulebook(rulebook) as running:
         running.wait_for(terminal.cursor)
-        assert "is new. 1 jobs and approvals are known, 0 events to tell" in running.log
+        assert "is new. 1 jobs, approvals and runs are known, 0 events to tell" in running.log
         assert "It has failed." in terminal.paste(failing)
         running.wait_for(lambda: "succeeded" in terminal.answers().values())
         said = terminal.paste(looking)
