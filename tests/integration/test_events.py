@@ -32,8 +32,16 @@ from plays import lines
 from records import ago, put
 from torture import TORTURE
 from waiting import until
+from workflows import define, ended
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.changes import is_event_id
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import new_run
 
 BLOCKS = blocks_of(guide("guide_events"))
 KILLS = 20 if TORTURE else 2
@@ -309,7 +317,7 @@ def is_open(port: str) -> bool:
 
 
 def test_whoever_calls_twice_starts_one_job(terminal: Terminal) -> None:
-    """And one run of a workflow. Both rulebooks of the guide in one process."""
+    """And one run of a workflow; and one that has failed is answered by one. All three rulebooks of the guide in one process."""
     [text] = shell_blocks("webhook")
     more, by_hand = shell_blocks("workflow")
     gitlab, alerts, github = free_port(), free_port(), free_port()
@@ -317,6 +325,10 @@ def test_whoever_calls_twice_starts_one_job(terminal: Terminal) -> None:
     text = f"{more.splitlines()[0]}\n{text.strip()},{variables}".replace("5000", gitlab).replace("5001", alerts).replace("5002", github)
     with (terminal.place / "called-rulebook.yml").open("a") as file:
         file.write((terminal.place / "release-rulebook.yml").read_text())
+        file.write((terminal.place / "mend-rulebook.yml").read_text().replace("repeat_after: 3600", "interval: 1"))
+    mend = (terminal.place / "release.yml").read_text().replace("Release", "Mend").replace("tag", "failed").replace("released", "mended")
+    (terminal.place / "mend.yml").write_text(mend)
+    terminal.state_dir.mkdir(0o700)
     terminal.paste(shell_blocks("react")[0].rpartition("ansible-playbook -i")[0])
     push = {"object_kind": "push", "after": "a" * 40}
     key = "6f1b1c1e-0000-4000-8000-000000000000"
@@ -339,12 +351,19 @@ def test_whoever_calls_twice_starts_one_job(terminal: Terminal) -> None:
             assert call(alerts, {"alerts": [{**fired, "status": "resolved"}, {**fired, "status": "firing"}, evil]}, **token) == 200
         assert call(gitlab, {**push, "after": "{{ x }}"}, **token, **{"Idempotency-Key": key[::-1]}) == 200
         assert call(gitlab, push, **token, **{"Idempotency-Key": "last-" + key}) == 200
-        running.wait_for(lambda: running.log.count("PLAY RECAP") == 7)
+        running.wait_for((terminal.state_dir / ".events/mend/cursor.json").exists)
+        graph = Graph(define({"publish": {}}, name="Release"))
+        failed = ended(graph, decide(graph, new_run(graph.definition, "broken", "localhost", {}, [], "me")), publish="failed")
+        write_run(FilesystemStore(str(terminal.state_dir)), None, failed, expect=ABSENT)
+        running.wait_for(lambda: running.log.count("PLAY RECAP") == 8)
     jobs = sorted(file.stem for file in (terminal.state_dir / "localhost/Called").glob("*.json"))
     assert jobs == [f"alert {fired['fingerprint']} {fired['startsAt']}", f"gitlab {key}", f"gitlab last-{key}"]
     assert sorted(lines(terminal.place / "calls")) == ["deploy " + "a" * 40] * 2 + ["react to DiskFull"]
     assert not list(terminal.place.rglob("evil"))
     assert f"Release, run {delivery}: succeeded" in terminal.paste(by_hand.replace("$RUN", delivery))
     assert lines(terminal.place / "released") == ["v1.0"]
-    [run] = (terminal.state_dir / ".workflows/Release").glob("*.json")
-    assert (run.stem, json.loads(run.read_text())["inventory"]) == (delivery, ["inventory"])
+    run = json.loads((terminal.state_dir / f".workflows/Release/{delivery}.json").read_text())
+    assert (run["status"], run["inventory"]) == ("succeeded", ["inventory"])
+    [answer] = (terminal.state_dir / ".workflows/Mend").glob("*.json")
+    assert is_event_id(answer.stem)
+    assert lines(terminal.place / "mended") == ["broken"]
