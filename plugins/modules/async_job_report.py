@@ -54,7 +54,9 @@ options:
         workflow side by side and the graph of each run, unless jobs are chosen by O(host), O(job_name_pattern) or O(status).
       - V(prometheus) is for the textfile collector of C(node_exporter), and everybody can read it. Jobs by status, for how long the
         oldest one has been running, how many requests await approval and for how long, and for each job its status, the number of its
-        attempt, how long that took and how long it may take.
+        attempt, how long that took and how long it may take. Unless jobs are chosen by anything but O(playbook_name), also the runs of
+        each workflow by status; and for each run that has not ended, and the last one of each workflow that has, its status, how long
+        it took, how many of its nodes have failed, and for how long nothing has been going on in it.
     type: str
     choices: [html, prometheus]
     default: html
@@ -107,7 +109,7 @@ jobs:
   type: int
   sample: 42
 runs:
-  description: How many runs of workflows the page is about. Metrics are about none.
+  description: How many runs of workflows the report is about.
   returned: success, and when records cannot be read
   type: int
   sample: 7

@@ -19,6 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.changes import (
     KINDS,
+    WORKFLOW,
     Change,
     Cursor,
     Event,
@@ -31,10 +32,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.chang
     see,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import contended, write
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import WORKFLOWS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, STATUSES
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import make_absolute, open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.epochs import told_of_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import STATUSES as STATUSES_OF_RUNS
 
 _OF_APPROVALS = ("requested", "approved", "rejected", "expired")
 
@@ -49,11 +53,12 @@ SPEC: Spec = {
     "status": {
         "type": "list",
         "elements": "str",
-        "choices": [*(status for status in STATUSES if status not in CLAIMED), *_OF_APPROVALS],
+        "choices": [*dict.fromkeys((*(status for status in STATUSES if status not in CLAIMED), *STATUSES_OF_RUNS, *_OF_APPROVALS))],
     },
     "host": {"type": "str"},
     "playbook_name": {"type": "str"},
     "job_name_pattern": {"type": "str"},
+    "workflow": {"type": "str"},
     "reactions": {"type": "bool", "default": False},
     **STORE_OPTIONS,
 }
@@ -137,7 +142,7 @@ class Watch:
     def _move_on(self) -> tuple[list[Change], list[Event]]:
         """Move the cursor, once. Return what has changed, and all that awaits an answer."""
         before, version = self._read()
-        seen = see(self._store, before["seen"])
+        seen = see(self._store, before["seen"], {WORKFLOWS: told_of_run})
         for why in seen.unreadable:
             self._say_once(why)
         after, changes = advance(before, seen)
@@ -153,7 +158,7 @@ class Watch:
             write(self._store, self._path, after, expect=version)
         if version == ABSENT:
             self._notify(
-                f"The cursor {self._where} is new. {len(seen.documents)} jobs and approvals are known, {len(pending)} events to tell."
+                f"The cursor {self._where} is new. {len(seen.documents)} jobs, approvals and runs are known, {len(pending)} events to tell."
             )
         self._is_known = True
         self._received.clear()
@@ -176,14 +181,19 @@ class Watch:
         params = self.params
         job = event.get("job_name", event.get("approval_name", ""))
         # What belongs to an answer of several jobs has its name behind that of their playbook.
-        if not params["reactions"] and (is_event_id(job) or is_event_id(str(event.get("playbook_name", "")).rpartition(" ")[2])):
+        names = job, event.get("run"), str(event.get("playbook_name", "")).rpartition(" ")[2]
+        if not params["reactions"] and any(map(is_event_id, names)):
             return False
         return (
             event["kind"] in params["kind"]
             and (not params["status"] or event["status"] in params["status"])
             and params["host"] in (None, event.get("host"))
             and params["playbook_name"] in (None, event.get("playbook_name"))
-            and (params["job_name_pattern"] is None or fnmatch.fnmatchcase(str(job), params["job_name_pattern"]))
+            and params["workflow"] in (None, event.get("workflow"))
+            and (
+                params["job_name_pattern"] is None
+                or (event["kind"] != WORKFLOW and fnmatch.fnmatchcase(str(job), params["job_name_pattern"]))
+            )
         )
 
     def _say_once(self, line: str) -> None:
@@ -193,4 +203,5 @@ class Watch:
 
 
 def _name(event: Event) -> str:
-    return harmless(" ".join(str(event.get(name, "")) for name in ("host", "playbook_name", "job_name", "approval_name")).strip())
+    names = "host", "playbook_name", "job_name", "approval_name", "workflow", "run"
+    return harmless(" ".join(str(event[name]) for name in names if event.get(name)))

@@ -41,6 +41,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.vari
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import KeptOnTask, Request
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import name_of_copy
 
 # The files of a node in the directory of its attempt, beside those of any job
 _VARIABLES = "node.vars"
@@ -186,14 +187,14 @@ def _play(about: dict[str, t.Any]) -> str:
 
 def inventory_of(sources: t.Any, directory: str) -> list[str]:
     """Return the inventories of the command line as a run notes them: below the directory of its file if they are there, so that another
-    checkout has the same.
+    checkout has the same; and what a rulebook has copied, by the name that it was copied from.
 
     :arg sources: what C(--inventory) was given
     """
     found = []
     for source in sources if isinstance(sources, (list, tuple)) else [sources] if sources else []:
         below = os.path.relpath(source, directory) if os.path.isabs(source) else source
-        found.append(source if below.startswith("..") else below)
+        found.append((name_of_copy(source) or source) if below.startswith("..") else below)
     return found
 
 

@@ -37,8 +37,10 @@ _CI_WORKSPACES = (
 # Which variables say that this is a run of a CI system, whatever else it says.
 _CI = ("CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID")
 
-# The names of private data directories that ansible-runner and AWX make for one run. One that a user has given stays.
-_MADE_FOR_ONE_RUN = re.compile(r"\.ansible-runner-|awx_[0-9]+_|tmp[a-z0-9_]{8}$")
+# The names of private data directories that ansible-runner, ansible-rulebook and AWX make for one run. One that a user has given stays.
+_MADE_FOR_ONE_RUN = re.compile(r"\.ansible-runner-|awx_[0-9]+_|(tmp|eda)[a-z0-9_]{8}$")
+# That of ansible-rulebook, which copies the inventory there that it was given.
+_OF_RULEBOOK = re.compile(r"eda[a-z0-9_]{8}$")
 _IN_CONTAINER = "/runner"
 _MOUNTS = "/proc/self/mountinfo"
 
@@ -84,6 +86,16 @@ def state_dir_warnings(params: dict[str, t.Any], project: str, *, begins: bool =
     return []
 
 
+def name_of_copy(path: str) -> str:
+    """Return what an inventory is called that a rulebook has copied for this run, or empty if it is none."""
+    artifacts = os.environ.get("AWX_ISOLATED_DATA_DIR", "")
+    private = os.path.dirname(os.path.dirname(artifacts))
+    copies = os.path.join(private, "inventory")
+    if not _OF_RULEBOOK.match(os.path.basename(private)) or not _is_below(path, copies):
+        return ""
+    return os.path.relpath(os.path.realpath(path), os.path.realpath(copies))
+
+
 def _is_below(path: str, directory: str) -> bool:
     return os.path.join(os.path.realpath(path), "").startswith(os.path.join(os.path.realpath(directory), ""))
 
@@ -91,7 +103,7 @@ def _is_below(path: str, directory: str) -> bool:
 def _doomed(project: str) -> t.Iterator[tuple[str, str]]:
     """Yield the directories that are made, or cleaned, for each run, and what does that."""
     for directory in _of_job_runner():
-        yield directory, "AWX, Automation Platform or ansible-runner removes after this run"
+        yield directory, "AWX, Automation Platform, ansible-runner or ansible-rulebook removes after this run"
     directory = os.getcwd()
     if _is_below(project, directory) and _is_purged():
         yield directory, "ansible-pull --purge removes after this run"

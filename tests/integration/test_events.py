@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
+import http.client
 import importlib.util
 import itertools
 import json
@@ -18,7 +21,6 @@ import subprocess
 import sys
 import time
 import typing as t
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,8 +32,16 @@ from plays import lines
 from records import ago, put
 from torture import TORTURE
 from waiting import until
+from workflows import define, ended
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.changes import is_event_id
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import new_run
 
 BLOCKS = blocks_of(guide("guide_events"))
 KILLS = 20 if TORTURE else 2
@@ -151,7 +161,7 @@ def test_what_fails_is_repaired(terminal: Terminal) -> None:
     terminal.paste(first)
     with terminal.rulebook(rulebook) as running:
         running.wait_for(terminal.cursor)
-        assert "is new. 1 jobs and approvals are known, 0 events to tell" in running.log
+        assert "is new. 1 jobs, approvals and runs are known, 0 events to tell" in running.log
         assert "It has failed." in terminal.paste(failing)
         running.wait_for(lambda: "succeeded" in terminal.answers().values())
         said = terminal.paste(looking)
@@ -281,6 +291,11 @@ def test_lines_for_whoever_collects_logs(controller: Controller, collections: Pa
     assert "Traceback" not in said
 
 
+def body_of(payload: t.Any) -> bytes:
+    """Return what is sent."""
+    return json.dumps(payload).encode()
+
+
 def free_port() -> str:
     """Return a port that nobody listens on."""
     with socket.socket() as found:
@@ -289,13 +304,10 @@ def free_port() -> str:
 
 
 def call(port: str, payload: t.Any, **headers: str) -> int:
-    """Call a webhook, and return what it answers."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/endpoint", json.dumps(payload).encode(), headers)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
+    """Call a webhook, with names of headers as they are, and return what it answers."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)) as connection:
+        connection.request("POST", "/endpoint", body_of(payload), headers)
+        return connection.getresponse().status
 
 
 def is_open(port: str) -> bool:
@@ -305,16 +317,33 @@ def is_open(port: str) -> bool:
 
 
 def test_whoever_calls_twice_starts_one_job(terminal: Terminal) -> None:
+    """And one run of a workflow; and one that has failed is answered by one. All three rulebooks of the guide in one process."""
     [text] = shell_blocks("webhook")
-    gitlab, alerts = free_port(), free_port()
-    text = text.replace("5000", gitlab).replace("5001", alerts)
+    more, by_hand = shell_blocks("workflow")
+    gitlab, alerts, github = free_port(), free_port(), free_port()
+    variables = more.partition("--env-vars PWD,")[2].strip()
+    text = f"{more.splitlines()[0]}\n{text.strip()},{variables}".replace("5000", gitlab).replace("5001", alerts).replace("5002", github)
+    with (terminal.place / "called-rulebook.yml").open("a") as file:
+        file.write((terminal.place / "release-rulebook.yml").read_text())
+        file.write((terminal.place / "mend-rulebook.yml").read_text().replace("repeat_after: 3600", "interval: 1"))
+    mend = (terminal.place / "release.yml").read_text().replace("Release", "Mend").replace("tag", "failed").replace("released", "mended")
+    (terminal.place / "mend.yml").write_text(mend)
+    terminal.state_dir.mkdir(0o700)
     terminal.paste(shell_blocks("react")[0].rpartition("ansible-playbook -i")[0])
     push = {"object_kind": "push", "after": "a" * 40}
     key = "6f1b1c1e-0000-4000-8000-000000000000"
     fired = {"labels": {"alertname": "DiskFull"}, "fingerprint": "0123456789abcdef", "startsAt": "2026-01-01T00:00:00.123Z"}
     evil = {**fired, "status": "firing", "startsAt": "{{ lookup('pipe', 'touch evil') }}", "labels": {"alertname": "x"}}
+    published = {"action": "published", "release": {"tag_name": "v1.0"}}
+    delivery = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+    signature = {
+        "X-Hub-Signature-256": "sha256=" + hmac.new(b"something-that-nobody-guesses", body_of(published), hashlib.sha256).hexdigest()
+    }
     with terminal.rulebook(text) as running:
-        running.wait_for(lambda: is_open(gitlab) and is_open(alerts))
+        running.wait_for(lambda: is_open(gitlab) and is_open(alerts) and is_open(github))
+        assert call(github, {**published, "action": "edited"}, **signature, **{"X-GitHub-Delivery": delivery}) == 401
+        for _again in range(2):
+            assert call(github, published, **signature, **{"X-GitHub-Delivery": delivery}) == 200
         token = {"Authorization": "Bearer something-that-nobody-guesses"}
         assert call(gitlab, push, **{"Idempotency-Key": key}) == 401
         for _again in range(2):
@@ -322,8 +351,19 @@ def test_whoever_calls_twice_starts_one_job(terminal: Terminal) -> None:
             assert call(alerts, {"alerts": [{**fired, "status": "resolved"}, {**fired, "status": "firing"}, evil]}, **token) == 200
         assert call(gitlab, {**push, "after": "{{ x }}"}, **token, **{"Idempotency-Key": key[::-1]}) == 200
         assert call(gitlab, push, **token, **{"Idempotency-Key": "last-" + key}) == 200
-        running.wait_for(lambda: running.log.count("PLAY RECAP") == 5)
+        running.wait_for((terminal.state_dir / ".events/mend/cursor.json").exists)
+        graph = Graph(define({"publish": {}}, name="Release"))
+        failed = ended(graph, decide(graph, new_run(graph.definition, "broken", "localhost", {}, [], "me")), publish="failed")
+        write_run(FilesystemStore(str(terminal.state_dir)), None, failed, expect=ABSENT)
+        running.wait_for(lambda: running.log.count("PLAY RECAP") == 8)
     jobs = sorted(file.stem for file in (terminal.state_dir / "localhost/Called").glob("*.json"))
     assert jobs == [f"alert {fired['fingerprint']} {fired['startsAt']}", f"gitlab {key}", f"gitlab last-{key}"]
     assert sorted(lines(terminal.place / "calls")) == ["deploy " + "a" * 40] * 2 + ["react to DiskFull"]
     assert not list(terminal.place.rglob("evil"))
+    assert f"Release, run {delivery}: succeeded" in terminal.paste(by_hand.replace("$RUN", delivery))
+    assert lines(terminal.place / "released") == ["v1.0"]
+    run = json.loads((terminal.state_dir / f".workflows/Release/{delivery}.json").read_text())
+    assert (run["status"], run["inventory"]) == ("succeeded", ["inventory"])
+    [answer] = (terminal.state_dir / ".workflows/Mend").glob("*.json")
+    assert is_event_id(answer.stem)
+    assert lines(terminal.place / "mended") == ["broken"]

@@ -85,6 +85,8 @@ def test_each_change_is_told_once(place: Path) -> None:
         "playbook_name": "Nightly",
         "job_name": "backup",
         "approval_name": "",
+        "workflow": "",
+        "run": "",
         "subject": "",
         "expires": "",
         "reason": "it broke",
@@ -195,7 +197,7 @@ def test_a_new_cursor_begins_now(place: Path) -> None:
     attempt(place, 1, "failed")
     reader = Reader(place, begin="now")
     assert reader.told() == []
-    assert "is new. 1 jobs and approvals are known, 0 events to tell" in reader.log[0]
+    assert "is new. 1 jobs, approvals and runs are known, 0 events to tell" in reader.log[0]
     attempt(place, 2, "failed")
     assert reader.told() == [("backup", 2, "running"), ("backup", 2, "failed")]
 
@@ -290,10 +292,10 @@ def test_whoever_was_overtaken_tells_nothing_that_was_told(place: Path, monkeypa
     see = changes.see
     told = []
 
-    def overtaken(store: t.Any, known: t.Any) -> t.Any:
+    def overtaken(*args: t.Any) -> t.Any:
         monkeypatch.setattr(_events, "see", see)
         told.extend(another.told())
-        return see(store, known)
+        return see(*args)
 
     monkeypatch.setattr(_events, "see", overtaken)
     assert one.told() == []

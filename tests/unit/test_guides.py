@@ -109,7 +109,7 @@ def test_rulebooks_are_valid() -> None:
             if options is not None:
                 watch(options, seen.append)
                 seen.append(source["name"])
-    assert seen == ["Jobs"]
+    assert seen == ["Jobs", "Runs"]
 
 
 def test_what_a_look_can_say() -> None:

@@ -97,12 +97,13 @@ def test_a_new_directory_in_a_work_tree(project: Path, tmp_path: Path) -> None:
     assert warnings(project) == ""
 
 
-@pytest.mark.parametrize("name", [".ansible-runner-x1y2", "awx_12_abcdef", "tmpab12cd_z"])
+@pytest.mark.parametrize("name", [".ansible-runner-x1y2", "awx_12_abcdef", "tmpab12cd_z", "edaab12cd_z"])
 def test_what_a_job_runner_makes_for_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     project = tmp_path / name / "project"
     project.mkdir(parents=True)
     monkeypatch.setenv("AWX_ISOLATED_DATA_DIR", str(tmp_path / name / "artifacts/1"))
-    assert f"is below {tmp_path / name}, which AWX, Automation Platform or ansible-runner removes after this run" in warnings(project)
+    remover = "AWX, Automation Platform, ansible-runner or ansible-rulebook removes after this run"
+    assert f"is below {tmp_path / name}, which {remover}" in warnings(project)
     assert warnings(project, tmp_path / "jobs") == ""
 
 

@@ -158,6 +158,16 @@ def test_any_report(said: t.Any) -> None:
     assert flaw_of_report(found) == ""
 
 
+def test_what_a_rulebook_has_copied_is_called_like_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its runs has a copy in another place, and could not go on with what another one has begun. Other runners write their own."""
+    for number in range(2):
+        monkeypatch.setenv("AWX_ISOLATED_DATA_DIR", f"/tmp/edaabcdefg{number}/artifacts/1")
+        given = [f"/tmp/edaabcdefg{number}/inventory/hosts", f"/tmp/edaabcdefg{number}/hosts", "/etc/hosts", "web1,web2"]
+        assert inventory_of(given, "/srv/p") == ["hosts", f"/tmp/edaabcdefg{number}/hosts", "/etc/hosts", "web1,web2"]
+    monkeypatch.setenv("AWX_ISOLATED_DATA_DIR", "/tmp/awx_1_abcdefgh/artifacts/1")
+    assert inventory_of("/tmp/awx_1_abcdefgh/inventory/hosts", "/srv/p") == ["/tmp/awx_1_abcdefgh/inventory/hosts"]
+
+
 def test_inventories_are_the_same_in_another_checkout() -> None:
     assert inventory_of(["/srv/p/hosts", "/etc/hosts", "web1,web2"], "/srv/p") == ["hosts", "/etc/hosts", "web1,web2"]
     assert inventory_of("/srv/p/inv", "/srv/p") == ["inv"]

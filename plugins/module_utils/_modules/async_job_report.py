@@ -53,13 +53,12 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     approvals, unreadable = find_pending(store, params["playbook_name"], settings_of(params))
     listing = listing._replace(unreadable=[*listing.unreadable, *unreadable])
     now = datetime.datetime.now(datetime.timezone.utc)
-    runs: list[Run] = []
+    runs, unreadable = _runs(store, params, now)
+    listing = listing._replace(unreadable=[*listing.unreadable, *unreadable])
     if params["format"] == "html":
-        runs, unreadable = _runs(store, params, now)
-        listing = listing._replace(unreadable=[*listing.unreadable, *unreadable])
         text = page(listing.records, listing.unreadable, approvals, runs, store=store.locate(), made=now, ara_url=ara_url)
     else:
-        text = metrics(listing.records, now, unreadable=len(listing.unreadable), approvals=approvals)
+        text = metrics(listing.records, now, unreadable=len(listing.unreadable), approvals=approvals, runs=runs)
     if not check_mode:
         _write(params["dest"], text, params["format"])
     result: dict[str, t.Any] = {
@@ -79,8 +78,10 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
 
 
 def _runs(store: Store, params: dict[str, t.Any], now: datetime.datetime) -> tuple[list[Run], list[dict[str, str]]]:
-    """Return the runs of workflows to show, and those that cannot be read. Whoever chooses jobs by what runs do not have, wants no runs."""
-    if any(params[name] for name in ("host", "job_name_pattern", "status")):
+    """Return the runs of workflows to show, and those that cannot be read. Whoever chooses jobs by what runs do not have, wants no runs.
+    Whoever counts them needs all of their jobs."""
+    others = ("older_than", "newer_than") if params["format"] == "prometheus" else ()
+    if any(params[name] for name in ("host", "job_name_pattern", "status", *others)):
         return [], []
     runs, unreadable = find_runs(store, None)
     oldest, newest = (_times.age(params[name], name) if params[name] else None for name in ("newer_than", "older_than"))

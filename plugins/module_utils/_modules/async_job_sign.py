@@ -15,6 +15,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import APPROVALS, check_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.changes import EVENTS, check_cursor
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import WORKFLOWS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import SEMAPHORES, check_semaphore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
@@ -31,7 +32,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import printable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import LOCKS, check_holder
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import check_run
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import WORKFLOWS
 
 if t.TYPE_CHECKING:
     from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signed import Checked, SignedStore

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What has changed in a store since somebody last looked, as events, and the cursor that says how far they have come.
 
-A document of the store tells phases: a record its attempts, an approval its requests. Each phase goes through steps: a job runs, then it
-fails. The cursor knows, of each document, the last phase that was told, and which of its steps. So whatever happened between two looks is
-found in the history of the document, as far as that reaches.
+A document of the store tells phases: a record its attempts, an approval its requests, a run of a workflow its epochs. Each phase goes
+through steps: a job runs, then it fails. The cursor knows, of each document, the last phase that was told, and which of its steps. So
+whatever happened between two looks is found in the history of the document, as far as that reaches.
 
 An event stays in the cursor until it counts as received. Whoever dies in between tells it again, with the same id.
 
@@ -27,7 +27,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
     check_approval,
     status_of,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import decode, encode
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import WORKFLOWS, decode, encode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
     SCHEMA_VERSION,
@@ -45,8 +45,8 @@ EVENTS = ".events/"
 Event = t.Dict[str, t.Any]
 Cursor = t.Dict[str, t.Any]
 
-JOB, APPROVAL = "job", "approval"
-KINDS = (JOB, APPROVAL)
+JOB, APPROVAL, WORKFLOW = "job", "approval", "workflow"
+KINDS = (JOB, APPROVAL, WORKFLOW)
 
 # What an event says, by type. All else that a cursor holds by mistake, or by intent, is left out.
 _TEXTS = (
@@ -57,6 +57,8 @@ _TEXTS = (
     "playbook_name",
     "job_name",
     "approval_name",
+    "workflow",
+    "run",
     "subject",
     "reason",
     "who",
@@ -85,7 +87,7 @@ class Step(t.NamedTuple):
 
 
 class Phase(t.NamedTuple):
-    """An attempt of a job, or a request for approval."""
+    """An attempt of a job, a request for approval, or an epoch of a run."""
 
     number: int
     identity: str
@@ -109,7 +111,12 @@ class Seen(t.NamedTuple):
     unreadable: list[str]
     """Why others could not be read."""
     answered: set[str]
-    """The names of jobs that have been started: an event with such an id was answered."""
+    """The names of jobs that have been started, and of runs that have ended: an event with such an id was answered."""
+
+
+Reader = t.Callable[[bytes, str, str], t.Tuple[t.List[Phase], str]]
+"""Takes a document, its path, and its place for errors. Returns its phases, and the id of the event that it answers; empty if it does
+not."""
 
 
 def cursor_path(name: str) -> str:
@@ -150,7 +157,7 @@ def parse_cursor(document: bytes, name: str, *, where: str) -> Cursor:
         raise corrupt(f"it is that of {cursor.get('cursor')!r}")
     for path, seen in cursor["seen"].items():
         if not _is_path(path):
-            raise corrupt(f"{path!r} is not where jobs and approvals are")
+            raise corrupt(f"{path!r} is not where jobs, approvals and runs are")
         if not isinstance(seen, dict) or not isinstance(seen.get("number"), int) or not isinstance(seen.get("phase"), str):
             raise corrupt(f"what it says of {path!r} is not what it should be")
         if not isinstance(seen.get("told"), list) or not all(isinstance(status, str) for status in seen["told"]):
@@ -162,9 +169,9 @@ def parse_cursor(document: bytes, name: str, *, where: str) -> Cursor:
 
 
 def _is_path(path: str) -> bool:
-    """Return whether a record or an approval may be there: a cursor is data, and does not say which files to open."""
+    """Return whether a record, an approval or a run may be there: a cursor is data, and does not say which files to open."""
     host, *others = path.split("/")
-    names = others if path.startswith(APPROVALS) else (host, *others)
+    names = others if path.startswith((APPROVALS, WORKFLOWS)) else (host, *others)
     return len(others) == 2 and all(name and not name.startswith(".") for name in names) and not _NO_TEXT.search(path)
 
 
@@ -185,32 +192,37 @@ def check_cursor(document: bytes, path: str, *, where: str) -> Cursor:
     return cursor
 
 
-def see(store: Store, known: t.Collection[str] = ()) -> Seen:
+def see(store: Store, known: t.Collection[str], others: t.Mapping[str, Reader]) -> Seen:
     """Return what all records and approvals of a store tell.
 
     :arg known: the paths of those that were there before. One that a list does not have is there all the same, unless its store says that
         it is not: a list that is made while others write may lack some
+    :arg others: what else there is to read, by what the paths of it begin with
     """
+    readers: dict[str, Reader] = {APPROVALS: _told_of_approval, **others}
     documents: dict[str, list[Phase]] = {}
     unreadable = []
     answered = set()
 
     def take(entry: Entry) -> None:
         where = store.locate(entry.path)
+        read = next((read for prefix, read in readers.items() if entry.path.startswith(prefix)), None)
         try:
-            if not entry.path.startswith(APPROVALS):
+            if read is None:
                 record, _version = record_of(store, entry)
                 documents[entry.path] = phases_of_job(record, where)
                 if record.get("status", "running") not in CLAIMED:
                     answered.add(record["job_name"])
             elif entry.document is None:
-                raise entry.error or AsyncJobError(f"The approval {where} cannot be read.")
+                raise entry.error or AsyncJobError(f"The document {where} cannot be read.")
             else:
-                documents[entry.path] = phases_of_approval(check_approval(entry.document.content, entry.path, where=where), where)
+                documents[entry.path], answer = read(entry.document.content, entry.path, where)
+                if answer:
+                    answered.add(answer)
         except AsyncJobError as error:
             unreadable.append(str(error))
 
-    for prefix in ("", APPROVALS):
+    for prefix in ("", *readers):
         for entry in store.entries(prefix):
             take(entry)
     for path in () if unreadable else sorted({*known} - documents.keys()):
@@ -258,6 +270,10 @@ def phases_of_job(record: Record, where: str) -> list[Phase]:
             steps.append(Step(status, {**about, **picked(attempt, ("reason", "end", "end_noticed")), "rc": rc, "time": end}))
         phases.append(Phase(number, str(identity), steps))
     return phases
+
+
+def _told_of_approval(document: bytes, path: str, where: str) -> tuple[list[Phase], str]:
+    return phases_of_approval(check_approval(document, path, where=where), where), ""
 
 
 def phases_of_approval(approval: Approval, where: str) -> list[Phase]:

@@ -23,6 +23,9 @@ _SEGMENT_BYTES = 255
 # line and paragraph separators) and lone surrogates, which no file system or JSON text can hold as UTF-8.
 _UNSAFE = re.compile("[/\\\\%\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
+# The runs of workflows are below this. No host has a name that begins with a dot in a store.
+WORKFLOWS = ".workflows/"
+
 # Neither can come out of percent-encoding a name, where two hexadecimal digits follow every percent sign.
 _EMPTY = "%"
 _SHORTENED = "%~"

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey, encode
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import WORKFLOWS, JobKey, encode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name, read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED as ENDS_OF_JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, without_signature
@@ -33,9 +33,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
     split,
     wrong_value,
 )
-
-# No host has a name that begins with a dot in a store.
-WORKFLOWS = ".workflows/"
 
 SCHEMA_VERSION = 1
 
@@ -351,9 +348,9 @@ def with_events(before: Run | None, after: Run, who: str, when: str) -> Run:
     """Return a run that remembers what has changed in it, by whom and when."""
     old = {} if before is None else before["nodes"]
     events = [] if before is None else [*before["events"]]
-    if before is None or before["status"] != after["status"]:
+    if before is None or (before["status"], before["epoch"]) != (after["status"], after["epoch"]):
         by = after.get("cancelling", {}) if after["status"] == CANCELLING else {}
-        events.append(_event(when, who, "", 0, after["status"], by.get("reason", "")))
+        events.append({**_event(when, who, "", 0, after["status"], by.get("reason", "")), "epoch": after["epoch"]})
     events += _changes(after["definition"], old, after["nodes"], "", (when, who), is_new=before is None)
     changed = {**after, "events": _kept(events)}
     if after["status"] in VERDICTS and "ended" not in after:

@@ -7,23 +7,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: async_jobs
-short_description: Tell what becomes of jobs and of approvals
+short_description: Tell what becomes of jobs, of approvals and of runs of workflows
 version_added: 1.1.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
-  - Looks into a store again and again, and hands an event to the rulebook for each change of an attempt of a job, and of an approval.
-  - "An event has C(id), C(kind) (V(job) or V(approval)), C(status), C(host), C(playbook_name), C(job_name) or C(approval_name),
-    C(attempt), C(reason), C(rc), C(who), C(time), C(start), C(end), C(end_noticed), C(subject) and C(expires) of an approval, and
-    C(state_file). All but C(attempt), C(rc), C(end_noticed) and C(withheld) are texts; what is not known is empty, or null."
+  - Looks into a store again and again, and hands an event to the rulebook for each change of an attempt of a job, of an approval, and of a
+    run of a workflow.
+  - "An event has C(id), C(kind) (V(job), V(approval) or V(workflow)), C(status), C(host), C(playbook_name), C(job_name) or
+    C(approval_name), C(workflow) and C(run), C(attempt), C(reason), C(rc), C(who), C(time), C(start), C(end), C(end_noticed),
+    C(subject) and C(expires) of an approval, and C(state_file). All but C(attempt), C(rc), C(end_noticed) and C(withheld) are texts; what
+    is not known is empty, or null."
   - If C(end_noticed) is V(true), nothing on the host tells when the job has ended. Its C(end) and its C(time) are when somebody first saw
     that it had.
   - "Statuses of jobs are those of their records: V(running) and C(orphaned), and each end. That a controller is about to start one is none,
-    because that can be taken back. Approvals are C(requested), C(approved), C(rejected) and C(expired)."
+    because that can be taken back. Approvals are C(requested), C(approved), C(rejected) and C(expired). Runs of workflows are
+    V(running), C(cancelling), C(succeeded), C(recovered), C(failed) and C(cancelled)."
+  - "The C(attempt) of a run is 1 when it begins, and goes up whenever somebody resumes, accepts or cancels. The C(reason) of one that has
+    C(failed) or C(recovered) names the nodes that have failed, as C(deploy: failed). Its C(start) is when the run has begun. The nodes of
+    a run are jobs and approvals, and told as such, too. Their C(playbook_name) is the name of the workflow, a blank, and the run."
   - The C(id) is made of the place of the record, the attempt and the status. It is always the same for the same change, whoever looks and
-    however often. What is started by this name, such as a job, is started once.
+    however often. What is started by this name, such as a job or a run of a workflow, is started once.
   - The cursor is a document in the store, and says which changes were told. What has happened between two looks, or while no rulebook was
-    running, is taken from the history of the record, which has the last 20 attempts. Where that does not reach back far enough, a line in
-    the log says how many are missing.
+    running, is taken from the history of the record, which has the last 20 attempts, or of the run, which has its last 200 events. Where
+    that does not reach back far enough, a line in the log says how many are missing.
   - What a record holds is data. A text that has the marks of a template is empty, and C(withheld) names it, because Ansible would run it as
     one if a playbook got it from the rulebook.
   - "It runs in the process of C(ansible-rulebook), in its Python, which has to be 3.10 or newer and to have ansible-core installed; for
@@ -51,7 +57,8 @@ options:
     description:
       - How long an event is told again if the rulebook was ended meanwhile.
       - V(handed_over) is until the rulebook has taken it. What the rulebook then does with it, is lost if it is killed before.
-      - V(answered) is until a job has been started whose name is the C(id) of the event, whatever its host and its playbook. Until then,
+      - V(answered) is until a job has been started whose name is the C(id) of the event, whatever its host and its playbook; or until a
+        run of a workflow that has this name has ended, since only whoever goes on with it ends it. Until then,
         the event is told again each time that a rulebook is started, and each O(repeat_after) seconds. Give the filters then, so that
         only those events are told which are to be answered.
       - If the rulebook runs with persistence and C(feedback=true), it has taken an event once it is in its database. See
@@ -76,14 +83,28 @@ options:
       - What to tell of.
     type: list
     elements: str
-    choices: [job, approval]
-    default: [job, approval]
+    choices: [job, approval, workflow]
+    default: [job, approval, workflow]
   status:
     description:
       - Only changes to one of these. The default is all.
     type: list
     elements: str
-    choices: [running, orphaned, succeeded, failed, killed, timed_out, lost, cancelled, requested, approved, rejected, expired]
+    choices:
+      - running
+      - orphaned
+      - succeeded
+      - failed
+      - killed
+      - timed_out
+      - lost
+      - cancelled
+      - cancelling
+      - recovered
+      - requested
+      - approved
+      - rejected
+      - expired
   host:
     description:
       - Only jobs of this host.
@@ -96,10 +117,14 @@ options:
     description:
       - Only jobs and approvals whose name fits, with C(*) for any characters, C(?) for one, and C([...]) for one of several.
     type: str
+  workflow:
+    description:
+      - Only runs of this workflow.
+    type: str
   reactions:
     description:
-      - Whether to tell also of jobs that are the answer to an event, as their name is an C(id). Otherwise, an answer that fails would be
-        answered, and so on without an end.
+      - Whether to tell also of jobs and of runs that are the answer to an event, as their name is an C(id), and of what belongs to such
+        runs. Otherwise, an answer that fails would be answered, and so on without an end.
     type: bool
     default: false
 extends_documentation_fragment:
