@@ -14,11 +14,12 @@ from ansible.utils.display import Display
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import run_playbook
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, whoami
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import accept, cancel, decide, resume
@@ -27,6 +28,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.hold
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import (
     find_runs,
     held_by_another,
+    left_of_another,
     read_run,
     write_run,
 )
@@ -126,7 +128,9 @@ class ActionModule(WorkflowAction):
         if run is None:
             run = new_run(definition, run_id, self.host, values, secrets, whoami(), inventory)
             self.add_commit(run)
-            if not self._task.check_mode:
+            if self.is_check:
+                self._check_nothing_left(store, run)
+            else:
                 run = self.begin(store, run)
         elif run.get("commit") != self.commit and run["status"] not in VERDICTS:
             was, now = ((commit or {}).get("id", "in no repository")[:12] for commit in (run.get("commit"), self.commit))
@@ -191,7 +195,11 @@ class ActionModule(WorkflowAction):
         return after
 
     def begin(self, store: Store, run: Run) -> Run:
-        """Write a run that begins. If somebody else was faster, return theirs."""
+        """Write a run that begins. If somebody else was faster, return theirs.
+
+        :raises AsyncJobError: if there is something left of another one with this id
+        """
+        self._check_nothing_left(store, run)
         try:
             write_run(store, None, run, expect=ABSENT)
             self.has_changed = True
@@ -201,6 +209,20 @@ class ActionModule(WorkflowAction):
                 raise
             return found
         return run
+
+    def _check_nothing_left(self, store: Store, run: Run) -> None:
+        """Raise if a run with this id was removed, and jobs of it were not: nobody knows what these were to do."""
+        left = left_of_another(store, run)
+        if not left or read_run(store, run["workflow"], run["run"])[0] is not None:
+            return  # or somebody else has just begun it, and these are its jobs
+        shown = left[:_SHOWN] + ([f"{len(left) - _SHOWN} more"] if len(left) > _SHOWN else [])
+        which = {"playbook": f"{run['workflow']} {run['run']}", "older_than": "0s", "apply": "true", **settings_of(self._options)}
+        how = run_playbook("prune", which)
+        raise AsyncJobError(
+            f"There is no run {run['run']!r} of {run['workflow']!r}, but there are jobs of one with this id, which was removed:"
+            f" {', '.join(map(harmless, shown))}. Nothing was started. Give the run another id; or put the document of the old one back, to go"
+            f" on with it; or remove what is left of it, with the inventory of these hosts (-i){': ' + how if how else ''}"
+        )
 
     def _definition_of(self, store: Store, run: Run, compiled: Compiled, params: dict[str, t.Any]) -> Definition:
         """Return what a run goes on with: what it began with, if that is what the file says."""

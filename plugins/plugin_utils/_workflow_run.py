@@ -54,6 +54,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     REJECTED,
     SETTLED,
     Run,
+    begun_of,
     executor_of,
     is_of_node,
     key_of_node,
@@ -133,6 +134,7 @@ class WorkflowAction(TogetherAction):
         self._store, self._which, self._options, self._given = store, (workflow, run), params, given
         notifications = self.notifications_of(store, workflow, run, params, given)
         answer: t.Any = None
+        begun = None
         while True:
             try:
                 step = steps.send(answer)
@@ -141,6 +143,9 @@ class WorkflowAction(TogetherAction):
             match step:
                 case driver.ReadRun():
                     answer = read_run(store, workflow, run)
+                    begun = begun_of(answer[0]) if begun is None and answer[0] is not None else begun
+                    if answer[0] is not None and begun_of(answer[0]) != begun:
+                        answer = None, NOTHING  # what this task was given is for the one that was removed
                 case driver.WriteRun(before, after, expect):
                     answer = self._write_run(before, after, Version(expect))
                 case driver.ReadHolder(lock):
@@ -443,14 +448,14 @@ class WorkflowAction(TogetherAction):
         """Ask for the approval that a node waits for, if the run still wants it."""
         now, _version = read_run(self._store, *self._which)
         part = part_of(run, name)
-        if driver.why_not(now, name, part.node["attempt"]):
+        if driver.why_not(now, name, part.node["attempt"], begun_of(run)):
             return
         about = part.about
         playbook_name, approval_name = _names_of_approval(run, name)
         asked = {option: spec.get("default") for option, spec in async_job_approval.ARGUMENT_SPEC.items()}
         asked.update(self._store_options(), mode="request", name=approval_name, playbook_name=playbook_name, subject=about["approval"])
         asked.update(expires_in=about.get("timeout", 0), allow_self=about.get("allow_self", False))
-        async_job_approval.run(asked, check_mode=False, notify=self.notify)
+        async_job_approval.run(asked, check_mode=False, notify=self.notify, begun=begun_of(run))
         self.say(f"{name}: asks for approval: {about['approval']}")
 
     def _withdraw(self, run: Run, name: str) -> None:
@@ -580,13 +585,15 @@ def _names_of_approval(run: Run, name: str) -> tuple[str, str]:
 
 
 def _approval(store: Store, run: Run, name: str) -> tuple[Approval | None, Version]:
-    """Read the approval that an attempt of a node asks for."""
+    """Read the approval that an attempt of a node asks for. One that another run with the same id has asked for, which was removed, is none:
+    nobody has decided on this run."""
     names = _names_of_approval(run, name)
     path = path_of_approval(*names)
     document = store.read(path)
     if document is None:
         return None, NOTHING
-    return parse_approval(document.content, *names, where=store.locate(path)), document.version
+    approval = parse_approval(document.content, *names, where=store.locate(path))
+    return (approval, document.version) if begun_of(approval) == begun_of(run) else (None, NOTHING)
 
 
 def _step(progress: dict[str, t.Any]) -> str:

@@ -12,6 +12,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import typing as t
+import uuid
 from datetime import datetime
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
@@ -96,6 +97,8 @@ _OPTIONAL: dict[str, t.Any] = {
     "schema_version": int,
     "schedule": dict,
     "commit": dict,
+    # What no other run has: not even one with the same id, after this one was removed
+    "begun": str,
 }
 _OF_NODE: dict[str, t.Any] = {
     "outcome": str,
@@ -312,7 +315,13 @@ def new_run(
         "nodes": {name: {"state": WAITING, "attempt": 0} for name in definition["order"]},
         "started": _times.now(),
         "started_by": who,
+        "begun": uuid.uuid4().hex,
     }
+
+
+def begun_of(document: t.Mapping[str, t.Any]) -> str:
+    """Return which run a document is, or belongs to: an id may come again when its run was removed, this does not. Empty if it was not noted."""
+    return str(document.get("begun", ""))
 
 
 def chosen_params(definition: Definition, given: t.Any) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
