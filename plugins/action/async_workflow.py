@@ -220,8 +220,8 @@ class ActionModule(WorkflowAction):
         how = run_playbook("prune", which)
         raise AsyncJobError(
             f"There is no run {run['run']!r} of {run['workflow']!r}, but there are jobs of one with this id, which was removed:"
-            f" {', '.join(map(harmless, shown))}. Nothing was started. Give the run another id; or put the document of the old one back, to go"
-            f" on with it; or remove what is left of it, with the inventory of these hosts (-i){': ' + how if how else ''}"
+            f" {', '.join(map(harmless, shown))}. Nothing was started. Give the run another id; or put the document of the old one back,"
+            f" to go on with it; or remove what is left of it, with the inventory of these hosts (-i){': ' + how if how else ''}"
         )
 
     def _definition_of(self, store: Store, run: Run, compiled: Compiled, params: dict[str, t.Any]) -> Definition:

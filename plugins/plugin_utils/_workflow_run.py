@@ -585,8 +585,8 @@ def _names_of_approval(run: Run, name: str) -> tuple[str, str]:
 
 
 def _approval(store: Store, run: Run, name: str) -> tuple[Approval | None, Version]:
-    """Read the approval that an attempt of a node asks for. One that another run with the same id has asked for, which was removed, is none:
-    nobody has decided on this run."""
+    """Read the approval that an attempt of a node asks for. What a run with the same id has asked for, which was removed, is none: nobody
+    has decided on this one."""
     names = _names_of_approval(run, name)
     path = path_of_approval(*names)
     document = store.read(path)

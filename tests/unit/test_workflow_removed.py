@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from workflows import begun, define
+from workflows import define
 
 from ansible_collections.rstyczynski.ansible.plugins.action.async_workflow import ActionModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError

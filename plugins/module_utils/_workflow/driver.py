@@ -182,8 +182,8 @@ def held_by(run: Run) -> Steps:
     """Make sure that a run holds all locks that it needs. Return who holds one of them instead; None if nobody does.
 
     Once it holds them, it does until it has ended: others take a lock only from a run that has, and only as they have read it. Whoever
-    resumes a run makes another epoch of it, which has to take the lock anew: somebody may be just about to take it from the old one. So does
-    a run with the id of one that was removed.
+    resumes a run makes another epoch of it, which has to take the lock anew: somebody may be just about to take it from the old one.
+    So does a run with the id of one that was removed.
     """
     ours = Holder(run["workflow"], run["run"], run["epoch"], begun_of(run))
     for lock in locks_of(run["definition"]):

@@ -320,7 +320,10 @@ def new_run(
 
 
 def begun_of(document: t.Mapping[str, t.Any]) -> str:
-    """Return which run a document is, or belongs to: an id may come again when its run was removed, this does not. Empty if it was not noted."""
+    """Return which run a document is, or belongs to: an id may come again when its run was removed, this does not.
+
+    Empty if that was not noted.
+    """
     return str(document.get("begun", ""))
 
 
