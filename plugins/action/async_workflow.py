@@ -45,6 +45,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     WAITING,
     Run,
     chosen_params,
+    executor_of,
     executors_of,
     is_of_node,
     is_run_id,
@@ -184,7 +185,7 @@ class ActionModule(WorkflowAction):
         values, secrets = self._values(run, definition, {**params, "params": secret})
         self._check_host(run)
         self._check_given(store, run, values, self.inventory_for(compiled))
-        self.only_once, self.blocked_by, self.elsewhere = True, None, {}
+        self.only_once, self.blocked_by, self.elsewhere, self.given_up = True, None, {}, {}
         given = self._given_by({**values, **secrets}, compiled)
         after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
         if self.blocked_by is not None:
@@ -347,19 +348,21 @@ class ActionModule(WorkflowAction):
         nodes = {name: run["nodes"][name] for name in run["definition"]["order"]}
         is_over = run["status"] in VERDICTS
         bad = [name for name, node in nodes.items() if node["state"] == ENDED and node["outcome"] not in GOOD]
+        given_up = {} if is_over else {name: said for name, said in self.given_up.items() if name in parts_of(run, DUE)}
         errors = {name: said[-1] for (name, _attempt), said in self.not_started.items() if len(said) > 1 and not is_over}
         head = f"The run {run['run']!r} of {run['workflow']!r}: {run['status']}"
         msg = f"{head}."
         if is_over and bad:
             msg = f"{head}. {'; '.join(_line(name, nodes[name]) for name in bad[:5])}."
         elif not is_over and params["mode"] != "show":
-            waits = [*parts_of(run, DUE, BACKOFF)]
+            waits = [self._where(run, name) for name in parts_of(run, DUE, BACKOFF)]
             waits = waits[:_SHOWN] + ([f"{len(waits) - _SHOWN} more"] if len(waits) > _SHOWN else [])
             problem = "".join(f" {name} could not be started: {text}" for name, text in errors.items())
             problem += "".join(f" {name} could not be stopped: {text}" for name, text in self.not_stopped(run).items())
             problem += "".join(
                 f" {name} is on the localhost of {machine}, and cannot be seen from here." for name, machine in self.elsewhere.items()
             )
+            problem += "".join(f" {name}: {text}." for name, text in given_up.items())
             msg = f"{head}. It waits for {', '.join(waits)}.{problem} To go on: run this once more with run={run['run']}."
         failed = is_over and run["status"] != SUCCEEDED
         if run["status"] == RECOVERED:
@@ -377,7 +380,7 @@ class ActionModule(WorkflowAction):
         self.show(harmless_text(lines))
         return {
             "changed": self.has_changed,
-            "failed": bool(failed or errors or self.not_stopped(run)),
+            "failed": bool(failed or errors or given_up or self.not_stopped(run)),
             "finished": is_over,
             "status": run["status"],
             "workflow": run["workflow"],
@@ -389,6 +392,11 @@ class ActionModule(WorkflowAction):
             "notified": run.get("notified", {}),
             "warnings": [*store.warnings, *(f"The notification {name!r}: {said}" for name, said in unsent.items())],
         }
+
+    def _where(self, run: Run, name: str) -> str:
+        """Return what to call a part of a run that is waited for: whose task has to go on with it, if that is not this one's."""
+        part = part_of(run, name)
+        return name if part.is_approval or executor_of(run, name) == self.host else f"{name} (on {executor_of(run, name)})"
 
     def _getting_on(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, str]:
         """Return how those nodes are getting on that run or wait for a person, as far as the store knows."""

@@ -22,8 +22,9 @@ description:
   - Runs of workflows that have ended (M(rstyczynski.ansible.async_workflow)) are documents of the store, as their approvals are.
     A task with O(store_only=true) removes them, too, by the same options, and with a run the approvals that it has asked for; a run that
     has recovered counts as V(failed). A run stays as long as a job of it is being started or goes on, as far as its record tells. So does
-    the last run of each schedule, since what is due next is counted from it. The jobs of its nodes are jobs like all others, and may go before
-    it or after it. As long as there are any, no run with that id begins anew; and no approval counts for another run than has asked for it.
+    the last run of each schedule, since what is due next is counted from it. The jobs of its nodes are jobs like all others, and may go
+    before it or after it. As long as there are any, no run with that id begins anew; and no approval counts for another run than has
+    asked for it.
   - Where nothing but O(older_than) says what is meant, such a task also removes approvals of runs that are gone, locks of workflows
     whose run has ended, and semaphores of which no slot is held.
   - On the host, only files that Ansible and this collection make are removed. Those that the option C(stdout_file) of

@@ -43,6 +43,7 @@ class Action(_workflow_run.WorkflowAction):
         self._seen_there = seen
         self._not_stopped = {}
         self.elsewhere, self.not_started, self.only_once = {}, {}, False
+        self._elsewhere_since, self.given_up = {}, {}
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         return params
@@ -150,6 +151,42 @@ def test_nobody_tries_for_ever(tmp_path: Path, run: Run, monkeypatch: pytest.Mon
     assert action.not_stopped(run) == {"a": "It is root's. Say 'become: true'."}
     assert tries == 3
     assert not action.is_busy(run)
+
+
+def test_a_node_of_a_host_that_nobody_drives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for, for a while, which begins anew whenever something happens to it. Then it is said who is missing."""
+    graph = Graph(define({"a": {"executor": "host2", "timeout": 100}, "b": {"executor": "host2"}}))
+    run = decide(graph, begun(graph.definition))
+    store = FilesystemStore(str(tmp_path))
+    action = Action(store, exactly_once.Seen())
+    action._interval, action._approvals_until, action._running = 1.0, None, {}
+    monkeypatch.setattr(action, "_sleep", lambda seconds: None)
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def waits_after(seconds: float) -> bool:
+        now[0] += seconds
+        for name in ("a", "b"):
+            action._read_job(run, name)
+        return action._wait(run)
+
+    found = action._read_job(run, "a")
+    assert isinstance(found, driver.Found)
+    assert found.said == "waits until a task of this workflow on host2 begins it, for at most 600 seconds (executor_timeout)"
+    assert waits_after(0)
+    assert waits_after(599)
+    assert not waits_after(2)
+    assert {*action.given_up} == {"a", "b"}
+    assert "no task of this workflow on host2 has begun it for 600 seconds" in action.given_up["a"]
+    assert "executor=host2" in action.given_up["a"]
+    for status, limit in (("running", 700), ("succeeded", 600)):
+        key, version = key_of_node(run, "a"), read_record(store, key_of_node(run, "a"))[1]
+        write_record(store, key, record_of(run, status=status, ansible_job_id=JOB), expect=version)
+        assert waits_after(1)
+        assert {*action.given_up} == {"b"}
+        assert waits_after(limit - 2)
+        assert not waits_after(5)
+        assert f"it is {status} on host2, as last recorded" in action.given_up["a"]
 
 
 def test_what_is_elsewhere_is_left_alone(tmp_path: Path, run: Run) -> None:

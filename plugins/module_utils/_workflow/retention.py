@@ -112,10 +112,8 @@ def why_needed(store: Store, run: Run) -> str:
             status = record.get("status", "running")
             if not is_of_run(record) or status in ENDED_JOBS:
                 continue
-            how = (
-                " If nobody starts it any more, forget it: async_job_state, 'state: absent' and 'force: true'." if status in CLAIMED else ""
-            )
-            return f"its job {'/'.join(key_of(record))} is {status}, as last recorded.{how}"
+            how = " If nobody starts it any more, forget it: async_job_state, 'state: absent' and 'force: true'."
+            return f"its job {'/'.join(key_of(record))} is {status}, as last recorded.{how if status in CLAIMED else ''}"
     return ""
 
 
@@ -127,7 +125,7 @@ def approvals_of(store: Store, run: Run, now: float) -> tuple[list[Spare], Unrea
 
 
 def left_over(store: Store, params: t.Mapping[str, t.Any], now: float) -> tuple[list[Spare], Unreadable]:
-    """Return what is old enough and nobody needs: approvals of runs that are gone, locks of runs that have ended or are gone, and semaphores
+    """Return what is old enough and nobody needs: approvals of runs that are gone, locks of runs that have ended or are gone, semaphores
     of which no slot is held. Only if all that is that old is meant."""
     if any(params[option] not in (None, []) for option in _NARROW):
         return [], []

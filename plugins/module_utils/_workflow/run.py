@@ -65,8 +65,8 @@ GOOD = (SUCCEEDED, ACCEPTED)
 FINAL = (*GOOD, CANCELLED, REJECTED, EXPIRED)
 """After these, a node is not tried again by itself."""
 
-# How many events a run remembers.
-_MOST_EVENTS = 200
+MOST_EVENTS = 200
+"""How many events a run remembers."""
 _MOST_ATTEMPTS = 1_000_000
 MOST_PARTS = 4000
 """Of how many jobs a run may consist."""
@@ -377,9 +377,9 @@ def _kept(events: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Return the events that a run remembers: its beginning, and the last ones. Those of items, of which hundreds may end at once, go
     first: their node tells of them."""
     of_items = [number for number, event in enumerate(events) if str(event.get("node")).endswith("]")]
-    gone = {*of_items[: max(len(events) - _MOST_EVENTS, 0)]}
+    gone = {*of_items[: max(len(events) - MOST_EVENTS, 0)]}
     left = [event for number, event in enumerate(events) if number not in gone]
-    return left if len(left) <= _MOST_EVENTS else [left[0], *left[1 - _MOST_EVENTS :]]
+    return left if len(left) <= MOST_EVENTS else [left[0], *left[1 - MOST_EVENTS :]]
 
 
 def changes_of(before: Run, after: Run) -> list[dict[str, t.Any]]:
