@@ -233,4 +233,5 @@ def _ago(text: t.Any, now: float) -> float:
 
 def is_of_workflow(record: Record, workflow: str) -> bool:
     """Return whether a job is one of a run of a workflow."""
-    return is_of_run(record) and t.cast("dict[str, t.Any]", record["metadata"])["workflow"] == workflow
+    about: t.Any = record.get("metadata")
+    return is_of_run(record) and bool(about["workflow"] == workflow)
