@@ -70,6 +70,7 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
     outcomes: dict[str, list[str]] = {outcome: [] for outcome in OUTCOMES}
     failures = []
     going_on: list[str] = []
+    only_records = True
     stopped = ""
     # The order counts: a run goes on from what its jobs and approvals say.
     ways: tuple[tuple[str, t.Callable[[Entry], str]], ...] = (
@@ -89,6 +90,7 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
                     raise
                 except AsyncJobError as error:
                     failures.append({"state_file": origin.locate(entry.path), "msg": str(error)})
+                    only_records = only_records and not prefix
                 else:
                     if outcome != NOT_NEEDED:
                         outcomes[outcome].append(entry.path)
@@ -108,7 +110,8 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
     elif failures:
         result.update(
             failed=True,
-            msg=f"{len(failures)} documents were not copied from {origin.locate()} to {destination.locate()}; they are in 'failures'."
+            msg=f"{len(failures)} {'records' if only_records else 'documents'} were not copied from {origin.locate()} to"
+            f" {destination.locate()}; they are in 'failures'."
             f" The first one: {failures[0]['msg']}",
         )
     return result
