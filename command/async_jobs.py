@@ -212,6 +212,7 @@ COMMANDS = {
         (
             *(_HOST, _PLAYBOOK, _JOB, _STATUS, _OLDER),
             Option("workflow", "only runs of this workflow, with their jobs"),
+            Option("run", "only this run of --workflow"),
             Option("keep", "keep so many of the jobs that fit --job, of each host and playbook; or of the runs of --workflow"),
             Option("keep_attempts", "remove no records, but all attempts except so many"),
             Option("all", "it is meant for all jobs that are that old", is_flag=True),

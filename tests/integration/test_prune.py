@@ -147,9 +147,10 @@ def test_runs_of_workflows(controller: Controller) -> None:
     assert "Would be removed: 1 record and 1 attempt; runs of workflows: 1" in ran.text
     assert re.search(r"web1 +w 1 +the run +succeeded +ended 50d .*ago +would be removed", ran.output)
     assert tree(controller.state_dir) == before
-    ran = controller.playbook(PRUNE, "-e", "workflow=w", "-e", "keep=1", "-e", "apply=true").ok()
+    ran = controller.playbook(PRUNE, "-e", "workflow=w", "-e", "run=1", "-e", "apply=true").ok()
     assert "Removed: 1 record and 1 attempt; runs of workflows: 1" in ran.text
     assert {*before} - {*tree(controller.state_dir)} == {".workflows/w/1.json", "web1/w 1/a.json"}
+    assert "Nothing says of which workflow that run is" in controller.playbook(PRUNE, "-e", "run=2", "-e", "older_than=0s").failed().text
     put(controller.state_dir, "a", "web1", "w 2", status="running", metadata=mark_of_node(run, "a"))
     ran = controller.playbook(PRUNE, "-e", "older_than=30d", "-e", "all=true", "-e", "apply=true").ok()
     assert "its job web1/w 2/a is running, as last recorded" in ran.output
