@@ -208,10 +208,12 @@ COMMANDS = {
     ),
     "prune": Command(
         "prune",
-        "remove the records of old jobs, and what these have left on the hosts; a dry run without --apply",
+        "remove old jobs, what they have left on the hosts, and runs of workflows; a dry run without --apply",
         (
             *(_HOST, _PLAYBOOK, _JOB, _STATUS, _OLDER),
-            Option("keep", "keep so many of the jobs that fit --job, of each host and playbook"),
+            Option("workflow", "only runs of this workflow, with their jobs"),
+            Option("run", "only this run of --workflow"),
+            Option("keep", "keep so many of the jobs that fit --job, of each host and playbook; or of the runs of --workflow"),
             Option("keep_attempts", "remove no records, but all attempts except so many"),
             Option("all", "it is meant for all jobs that are that old", is_flag=True),
             Option("apply", "remove, rather than say what would be removed", is_flag=True),

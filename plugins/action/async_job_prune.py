@@ -21,6 +21,15 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless, harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import goes_on
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.retention import (
+    Spare,
+    approvals_of,
+    is_of_workflow,
+    left_over,
+    means_runs,
+    old_runs,
+    why_needed,
+)
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_text, heard_texts
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
@@ -41,11 +50,13 @@ class ActionModule(HostAction):
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         if not params["store_only"] and (params["hosts"] is not None or params["except_hosts"] is not None):
             raise AsyncJobError("hosts and except_hosts are for 'store_only: true'. Nothing was removed. Run the task on these hosts.")
-        if params["keep"] is not None and params["job_name_pattern"] is None:
+        if params["keep"] is not None and params["job_name_pattern"] is None and params["workflow"] is None:
             raise AsyncJobError(
                 "keep needs a job_name_pattern: without one, different jobs of a playbook would count as the old ones of each other."
-                " Nothing was removed. Say which jobs are alike, for example 'backup-*'."
+                " Nothing was removed. Say which jobs are alike, for example 'backup-*'; or of which workflow so many runs are to be kept."
             )
+        if params["keep"] is not None and None not in (params["job_name_pattern"], params["workflow"]):
+            raise AsyncJobError("keep counts the runs of workflow, or the jobs of job_name_pattern. Nothing was removed. Leave one out.")
         store = open_store(params, self.notify)
         store.must_exist()
         self._apply = params["apply"] and not self._task.check_mode
@@ -53,30 +64,39 @@ class ActionModule(HostAction):
         self._kept: list[dict[str, str]] = []
         self._left: list[str] = []
         self._rows: list[tuple[str, ...]] = []
+        self._spared: collections.Counter[str] = collections.Counter()
         filters = {**params, "older_than": None, "newer_than": None}
         listing = find_records(store, filters) if params["store_only"] else find_records_of_hosts(store, filters, self.hosts_of(params))
-        found = [one for one in listing.found if self._is_ours(one.record, params)]
         now = time.time()
-        plan = doomed(found, params, lambda record: least_age(record, now))
+        needed = self._needed_by_runs(store, params, now)
+        found = [one for one in listing.found if self._is_ours(one.record, params) and one.record.get("playbook_name") not in needed]
+        of_jobs = {**params, "keep": None if params["workflow"] is not None else params["keep"]}
+        plan = doomed(found, of_jobs, lambda record: least_age(record, now))
         problems: list[str] = []
+        self._unreadable = listing.unreadable
         try:
             for begin in range(0, len(plan), _AT_A_TIME):
                 problems += self._remove(store, plan[begin : begin + _AT_A_TIME], params)
+            if params["store_only"] and means_runs(params):
+                problems += self._remove_runs(store, params, now)
         except StoreUnavailable as error:
             problems.append(f"{error} Pruning has ended there. Run it again, and it goes on.")
         finally:  # also what was removed before a host went away
-            self._show(listing.unreadable)
+            self._show(self._unreadable)
         result: dict[str, t.Any] = {
-            "changed": bool(self._gone) and params["apply"],
+            "changed": bool(self._gone or self._spared) and params["apply"],
             "applied": self._apply,
             "store": store.locate(),
             "filters": filters_of(params),
             "jobs": len(found),
             "removed": sum(one.after is None for one in self._gone),
             "attempts": sum(len(one.attempts) for one in self._gone),
+            "runs": self._spared["run"],
+            "approvals": self._spared["approval"],
+            "locks": self._spared["lock"] + self._spared["semaphore"],
             "kept": self._kept,
             "left": self._left + (self._left_behind() if params["store_only"] else []),
-            "unreadable": listing.unreadable,
+            "unreadable": self._unreadable,
             "warnings": store.warnings,
         }
         if listing.unreadable:
@@ -87,6 +107,8 @@ class ActionModule(HostAction):
 
     def _is_ours(self, record: Record, params: dict[str, t.Any]) -> bool:
         """Return whether this task deals with a job. It does on the host where the job ran: others may be asking there."""
+        if params["workflow"] is not None and not is_of_workflow(record, params["workflow"]):
+            return False
         place = place_of(record)
         return place not in (params["except_hosts"] or ()) if params["store_only"] else place == self.host
 
@@ -113,6 +135,60 @@ class ActionModule(HostAction):
                 self._gone.append(one)
             self._rows.append(self._row(one, reason))
         return problems
+
+    @staticmethod
+    def _needed_by_runs(store: Store, params: dict[str, t.Any], now: float) -> set[str]:
+        """Return the plays whose jobs stay because their runs do, where so many runs of a workflow are to be kept."""
+        if params["workflow"] is None or params["keep"] is None:
+            return set()
+        old, runs, _unreadable = old_runs(store, {**params, "host": None, "hosts": None}, now)
+        return {f"{run['workflow']} {run['run']}" for run in runs} - {one.names[1] for one in old}
+
+    def _remove_runs(self, store: Store, params: dict[str, t.Any], now: float) -> list[str]:
+        """Remove runs, what belongs to them, and what nobody holds any more. Return what has gone wrong with others."""
+        old, _runs, unreadable = old_runs(store, params, now)
+        problems: list[str] = []
+        for one in old:
+            if self._spare(store, one, why_needed(store, one.run), problems):
+                approvals, unreadable_ones = approvals_of(store, one.run, now)
+                unreadable += unreadable_ones
+                for approval in approvals:
+                    self._spare(store, approval, "", problems)
+        others, unreadable_ones = left_over(store, params, now)
+        for one in others:
+            self._spare(store, one, "", problems)
+        unreadable += unreadable_ones
+        new = {problem["state_file"]: problem for problem in unreadable}
+        if new:
+            self._unreadable = [*self._unreadable, *new.values()]
+            first = next(iter(new.values()))["msg"]
+            problems.append(f"{len(new)} documents of workflows in {store.locate()} cannot be read. {first} They were left alone.")
+        return problems
+
+    def _spare(self, store: Store, one: Spare, reason: str, problems: list[str]) -> bool:
+        """Remove a document if nothing is said against it, and return whether it is gone, or would be.
+
+        :arg reason: why it has to stay. Empty if it may go
+        :arg problems: what has gone wrong is added
+        """
+        try:
+            if self._apply and not reason:
+                store.delete(one.path, expect=one.version)
+        except Conflict:
+            reason = "somebody has changed it meanwhile"
+        except StoreUnavailable:
+            raise
+        except AsyncJobError as error:
+            reason = str(error)
+            problems.append(reason)
+        if reason:
+            self._kept.append({"state_file": store.locate(one.path), "msg": reason})
+        else:
+            self._spared[one.kind] += 1
+        when = f"{'ended' if one.kind == 'run' else 'written'} {brief_time(one.age)} ago"
+        what = f"kept: {harmless(reason)}" if reason else "removed" if self._apply else "would be removed"
+        self._rows.append((*map(harmless, one.names), one.status, when, what))
+        return not reason
 
     def _show(self, unreadable: list[dict[str, str]]) -> None:
         lines = [*aligned(self._rows, width=1 << 16), *(f"Not readable: {harmless(problem['state_file'])}" for problem in unreadable)]

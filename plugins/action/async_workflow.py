@@ -14,11 +14,12 @@ from ansible.utils.display import Display
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import run_playbook
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, whoami
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import accept, cancel, decide, resume
@@ -27,6 +28,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.hold
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import (
     find_runs,
     held_by_another,
+    left_of_another,
     read_run,
     write_run,
 )
@@ -43,6 +45,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     WAITING,
     Run,
     chosen_params,
+    executor_of,
     executors_of,
     is_of_node,
     is_run_id,
@@ -126,7 +129,9 @@ class ActionModule(WorkflowAction):
         if run is None:
             run = new_run(definition, run_id, self.host, values, secrets, whoami(), inventory)
             self.add_commit(run)
-            if not self._task.check_mode:
+            if self.is_check:
+                self._check_nothing_left(store, run)
+            else:
                 run = self.begin(store, run)
         elif run.get("commit") != self.commit and run["status"] not in VERDICTS:
             was, now = ((commit or {}).get("id", "in no repository")[:12] for commit in (run.get("commit"), self.commit))
@@ -180,7 +185,7 @@ class ActionModule(WorkflowAction):
         values, secrets = self._values(run, definition, {**params, "params": secret})
         self._check_host(run)
         self._check_given(store, run, values, self.inventory_for(compiled))
-        self.only_once, self.blocked_by, self.elsewhere = True, None, {}
+        self.only_once, self.blocked_by, self.elsewhere, self.given_up = True, None, {}, {}
         given = self._given_by({**values, **secrets}, compiled)
         after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
         if self.blocked_by is not None:
@@ -191,7 +196,11 @@ class ActionModule(WorkflowAction):
         return after
 
     def begin(self, store: Store, run: Run) -> Run:
-        """Write a run that begins. If somebody else was faster, return theirs."""
+        """Write a run that begins. If somebody else was faster, return theirs.
+
+        :raises AsyncJobError: if there is something left of another one with this id
+        """
+        self._check_nothing_left(store, run)
         try:
             write_run(store, None, run, expect=ABSENT)
             self.has_changed = True
@@ -201,6 +210,20 @@ class ActionModule(WorkflowAction):
                 raise
             return found
         return run
+
+    def _check_nothing_left(self, store: Store, run: Run) -> None:
+        """Raise if a run with this id was removed, and jobs of it were not: nobody knows what these were to do."""
+        left = left_of_another(store, run)
+        if not left or read_run(store, run["workflow"], run["run"])[0] is not None:
+            return  # or somebody else has just begun it, and these are its jobs
+        shown = left[:_SHOWN] + ([f"{len(left) - _SHOWN} more"] if len(left) > _SHOWN else [])
+        which = {"playbook": f"{run['workflow']} {run['run']}", "older_than": "0s", "apply": "true", **settings_of(self._options)}
+        how = run_playbook("prune", which)
+        raise AsyncJobError(
+            f"There is no run {run['run']!r} of {run['workflow']!r}, but there are jobs of one with this id, which was removed:"
+            f" {', '.join(map(harmless, shown))}. Nothing was started. Give the run another id; or put the document of the old one back,"
+            f" to go on with it; or remove what is left of it, with the inventory of these hosts (-i){': ' + how if how else ''}"
+        )
 
     def _definition_of(self, store: Store, run: Run, compiled: Compiled, params: dict[str, t.Any]) -> Definition:
         """Return what a run goes on with: what it began with, if that is what the file says."""
@@ -325,19 +348,21 @@ class ActionModule(WorkflowAction):
         nodes = {name: run["nodes"][name] for name in run["definition"]["order"]}
         is_over = run["status"] in VERDICTS
         bad = [name for name, node in nodes.items() if node["state"] == ENDED and node["outcome"] not in GOOD]
+        given_up = {} if is_over else {name: said for name, said in self.given_up.items() if name in parts_of(run, DUE)}
         errors = {name: said[-1] for (name, _attempt), said in self.not_started.items() if len(said) > 1 and not is_over}
         head = f"The run {run['run']!r} of {run['workflow']!r}: {run['status']}"
         msg = f"{head}."
         if is_over and bad:
             msg = f"{head}. {'; '.join(_line(name, nodes[name]) for name in bad[:5])}."
         elif not is_over and params["mode"] != "show":
-            waits = [*parts_of(run, DUE, BACKOFF)]
+            waits = [self._where(run, name) for name in parts_of(run, DUE, BACKOFF)]
             waits = waits[:_SHOWN] + ([f"{len(waits) - _SHOWN} more"] if len(waits) > _SHOWN else [])
             problem = "".join(f" {name} could not be started: {text}" for name, text in errors.items())
             problem += "".join(f" {name} could not be stopped: {text}" for name, text in self.not_stopped(run).items())
             problem += "".join(
                 f" {name} is on the localhost of {machine}, and cannot be seen from here." for name, machine in self.elsewhere.items()
             )
+            problem += "".join(f" {name}: {text}." for name, text in given_up.items())
             msg = f"{head}. It waits for {', '.join(waits)}.{problem} To go on: run this once more with run={run['run']}."
         failed = is_over and run["status"] != SUCCEEDED
         if run["status"] == RECOVERED:
@@ -355,7 +380,7 @@ class ActionModule(WorkflowAction):
         self.show(harmless_text(lines))
         return {
             "changed": self.has_changed,
-            "failed": bool(failed or errors or self.not_stopped(run)),
+            "failed": bool(failed or errors or given_up or self.not_stopped(run)),
             "finished": is_over,
             "status": run["status"],
             "workflow": run["workflow"],
@@ -367,6 +392,11 @@ class ActionModule(WorkflowAction):
             "notified": run.get("notified", {}),
             "warnings": [*store.warnings, *(f"The notification {name!r}: {said}" for name, said in unsent.items())],
         }
+
+    def _where(self, run: Run, name: str) -> str:
+        """Return what to call a part of a run that is waited for: whose task has to go on with it, if that is not this one's."""
+        part = part_of(run, name)
+        return name if part.is_approval or executor_of(run, name) == self.host else f"{name} (on {executor_of(run, name)})"
 
     def _getting_on(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, str]:
         """Return how those nodes are getting on that run or wait for a person, as far as the store knows."""

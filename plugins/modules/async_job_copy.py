@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: async_job_copy
-short_description: Copy the records of named jobs from one store to another
+short_description: Copy the records of named jobs, and runs and approvals, from one store to another
 version_added: 0.1.0
 author: Ryszard Styczynski (@rstyczynski)
 description:
@@ -15,9 +15,14 @@ description:
     C(module_defaults) choose, as for the other modules of this collection.
   - A record is copied if it is not yet there, or if the one that is there was saved earlier. What was saved later or at the
     same time is left alone, and so are jobs that are just being started, in either store. Nothing is removed.
+  - So are approvals, runs of workflows with the locks that they hold, and the slots of semaphores that jobs have which go on. An approval
+    or a run is copied only where there is none, or an earlier state of the same one; what has gone another way there is left alone
+    (RV(different)). A run is copied once all of its jobs are there.
+  - The cursors of event sources are not copied. Such a source begins anew in the other store, and tells nothing of what was before.
   - It can be interrupted and run again at any time.
   - Let no playbook use the old store while the records move. A job that it starts there after its record was looked at is
-    found only by the next copy.
+    found only by the next copy. A run that goes on (RV(going_on)) is to be driven from the new store alone from then on; otherwise, each
+    store has its own idea of what has run, and a node may run twice.
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "Where the records are now: O(source)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
@@ -65,7 +70,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 copied:
-  description: The paths of the records that were copied, or would be in check mode.
+  description:
+    - The paths of the records that were copied, or would be in check mode. Those of approvals, runs and locks begin with C(.approvals),
+      C(.workflows) and C(.workflow_locks), here and in the other lists.
   returned: always
   type: list
   elements: str
@@ -80,8 +87,21 @@ newer:
   returned: always
   type: list
   elements: str
+different:
+  description:
+    - The paths of approvals, runs and locks that were left alone because the destination has another one of that name, or one that has gone
+      another way. Which of the two counts is for you to say; remove the other one.
+  returned: always
+  type: list
+  elements: str
+going_on:
+  description: The paths of those copied runs that have not ended.
+  returned: always
+  type: list
+  elements: str
+  sample: [.workflows/Deployment/4711.json]
 starting:
-  description: The paths of those that were left alone because their job is just being started.
+  description: The paths of those that were left alone because their job, or one of their jobs, is just being started.
   returned: always
   type: list
   elements: str
@@ -91,7 +111,7 @@ changed_meanwhile:
   type: list
   elements: str
 failures:
-  description: The records that could not be read or written, each with the reason. If there are any, the task fails.
+  description: The documents that could not be read or written, each with the reason. If there are any, the task fails.
   returned: always
   type: list
   elements: dict

@@ -19,13 +19,21 @@ description:
   - What is V(starting), V(prepared), V(running) or V(orphaned) is never touched. The host is asked before anything is removed
     there. If it says that a job that has ended by its record goes on, the job is kept. A record that somebody changes at the same
     moment is kept, too.
+  - Runs of workflows that have ended (M(rstyczynski.ansible.async_workflow)) are documents of the store, as their approvals are.
+    A task with O(store_only=true) removes them, too, by the same options, and with a run the approvals that it has asked for; a run that
+    has recovered counts as V(failed). A run stays as long as a job of it is being started or goes on, as far as its record tells. So does
+    the last run of each schedule, since what is due next is counted from it. The jobs of its nodes are jobs like all others, and may go
+    before it or after it. As long as there are any, no run with that id begins anew; and no approval counts for another run than has
+    asked for it.
+  - Where nothing but O(older_than) says what is meant, such a task also removes approvals of runs that are gone, locks of workflows
+    whose run has ended, and semaphores of which no slot is held.
   - On the host, only files that Ansible and this collection make are removed. Those that the option C(stdout_file) of
     M(rstyczynski.ansible.async_job_state) names are not.
   - The playbook C(rstyczynski.ansible.prune) does this from the command line, for all hosts. There, an age alone does not say which jobs
     are meant. To apply it, a status, a host, a playbook, a job or C(--limit) is needed as well, or C(-e all=true). The playbook refuses
     variables that look like one of its filters and are none.
   - The options are listed in alphabetical order. By what they are for, they are these.
-  - "Which jobs: O(host), O(playbook_name), O(job_name_pattern), O(status), O(older_than), O(keep), O(delegated_hosts)."
+  - "Which jobs: O(host), O(playbook_name), O(job_name_pattern), O(workflow), O(status), O(older_than), O(keep), O(delegated_hosts)."
   - "What to remove: O(apply), O(keep_attempts), O(store_only); with this one, O(hosts) and O(except_hosts)."
   - "How to ask, and what to print: O(look_timeout), O(become_recorded_user), O(progress)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
@@ -85,6 +93,12 @@ options:
     description:
       - Only jobs whose name fits this pattern, in which C(*), C(?) and C([...]) mean what they mean to a shell.
     type: str
+  workflow:
+    description:
+      - Only runs of this workflow, and jobs of their nodes. O(playbook_name) names one run, by the workflow and its id, as in
+        V(Deployment 4711).
+    type: str
+    version_added: 1.1.0
   status:
     description:
       - Only jobs in one of these states. The default is all of them.
@@ -101,6 +115,8 @@ options:
     description:
       - Of the jobs of each host and playbook that fit O(job_name_pattern), which is needed, and the other options but O(older_than), keep
         this many, the ones that ended last. It is for jobs that have the date in their names, and the like.
+      - Together with O(workflow), and without O(job_name_pattern), keep this many runs of the workflow, the ones that ended last, and their
+        jobs.
     type: int
   keep_attempts:
     description:
@@ -140,6 +156,13 @@ EXAMPLES = r"""
     keep_attempts: 3
     apply: true
 
+- name: Remove old runs of workflows from the store, and what nobody holds any more
+  rstyczynski.ansible.async_job_prune:
+    older_than: 30d
+    store_only: true
+    apply: true
+  run_once: true
+
 # On the command line, a dry run:
 #   ansible-playbook rstyczynski.ansible.prune -e older_than=30d
 # And not a dry run:
@@ -173,8 +196,23 @@ attempts:
   returned: success, and when records cannot be read
   type: int
   sample: 15
+runs:
+  description: How many runs of workflows were removed, or would be.
+  returned: success, and when records cannot be read
+  type: int
+  sample: 3
+approvals:
+  description: How many approvals of runs were removed, or would be.
+  returned: success, and when records cannot be read
+  type: int
+  sample: 1
+locks:
+  description: How many locks and semaphores were removed that nobody holds, or would be.
+  returned: success, and when records cannot be read
+  type: int
+  sample: 1
 kept:
-  description: The records that were to be removed and are still there, each with C(state_file) and C(msg), the reason.
+  description: The records and runs that were to be removed and are still there, each with C(state_file) and C(msg), the reason.
   returned: success, and when records cannot be read
   type: list
   elements: dict
@@ -191,7 +229,7 @@ store:
   type: str
   sample: /srv/playbooks/.ansible_async_state
 unreadable:
-  description: The records that cannot be read, each with C(state_file) and C(msg).
+  description: The records, and the documents of workflows, that cannot be read, each with C(state_file) and C(msg).
   returned: success, and when records cannot be read
   type: list
   elements: dict

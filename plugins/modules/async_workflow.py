@@ -23,7 +23,8 @@ description:
   - The options are listed in alphabetical order. By what they are for, they are these.
   - "Which run, and what to do: O(mode), O(file), O(workflow), O(run), O(params), O(nodes), O(reason), O(stored_definition)."
   - "How long to wait for people, and how often to look: O(wait_timeout), O(tick_timeout), O(wait_interval), O(grace_period)."
-  - "How long to wait for a host or another controller: O(claim_timeout), O(start_timeout), O(look_timeout), O(unreachable_timeout)."
+  - "How long to wait for a host or another controller: O(claim_timeout), O(start_timeout), O(look_timeout), O(unreachable_timeout),
+    O(executor_timeout)."
   - "What to show, and as whom to look: O(progress), O(become_recorded_user)."
   - All others are about the store, which is mostly set once for all tasks, see O(backend).
 requirements:
@@ -81,9 +82,9 @@ notes:
   - The playbook of a node gets the inventories of this command (C(-i)), unless it has its own, and nothing else from its command line.
     Passwords of vaults, users and other settings come from C(ansible.cfg), the environment (such as
     C(ANSIBLE_VAULT_PASSWORD_FILE)), the inventory and variables, as if you had started it by hand.
-  - Nodes with another C(executor) are left to a task of this module on that host. Several hosts in one play are several drivers
-    of the same run. If the project is in a Git repository, such a host has to have it at the same commit, in the same
-    directory; else nothing is started, and both commits are named. The run notes the commit at which it began.
+  - Nodes with another C(executor) are left to a task of this module on that host, for which this one waits (O(executor_timeout)). Several
+    hosts in one play are several drivers of the same run. If the project is in a Git repository, such a host has to have it at the same
+    commit, in the same directory; else nothing is started, and both commits are named. The run notes the commit at which it began.
   - A node on the localhost of another controller cannot be seen from here. It is not taken for lost; the task ends, and says where to go
     on. What ends with this container, or with this service, is said before it starts, where that can be seen.
 seealso:
@@ -198,6 +199,13 @@ options:
       - How long the host may be away, in seconds, until the task fails. The run goes on with the next one.
     type: int
     default: 300
+  executor_timeout:
+    description:
+      - How long to wait for nodes of other hosts (C(executor)) when nothing else is left, in seconds. A node that no task of this workflow
+        on its host has begun for so long makes this task fail, and say so; the run stays as it is, and goes on with the next one.
+      - One that has begun there may take as long as its own C(timeout) more.
+    type: int
+    default: 600
 """
 
 EXAMPLES = r"""

@@ -26,6 +26,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keep
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     NodeOfRun,
     Run,
+    begun_of,
     flaw_of_report,
     is_artifact_name,
     is_of_node,
@@ -100,7 +101,7 @@ class NodeRequest(RequestOfRun):
 
     def why_not(self) -> str:
         run, _version = read_run(self.store, self._run["workflow"], self._run["run"])
-        self.refused = why_not(run, self._name, self.attempt)
+        self.refused = why_not(run, self._name, self.attempt, begun_of(self._run))
         return self.refused
 
 

@@ -36,7 +36,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.noti
     noted,
     pending,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, begun_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import notification_text
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import OURS, RequestOfRun
@@ -197,5 +197,7 @@ class Notifications:
             document = self._store.read(path_of_approval(*names))
             if document is not None:
                 approval = parse_approval(document.content, *names, where=self._store.locate(path_of_approval(*names)))
+                if begun_of(approval) != begun_of(run):
+                    return about
                 about.update({what: command(what, approval, settings_of(self._options)) for what in ("approve", "reject")})
         return about

@@ -54,11 +54,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     REJECTED,
     SETTLED,
     Run,
+    begun_of,
     executor_of,
     is_of_node,
     key_of_node,
     part_of,
     parts_of,
+    time_limit_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import changes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
@@ -120,6 +122,10 @@ class WorkflowAction(TogetherAction):
         self.has_changed = False
         """Whether this task has written anything to the run."""
         self._notifications: dict[tuple[str, str], Notifications] = {}
+        self._elsewhere_since: dict[str, tuple[tuple[t.Any, ...], float]] = {}
+        """Of nodes of other hosts, what was last known, and since when nothing else has been, by our clock."""
+        self.given_up: dict[str, str] = {}
+        """The nodes of other hosts of which nothing was heard for too long, and what to do about each."""
         self.not_started: dict[tuple[str, int], list[str]] = {}
         """Why attempts of nodes could not be started, each time."""
         self._not_stopped: dict[tuple[str, str], list[str]] = {}
@@ -133,6 +139,7 @@ class WorkflowAction(TogetherAction):
         self._store, self._which, self._options, self._given = store, (workflow, run), params, given
         notifications = self.notifications_of(store, workflow, run, params, given)
         answer: t.Any = None
+        begun = None
         while True:
             try:
                 step = steps.send(answer)
@@ -141,6 +148,9 @@ class WorkflowAction(TogetherAction):
             match step:
                 case driver.ReadRun():
                     answer = read_run(store, workflow, run)
+                    begun = begun_of(answer[0]) if begun is None and answer[0] is not None else begun
+                    if answer[0] is not None and begun_of(answer[0]) != begun:
+                        answer = None, NOTHING  # what this task was given is for the one that was removed
                 case driver.WriteRun(before, after, expect):
                     answer = self._write_run(before, after, Version(expect))
                 case driver.ReadHolder(lock):
@@ -292,11 +302,10 @@ class WorkflowAction(TogetherAction):
         record, version = read_record(self._store, key)
         if record is not None and not is_of_node(record, run, name):
             return driver.Found(driver.ABSENT, said=f"{self._store.locate(key.path)} is the record of another job")
-        if record is None or driver.is_before(record, attempt):
-            waits = "" if self._is_ours(run, name) else f"waits for a task of this workflow on {key.host}"
-            return driver.Found(driver.ABSENT, said=waits)
         if not self._is_ours(run, name):
-            return driver.Found(said=f"is left to a task of this workflow on {key.host}")
+            return self._left_to_another(run, name, record, version)
+        if record is None or driver.is_before(record, attempt):
+            return driver.Found(driver.ABSENT)
         if record.get("status") in CLAIMED_JOBS:  # of an attempt before, too: whoever has claimed that may be dead
             return driver.Found(driver.CLAIMED)
         if record.get("attempt", 1) > attempt and record.get("status") in ENDED_JOBS:
@@ -304,6 +313,33 @@ class WorkflowAction(TogetherAction):
         asked = of_record(key, record, version, {}, self.async_dir)
         self._note_machine(asked)
         return asked
+
+    def _left_to_another(self, run: Run, name: str, record: Record | None, version: Version) -> driver.Found:
+        """Return what there is to say of a node that only a task on another host starts and watches; and note since when nothing has
+        happened to it."""
+        part, host, limit = part_of(run, name), executor_of(run, name), self._options["executor_timeout"]
+        attempt = part.node["attempt"]
+        has_begun = record is not None and not driver.is_before(record, attempt)
+        known = (run["run"], attempt, version if has_begun else "")
+        if self._elsewhere_since.get(name, ((), 0.0))[0] != known:
+            self._elsewhere_since[name] = known, time.monotonic()
+            self.given_up.pop(name, None)
+        silent = time.monotonic() - self._elsewhere_since[name][1]
+        how = (
+            f"Run this task on {host}, too (the playbook workflow: executor={host}), and see that it can be reached; or end the run, with"
+            " mode=cancel"
+        )
+        if record is None or not has_begun:
+            if silent >= limit:
+                self.given_up[name] = f"no task of this workflow on {host} has begun it for {limit} seconds (executor_timeout). {how}"
+            said = f"waits until a task of this workflow on {host} begins it, for at most {limit} seconds (executor_timeout)"
+            return driver.Found(driver.ABSENT, said=said)
+        # As long as it may run, its record may stay as it is.
+        limit += 0 if record.get("status") in ENDED_JOBS else time_limit_of(part.about)
+        if silent >= limit:
+            word = record.get("status", "running")
+            self.given_up[name] = f"it is {word} on {host}, as last recorded, and nobody there has noted more for {limit} seconds. {how}"
+        return driver.Found(said=f"is left to a task of this workflow on {host}, which notes its end")
 
     def _outcomes(self, run: Run, ended: dict[str, Asked]) -> dict[str, driver.Found]:
         """Return how attempts have ended, with what their nodes have written about themselves."""
@@ -443,14 +479,14 @@ class WorkflowAction(TogetherAction):
         """Ask for the approval that a node waits for, if the run still wants it."""
         now, _version = read_run(self._store, *self._which)
         part = part_of(run, name)
-        if driver.why_not(now, name, part.node["attempt"]):
+        if driver.why_not(now, name, part.node["attempt"], begun_of(run)):
             return
         about = part.about
         playbook_name, approval_name = _names_of_approval(run, name)
         asked = {option: spec.get("default") for option, spec in async_job_approval.ARGUMENT_SPEC.items()}
         asked.update(self._store_options(), mode="request", name=approval_name, playbook_name=playbook_name, subject=about["approval"])
         asked.update(expires_in=about.get("timeout", 0), allow_self=about.get("allow_self", False))
-        async_job_approval.run(asked, check_mode=False, notify=self.notify)
+        async_job_approval.run(asked, check_mode=False, notify=self.notify, begun=begun_of(run))
         self.say(f"{name}: asks for approval: {about['approval']}")
 
     def _withdraw(self, run: Run, name: str) -> None:
@@ -520,7 +556,10 @@ class WorkflowAction(TogetherAction):
         jobs = [
             name
             for name, part in due.items()
-            if not part.is_approval and name not in self.elsewhere and len(self.not_started.get((name, part.node["attempt"]), ())) < _TRIES
+            if not part.is_approval
+            and name not in self.elsewhere
+            and name not in self.given_up
+            and len(self.not_started.get((name, part.node["attempt"]), ())) < _TRIES
         ]
         if not jobs and not parts_of(run, BACKOFF):
             if not any(part.is_approval for part in due.values()):
@@ -580,13 +619,15 @@ def _names_of_approval(run: Run, name: str) -> tuple[str, str]:
 
 
 def _approval(store: Store, run: Run, name: str) -> tuple[Approval | None, Version]:
-    """Read the approval that an attempt of a node asks for."""
+    """Read the approval that an attempt of a node asks for. What a run with the same id has asked for, which was removed, is none: nobody
+    has decided on this one."""
     names = _names_of_approval(run, name)
     path = path_of_approval(*names)
     document = store.read(path)
     if document is None:
         return None, NOTHING
-    return parse_approval(document.content, *names, where=store.locate(path)), document.version
+    approval = parse_approval(document.content, *names, where=store.locate(path))
+    return (approval, document.version) if begun_of(approval) == begun_of(run) else (None, NOTHING)
 
 
 def _step(progress: dict[str, t.Any]) -> str:

@@ -78,8 +78,9 @@ class Tick:
                 run = new_run(definition, run_id, self._action.host, values, secrets, whoami(), inventory)
                 self._action.add_commit(run)
                 run["schedule"] = about_slot(schedule, slot)
+                begun = run if self._action.is_check else self._action.begin(self._store, run)
                 self._started.append(run_id)
-                yield run if self._action.is_check else self._action.begin(self._store, run)
+                yield begun
         except AsyncJobError as error:
             self._problems.append({"run": schedule.name, "msg": str(error)})
 

@@ -22,6 +22,14 @@ from hosts import Hosts
 from plays import ask, job, run_tasks, shell
 from records import ago, put
 from waiting import until
+from workflows import define, ended
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import mark_of_node, new_run
 
 Yaml = dict[str, t.Any]
 
@@ -123,6 +131,30 @@ def test_prune_leaves_what_has_not_ended(controller: Controller) -> None:
         assert tree(Path(case["async_job_state_dir"])) == records, case
         assert len(records) == 5
         assert "Removed: 0 records" in ran.text, case
+
+
+def test_runs_of_workflows(controller: Controller) -> None:
+    """They go by the same commands as their jobs, a dry run first, and all of what is old with them."""
+    store = FilesystemStore(str(controller.state_dir))
+    graph = Graph(define({"a": {}}))
+    for name, days in (("1", 50), ("2", 40)):
+        run = ended(graph, decide(graph, new_run(graph.definition, name, "web1", {}, [], "me")), a="succeeded")
+        write_run(store, None, {**run, "ended": ago(days=days)}, expect=ABSENT)
+        put(controller.state_dir, "a", "web1", f"w {name}", status="succeeded", end=ago(days=days), metadata=mark_of_node(run, "a"))
+    put(controller.state_dir, "other", "web1", "w 1", status="succeeded", end=ago(days=50))
+    before = tree(controller.state_dir)
+    ran = controller.playbook(PRUNE, "-e", "workflow=w", "-e", "keep=1").ok()
+    assert "Would be removed: 1 record and 1 attempt; runs of workflows: 1" in ran.text
+    assert re.search(r"web1 +w 1 +the run +succeeded +ended 50d .*ago +would be removed", ran.output)
+    assert tree(controller.state_dir) == before
+    ran = controller.playbook(PRUNE, "-e", "workflow=w", "-e", "run=1", "-e", "apply=true").ok()
+    assert "Removed: 1 record and 1 attempt; runs of workflows: 1" in ran.text
+    assert {*before} - {*tree(controller.state_dir)} == {".workflows/w/1.json", "web1/w 1/a.json"}
+    assert "Nothing says of which workflow that run is" in controller.playbook(PRUNE, "-e", "run=2", "-e", "older_than=0s").failed().text
+    put(controller.state_dir, "a", "web1", "w 2", status="running", metadata=mark_of_node(run, "a"))
+    ran = controller.playbook(PRUNE, "-e", "older_than=30d", "-e", "all=true", "-e", "apply=true").ok()
+    assert "its job web1/w 2/a is running, as last recorded" in ran.output
+    assert read_run(store, "w", "2")[0] is not None
 
 
 def test_keep_attempts(controller: Controller, state_dir: Path) -> None:

@@ -14,6 +14,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
 
 Edges = dict[str, str]
 
+BEGUN = "b"
+"""Which run those of tests are."""
+
 
 def define(nodes: dict[str, dict[str, t.Any]], *, checked: bool = True, **fields: t.Any) -> Definition:
     """Return a definition of nodes, each of which says C(all) or C(any) of what it waits for; the rest is filled in."""
@@ -36,7 +39,7 @@ def inside(definition: Definition, **fields: t.Any) -> dict[str, t.Any]:
 
 def begun(definition: Definition) -> Run:
     """Return a run of it that has just begun."""
-    return new_run(definition, "r", "host1", {}, [], "me")
+    return {**new_run(definition, "r", "host1", {}, [], "me"), "begun": BEGUN}
 
 
 def due(run: Run) -> list[str]:

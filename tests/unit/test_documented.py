@@ -277,6 +277,7 @@ FIRST = {"async_job_copy", "async_job_info", "async_job_state"}
 NEW = {"async_job_ara", "async_job_recover", "async_workflow"}
 NEW_OPTIONS = {
     "async_job": {"on_cancel", "on_foreign", "semaphore", "set_stats"},
+    "async_job_prune": {"workflow"},
     "async_job_report": {"ara_url"},
     "async_job_status": {"set_stats"},
 }

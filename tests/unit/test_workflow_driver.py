@@ -15,7 +15,7 @@ from collections import deque
 
 import pytest
 from torture import TORTURE
-from workflows import begun, define, inside
+from workflows import BEGUN, begun, define, inside
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
@@ -255,7 +255,7 @@ class World(t.NamedTuple):
     """Everything but those who take part. The version of a document is what is in it: put back, it has its old one."""
 
     runs: tuple[int, ...]
-    holder: tuple[str, str, int] | None = None
+    holder: tuple[str, str, int, str] | None = None
     """Who holds the lock."""
     records: tuple[tuple[str, t.Any], ...] = ()
     places: tuple[Place, ...] = ()
@@ -520,7 +520,7 @@ class Search:
                 yield after, after.version(node)
         elif isinstance(step, driver.Guard):
             [run] = [run for run in map(RUNS.__getitem__, world.runs) if _is_of(run, node)]
-            yield world, driver.why_not(run, node, attempt)
+            yield world, driver.why_not(run, node, attempt, BEGUN)
         elif isinstance(step, exactly_once.Watch):
             yield world, world.version(node) != step.version
         elif isinstance(step, exactly_once.Prepare):

@@ -27,6 +27,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     SETTLED,
     VERDICTS,
     Run,
+    begun_of,
     executor_of,
     executors_of,
     flaw_of_run,
@@ -388,13 +389,13 @@ def test_what_is_wrong_is_refused(path: str, value: t.Any, said: str) -> None:
 
 def test_the_guard_looks_at_all_that_a_job_is_inside_of() -> None:
     graph, run = start(define({"x": inside(define({"a": {"for_each": [1]}}))}))
-    assert why_not(run, "x/a[0]", 1) == ""
-    assert "attempt 1 is due" in why_not(run, "x/a[0]", 2)
-    assert why_not(run, "x/a[1]", 1) == "its run knows nothing of it any more"
+    assert why_not(run, "x/a[0]", 1, begun_of(run)) == ""
+    assert "attempt 1 is due" in why_not(run, "x/a[0]", 2, begun_of(run))
+    assert why_not(run, "x/a[1]", 1, begun_of(run)) == "its run knows nothing of it any more"
     ended_run = told(graph, run, "x/a[0]", "failed")
-    assert why_not(ended_run, "x/a[0]", 1) == "its run is failed"
+    assert why_not(ended_run, "x/a[0]", 1, begun_of(run)) == "its run is failed"
     reopened = resume(graph, ended_run)
-    assert why_not(reopened, "x/a[0]", 2) == "its run says that attempt 1 is waiting"
+    assert why_not(reopened, "x/a[0]", 2, begun_of(run)) == "its run says that attempt 1 is waiting"
 
 
 def test_workflows_may_not_be_too_deep() -> None:

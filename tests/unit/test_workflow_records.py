@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from workflows import begun, define, ended
 
+from ansible_collections.rstyczynski.ansible.plugins.action.async_workflow import ActionModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write_record
@@ -21,6 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesys
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import cancel, decide
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible, _workflow_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
@@ -43,6 +45,7 @@ class Action(_workflow_run.WorkflowAction):
         self._seen_there = seen
         self._not_stopped = {}
         self.elsewhere, self.not_started, self.only_once = {}, {}, False
+        self._elsewhere_since, self.given_up = {}, {}
 
     def work(self, params: dict[str, t.Any]) -> dict[str, t.Any]:
         return params
@@ -150,6 +153,70 @@ def test_nobody_tries_for_ever(tmp_path: Path, run: Run, monkeypatch: pytest.Mon
     assert action.not_stopped(run) == {"a": "It is root's. Say 'become: true'."}
     assert tries == 3
     assert not action.is_busy(run)
+
+
+def test_a_node_of_a_host_that_nobody_drives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for, for a while, which begins anew whenever something happens to it. Then it is said who is missing."""
+    graph = Graph(define({"a": {"executor": "host2", "timeout": 100}, "b": {"executor": "host2"}}))
+    run = decide(graph, begun(graph.definition))
+    store = FilesystemStore(str(tmp_path))
+    action = Action(store, exactly_once.Seen())
+    action._interval, action._approvals_until, action._running = 1.0, None, {}
+    monkeypatch.setattr(action, "_sleep", lambda seconds: None)
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def waits_after(seconds: float) -> bool:
+        now[0] += seconds
+        for name in ("a", "b"):
+            action._read_job(run, name)
+        return action._wait(run)
+
+    found = action._read_job(run, "a")
+    assert isinstance(found, driver.Found)
+    assert found.said == "waits until a task of this workflow on host2 begins it, for at most 600 seconds (executor_timeout)"
+    assert waits_after(0)
+    assert waits_after(599)
+    assert not waits_after(2)
+    assert {*action.given_up} == {"a", "b"}
+    assert "no task of this workflow on host2 has begun it for 600 seconds" in action.given_up["a"]
+    assert "executor=host2" in action.given_up["a"]
+    for status, limit in (("running", 700), ("succeeded", 600)):
+        key, version = key_of_node(run, "a"), read_record(store, key_of_node(run, "a"))[1]
+        write_record(store, key, record_of(run, status=status, ansible_job_id=JOB), expect=version)
+        assert waits_after(1)
+        assert {*action.given_up} == {"b"}
+        assert waits_after(limit - 2)
+        assert not waits_after(5)
+        assert f"it is {status} on host2, as last recorded" in action.given_up["a"]
+
+
+def test_what_the_task_says_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has failed, although the run has not: whoever started it, learns who is missing."""
+
+    class Task(Action, ActionModule):
+        """One that prints nothing."""
+
+        def show(self, text: str) -> None:
+            """Print nothing."""
+
+    graph = Graph(define({"a": {"executor": "host2"}}))
+    run = decide(graph, begun(graph.definition))
+    store = FilesystemStore(str(tmp_path))
+    write_run(store, None, run, expect=ABSENT)
+    action = Task(store, exactly_once.Seen())
+    action.has_changed = False
+    params = {**action._options, "backend": "filesystem", "state_dir": str(tmp_path)}
+    action._left_to_another(run, "a", None, ABSENT)
+    answer = action._answer(store, run, params)
+    assert (answer["failed"], answer["finished"]) == (False, False)
+    assert "It waits for a (on host2)." in answer["msg"]
+    later = time.monotonic() + 601
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    action._left_to_another(run, "a", None, ABSENT)
+    answer = action._answer(store, run, params)
+    assert (answer["failed"], answer["finished"]) == (True, False)
+    assert "a: no task of this workflow on host2 has begun it for 600 seconds" in answer["msg"]
 
 
 def test_what_is_elsewhere_is_left_alone(tmp_path: Path, run: Run) -> None:

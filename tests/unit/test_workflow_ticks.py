@@ -77,6 +77,7 @@ class Action(WorkflowAction):
         self._pace = Pace()
         self._running, self._reports, self._notifications, self.elsewhere, self.not_started = {}, {}, {}, {}, {}
         self._interval, self._approvals_until, self._away_since = 1.0, None, None
+        self._elsewhere_since, self.given_up = {}, {}
         self.only_once = self.has_changed = False
         self.users = t.cast(t.Any, Users())
         self._task = t.cast(t.Any, SimpleNamespace(no_log=False, check_mode=False, delegate_to=None, environment=[]))

@@ -90,12 +90,13 @@ _LOOK_ALIKES = {
 _SAME_LOOK = {ord(other): letter for letter, others in _LOOK_ALIKES.items() for other in others}
 
 
-def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody, awx_user: str = "") -> dict[str, t.Any]:
+def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody, awx_user: str = "", begun: str = "") -> dict[str, t.Any]:
     """Do what the module's options ask for, and return what the module returns.
 
     :arg params: values of ARGUMENT_SPEC; playbook_name is given, unless for a list
     :arg check_mode: only say what would be changed
     :arg awx_user: who has started this run in AWX. Empty elsewhere
+    :arg begun: which run of a workflow asks: what counts for another one does not count for it. Empty if none does
     """
     for option in ("name", "playbook_name", "subject"):
         if params[option] is not None and TEMPLATE.search(params[option]):
@@ -115,7 +116,7 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody, 
 
     def attempt() -> dict[str, t.Any]:
         before, version = gate.read()
-        after = _requested(before, gate, params, who) if params["mode"] == "request" else _decided(before, gate, params, who)
+        after = _requested(before, gate, params, who, begun) if params["mode"] == "request" else _decided(before, gate, params, who)
         return gate.answer(before, after if after == before or check_mode else gate.write(after, version))
 
     return contended(attempt)
@@ -186,10 +187,11 @@ class _Gate:
         }
 
 
-def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who: Person) -> Approval:
-    """Return the approval after somebody has asked for it. One that was given for the same subject stands."""
+def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who: Person, begun: str) -> Approval:
+    """Return the approval after somebody has asked for it. One that was given for the same subject stands, unless another run had asked."""
     subject = params["subject"]
-    if before is not None and before["subject"] == subject:
+    is_ours = before is None or not begun or before.get("begun", "") == begun
+    if before is not None and before["subject"] == subject and is_ours:
         status = status_of(before)
         asked_already = status == "requested" and before["allow_self"] == params["allow_self"]
         if asked_already or status == "approved" or (status == "rejected" and not params["renew"]):
@@ -215,6 +217,7 @@ def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], w
         "allow_self": params["allow_self"],
         "save_time": now,
         "history": [*_history(before), event],
+        **({"begun": begun} if begun else {}),
     }
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copy all records from one store to another: what the module C(async_job_copy) does.
+"""Copy all records from one store to another, and runs, approvals and locks: what the module C(async_job_copy) does.
 
 Private to the collection: no promise is made to other code.
 """
@@ -13,12 +13,25 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import APPROVALS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, without
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import hold_slot
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Entry, Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import backends_meant_by, open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.copying import (
+    COPIED,
+    NOT_NEEDED,
+    OUTCOMES,
+    copy_approval,
+    copy_lock,
+    copy_run,
+    goes_on_in,
+)
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import LOCKS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import WORKFLOWS
 
 ARGUMENT_SPEC: Spec = {"source": {"type": "dict", "required": True}, **STORE_OPTIONS}
 
@@ -54,19 +67,33 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
         raise AsyncJobError(f"Nothing was copied. Correct source. {error}") from error
     if origin.locate() == destination.locate():
         raise AsyncJobError(f"The source and the destination are the same, {origin.locate()}. Nothing was copied.")
-    outcomes: dict[str, list[str]] = {"copied": [], "identical": [], "newer": [], "starting": [], "changed_meanwhile": []}
+    outcomes: dict[str, list[str]] = {outcome: [] for outcome in OUTCOMES}
     failures = []
+    going_on: list[str] = []
+    only_records = True
     stopped = ""
+    # The order counts: a run goes on from what its jobs and approvals say.
+    ways: tuple[tuple[str, t.Callable[[Entry], str]], ...] = (
+        ("", lambda entry: _copy(entry, origin, destination, check_mode=check_mode)),
+        (APPROVALS, lambda entry: copy_approval(entry, origin, destination, check_mode=check_mode)),
+        (WORKFLOWS, lambda entry: copy_run(entry, origin, destination, outcomes, check_mode=check_mode)),
+        (LOCKS, lambda entry: copy_lock(entry, origin, destination, check_mode=check_mode)),
+    )
     try:
-        for entry in origin.entries():
-            try:
-                outcome = _copy(entry, origin, destination, check_mode=check_mode)
-            except StoreUnavailable:
-                raise
-            except AsyncJobError as error:
-                failures.append({"state_file": origin.locate(entry.path), "msg": str(error)})
-            else:
-                outcomes[outcome].append(entry.path)
+        for prefix, way in ways:
+            for entry in origin.entries(prefix):
+                try:
+                    outcome = way(entry)
+                    if prefix == WORKFLOWS and outcome == COPIED and goes_on_in(entry, origin):
+                        going_on.append(entry.path)
+                except StoreUnavailable:
+                    raise
+                except AsyncJobError as error:
+                    failures.append({"state_file": origin.locate(entry.path), "msg": str(error)})
+                    only_records = only_records and not prefix
+                else:
+                    if outcome != NOT_NEEDED:
+                        outcomes[outcome].append(entry.path)
     except StoreUnavailable as error:
         stopped = f"{error} The copy has ended there. Run it again, and it goes on with what is missing."
     result: dict[str, t.Any] = {
@@ -74,6 +101,7 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
         "source": origin.locate(),
         "destination": destination.locate(),
         "failures": failures,
+        "going_on": going_on,
         "warnings": [*origin.warnings, *destination.warnings],
         **outcomes,
     }
@@ -82,7 +110,8 @@ def run(params: dict[str, t.Any], *, source: dict[str, t.Any], check_mode: bool,
     elif failures:
         result.update(
             failed=True,
-            msg=f"{len(failures)} records were not copied from {origin.locate()} to {destination.locate()}; they are in 'failures'."
+            msg=f"{len(failures)} {'records' if only_records else 'documents'} were not copied from {origin.locate()} to"
+            f" {destination.locate()}; they are in 'failures'."
             f" The first one: {failures[0]['msg']}",
         )
     return result
@@ -107,6 +136,7 @@ def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) 
         if now is None or now.version != read_version:
             return "changed_meanwhile"
         try:
+            hold_slot(destination, record)  # it counts among those that may run at the same time, from the moment that it is there
             write(destination, entry.path, record, expect=version)
         except Conflict:
             return "changed_meanwhile"

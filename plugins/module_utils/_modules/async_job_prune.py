@@ -1,7 +1,8 @@
 # Copyright (c) 2026 The rstyczynski.ansible authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Throw away what nobody needs any more: records of jobs that have ended, and what they have left on their hosts.
+"""Throw away what nobody needs any more: records of jobs that have ended, and what they have left on their hosts; runs
+of workflows, and what belongs to them.
 
 Private to the collection: no promise is made to other code.
 """
@@ -25,6 +26,7 @@ ARGUMENT_SPEC: Spec = {
     "delegated_hosts": {"type": "list", "elements": "str", "default": []},
     "playbook_name": JOB_OPTIONS["playbook_name"],
     "job_name_pattern": FILTERS["job_name_pattern"],
+    "workflow": {"type": "str"},
     "status": {"type": "list", "elements": "str", "choices": list(ENDED)},
     "older_than": {"type": "str"},
     "keep": {"type": "int"},
@@ -37,4 +39,4 @@ ARGUMENT_SPEC: Spec = {
     **STORE_OPTIONS,
 }
 MUTUALLY_EXCLUSIVE = [("keep", "keep_attempts")]
-REQUIRED_ONE_OF = [("older_than", "keep", "keep_attempts", "status", "job_name_pattern")]
+REQUIRED_ONE_OF = [("older_than", "keep", "keep_attempts", "status", "job_name_pattern", "workflow")]

@@ -34,6 +34,7 @@ ARGUMENT_SPEC: Spec = {
     "start_timeout": {"type": "int", "default": 120},
     "look_timeout": {"type": "int", "default": 60},
     "unreachable_timeout": {"type": "int", "default": 300},
+    "executor_timeout": {"type": "int", "default": 600},
     **USER_OPTIONS,
     **PROGRESS_OPTIONS,
     **STORE_OPTIONS,

@@ -188,6 +188,8 @@ def parse_approval(document: bytes, playbook_name: str, name: str, *, where: str
         raise corrupt("it does not tell who has decided")
     if not isinstance(approval.get("request_id", ""), str):
         raise corrupt("the id of the request is no text")
+    if not isinstance(approval.get("begun", ""), str):
+        raise corrupt("the run of a workflow that it is for is no text")
     for role in ("requester", "decider"):
         person = approval.get(role, {})
         if not isinstance(person, dict) or not all(isinstance(person.get(field, ""), str) for field in PERSON):

@@ -26,6 +26,7 @@ _FILTER_WORDS = {
     "playbook_name": "playbook",
     "job_name": "job",
     "job_name_pattern": "job",
+    "workflow": "workflow",
     "status": "status",
     "older_than": "older than",
     "newer_than": "newer than",

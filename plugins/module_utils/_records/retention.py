@@ -18,7 +18,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 
 # What ended later than this is not old, unless the user says how old it has to be: a playbook may be about to ask for it.
-_OLD = "1h"
+OLD = "1h"
 
 
 class Doomed(t.NamedTuple):
@@ -38,7 +38,7 @@ def doomed(found: t.Sequence[Found], params: dict[str, t.Any], age_of: t.Callabl
     :arg params: values of ARGUMENT_SPEC
     :arg age_of: how long ago a job ended at least, in seconds
     """
-    age = _times.age(params["older_than"] or _OLD, "older_than").total_seconds()
+    age = _times.age(params["older_than"] or OLD, "older_than").total_seconds()
     ended = [one for one in found if one.record.get("status") in ENDED]
     if params["keep_attempts"] is not None:
         candidates = [_shortened(one, params["keep_attempts"]) for one in ended]

@@ -48,6 +48,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     RUNNING,
     VERDICTS,
     Run,
+    begun_of,
     is_open,
     part_of,
     parts_of,
@@ -166,7 +167,10 @@ Steps = t.Generator[t.Any, t.Any, t.Any]
 
 
 def drive() -> Steps:
-    """Drive a run until it has ended, or there is nothing to wait for here. Return it; None if it has vanished."""
+    """Drive a run until it has ended, or there is nothing to wait for here. Return it; None if it has vanished.
+
+    Whoever does the steps reads one run: another one that has begun with its id meanwhile is not there for this driver.
+    """
     held = 0
     while True:
         over, run, held = yield from _tick(held)
@@ -179,14 +183,15 @@ def held_by(run: Run) -> Steps:
 
     Once it holds them, it does until it has ended: others take a lock only from a run that has, and only as they have read it. Whoever
     resumes a run makes another epoch of it, which has to take the lock anew: somebody may be just about to take it from the old one.
+    So does a run with the id of one that was removed.
     """
-    ours = Holder(run["workflow"], run["run"], run["epoch"])
+    ours = Holder(run["workflow"], run["run"], run["epoch"], begun_of(run))
     for lock in locks_of(run["definition"]):
         while True:
             answer: tuple[Holder | None, str] = yield ReadHolder(lock)
             holder, version = answer
             if holder is not None and holder[:2] == ours[:2]:
-                if holder.epoch >= ours.epoch:
+                if holder.begun == ours.begun and holder.epoch >= ours.epoch:
                     break
             elif holder is not None:
                 status: str = yield ReadStatus(holder)
@@ -257,9 +262,12 @@ def changed(change: t.Callable[[Run], Run]) -> Steps:
             return after
 
 
-def why_not(run: Run | None, name: str, attempt: int) -> str:
-    """Return why an attempt of a node is not to start, by a run that was just read. Empty if it is."""
-    if run is None:
+def why_not(run: Run | None, name: str, attempt: int, begun: str) -> str:
+    """Return why an attempt of a node is not to start, by a run that was just read. Empty if it is.
+
+    :arg begun: which run has decided on it
+    """
+    if run is None or begun_of(run) != begun:
         return "its run is gone"
     if run["status"] != RUNNING:
         return f"its run is {run['status']}"

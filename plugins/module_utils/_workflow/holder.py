@@ -29,6 +29,8 @@ class Holder(t.NamedTuple):
     workflow: str
     run: str
     epoch: int
+    begun: str = ""
+    """Which run with that id: there may have been one before, which was removed."""
 
 
 def locks_of(definition: Definition) -> list[str]:
@@ -68,13 +70,15 @@ def check_holder(document: bytes, path: str, *, where: str) -> Holder:
         content = None
     found = content if isinstance(content, dict) else {}
     lock, workflow, run, epoch = (found.get(field) for field in ("lock", "workflow", "run", "epoch"))
-    is_sound = is_name(lock) and is_name(workflow) and is_run_id(run) and isinstance(epoch, int) and not isinstance(epoch, bool)
+    begun = found.get("begun", "")
+    is_number = isinstance(epoch, int) and not isinstance(epoch, bool)
+    is_sound = is_name(lock) and is_name(workflow) and is_run_id(run) and is_number and isinstance(begun, str)
     if not is_sound or path_of_lock(str(lock)) != path:
         raise AsyncJobError(
             f"The lock {where} cannot be used: it does not say which run holds it. Nothing was started. Remove it, once you are sure that"
             " no run of that workflow goes on."
         )
-    return Holder(str(workflow), str(run), t.cast(int, epoch))
+    return Holder(str(workflow), str(run), t.cast(int, epoch), begun)
 
 
 def write_holder(store: Store, lock: str, holder: Holder, *, expect: Version) -> Version:

@@ -14,13 +14,17 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami, write
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, read_plain
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import prefix
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, locks_of, read_holder
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     VERDICTS,
     Run,
+    executors_of,
+    is_of_run,
     parse_run,
     path_of_run,
     prefix_of_runs,
@@ -52,6 +56,21 @@ def write_run(store: Store, before: Run | None, after: Run, *, expect: Version) 
     document = {**with_events(before, after, whoami(), now), "save_time": now}
     _written, version = write(store, path_of_run(after["workflow"], after["run"]), document, expect=expect)
     return version
+
+
+def left_of_another(store: Store, run: Run) -> list[str]:
+    """Return the jobs of which there are records although their run is not there, each as a person would name it: somebody has removed one
+    with this id, and not all that belongs to it. A run that begins would take them for its own.
+
+    :raises AsyncJobError: if a record cannot be read
+    """
+    found = []
+    for host in sorted(executors_of(run) | {run["executor"]}):
+        for entry in store.entries(prefix(host, f"{run['workflow']} {run['run']}")):
+            record, _version = record_of(store, entry)
+            if is_of_run(record):
+                found.append(f"{'/'.join(key_of(record))} ({record.get('status', 'running')})")
+    return found
 
 
 def status_of_run(store: Store, workflow: str, run: str) -> str:

@@ -12,6 +12,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import typing as t
+import uuid
 from datetime import datetime
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
@@ -61,8 +62,8 @@ GOOD = (SUCCEEDED, ACCEPTED)
 FINAL = (*GOOD, CANCELLED, REJECTED, EXPIRED)
 """After these, a node is not tried again by itself."""
 
-# How many events a run remembers.
-_MOST_EVENTS = 200
+MOST_EVENTS = 200
+"""How many events a run remembers."""
 _MOST_ATTEMPTS = 1_000_000
 MOST_PARTS = 4000
 """Of how many jobs a run may consist."""
@@ -93,6 +94,8 @@ _OPTIONAL: dict[str, t.Any] = {
     "schema_version": int,
     "schedule": dict,
     "commit": dict,
+    # What no other run has: not even one with the same id, after this one was removed
+    "begun": str,
 }
 _OF_NODE: dict[str, t.Any] = {
     "outcome": str,
@@ -309,7 +312,16 @@ def new_run(
         "nodes": {name: {"state": WAITING, "attempt": 0} for name in definition["order"]},
         "started": _times.now(),
         "started_by": who,
+        "begun": uuid.uuid4().hex,
     }
+
+
+def begun_of(document: t.Mapping[str, t.Any]) -> str:
+    """Return which run a document is, or belongs to: an id may come again when its run was removed, this does not.
+
+    Empty if that was not noted.
+    """
+    return str(document.get("begun", ""))
 
 
 def chosen_params(definition: Definition, given: t.Any) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
@@ -362,9 +374,9 @@ def _kept(events: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Return the events that a run remembers: its beginning, and the last ones. Those of items, of which hundreds may end at once, go
     first: their node tells of them."""
     of_items = [number for number, event in enumerate(events) if str(event.get("node")).endswith("]")]
-    gone = {*of_items[: max(len(events) - _MOST_EVENTS, 0)]}
+    gone = {*of_items[: max(len(events) - MOST_EVENTS, 0)]}
     left = [event for number, event in enumerate(events) if number not in gone]
-    return left if len(left) <= _MOST_EVENTS else [left[0], *left[1 - _MOST_EVENTS :]]
+    return left if len(left) <= MOST_EVENTS else [left[0], *left[1 - MOST_EVENTS :]]
 
 
 def changes_of(before: Run, after: Run) -> list[dict[str, t.Any]]:
