@@ -133,6 +133,7 @@ class ActionModule(WorkflowAction):
                 self._check_nothing_left(store, run)
             else:
                 run = self.begin(store, run)
+                self._definition_of(store, run, compiled, params)  # somebody else may have begun it in between, with another file
         elif run.get("commit") != self.commit and run["status"] not in VERDICTS:
             was, now = ((commit or {}).get("id", "in no repository")[:12] for commit in (run.get("commit"), self.commit))
             self.notify(f"The run {run_id!r} began when the project was at {was}; it is at {now} now.")
@@ -141,7 +142,7 @@ class ActionModule(WorkflowAction):
         change = self._change(run, params)
         if self._task.check_mode:
             return {**self._plan(run, change(run)), "warnings": [*compiled.warnings, *store.warnings]}
-        given = self._given_by({**values, **secrets}, compiled)
+        given = self._given_by({**values, **secrets}, compiled, run)
         after: Run | None = run
         if params["mode"] != "run":
             after = self.follow(driver.changed(change), store, name, run_id, params, given)
@@ -173,8 +174,9 @@ class ActionModule(WorkflowAction):
         """Return the inventories of the command line, as a run notes them."""
         return inventory_of(context.CLIARGS.get("inventory"), compiled.directory)
 
-    def _given_by(self, values: dict[str, t.Any], compiled: Compiled) -> Given:
-        return Given(values, compiled.directory, [str(place) for place in context.CLIARGS.get("inventory") or ()])
+    def _given_by(self, values: dict[str, t.Any], compiled: Compiled, run: Run) -> Given:
+        inventory = [str(place) for place in context.CLIARGS.get("inventory") or ()]
+        return Given(values, compiled.directory, inventory, run["definition_hash"])
 
     def go_on_once(self, store: Store, params: dict[str, t.Any], compiled: Compiled, run: Run) -> Run | None:
         """Do what there is to do now in a run. Of one that has ended, people may still have to be told. Return it as it is then."""
@@ -186,7 +188,7 @@ class ActionModule(WorkflowAction):
         self._check_host(run)
         self._check_given(store, run, values, self.inventory_for(compiled))
         self.only_once, self.blocked_by, self.elsewhere, self.given_up = True, None, {}, {}
-        given = self._given_by({**values, **secrets}, compiled)
+        given = self._given_by({**values, **secrets}, compiled, run)
         after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
         if self.blocked_by is not None:
             raise AsyncJobError(_beside(run["workflow"], run["run"], self.blocked_by))

@@ -102,6 +102,8 @@ class NodeRequest(RequestOfRun):
     def why_not(self) -> str:
         run, _version = read_run(self.store, self._run["workflow"], self._run["run"])
         self.refused = why_not(run, self._name, self.attempt, begun_of(self._run))
+        if run is not None and run["definition_hash"] != self._run["definition_hash"]:
+            self.refused = "its run has another definition now"
         return self.refused
 
 

@@ -93,6 +93,7 @@ class Notifications:
     :arg params: values of all parameters of the run, secret ones too
     :arg directory: where the file of the workflow is. Empty if nobody knows: then nothing is sent
     :arg inventory: that of its nodes
+    :arg definition_hash: of the definition that the user wants to run: what another one says, nobody here has asked for
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Notifications:
         params: dict[str, t.Any],
         directory: str,
         inventory: t.Sequence[str],
+        definition_hash: str,
     ) -> None:
         self._action = action
         self._store = store
@@ -111,13 +113,14 @@ class Notifications:
         self._params = params
         self._directory = directory
         self._inventory = inventory
+        self._definition_hash = definition_hash
         self._kept: dict[str, KeptOnTask] = {}
         self._failures: dict[str, int] = {}
 
     def tick(self, run: Run) -> Run:
         """Start what is to be sent, and note what has become of what was. Nobody waits. Return the run as it is then."""
         todo = pending(run)
-        if not todo or not self._directory or run["executor"] != self._action.host:
+        if not todo or not self._may_tell(run):
             return run
         results: dict[str, str] = {}
         starters = []
@@ -140,6 +143,10 @@ class Notifications:
                 self._count(one, str(answer["msg"]), results)
         return self._note(run, results) if results else run
 
+    def _may_tell(self, run: Run) -> bool:
+        is_here = bool(self._directory) and run["executor"] == self._action.host
+        return is_here and run["definition_hash"] == self._definition_hash
+
     def _count(self, one: Notification, problem: str, results: dict[str, str]) -> None:
         """Count that one could not be started. In the end, that is the result."""
         self._failures[one.name] = self._failures.get(one.name, 0) + 1
@@ -155,7 +162,7 @@ class Notifications:
         interval, end = FIRST_INTERVAL, time.monotonic() + _LIMIT
         while True:
             run = self.tick(run)
-            if not pending(run) or not self._directory or run["executor"] != self._action.host or time.monotonic() > end:
+            if not pending(run) or not self._may_tell(run) or time.monotonic() > end:
                 break
             time.sleep(interval)
             interval = longer(interval, self._options["wait_interval"])

@@ -60,6 +60,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     key_of_node,
     part_of,
     parts_of,
+    path_of_run,
     time_limit_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import changes
@@ -92,6 +93,8 @@ class Given(t.NamedTuple):
     """Where the file of the workflow is."""
     inventory: list[str]
     """Of nodes that do not say another one."""
+    definition_hash: str = ""
+    """Of the definition that the user wants to run. Empty if nothing is to be started."""
 
 
 class WorkflowAction(TogetherAction):
@@ -151,6 +154,8 @@ class WorkflowAction(TogetherAction):
                     begun = begun_of(answer[0]) if begun is None and answer[0] is not None else begun
                     if answer[0] is not None and begun_of(answer[0]) != begun:
                         answer = None, NOTHING  # what this task was given is for the one that was removed
+                    else:
+                        self._check_definition(answer[0], given)
                 case driver.WriteRun(before, after, expect):
                     answer = self._write_run(before, after, Version(expect))
                 case driver.ReadHolder(lock):
@@ -173,6 +178,15 @@ class WorkflowAction(TogetherAction):
                     notifications.tick(found)
                     answer = self._wait(found)
 
+    def _check_definition(self, run: Run | None, given: Given) -> None:
+        """Raise if a run has another definition than when this task has set out to drive it: what that runs, nobody here has asked for."""
+        if run is not None and given.definition_hash and run["definition_hash"] != given.definition_hash:
+            where = self._store.locate(path_of_run(run["workflow"], run["run"]))
+            raise AsyncJobError(
+                f"The run {run['run']!r} of {run['workflow']!r} has another definition than a moment ago: somebody has changed {where}, or"
+                " removed the run and begun it anew. Nothing more was started. Find out who has, and give a new run another id."
+            )
+
     def _take(self, lock: str, holder: Holder, expect: Version) -> Version | None:
         try:
             return write_holder(self._store, lock, holder, expect=expect)
@@ -184,7 +198,13 @@ class WorkflowAction(TogetherAction):
         """Return what tells people of a run that this task drives: the same each time."""
         if (workflow, run) not in self._notifications:
             self._notifications[workflow, run] = Notifications(
-                self, store, params, params=given.params, directory=given.directory, inventory=given.inventory
+                self,
+                store,
+                params,
+                params=given.params,
+                directory=given.directory,
+                inventory=given.inventory,
+                definition_hash=given.definition_hash,
             )
         return self._notifications[workflow, run]
 

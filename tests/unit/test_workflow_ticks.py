@@ -15,18 +15,21 @@ import pytest
 from workflows import define, due
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph, hash_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.notifying import pending
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node, new_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _workflow_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ara_notes import AraNotes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import sources
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import Pace
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, WorkflowAction
@@ -186,6 +189,27 @@ def test_what_had_ended_before(store: Counting) -> None:
     run, _version = read_run(store, "w", "r")
     assert run is not None
     assert run["nodes"]["a"]["why"] == "nothing more is known of it: gone"
+
+
+def test_another_definition_meanwhile(store: Counting) -> None:
+    """Nobody has asked for what it runs: whoever drives the run ends there, the guard lets nothing pass, and nobody is told of anything."""
+    run, version = read_run(store, "w", "r")
+    assert run is not None
+    given = Given({}, "/srv", [], run["definition_hash"])
+    options = {option: spec.get("default") for option, spec in async_workflow.ARGUMENT_SPEC.items()}
+    request = NodeRequest(options, store, run, "a")
+    assert request.why_not() == ""
+    definition = {**run["definition"], "notify": [{"on": "started", "task": {"ansible.builtin.command": "id"}}], "vars": {"x": "1"}}
+    event = {"node": "", "what": "running", "time": "t"}
+    other = {**run, "definition": definition, "definition_hash": hash_of(definition), "events": [event]}
+    write_run(store, run, other, expect=version)
+    action = Action([{}])
+    with pytest.raises(AsyncJobError, match=r"has another definition than a moment ago: somebody has changed .*r\.json"):
+        action.follow(driver.drive(), store, "w", "r", {"look_timeout": 10}, given)
+    assert action.exchanges == [[]]
+    assert request.why_not() == "its run has another definition now"
+    assert pending(other)
+    assert action.notifications_of(store, "w", "r", {}, given).tick(other) is other
 
 
 def test_a_job_that_ends_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
