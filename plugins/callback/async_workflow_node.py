@@ -40,6 +40,9 @@ _MOST_HOSTS = 1000
 _MOST_BYTES = 262_144
 # How far templates of templates are followed.
 _DEEPEST = 6
+# What is shorter may be part of anything, in characters.
+_SHORTEST = 4
+_HIDDEN = "********"
 
 _SET_STATS = ("set_stats", "ansible.builtin.set_stats", "ansible.legacy.set_stats")
 _COUNTS = ("ok", "changed", "failures", "unreachable", "skipped", "rescued", "ignored")
@@ -55,7 +58,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
-        self._directory = os.environ.get(_VARIABLE, "")
+        # Not for what the playbook starts: the end of another playbook, which a task of it runs, is not its own.
+        self._directory = os.environ.pop(_VARIABLE, "")
         self.disabled = not os.path.isdir(self._directory)
         self._current = 0
         self._total = 0
@@ -63,6 +67,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """What the author has written for tasks that set something. When they have ended, only its values are left."""
         self._secret: set[str] = set()
         self._vaults: dict[str, str] = {}
+        self._plain: dict[str, str] = {}
+        """What encrypted variables hold, by what they are stored as."""
         self._problems: list[dict[str, str]] = []
         self._variables: t.Callable[[t.Any, t.Any], t.Any] = lambda host, task: {}
 
@@ -116,20 +122,39 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             if not isinstance(data, dict):
                 self._secret.add("*")
             return
-        stats = (_of(result, "result") or {}).get("ansible_stats") or {}
+        said = _of(result, "result") or {}
         variables: t.Any = None
-        for name, value in (stats.get("data") or {}).items():
-            vault = _ciphertext(value)
-            if name in self._vaults:  # Ansible adds to what is there
-                self._secret.add(name)
-            if vault:
-                self._vaults[name] = vault
-                continue
-            if variables is None:
-                variables = self._variables(host, task)
-            raw = data.get(name, data) if isinstance(data, dict) else data
-            if _holds_vault(value, {}, 0) or _holds_vault(raw, variables, 0):
-                self._secret.add(name)
+        for one in said.get("results") or [said]:  # of a loop, each item has set something
+            for name, value in ((one.get("ansible_stats") or {}).get("data") or {}).items():
+                vault = _ciphertext(value)
+                if name in self._vaults:  # Ansible adds to what is there
+                    self._secret.add(name)
+                if vault:
+                    self._vaults[name] = vault
+                    continue
+                if variables is None:
+                    variables = self._variables(host, task)
+                raw = data.get(name, data) if isinstance(data, dict) else data
+                # The first two find what has the name of something encrypted, the last one what has come from there by other ways.
+                if _holds_vault(value, {}, 0) or _holds_vault(raw, variables, 0) or self._tells(value, variables):
+                    self._secret.add(name)
+
+    def _tells(self, value: t.Any, variables: t.Any) -> bool:
+        """Return whether a value holds what an encrypted variable does."""
+        secrets = self._secrets_in(variables)
+        return any(text == secret or (len(secret) >= _SHORTEST and secret in text) for text in _texts(value) for secret in secrets)
+
+    def _secrets_in(self, variables: t.Any) -> list[str]:
+        """Return what the encrypted ones of some variables hold."""
+        found = []
+        for value in _encrypted(variables, 0):
+            stored = _ciphertext(value)
+            if stored not in self._plain:
+                self._plain[stored] = ""
+                with contextlib.suppress(Exception):  # without the password: then nothing has been decrypted
+                    self._plain[stored] = str(value)
+            found.append(self._plain[stored])
+        return [*filter(None, found)]
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Write how it has ended."""
@@ -166,6 +191,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         said = _of(result, "result") or {}
         words = "no_log hides what it says" if _is_secret(result) else str(said.get("msg") or said.get("stderr") or "it says nothing")
         host, task = _of(result, "host"), _of(result, "task")
+        if len(self._problems) < _MOST_PROBLEMS:
+            with contextlib.suppress(Exception):  # whatever it is, the playbook itself will say so
+                for secret in self._secrets_in(self._variables(host, task)):
+                    words = words.replace(secret, _HIDDEN) if len(secret) >= _SHORTEST else words
         self._add_problem(str(host.get_name()), str(task.get_name()), words)
         self._write({"ended": False})
 
@@ -193,7 +222,8 @@ def _of(result: t.Any, what: str) -> t.Any:
 
 def _is_secret(result: t.Any) -> bool:
     said = _of(result, "result") or {}
-    return bool(_of(result, "task").no_log or said.get("_ansible_no_log") or "censored" in said)
+    some = [said, *(one for one in said.get("results") or () if isinstance(one, dict))]
+    return bool(_of(result, "task").no_log or any(one.get("_ansible_no_log") or "censored" in one for one in some))
 
 
 def _count(block: t.Any) -> int:
@@ -211,6 +241,28 @@ def _ciphertext(value: t.Any) -> str:
     """Return what a vaulted value is stored as. Empty if it is none."""
     text = getattr(value, "_ciphertext", None)
     return text.decode("ascii", "replace") if isinstance(text, bytes) else text if isinstance(text, str) else ""
+
+
+def _encrypted(value: t.Any, depth: int) -> t.Iterator[t.Any]:
+    """Yield all that is encrypted in a value."""
+    if _ciphertext(value):
+        yield value
+    elif depth <= _DEEPEST and isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _encrypted(item, depth + 1)
+
+
+def _texts(value: t.Any) -> t.Iterator[str]:
+    """Yield all texts and numbers in a value, as texts."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield str(name)
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None:
+        yield str(value)
 
 
 def _holds_vault(value: t.Any, variables: t.Any, depth: int) -> bool:

@@ -1,0 +1,86 @@
+# Copyright (c) 2026 The rstyczynski.ansible authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the callback of a node writes, and whose it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.rstyczynski.ansible.plugins.callback.async_workflow_node import CallbackModule
+
+
+class Vaulted(str):
+    """A text that is encrypted where it comes from."""
+
+    _ciphertext = "$ANSIBLE_VAULT;1.1;AES256\n3132"
+
+
+VARIABLES = {"token": Vaulted("v4ult"), "short": {"in": [Vaulted("no")]}}
+
+
+@pytest.fixture
+def callback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallbackModule:
+    """One whose playbook has an encrypted variable."""
+    monkeypatch.setenv("ASYNC_WORKFLOW_NODE_DIRECTORY", str(tmp_path))
+    made = CallbackModule()
+    made._variables = lambda _host, _task: {"token": VARIABLES["token"]}
+    return made
+
+
+def result(said: dict[str, t.Any], action: str = "set_stats", *, data: t.Any = None) -> t.Any:
+    """Return what a task has said."""
+    task = SimpleNamespace(action=action, args={"data": data}, no_log=False, _uuid="1", get_name=lambda: "a task")
+    return SimpleNamespace(task=task, host=SimpleNamespace(get_name=lambda: "web1"), result=said)
+
+
+def written(callback: CallbackModule, values: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the report at the end, with these values in what Ansible has gathered."""
+    stats = SimpleNamespace(processed={"web1": 1}, custom={"_run": values}, summarize=lambda _host: {"failures": 1, "unreachable": 0})
+    callback.v2_playbook_on_stats(stats)
+    report: dict[str, t.Any] = json.loads(Path(callback._directory, "node.json").read_text())
+    return report
+
+
+def test_what_a_task_of_it_starts_is_another_playbook(callback: CallbackModule, tmp_path: Path) -> None:
+    """Its end is not that of the node: if that is killed then, nobody takes it for a success."""
+    assert not callback.disabled
+    assert "ASYNC_WORKFLOW_NODE_DIRECTORY" not in os.environ
+    inner = CallbackModule()
+    assert inner.disabled
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_was_decrypted_on_its_way(callback: CallbackModule) -> None:
+    """In a loop, and by whatever variable: it is known by its name only."""
+    looped = {"ansible_stats": {"data": {"looped": "v4ult"}}}
+    callback.v2_runner_on_ok(result({"results": [looped, {"skipped": True}]}, data={"looped": "{{ item }}"}))
+    callback.v2_runner_on_ok(
+        result({"ansible_stats": {"data": {"by_fact": {"url": ["https://me:v4ult@x"]}}}}, data={"by_fact": "{{ fact }}"})
+    )
+    callback.v2_runner_on_ok(result({"ansible_stats": {"data": {"plain": "no secret"}}}, data={"plain": "no secret"}))
+    callback.v2_runner_on_ok(result({"results": [{"_ansible_no_log": True}]}, data={"hidden": "{{ item }}"}))
+    report = written(callback, {"looped": "v4ult", "by_fact": {"url": ["https://me:v4ult@x"]}, "plain": "no secret", "hidden": "s3cr3t"})
+    assert report["artifacts"] == {"plain": {"value": "no secret"}}
+    assert report["secret"] == ["by_fact", "hidden", "looped"]
+
+
+def test_what_is_short(callback: CallbackModule) -> None:
+    """Half of a text is no secret because another one is called so; all of it is."""
+    callback._variables = lambda _host, _task: VARIABLES["short"]
+    callback.v2_runner_on_ok(
+        result({"ansible_stats": {"data": {"part": "nothing", "whole": ["no"]}}}, data={"part": "x", "whole": "{{ x }}"})
+    )
+    assert written(callback, {"part": "nothing", "whole": ["no"]})["artifacts"] == {"part": {"value": "nothing"}}
+
+
+def test_messages(callback: CallbackModule) -> None:
+    """What is encrypted in them is not said."""
+    callback.v2_runner_on_failed(result({"msg": "no such user: me:v4ult"}, "ansible.builtin.fail"))
+    assert written(callback, {})["problems"] == [{"host": "web1", "task": "a task", "msg": "no such user: me:********"}]
