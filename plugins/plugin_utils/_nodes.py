@@ -50,6 +50,8 @@ _PLAY = "node.yml"
 _CALLBACK = "node.py"
 
 _MOST_HOSTS = 1000
+# As the callback cuts it, in characters
+_LONGEST_PROBLEM = 1000
 # In the environment of a command, in characters. It is among its variables, however long.
 _LONGEST_ITEM = 4096
 
@@ -217,7 +219,7 @@ def heard_report(said: t.Any) -> tuple[NodeOfRun, bool | None, str]:
         "artifacts": _artifacts(report.get("artifacts")),
         "secret": [name for name in _listed(report.get("secret")) if is_artifact_name(name)][:1000],
         "counts": dict(list(_mapping(report.get("counts")).items())[:_MOST_HOSTS]),
-        "problems": _listed(problems)[:20],
+        "problems": [_problem(one) for one in _listed(problems)[:20]],
     }
     flaw = flaw_of_report(found)
     if flaw:
@@ -228,6 +230,12 @@ def heard_report(said: t.Any) -> tuple[NodeOfRun, bool | None, str]:
     except AsyncJobError as error:
         return {}, None, str(error)
     return found, bool(report.get("failed")) if has_ended else None, ""
+
+
+def _problem(given: t.Any) -> t.Any:
+    """Return where and why something has failed. What a host says beside that is nothing to anybody."""
+    is_one = isinstance(given, dict) and all(isinstance(said, str) for said in given.values())
+    return {field: given.get(field, "")[:_LONGEST_PROBLEM] for field in ("host", "task", "msg")} if is_one else given
 
 
 def _artifacts(given: t.Any) -> dict[str, t.Any]:

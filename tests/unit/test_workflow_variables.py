@@ -141,6 +141,10 @@ def test_reports() -> None:
     artifacts = {
         "x": {"value": 1},
         "ansible_become_user": {"value": "root"},
+        "inventory_hostname": {"value": "evil.example.org"},  # as an extra variable, Ansible connects to it
+        "groups": {"value": {}},
+        "async_job_state_dir": {"value": "/tmp/evil"},
+        "async_job_become_recorded_user": {"value": True},
         "a b": {"value": 1},
         "evil": {"value": {"__ansible_unsafe": "x"}},
         "deep": {"value": json.loads("[" * 200 + "]" * 200)},
@@ -148,6 +152,11 @@ def test_reports() -> None:
     report = {"ended": True, "failed": False, "artifacts": artifacts, "secret": ["password", "ansible_x", 3], "counts": {}, "problems": []}
     assert heard_report({"report": report}) == ({"artifacts": {"x": {"value": 1}}, "secret": ["password"]}, False, "")
     assert heard_report({"report": {**report, "ended": False}})[1] is None
+    problems = [{"x": "y"}, {"host": "web1", "task": "t", "msg": "m" * 2000, "more": "z"}]
+    assert heard_report({"report": {"problems": problems}})[0]["problems"] == [
+        {"host": "", "task": "", "msg": ""},
+        {"host": "web1", "task": "t", "msg": "m" * 1000},
+    ]
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

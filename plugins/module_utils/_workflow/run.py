@@ -17,6 +17,7 @@ from datetime import datetime
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, USER_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import WORKFLOWS, JobKey, encode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name, read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED as ENDS_OF_JOBS
@@ -614,8 +615,18 @@ def flaw_of_report(node: NodeOfRun) -> str:
 
 
 def is_artifact_name(name: t.Any) -> bool:
-    """Return whether an artifact may have this name. What Ansible itself acts upon is none: as whom, where, and with what to work."""
-    return is_variable(name) and not name.startswith("ansible_")
+    """Return whether an artifact may have this name. What Ansible or this collection act upon is none: as whom, where, and with what to
+    work. A node is given artifacts in a way that they count more than all that an inventory says."""
+    return is_variable(name) and not name.startswith("ansible_") and name not in _ACTED_UPON
+
+
+# The variables with which Ansible tells playbooks of themselves and of hosts (to that with this name, it also connects), and those
+# from which the roles of this collection take where the records are, and whom to become.
+_ACTED_UPON = {
+    *("group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname", "inventory_hostname_short"),
+    *("omit", "play_hosts", "playbook_dir", "role_name", "role_names", "role_path", "vars", "delegated_vars"),
+    *(f"async_job_{option}" for option in (*STORE_OPTIONS, *USER_OPTIONS)),
+}
 
 
 def _is(value: t.Any, kind: type) -> bool:
