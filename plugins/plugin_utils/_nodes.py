@@ -98,6 +98,11 @@ class NodeRequest(RequestOfRun):
             )
         return Decision(start=is_before(record, self.attempt), why=f"attempt {self.attempt} is due")
 
+    def had(self, record: Record) -> str:
+        if not is_of_node(record, self._run, self._name) or record.get("attempt", 1) < self.attempt:
+            return ""
+        return f"attempt {self.attempt} of this node, which is due now, is not executed twice"
+
     def guarded(self, steps: t.Any) -> t.Any:
         return guarded(steps)
 

@@ -163,6 +163,10 @@ class Request:
             return "nobody can tell whether it is the same job: there is no fingerprint"
         return "it was started with other options" if policies.differs(record, self._fingerprint) else ""
 
+    def had(self, record: Record) -> str:
+        """Return why an attempt of another store that has ended is the one that is to start now. Empty if another one may begin."""
+        return ""
+
     @property
     def _joined(self) -> bool:
         return self.kept.joined or bool(self.kept.claimed)

@@ -583,6 +583,12 @@ class Starter:
             goes_on = self._what_goes_on(asked, look) if look["status"] != "succeeded" else ""
             if goes_on:
                 raise AsyncJobError(f"{what}. {goes_on}. Nothing was started. Wait until these have ended; or, {ignore}.")
+            had = self._request.had(record)
+            if had:
+                raise AsyncJobError(
+                    f"{what}. It has ended ({look['status']}), and {had}. Nothing was started. Use that store; {self._request.or_attach};"
+                    f" {ignore}."
+                )
             return None
         if look["status"] not in ALIVE:
             raise AsyncJobError(

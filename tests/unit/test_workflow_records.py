@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from workflows import begun, define, ended
@@ -25,8 +26,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible, _workflow_run
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 
 DIRECTORY = f"/home/app/.ansible_async/{1:032x}"
 JOB = "j1.2"
@@ -132,6 +134,31 @@ def test_a_run_that_has_begun_anew(tmp_path: Path, run: Run) -> None:
     assert not request.decide(record_of(run, status="succeeded")).start
     with pytest.raises(AsyncJobError, match="is the record of another job"):
         request.decide(record_of(run, metadata={}))
+
+
+@pytest.mark.parametrize(("attempt", "metadata"), [(2, None), (3, None), (1, None), (2, {"note": "mine"})])
+def test_what_another_store_has_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempt: int, metadata: dict[str, t.Any] | None
+) -> None:
+    """A clone, or a store that was lost: its attempt of the same run and node is not executed once more. One before it is over."""
+    graph = Graph(define({"a": {"retries": 1}}))
+    run = ended(graph, decide(graph, begun(graph.definition)), a="failed")
+    store = FilesystemStore(str(tmp_path))
+    action = Action(store, exactly_once.Seen())
+    monkeypatch.setattr(action, "is_known_host", lambda _name: True, raising=False)
+    inner: t.Any = SimpleNamespace(goes_together=True)
+    starter = Starter(NodeRequest(action._options, store, run, "a"), inner, action, alone=False)
+    monkeypatch.setattr(starter, "_look_once", lambda _asked: {**UNSEEN, "status": "succeeded"})
+    other = record_of(run, attempt=attempt, ansible_job_id=JOB, origin={"host": "host1", "store": "/clone", "who": "bob", "start": "then"})
+    if metadata is not None:
+        other["metadata"] = metadata
+    if attempt < 2 or metadata is not None:
+        assert starter._meet(other, "") is None
+        return
+    with pytest.raises(
+        AsyncJobError, match=r"from the store /clone by bob.*has ended \(succeeded\), and attempt 2 of this node.*not executed"
+    ):
+        starter._meet(other, "")
 
 
 def test_nobody_tries_for_ever(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
