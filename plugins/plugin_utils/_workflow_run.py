@@ -482,8 +482,18 @@ class WorkflowAction(TogetherAction):
         approval, _version = _approval(store, run, name)
         if approval is None:
             return driver.Found(driver.ABSENT)
-        attempt = part_of(run, name).node["attempt"]
-        status = status_of(approval)
+        part = part_of(run, name)
+        attempt, status = part.node["attempt"], status_of(approval)
+        if approval["subject"] != part.about["approval"]:  # somebody has asked for something else, and may have got it
+            return driver.Found(driver.ABSENT)
+        if approval["allow_self"] and not part.about.get("allow_self", False) and status != REJECTED:
+            if status != "approved":
+                return driver.Found(driver.ABSENT)
+            where = store.locate(path_of_approval(*_names_of_approval(run, name)))
+            raise AsyncJobError(
+                f"The approval {where} does not count: it was asked for in a way that whoever asks may approve it, and the workflow does"
+                " not say so (allow_self). Nothing was started. Remove it, and run this once more, which asks anew."
+            )
         about = {"end": _times.now()}
         if status == "requested":
             how = command("approve", approval, settings_of(params))

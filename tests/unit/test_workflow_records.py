@@ -15,14 +15,14 @@ from workflows import begun, define, ended
 
 from ansible_collections.rstyczynski.ansible.plugins.action.async_workflow import ActionModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import cancel, decide
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph, flaws
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible, _workflow_run
@@ -59,6 +59,9 @@ class Action(_workflow_run.WorkflowAction):
         return True
 
     def notify(self, line: str) -> None:
+        """Say nothing."""
+
+    def say(self, line: str) -> None:
         """Say nothing."""
 
     def _note_machine(self, asked: Asked) -> None:
@@ -134,6 +137,44 @@ def test_a_run_that_has_begun_anew(tmp_path: Path, run: Run) -> None:
     assert not request.decide(record_of(run, status="succeeded")).start
     with pytest.raises(AsyncJobError, match="is the record of another job"):
         request.decide(record_of(run, metadata={}))
+
+
+def test_an_approval_of_something_else(tmp_path: Path) -> None:
+    """Of another subject, or one that lets whoever asks approve: it does not count, whoever has asked for it before the run did."""
+    store = FilesystemStore(str(tmp_path))
+    graph = Graph(define({"go": {"approval": "Release 2 goes live"}}))
+    run = decide(graph, begun(graph.definition))
+    write_run(store, None, run, expect=ABSENT)
+    action = Action(store, exactly_once.Seen())
+    action._which = ("w", "r")
+    action._options["state_dir"] = str(tmp_path)
+    options = {option: spec.get("default") for option, spec in async_job_approval.ARGUMENT_SPEC.items()}
+    options.update(name="go", playbook_name="w r", state_dir=str(tmp_path))
+
+    def do(mode: str, subject: str, *, allow_self: bool = True) -> None:
+        wanted = {**options, "mode": mode, "subject": subject, "allow_self": allow_self}
+        async_job_approval.run(wanted, check_mode=False, begun=run["begun"])
+
+    def seen() -> driver.Found:
+        return action.look_at_approval(store, run, "go", action._options)
+
+    do("request", "Release 1 goes live")
+    do("approve", "Release 1 goes live")
+    assert seen() == driver.Found(driver.ABSENT)
+    action._ask(run, "go")
+    assert seen().said.startswith("awaits approval")
+    do("request", "Release 2 goes live")
+    assert seen() == driver.Found(driver.ABSENT)
+    do("approve", "Release 2 goes live")
+    with pytest.raises(AsyncJobError, match=r"go\.json does not count: .*\(allow_self\)\. Nothing was started\. Remove it"):
+        seen()
+
+
+def test_names_of_approvals() -> None:
+    """That of a second attempt is nobody else's."""
+    [flaw] = flaws(define({"go": {"approval": "Go"}, "go (2)": {"approval": "Go"}}, checked=False))
+    assert flaw.text.startswith("node 'go (2)': a later attempt of 'go' asks for an approval of this name.")
+    assert not [*flaws(define({"go": {}, "go (2)": {"approval": "Go"}, "stop (2)": {"approval": "Stop"}}))]
 
 
 @pytest.mark.parametrize(("attempt", "metadata"), [(2, None), (3, None), (1, None), (2, {"note": "mine"})])

@@ -57,6 +57,8 @@ _LARGEST_NUMBER = 10 * 365 * 86400
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _TEMPLATE = re.compile(r"\{[{%#]")
+# The name of the approval that an attempt of a node asks for that is not its first one
+_LATER_ATTEMPT = re.compile(r"(.+) \([0-9]+\)\Z")
 
 
 class Flaw(t.NamedTuple):
@@ -294,6 +296,11 @@ def flaws(definition: t.Any, depth: int = 0) -> t.Iterator[Flaw]:
     sound = True
     for name, node in nodes.items():
         here = [*_flaws_of_node(name, node, nodes)]
+        again = _LATER_ATTEMPT.match(name) if isinstance(name, str) else None
+        if again and all(isinstance(one, dict) and one.get("kind") == "approval" for one in (node, nodes.get(again[1]))):
+            here.append(
+                Flaw(name, "", f"node {name!r}: a later attempt of {again[1]!r} asks for an approval of this name. Give it another one")
+            )
         if definition.get("notify") and str(name).startswith("notify: "):
             here.append(Flaw(name, "", f"node {name!r}: its name is one of notifications. Give it another one"))
         sound &= not here
