@@ -340,8 +340,7 @@ class ActionModule(WorkflowAction):
             after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
         if after is None:
             raise _unknown(store, run["workflow"], run["run"])
-        is_left = after["status"] not in VERDICTS and bool(self.elsewhere or self.not_stopped(after))
-        return {**self._answer(store, after, params), "failed": is_left}
+        return {**self._answer(store, after, params), "failed": after["status"] not in VERDICTS}
 
     def _answer(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return what the module returns about a run, as it is in the store: there it also has the times."""
@@ -365,6 +364,9 @@ class ActionModule(WorkflowAction):
                 f" {name} is on the localhost of {machine}, and cannot be seen from here." for name, machine in self.elsewhere.items()
             )
             problem += "".join(f" {name}: {text}." for name, text in given_up.items())
+            problem += "".join(f" Nobody can tell what became of {name}: {text}." for name, text in self.unclear(run).items())
+            if params["mode"] == "cancel":
+                problem += "".join(f" {name} is on {host}: cancel the run there, too." for name, host in self.left_to_others(run).items())
             msg = f"{head}. It waits for {', '.join(waits)}.{problem} To go on: run this once more with run={run['run']}."
         failed = is_over and run["status"] != SUCCEEDED
         if run["status"] == RECOVERED:
@@ -382,7 +384,7 @@ class ActionModule(WorkflowAction):
         self.show(harmless_text(lines))
         return {
             "changed": self.has_changed,
-            "failed": bool(failed or errors or given_up or self.not_stopped(run)),
+            "failed": bool(failed or errors or given_up or self.not_stopped(run) or (self.unclear(run) and not is_over)),
             "finished": is_over,
             "status": run["status"],
             "workflow": run["workflow"],

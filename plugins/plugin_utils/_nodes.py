@@ -52,6 +52,7 @@ _CALLBACK = "node.py"
 _MOST_HOSTS = 1000
 # As the callback cuts it, in characters
 _LONGEST_PROBLEM = 1000
+_SHORTEST_SECRET = 4
 # In the environment of a command, in characters. It is among its variables, however long.
 _LONGEST_ITEM = 4096
 
@@ -235,6 +236,52 @@ def heard_report(said: t.Any) -> tuple[NodeOfRun, bool | None, str]:
     except AsyncJobError as error:
         return {}, None, str(error)
     return found, bool(report.get("failed")) if has_ended else None, ""
+
+
+def without_secrets(report: NodeOfRun, secrets: t.Sequence[str] | None) -> NodeOfRun:
+    """Return what a node has said of itself as its run may note it: of an artifact that holds a secret parameter, its name is left.
+
+    :arg secrets: what secret parameters of the run hold. None if nobody here knows that: then each artifact may hold one
+    """
+    artifacts = report.get("artifacts", {})
+    hidden = [name for name, artifact in artifacts.items() if secrets is None or any(map(_holds(secrets), _texts(artifact)))]
+    problems = [{**one, "msg": _masked(one["msg"], secrets)} for one in report.get("problems", ())]
+    found = {
+        **report,
+        "artifacts": {name: artifact for name, artifact in artifacts.items() if name not in hidden},
+        "secret": [*report.get("secret", ()), *hidden],
+        "problems": problems,
+    }
+    return {field: value for field, value in found.items() if value}
+
+
+def secrets_in(values: t.Iterable[t.Any]) -> list[str]:
+    """Return what in values nobody may read elsewhere. What is short may be part of anything."""
+    return [*{text for value in values for text in _texts(value) if len(text) >= _SHORTEST_SECRET}]
+
+
+def _texts(value: t.Any) -> t.Iterator[str]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield str(name)
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None:
+        yield str(value)
+
+
+def _holds(secrets: t.Sequence[str]) -> t.Callable[[str], bool]:
+    return lambda text: any(secret in text for secret in secrets)
+
+
+def _masked(text: str, secrets: t.Sequence[str] | None) -> str:
+    if secrets is None:
+        return "what it says may hold a secret parameter"
+    for secret in secrets:
+        text = text.replace(secret, "********")
+    return text
 
 
 def _problem(given: t.Any) -> t.Any:

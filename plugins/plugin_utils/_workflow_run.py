@@ -69,7 +69,13 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest, NodeTask, heard_report
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import (
+    NodeRequest,
+    NodeTask,
+    heard_report,
+    secrets_in,
+    without_secrets,
+)
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._notifications import Notifications
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import PACKAGE
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import Commit, commit_said, ends_with, mismatch, script_for
@@ -80,6 +86,8 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching impo
 
 # How often a node is tried that cannot be started, before the task says so and leaves the rest to the next one.
 _TRIES = 3
+# How often a node is looked at of which nobody can tell whether it runs, before the task does the same.
+_LOOKS = 10
 # How often to see whether jobs on our own machine have results, in seconds: those that end at about the same time are looked at together.
 _GLANCE = 0.5
 
@@ -133,6 +141,8 @@ class WorkflowAction(TogetherAction):
         """Why attempts of nodes could not be started, each time."""
         self._not_stopped: dict[tuple[str, str], list[str]] = {}
         """Why nodes of cancelled runs could not be stopped, each time."""
+        self._unclear: dict[tuple[str, str], list[str]] = {}
+        """Why nobody can tell what became of nodes, each time since somebody could."""
 
     def follow(self, steps: driver.Steps, store: Store, workflow: str, run: str, params: dict[str, t.Any], given: Given) -> Run | None:
         """Play a protocol of runs to its end. Return the run as it is then.
@@ -268,6 +278,10 @@ class WorkflowAction(TogetherAction):
                     said[name] = f"is on the localhost of {machine}, and cannot be seen from here. Go on with the run there"
                     continue
                 self.elsewhere.pop(name, None)
+                if look["status"] == UNKNOWN:
+                    self._unclear.setdefault((run["run"], name), []).append(look["reason"])
+                else:
+                    self._unclear.pop((run["run"], name), None)
                 said[name] = f"{look['status']}{step}" if look["status"] == "running" else f"{look['status']}: {look['reason']}"
         # One that goes on of an attempt before is awaited.
         ended = {name: job for name, job in asked.items() if _has_ended(job, part_of(run, name).node["attempt"])}
@@ -373,8 +387,10 @@ class WorkflowAction(TogetherAction):
             arguments = {"jobs": [self.described(told[name]) for name in names]}
             done = self.on_host("_host.node_report", arguments, timeout=self._options["look_timeout"])
             reports.update(zip(names, heard_list(done, "reports", len(names)), strict=True))
+        known = all(name in self._given.params for name in run["secret_params"])
+        secrets = secrets_in(self._given.params[name] for name in run["secret_params"]) if known else None
         return {
-            name: driver.Found(outcome=_outcome(part_of(run, name).node["attempt"], job.record or {}, reports.get(name)))
+            name: driver.Found(outcome=_outcome(part_of(run, name).node["attempt"], job.record or {}, reports.get(name), secrets))
             for name, job in ended.items()
         }
 
@@ -569,12 +585,23 @@ class WorkflowAction(TogetherAction):
         jobs = [part for part in parts_of(run, DUE).values() if not part.is_approval]
         if run["status"] == CANCELLING:
             return any(self._can_stop(run, part.name) for part in jobs)
-        return bool(parts_of(run, BACKOFF)) or any(
-            self._is_ours(run, part.name)
-            and part.name not in self.elsewhere
-            and len(self.not_started.get((part.name, part.node["attempt"]), ())) < _TRIES
-            for part in jobs
-        )
+        return bool(parts_of(run, BACKOFF)) or any(self._is_ours(run, part.name) and self._has_hope(run, part.name) for part in jobs)
+
+    def _has_hope(self, run: Run, name: str) -> bool:
+        """Return whether a job may yet come to an end that is seen from here, or begin."""
+        tries = len(self.not_started.get((name, part_of(run, name).node["attempt"]), ()))
+        looks = len(self._unclear.get((run["run"], name), ()))
+        return name not in self.elsewhere and name not in self.given_up and looks < _LOOKS and tries < _TRIES
+
+    def unclear(self, run: Run) -> dict[str, str]:
+        """Return why nobody can tell what became of nodes, of those that have not ended since, after some looks."""
+        due = parts_of(run, DUE)
+        return {name: said[-1] for (of, name), said in self._unclear.items() if of == run["run"] and name in due and len(said) >= _LOOKS}
+
+    def left_to_others(self, run: Run) -> dict[str, str]:
+        """Return the hosts of nodes that have not ended, and run where this task has not gone."""
+        jobs = [name for name, part in parts_of(run, DUE).items() if not part.is_approval]
+        return {name: executor_of(run, name) for name in jobs if not self._is_ours(run, name)}
 
     def _wait(self, run: Run) -> bool:
         """Wait for a moment. Return False if there is nothing here to wait for."""
@@ -583,14 +610,7 @@ class WorkflowAction(TogetherAction):
             return False
         if run["status"] == CANCELLING:
             return any(_is_approval(run, name) or self._can_stop(run, name) for name in due)
-        jobs = [
-            name
-            for name, part in due.items()
-            if not part.is_approval
-            and name not in self.elsewhere
-            and name not in self.given_up
-            and len(self.not_started.get((name, part.node["attempt"]), ())) < _TRIES
-        ]
+        jobs = [name for name, part in due.items() if not part.is_approval and self._has_hope(run, name)]
         if not jobs and not parts_of(run, BACKOFF):
             if not any(part.is_approval for part in due.values()):
                 return False
@@ -681,13 +701,16 @@ def _as_it_is(record: Record) -> Record:
     return after
 
 
-def _outcome(attempt: int, record: Record, said: t.Any) -> Outcome:
-    """Return how a node has ended: by its job, and where that cannot tell, by what its playbook has written last."""
+def _outcome(attempt: int, record: Record, said: t.Any, secrets: t.Sequence[str] | None) -> Outcome:
+    """Return how a node has ended: by its job, and where that cannot tell, by what its playbook has written last.
+
+    :arg secrets: what secret parameters hold. None if that is not known here
+    """
     word, why = record.get("status", ""), ""
     details: dict[str, t.Any] = {field: record[field] for field in ("end", "ended") if record.get(field)}
     if said is not None:
         report, failed, problem = heard_report(said)
-        details.update(report)
+        details.update(report if secrets == [] else without_secrets(report, secrets))
         if failed is not None and word in CONCLUDED:
             why = f"Ansible's wrapper was {word}; the playbook had come to its end"
             word = FAILED if failed else SUCCEEDED

@@ -45,7 +45,7 @@ class Action(_workflow_run.WorkflowAction):
         self._options = {option: spec.get("default") for option, spec in async_workflow.ARGUMENT_SPEC.items()}
         self._task_vars = {}
         self._seen_there = seen
-        self._not_stopped = {}
+        self._not_stopped, self._unclear = {}, {}
         self.elsewhere, self.not_started, self.only_once = {}, {}, False
         self._elsewhere_since, self.given_up = {}, {}
 
@@ -285,6 +285,13 @@ def test_what_the_task_says_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     answer = action._answer(store, run, params)
     assert (answer["failed"], answer["finished"]) == (True, False)
     assert "a: no task of this workflow on host2 has begun it for 600 seconds" in answer["msg"]
+
+
+def test_a_cancelled_run_on_several_hosts(tmp_path: Path) -> None:
+    """What runs elsewhere is not stopped from here, and that is said."""
+    graph = Graph(define({"a": {}, "b": {"executor": "host2"}, "c": {"approval": "Go on"}}))
+    run = decide(graph, cancel(decide(graph, begun(graph.definition)), {"who": "ann", "time": "", "reason": ""}))
+    assert Action(FilesystemStore(str(tmp_path)), exactly_once.Seen()).left_to_others(run) == {"b": "host2"}
 
 
 def test_what_is_elsewhere_is_left_alone(tmp_path: Path, run: Run) -> None:

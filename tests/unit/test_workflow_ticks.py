@@ -79,6 +79,7 @@ class Action(WorkflowAction):
         self.exchanges: list[list[str]] = [[]]
         self._pace = Pace()
         self._running, self._reports, self._notifications, self.elsewhere, self.not_started = {}, {}, {}, {}, {}
+        self._unclear = {}
         self._interval, self._approvals_until, self._away_since = 1.0, None, None
         self._elsewhere_since, self.given_up = {}, {}
         self.only_once = self.has_changed = False
@@ -165,6 +166,44 @@ def test_what_has_ended(store: Counting) -> None:
     assert run is not None
     assert (run["nodes"]["a"]["outcome"], run["nodes"]["a"]["artifacts"]) == ("succeeded", {"x": {"value": 1}})
     assert due(run) == ["b", "c"]
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_secret_parameters(store: Counting, knows: bool) -> None:
+    """What a node has set of them is not noted in the run."""
+    run, version = read_run(store, "w", "r")
+    assert run is not None
+    write_run(store, run, {**run, "secret_params": ["token"]}, expect=version)
+    report = {"ended": True, "failed": False, "artifacts": {"x": {"value": "me:s3cr3t"}, "y": {"value": 1}}}
+    action = Action([{"a": {"status": "succeeded", "result": {"rc": 0}, "node": {"report": report}}}])
+    given = Given({"token": "s3cr3t"} if knows else {}, "", [])
+    action.follow(driver.drive(), store, "w", "r", {"look_timeout": 10, "unreachable_timeout": 0}, given)
+    run, _version = read_run(store, "w", "r")
+    assert run is not None
+    node = run["nodes"]["a"]
+    assert (node["outcome"], node.get("artifacts"), node["secret"]) == (
+        ("succeeded", {"y": {"value": 1}}, ["x"]) if knows else ("succeeded", None, ["x", "y"])
+    )
+
+
+def test_what_nobody_can_tell(store: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever drives the run gives up after some looks, and says why. A look that can tell begins anew."""
+    unseen = {"status": "unknown", "reason": "cannot see the processes of root"}
+    ended = {"status": "failed", "node": {"problem": "none"}}
+    said = [{"b": ended, "c": ended, **one} for one in (*[{"a": unseen}] * 9, {}, *[{"a": unseen}] * 9)]
+    action, _ticks = driven(store, said)
+    run, _version = read_run(store, "w", "r")
+    assert run is not None
+    assert (due(run), action.unclear(run)) == (["a"], {})
+    monkeypatch.setattr(Action, "_sleep", lambda _self, _seconds: None)
+    monkeypatch.setattr(Action, "_wait", WorkflowAction._wait)
+    action = Action([{"a": unseen}])
+    params = {"look_timeout": 10, "unreachable_timeout": 0, "wait_interval": 1, "wait_timeout": 0}
+    after = action.follow(driver.drive(), store, "w", "r", params, Given({}, "", []))
+    assert after is not None
+    assert (after["status"], action.unclear(after)) == ("running", {"a": "cannot see the processes of root"})
+    assert not action.is_busy(after)
+    assert len(action.exchanges[0]) == 10
 
 
 def test_what_had_ended_before(store: Counting) -> None:
