@@ -101,15 +101,22 @@ def plain_variables(given: Given) -> str:
 _LIKE_NO_TEXT = re.compile(r"([-+.0-9][-+.:_0-9A-Za-z \t]*|[~=]|<<|y|n|yes|no|on|off|true|false|null)?\n?\Z", re.IGNORECASE)
 
 
+_LIKE_A_TEMPLATE = re.compile(r"[{#]")
+
+
 def _yaml(value: t.Any, *, is_data: bool) -> str:
     """Return a value as YAML on one line. Texts that are data carry the tag that keeps Ansible from taking them for templates."""
     if isinstance(value, str):
         return f"!unsafe {_quoted(value)}" if is_data and not _LIKE_NO_TEXT.match(value) else _quoted(value)
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_quoted(key)}: {_yaml(item, is_data=is_data)}" for key, item in value.items()) + "}"
+        # A key is a text to whoever loops over it, and to ansible-core 2.19 and newer a template like any other then.
+        keys = {key: f"!unsafe {_quoted(key)}" if is_data and _LIKE_A_TEMPLATE.search(key) else _quoted(key) for key in value}
+        return "{" + ", ".join(f"{keys[key]}: {_yaml(item, is_data=is_data)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_yaml(item, is_data=is_data) for item in value) + "]"
-    return json.dumps(value)
+    text = json.dumps(value)
+    # Without a point, what is a number in JSON is a text in YAML.
+    return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
 
 
 def _quoted(text: str) -> str:
