@@ -77,6 +77,27 @@ def test_a_definition_is_doubted_until_it_was_found_sound() -> None:
             parse_run(dump(other), "w", "r", where="x")
 
 
+def test_items_that_the_author_has_written() -> None:
+    """Nobody else says what they are."""
+    definition = define(
+        {"a": {"for_each": ["x", "y"]}, "b": {"for_each": {"node": "c", "artifact": "list"}, "all": {"c": "succeeded"}}, "c": {}}
+    )
+    run = decide(Graph(definition), begun(definition))
+    assert flaw_of_run(run) == ""
+    forged = {**run["nodes"], "a": {**run["nodes"]["a"], "values": ["x", "evil"]}}
+    assert flaw_of_run({**run, "nodes": forged}) == "the node 'a' has other items than its definition"
+
+
+def test_what_an_attempt_reports_is_limited() -> None:
+    """Whatever else is known of it: the run has to fit into one document."""
+    definition = define({"a": {}})
+    run = decide(Graph(definition), begun(definition))
+    reported = {"end": "now", "artifacts": {"x": {"value": "x" * (9 << 20)}}}
+    node = end(Graph(definition), run, {"a": Outcome(1, "succeeded", "", reported)})["nodes"]["a"]
+    assert "artifacts" not in node
+    assert "x left out" in node["problems"][0]["msg"]
+
+
 def test_whose_record_it_is() -> None:
     """That of the node alone, whatever it is called."""
     run = a_run()

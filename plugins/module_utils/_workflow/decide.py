@@ -455,7 +455,7 @@ def _ended_one(
 
 def _fitting(details: dict[str, t.Any], size: int) -> dict[str, t.Any]:
     """Return what an attempt has reported, less what is too much of it: the whole run has to fit into one document."""
-    if len(details) < 3 or len(json.dumps(details)) * _MOST_LINES <= size or _length(details) <= size:
+    if details.keys() <= {"end", "ended"} or len(json.dumps(details)) * _MOST_LINES <= size or _length(details) <= size:
         return details
     kept: dict[str, t.Any] = {field: details[field] for field in ("end", "ended") if field in details}
     if "secret" in details:

@@ -537,6 +537,8 @@ def _flaw_of_group(about: dict[str, t.Any], node: NodeOfRun, name: str) -> str:
         items = node.get("items")
         if items is None:
             return f"the node {name!r} is due, and has no items" if state == DUE else ""
+        if "values" in node and isinstance(about["for_each"], list):
+            return f"the node {name!r} has other items than its definition"
         if len(items) > MOST_PARTS or len(items) != len(values_of(about, node)):
             return f"the node {name!r} has not the items that it says"
         if "nodes" in node:
