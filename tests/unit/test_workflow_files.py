@@ -319,6 +319,8 @@ def test_a_circle_is_named(directory: Path) -> None:
         ("default: staging", "default: moon", "its default has to be one of development, staging"),
         ("size: 3", "size", "line 9: extra_vars is no mapping of variables"),
         ("unified_job_template: Configure", "note: x", "node 'configure' says no unified_job_template"),
+        ("Deploy: {playbook", "Deploy: {job_type: check, playbook", "node 'deploy' only checks what would be changed"),
+        ("extra_data: {color: blue}", "job_type: check", "line 16: node 'configure' only checks what would be changed"),
         ("approval_node: {name: Release,", "approval_node: {name: 3,", ""),
     ],
 )
@@ -329,6 +331,12 @@ def test_awx_that_is_wrong(directory: Path, old: str, new: str, said: str) -> No
         assert said in refused(directory, text)
     else:
         assert read(directory, text)
+
+
+def test_a_password_that_was_not_exported(directory: Path) -> None:
+    """Somebody has to give it. What stands in its place is none."""
+    text = AWX.replace("type: password, ", "type: password, default: $encrypted$, ")
+    assert "default" not in read(directory, text).definition["params"]["token"]
 
 
 _names = st.sampled_from(

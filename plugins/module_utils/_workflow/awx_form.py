@@ -30,6 +30,8 @@ _APPROVALS = ("approval_node", "create_approval_template")
 _FIELDS = {"limit": "limit", "job_tags": "tags", "skip_tags": "skip_tags", "forks": "forks", "timeout": "timeout"}
 _TYPES = {"text": "str", "textarea": "str", "password": "str", "integer": "int", "float": "float", "multiplechoice": "any"}
 # What a node or a template may have that decides what it does, and that nothing here can do
+# What an export has in place of a password
+_ENCRYPTED = "$encrypted$"
 _NOT_OURS = ("credentials", "scm_branch", "execution_environment", "instance_groups", "labels", "diff_mode", "verbosity")
 
 
@@ -212,6 +214,12 @@ class Compiler:
             variables.update(self._variables(one, "extra_vars", where))
             variables.update(self._variables(one, "extra_data", where))
             self._note_what_is_not_ours(name, one)
+        if (node.get("job_type") or about.get("job_type")) == "check":
+            self._problem(
+                place,
+                f"node {name!r} only checks what would be changed (job_type: check), and here it would change that. Leave it out; or make"
+                " it a command, ansible-playbook with --check",
+            )
         if variables:
             made["vars"] = variables
         return made
@@ -219,8 +227,6 @@ class Compiler:
     def _note_what_is_not_ours(self, name: str, about: dict[str, t.Any]) -> None:
         related = about.get("related") if isinstance(about.get("related"), dict) else {}
         found = [field for field in _NOT_OURS if about.get(field) or (related or {}).get(field)]
-        if about.get("job_type") == "check":
-            found.append("job_type: check")
         if found:
             self._warn(f"node {name!r}: {', '.join(found)} mean nothing here")
 
@@ -285,7 +291,7 @@ class Compiler:
         choices, default = question.get("choices"), question.get("default")
         if kind in ("multiplechoice", "multiselect") and choices:
             param["choices"] = choices.splitlines() if isinstance(choices, str) else choices
-        if default not in ("", None, []):
+        if default not in ("", None, [], _ENCRYPTED):
             param["default"] = default.splitlines() if kind == "multiselect" and isinstance(default, str) else default
         for least in ("min", "max"):
             if isinstance(question.get(least), (int, float)) and kind not in ("multiplechoice", "multiselect"):
