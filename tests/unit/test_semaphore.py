@@ -385,6 +385,43 @@ class Search:
         return (world, False, 0) if has_begun else (world.put(place, "file"), True, 0)
 
 
+def test_whoever_gives_up_takes_back_its_claim() -> None:
+    """Also if that was written anew while it waited."""
+    ours, other = "0" * 32, "1" * 32
+    store: dict[str, t.Any] = {"record": None, "version": 0, "waits": 0}
+
+    def claim(_before: t.Any) -> t.Any:
+        return {"status": "starting", "ansible_job_id": "", "semaphore": {"slot": ours}}
+
+    def answer_to(step: t.Any) -> t.Any:
+        if isinstance(step, exactly_once.Read):
+            return None, "0"
+        if isinstance(step, semaphore.ReadSemaphore):
+            return (Holder("h", "p", "b", other, 1, 1, "me", "now"),), "1"
+        if isinstance(step, semaphore.ReadHolder):
+            return semaphore.HolderSeen(t.cast(t.Any, {"status": "running", "semaphore": {"slot": other}}), "1")
+        if isinstance(step, semaphore.WaitForSlot):
+            store["waits"] += 1
+            return semaphore.Full(step.held) if store["waits"] == 3 else {**step.record, "waits": store["waits"]}
+        if step.expect != str(store["version"]):
+            return semaphore.CONFLICT
+        store.update(record=step.record if isinstance(step, exactly_once.Write) else step.before, version=store["version"] + 1)
+        return str(store["version"])
+
+    def play() -> None:
+        mine = Holder("h", "p", "a", ours, 1, 1, "me", "now")
+        steps = exactly_once.start_or_attach(claim, lambda _record: False)
+        limited = semaphore.limited(steps, semaphore.Wanted(NAME, 1), lambda _record: mine)
+        step = next(limited)
+        while True:
+            answer = answer_to(step)
+            step = limited.throw(answer) if isinstance(answer, Exception) else limited.send(answer)
+
+    with pytest.raises(semaphore.Full):
+        play()
+    assert store == {"record": None, "version": 4, "waits": 3}
+
+
 def search(jobs: str, **kwargs: t.Any) -> Search:
     """Visit all states, and tell how many those were."""
     found = Search(jobs, **kwargs)

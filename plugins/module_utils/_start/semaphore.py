@@ -127,6 +127,11 @@ def limited(steps: Steps, wanted: Wanted, mine: t.Callable[[Record], Holder]) ->
     is_lost = False
     answer: t.Any = None
     error: Exception | None = None
+
+    def renewed(version: str) -> None:  # also if there is no slot in the end: our claim is taken back as it is then
+        nonlocal ours
+        ours = version
+
     while True:
         try:
             step = steps.throw(error) if error else steps.send(answer)
@@ -135,7 +140,7 @@ def limited(steps: Steps, wanted: Wanted, mine: t.Callable[[Record], Holder]) ->
         answer, error = None, None
         try:
             if isinstance(step, exactly_once.Prepare):
-                taken = yield from _take(step.record, ours, wanted, mine)
+                taken = yield from _take(step.record, ours, wanted, mine, renewed)
                 if taken is None:  # somebody else has our claim: the next write fails, and that is all
                     is_lost, answer = True, {}
                     continue
@@ -158,8 +163,11 @@ def limited(steps: Steps, wanted: Wanted, mine: t.Callable[[Record], Holder]) ->
             error = problem
 
 
-def _take(record: Record, version: str, wanted: Wanted, mine: t.Callable[[Record], Holder]) -> Steps:
-    """Take a slot. Return it, and the version of our claim by now; None if somebody else has that."""
+def _take(record: Record, version: str, wanted: Wanted, mine: t.Callable[[Record], Holder], note: t.Callable[[str], None]) -> Steps:
+    """Take a slot. Return it, and the version of our claim by now; None if somebody else has that.
+
+    :arg note: is told that version whenever it is another one
+    """
     while True:
         answer: tuple[tuple[Holder, ...], str] = yield ReadSemaphore(wanted.name)
         holders, expect = answer
@@ -179,6 +187,7 @@ def _take(record: Record, version: str, wanted: Wanted, mine: t.Callable[[Record
             version = yield exactly_once.Write(renewed, version)
             if version is CONFLICT:
                 return None
+            note(version)
 
 
 def _held(holders: t.Iterable[Holder]) -> t.Generator[t.Any, t.Any, list[Held]]:
