@@ -759,10 +759,16 @@ def keep_printing() -> None:
     display.display = display_or_not
 
 
-def run_action(outer: ActionBase, name: str, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Run another action of this collection as a task of its own, on the connection of this one."""
+def run_action(outer: ActionBase, name: str, args: dict[str, t.Any], task_vars: dict[str, t.Any], **settings: t.Any) -> dict[str, t.Any]:
+    """Run another action of this collection as a task of its own, on the connection of this one.
+
+    :arg settings: attributes of that action that no task can say
+    """
     chosen = choose_action(outer, name)
     if chosen is None:
         raise gone(name)
     task = inner_task(outer._task, action=name, args=args, limit=0)
-    return dict(handler_of(outer, chosen, task).run(task_vars=task_vars))
+    handler = handler_of(outer, chosen, task)
+    for setting, value in settings.items():
+        setattr(handler, setting, value)
+    return dict(handler.run(task_vars=task_vars))

@@ -100,7 +100,7 @@ class CancellingAction(WatchingAction):
                 )
             elif asked.record["ansible_job_id"] != asked.job_id:
                 what = f"only attempt {attempt} was stopped" if changed else "nothing was stopped"
-                problem = _overtaken(asked, asked.record, what)
+                problem = overtaken(asked, asked.record, what)
             elif asked.is_attempt and look["status"] in ENDED and not knows:
                 self._note_output(params, store, asked)
         ordered = ordered and not problem
@@ -172,7 +172,7 @@ class CancellingAction(WatchingAction):
         if version == ABSENT:
             raise AsyncJobError(f"The record of {asked.key} was removed meanwhile. Nothing was stopped.")
         if noted["ansible_job_id"] != asked.job_id:
-            raise AsyncJobError(_overtaken(asked, noted, "nothing was stopped"))
+            raise AsyncJobError(overtaken(asked, noted, "nothing was stopped"))
         asked.record, asked.version = noted, version
 
     def _take_back(self, store: Store | None, asked: Asked, before: Record | None, by: dict[str, t.Any]) -> None:
@@ -204,7 +204,7 @@ def _may_be_started_anew(asked: Asked, look: Seen) -> bool:
     return asked.is_attempt and look["status"] in ENDED and look["status"] in RESTARTABLE and not record.get("cancelled")
 
 
-def _overtaken(asked: Asked, record: Record, what: str) -> str:
+def overtaken(asked: Asked, record: Record, what: str) -> str:
     """Say that another attempt has begun, and what was done until then."""
     job_id = f" ({record['ansible_job_id']})" if record["ansible_job_id"] else ""
     return f"{asked.label}: attempt {record.get('attempt', 1)}{job_id} has begun meanwhile, and {what}. Cancel the job once more."

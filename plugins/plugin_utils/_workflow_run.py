@@ -470,12 +470,12 @@ class WorkflowAction(TogetherAction):
                     answer = self.inspect(record, seconds)
                 case exactly_once.Fence(record):
                     answer = self.fence(record, seconds)
-                case driver.Kill():
-                    self._cancel_job(run, name)
+                case driver.Kill(record):
+                    self._cancel_job(run, name, record)
                     answer = None
 
-    def _cancel_job(self, run: Run, name: str) -> None:
-        """Stop a job that runs, as C(async_job_cancel) does."""
+    def _cancel_job(self, run: Run, name: str, record: Record) -> None:
+        """Stop a job that runs, as C(async_job_cancel) does. Not an attempt after it, of a run that somebody has resumed meanwhile."""
         args = {
             **key_of_node(run, name)._asdict(),
             "reason": run.get("cancelling", {}).get("reason", ""),
@@ -484,7 +484,9 @@ class WorkflowAction(TogetherAction):
             "become_recorded_user": self._options["become_recorded_user"],
             **{option: value for option, value in self._store_options().items() if value is not None},
         }
-        result = _ansible.run_action(self, "rstyczynski.ansible.async_job_cancel", args, self._task_vars)
+        result = _ansible.run_action(
+            self, "rstyczynski.ansible.async_job_cancel", args, self._task_vars, only_job_id=record["ansible_job_id"]
+        )
         if result.get("failed"):
             raise AsyncJobError(str(result.get("msg")))
 

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from workflows import begun, define, ended
 
+from ansible_collections.rstyczynski.ansible.plugins.action import async_job_cancel
 from ansible_collections.rstyczynski.ansible.plugins.action.async_workflow import ActionModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_workflow
@@ -26,7 +27,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible, _workflow_run
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 
@@ -207,7 +208,9 @@ def test_nobody_tries_for_ever(tmp_path: Path, run: Run, monkeypatch: pytest.Mon
     store = FilesystemStore(str(tmp_path))
     key = key_of_node(run, "a")
     write_record(store, key, record_of(run), expect=ABSENT)
-    monkeypatch.setattr(_ansible, "run_action", lambda *arguments: {"failed": True, "msg": "It is root's. Say 'become: true'."})
+    monkeypatch.setattr(
+        _ansible, "run_action", lambda *_arguments, **_settings: {"failed": True, "msg": "It is root's. Say 'become: true'."}
+    )
     action = Action(store, exactly_once.Seen(JOB))
     tries = 0
     while action._wait(run):
@@ -285,6 +288,25 @@ def test_what_the_task_says_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     answer = action._answer(store, run, params)
     assert (answer["failed"], answer["finished"]) == (True, False)
     assert "a: no task of this workflow on host2 has begun it for 600 seconds" in answer["msg"]
+
+
+def test_only_the_attempt_that_was_seen_is_stopped(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was frozen meanwhile stops none of a run that was resumed."""
+    store = FilesystemStore(str(tmp_path))
+    key = key_of_node(run, "a")
+    write_record(store, key, record_of(run, status="running", ansible_job_id=JOB), expect=ABSENT)
+    said: dict[str, t.Any] = {}
+    monkeypatch.setattr(_ansible, "run_action", lambda *_arguments, **settings: said.update(settings) or {})
+    Action(store, exactly_once.Seen())._stop(run, ["a"])
+    assert said == {"only_job_id": JOB}
+    record, version = read_record(store, key)
+    assert record is not None
+    other = of_record(key, {**record, "attempt": 2, "ansible_job_id": "j3.4"}, version, {}, "")
+    stops = async_job_cancel.ActionModule.__new__(async_job_cancel.ActionModule)
+    stops.only_job_id = JOB
+    monkeypatch.setattr(stops, "asked", lambda _params: (store, [other]))
+    with pytest.raises(AsyncJobError, match=r"attempt 2 \(j3\.4\) has begun meanwhile, and nothing was stopped"):
+        stops.work({"jid": None})
 
 
 def test_a_cancelled_run_on_several_hosts(tmp_path: Path) -> None:
