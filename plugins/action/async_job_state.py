@@ -12,9 +12,12 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, marked_key, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import goes_on
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
@@ -56,6 +59,8 @@ class ActionModule(HostAction):
             if is_user_name(user):  # C(become_user: "#1000") works for sudo, and is no name that a record may have
                 params["become_user"] = user
         warnings = check_metadata(self._task.args.get("metadata"), no_log=bool(self._task.no_log))
+        if params["state"] == "absent" and not params["force"]:
+            self._refuse_needed(params)
         result = async_job_state.run(
             params,
             check_mode=self._task.check_mode,
@@ -68,6 +73,18 @@ class ActionModule(HostAction):
         if params["state"] == "absent" and result["changed"] and not self._task.check_mode:
             warnings += self._forget_on_host(json.loads(result["diff"]["before"]))
         return {**result, "warnings": [*warnings, *result["warnings"]]}
+
+    def _refuse_needed(self, params: dict[str, t.Any]) -> None:
+        """Raise if without the record of a job, its run would execute the same attempt once more."""
+        key = JobKey(params["host"], params["playbook_name"], params["job_name"])
+        store = open_store(params, self.notify)
+        record, _version = read_record(store, key)
+        why = "" if record is None else goes_on(store, record)
+        if why:
+            raise AsyncJobError(
+                f"The {key}: {why.rstrip('.')}. Nothing was changed. Wait until that has ended, or cancel it; or, if it may be executed"
+                " once more, say 'force: true' beside 'state: absent'."
+            )
 
     def _forget_on_host(self, record: Record) -> list[str]:
         """Let the host forget the last attempt of a job whose record was removed. Return a warning if it does not."""

@@ -51,7 +51,7 @@ options:
     description:
       - V(present) saves the record, V(absent) removes it. The job itself is not touched by either.
       - A job without a record counts as never started. V(absent) is refused for a job that is running or orphaned, as far as the record
-        knows, and for one that is being started, unless O(force=true).
+        knows, for one that is being started, and for one of a workflow whose run has not ended, unless O(force=true).
       - With V(absent), the host forgets a job of M(rstyczynski.ansible.async_job), too, so that the next start does not find its last
         attempt there. That takes a task on the host where it ran, as its user or as root; otherwise a warning says that the host still
         knows it.

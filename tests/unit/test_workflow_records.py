@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from workflows import begun, define, ended
 
-from ansible_collections.rstyczynski.ansible.plugins.action import async_job_cancel
+from ansible_collections.rstyczynski.ansible.plugins.action import async_job_cancel, async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.action.async_workflow import ActionModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_workflow
@@ -307,6 +307,24 @@ def test_only_the_attempt_that_was_seen_is_stopped(tmp_path: Path, run: Run, mon
     monkeypatch.setattr(stops, "asked", lambda _params: (store, [other]))
     with pytest.raises(AsyncJobError, match=r"attempt 2 \(j3\.4\) has begun meanwhile, and nothing was stopped"):
         stops.work({"jid": None})
+
+
+def test_a_record_that_is_still_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its run has noted how an attempt has ended, nobody forgets it by a slip: it would be executed once more."""
+    graph = Graph(define({"a": {}}))
+    run = decide(graph, begun(graph.definition))
+    store = FilesystemStore(str(tmp_path))
+    version = write_run(store, None, run, expect=ABSENT)
+    key = key_of_node(run, "a")
+    write_record(store, key, record_of(run, status="succeeded", ansible_job_id=JOB), expect=ABSENT)
+    action = async_job_state.ActionModule.__new__(async_job_state.ActionModule)
+    monkeypatch.setattr(action, "notify", lambda _line: None)
+    options = {option: spec.get("default") for option, spec in async_job_state.ActionModule.spec.items()}
+    options.update(key._asdict(), state="absent", state_dir=str(tmp_path))
+    with pytest.raises(AsyncJobError, match=r"it belongs to the run 'r' of 'w', which is running\. Nothing was changed\."):
+        action._refuse_needed(options)
+    write_run(store, run, ended(graph, run, a="succeeded"), expect=version)
+    action._refuse_needed(options)
 
 
 def test_a_cancelled_run_on_several_hosts(tmp_path: Path) -> None:
