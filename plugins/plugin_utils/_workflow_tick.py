@@ -20,7 +20,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import find_runs, held_by_another
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.read import Compiled
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import VERDICTS, Run, chosen_params, new_run
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.schedule import Schedule, about_slot, run_of_slot, wanted
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.schedule import (
+    Schedule,
+    about_slot,
+    run_of_slot,
+    still_to_come,
+    wanted,
+)
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import FIRST_INTERVAL, longer
 
 
@@ -65,7 +71,15 @@ class Tick:
     def _begin_due(self, schedule: Schedule, now: datetime, runs: list[Run]) -> t.Iterator[Run]:
         """Yield the runs of slots that begin now."""
         try:
-            due = wanted(schedule, now, [run["schedule"] for run in runs if "schedule" in run])
+            before = [run["schedule"] for run in runs if "schedule" in run]
+            due = wanted(schedule, now, before)
+            late = still_to_come(schedule, now, before)
+            if late is not None:
+                msg = (
+                    "this run has begun by a clock that was ahead of that of this machine, and until that moment, nothing begins by the"
+                    " schedule. Correct the clock that is wrong. If it was the other one, remove the run once it has ended."
+                )
+                self._problems.append({"run": run_of_slot(schedule, late), "msg": msg})
             for slot in due:
                 definition, run_id = self._compiled.definition, run_of_slot(schedule, slot)
                 holder = held_by_another(self._store, definition, run_id)

@@ -31,6 +31,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.sche
     about_slot,
     run_of_slot,
     slots,
+    still_to_come,
     wanted,
 )
 
@@ -59,6 +60,16 @@ def test_a_slot_begins_once() -> None:
     assert due(plan, "2026-03-05T01:59:59", "2026-03-05T02:00:00") == []
     assert due(plan, "2026-03-05T01:10:00", "2026-03-05T02:00:00") == []
     assert due(plan, "2026-03-06T02:00:00", "2026-03-05T02:00:00") == ["nightly-2026-03-06T02-00-00Z"]
+
+
+def test_a_clock_that_was_ahead() -> None:
+    """Until then nothing begins, and that is said. Clocks of two machines are never quite the same."""
+    known = [about_slot(schedule(), at(slot)) for slot in ("2026-03-04T02:00:00", "2027-03-05T02:00:00")]
+    assert due(schedule(), "2026-03-05T02:00:30", "2027-03-05T02:00:00") == []
+    assert still_to_come(schedule(), at("2026-03-05T02:00:30"), known) == at("2027-03-05T02:00:00")
+    for now in ("2027-03-05T01:55:00", "2027-03-05T02:00:00", "2028-01-01T00:00:00"):
+        assert still_to_come(schedule(), at(now), known) is None
+    assert still_to_come(Schedule("other", DAILY, {}, False), at("2026-03-05T02:00:30"), known) is None
 
 
 def test_after_an_outage() -> None:

@@ -24,6 +24,8 @@ FIELDS = ("name", "rrule", "params", "catch_up", "enabled")
 
 # How old a slot may be that is the first one of a schedule, or of one that was changed: nobody wants to start what was to be a week ago.
 _FIRST_WITHIN = timedelta(hours=1)
+# By how much clocks differ of which nobody would say that they are wrong.
+_CLOCKS_DIFFER = timedelta(minutes=10)
 # How many slots are caught up at once.
 _MOST = 100
 _UNITS = {"HOURLY": timedelta(hours=1), "MINUTELY": timedelta(minutes=1)}
@@ -148,6 +150,16 @@ def wanted(schedule: Schedule, now: datetime, before: t.Iterable[t.Mapping[str, 
     is_first = rule != schedule.rrule
     found = slots(schedule, max(newest, now - _FIRST_WITHIN) if is_first else newest, now)
     return found[-_MOST:] if schedule.catch_up and not is_first else found[-1:]
+
+
+def still_to_come(schedule: Schedule, now: datetime, before: t.Iterable[t.Mapping[str, str]]) -> datetime | None:
+    """Return the slot of a run of the schedule that is far in the future by our clock: whichever clock is wrong, nothing begins until then.
+    None if there is none.
+
+    :arg before: as of :func:`wanted`
+    """
+    newest = max((_moment(one["slot"]) for one in before if one["name"] == schedule.name), default=now)
+    return newest if newest > now + _CLOCKS_DIFFER else None
 
 
 def run_of_slot(schedule: Schedule, slot: datetime) -> str:
