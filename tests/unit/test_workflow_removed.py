@@ -146,7 +146,10 @@ def test_jobs_of_a_removed_run(action: Action) -> None:
     record: t.Any = {**key._asdict(), "ansible_job_id": "j1.2", "metadata": {"mine": "r"}, "status": "succeeded"}
     version = write_record(action._store, key, record, expect=ABSENT)[1]
     action._check_nothing_left(action._store, run)  # a play of somebody's own may have any name
-    write_record(action._store, key, {**record, "metadata": mark_of_node(run, "a")}, expect=version)
+    record["metadata"] = mark_of_node(run, "a")
+    version = write_record(action._store, key, {**record, "origin": {"store": "/lost", "host": "host1"}}, expect=version)[1]
+    action._check_nothing_left(action._store, run)  # made anew after the loss of a store
+    write_record(action._store, key, record, expect=version)
     with pytest.raises(AsyncJobError, match=r"which was removed: host1/w r/a \(succeeded\)\. Nothing was started\. .*prune -e .*w r"):
         action.begin(action._store, run)
     assert read_run(action._store, "w", "r")[0] is None

@@ -31,7 +31,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.copy
     goes_on_in,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import LOCKS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import WORKFLOWS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import WORKFLOWS
 
 ARGUMENT_SPEC: Spec = {"source": {"type": "dict", "required": True}, **STORE_OPTIONS}
 

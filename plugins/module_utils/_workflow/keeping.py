@@ -60,7 +60,8 @@ def write_run(store: Store, before: Run | None, after: Run, *, expect: Version) 
 
 def left_of_another(store: Store, run: Run) -> list[str]:
     """Return the jobs of which there are records although their run is not there, each as a person would name it: somebody has removed one
-    with this id, and not all that belongs to it. A run that begins would take them for its own.
+    with this id, and not all that belongs to it. A run that begins would take them for its own. One that was made anew from its host is not
+    meant: with that, somebody goes on after the loss of a store.
 
     :raises AsyncJobError: if a record cannot be read
     """
@@ -68,7 +69,7 @@ def left_of_another(store: Store, run: Run) -> list[str]:
     for host in sorted(executors_of(run) | {run["executor"]}):
         for entry in store.entries(prefix(host, f"{run['workflow']} {run['run']}")):
             record, _version = record_of(store, entry)
-            if is_of_run(record):
+            if is_of_run(record) and "origin" not in record:
                 found.append(f"{'/'.join(key_of(record))} ({record.get('status', 'running')})")
     return found
 
