@@ -15,6 +15,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import APPROVALS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import WORKFLOWS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import hold_slot
@@ -31,7 +32,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.copy
     goes_on_in,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import LOCKS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import WORKFLOWS
 
 ARGUMENT_SPEC: Spec = {"source": {"type": "dict", "required": True}, **STORE_OPTIONS}
 
