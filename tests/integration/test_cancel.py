@@ -130,7 +130,7 @@ def test_its_clean_up_may_take_helpers(scene: Scene) -> None:
     answers = scene.ask("h1", *(cancel(job_name=name, grace_period=30) for name in commands), *(status(job_name=name) for name in commands))
     for name, cancelled, after in zip(commands, answers[: len(commands)], answers[len(commands) :], strict=True):
         assert (cancelled["status"], cancelled["changed"], cancelled["processes"]) == ("cancelled", True, []), cancelled
-        assert after["stdout"] == "begun\ncleaned up", (name, after)
+        assert after["stdout"] == "begun\ncleaned up", f"{name}: {json.dumps(after)}"
         assert after["rc"] == (7 if name == "exec" else -15), (name, after)  # of the shell, which waited for it
 
 

@@ -26,7 +26,7 @@ from waiting import until
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import filesystem
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import directories, filesystem
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import settings_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
@@ -247,13 +247,13 @@ def test_members_make_the_same_directories_at_once(above: Path) -> None:
     assert set(modes(above).values()) == {("0o2770", TEAM), ("0o660", TEAM)}
 
 
-@pytest.mark.parametrize("name", ["host1", ".lock"])
+@pytest.mark.parametrize("name", ["", "host1", ".lock"])
 def test_what_has_not_got_its_mode_yet_is_waited_for(root: Path, above: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """An umask has taken away what whoever has just made it is about to give it."""
     made, waits, sleep = root / name, above / "waits", time.sleep
-    made.mkdir(mode=0o700) if name == "host1" else made.touch(mode=0o600)
+    made.touch(mode=0o600) if name == ".lock" else made.mkdir(mode=0o700, exist_ok=True)
     os.chown(made, ALICE.uid, TEAM)
-    made.chmod(0o2700 if name == "host1" else 0o600)
+    made.chmod(0o600 if name == ".lock" else 0o2700)
     above.chmod(0o1777)
 
     def slept(seconds: float) -> None:
@@ -261,11 +261,11 @@ def test_what_has_not_got_its_mode_yet_is_waited_for(root: Path, above: Path, mo
         sleep(seconds)
 
     monkeypatch.setattr(filesystem.time, "sleep", slept)
-    monkeypatch.setattr(filesystem, "_MODE_SECONDS", 60.0)
+    monkeypatch.setattr(directories, "MODE_SECONDS", 60.0)
     wait = start(BOB, lambda: write(root, document()))
     monkeypatch.undo()
     until(waits.exists)
-    made.chmod(0o2770 if name == "host1" else 0o660)
+    made.chmod(0o660 if name == ".lock" else 0o2770)
     assert wait() == "[]"
 
 
@@ -274,8 +274,9 @@ def test_what_has_not_got_its_mode_yet_is_waited_for(root: Path, above: Path, mo
     [(0o755, "not 2770"), (0o770, "not 2770"), (0o3770, "not 2770"), (0o2777, "others than its group can write"), (0o700, "not 2770")],
     ids=lambda value: oct(value) if isinstance(value, int) else "",
 )
-def test_a_directory_that_no_group_shares(root: Path, bits: int, why: str) -> None:
+def test_a_directory_that_no_group_shares(root: Path, monkeypatch: pytest.MonkeyPatch, bits: int, why: str) -> None:
     """Or others, too: nothing is read or written there. The command mends it."""
+    monkeypatch.setattr(directories, "MODE_SECONDS", 0.0)
     root.chmod(bits)
     for who in (ALICE, BOB):
         said = does(who, lambda: write(root, document()))
@@ -293,7 +294,7 @@ def test_a_directory_that_no_group_shares(root: Path, bits: int, why: str) -> No
 @pytest.mark.parametrize(("level", "bits", "gid"), [("host1", 0o700, TEAM), ("host1/play", 0o2777, TEAM), ("host1", 0o2770, OTHER_TEAM)])
 def test_a_directory_in_it_that_no_group_shares(root: Path, monkeypatch: pytest.MonkeyPatch, level: str, bits: int, gid: int) -> None:
     """It is named, to its owner too; and in a list of all, which goes on."""
-    monkeypatch.setattr(filesystem, "_MODE_SECONDS", 0.0)
+    monkeypatch.setattr(directories, "MODE_SECONDS", 0.0)
     does(ALICE, lambda: write(root, document()))
     does(ALICE, lambda: write(root, document(), path="host2/play/job.json"))
     os.chown(root / level, ALICE.uid, gid)

@@ -268,7 +268,7 @@ def test_what_the_task_says_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     class Task(Action, ActionModule):
         """One that prints nothing."""
 
-        def show(self, text: str) -> None:
+        def show(self, table: str) -> None:
             """Print nothing."""
 
     graph = Graph(define({"a": {"executor": "host2"}}))

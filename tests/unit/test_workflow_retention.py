@@ -51,8 +51,8 @@ class Prune(ActionModule):
         self._task = t.cast(t.Any, SimpleNamespace(check_mode=False, no_log=False))
         self.shown = ""
 
-    def show(self, text: str) -> None:
-        self.shown = text
+    def show(self, table: str) -> None:
+        self.shown = table
 
     def notify(self, line: str) -> None:
         """Say nothing."""
@@ -61,7 +61,7 @@ class Prune(ActionModule):
         """Prune, and return what the module returns."""
         return self.work({**self.options, **options})
 
-    def run(self, name: str, outcome: str = "succeeded", when: str = OLD, **fields: t.Any) -> Run:
+    def begun(self, name: str, outcome: str = "succeeded", when: str = OLD, **fields: t.Any) -> Run:
         """Write a run that has ended, or goes on if there is no outcome, with the record of a job, and an approval."""
         graph = Graph(GATE)
         run = decide(graph, {**new_run(GATE, name, "host1", {}, [], "me"), **fields})
@@ -117,8 +117,8 @@ def test_what_is_old_goes_with_what_belongs_to_it(prune: Prune) -> None:
         ("new", "succeeded", ago(minutes=1)),
         ("parked", "", OLD),
     ):
-        prune.run(name, outcome, when)
-    own: t.Any = {**prune.run("own"), "begun": "another"}
+        prune.begun(name, outcome, when)
+    own: t.Any = {**prune.begun("own"), "begun": "another"}
     prune.store.delete(f".approvals/w {own['run']}/gate.json")
     prune.approval({**own, "begun": ""})
     before = prune.left()
@@ -160,7 +160,7 @@ def test_what_is_old_goes_with_what_belongs_to_it(prune: Prune) -> None:
 )
 def test_which_runs(prune: Prune, options: dict[str, t.Any], gone: str) -> None:
     for days, (name, outcome) in enumerate((("x", "failed"), ("s", "succeeded"), ("r", "failed"))):
-        run = prune.run(name, outcome, ago(days=40 + days))
+        run = prune.begun(name, outcome, ago(days=40 + days))
         if name == "r":
             found, version = read_run(prune.store, "w", "r")
             assert found is not None
@@ -176,7 +176,7 @@ def test_which_runs(prune: Prune, options: dict[str, t.Any], gone: str) -> None:
 
 @pytest.mark.parametrize("status", ["starting", "prepared", "running", "orphaned"])
 def test_a_run_of_which_something_goes_on(prune: Prune, status: str) -> None:
-    run = prune.run("r")
+    run = prune.begun("r")
     prune.job(run, status)
     done = prune()
     assert (done["runs"], done["approvals"]) == (0, 0)
@@ -189,7 +189,7 @@ def test_a_run_of_which_something_goes_on(prune: Prune, status: str) -> None:
 
 
 def test_what_cannot_be_read_is_named_and_left(prune: Prune) -> None:
-    run = prune.run("r")
+    run = prune.begun("r")
     for path in (
         key_of_node(run, "a").path,
         path_of_run("w", "broken"),
@@ -210,7 +210,7 @@ def test_what_cannot_be_read_is_named_and_left(prune: Prune) -> None:
 
 def test_a_run_that_is_resumed_meanwhile(prune: Prune, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its jobs are there, and so is what it waits for."""
-    run = prune.run("r")
+    run = prune.begun("r")
     needed = retention.why_needed
 
     def resumed(store: t.Any, old: Run) -> str:
@@ -228,16 +228,16 @@ def test_the_last_run_of_a_schedule_stays(prune: Prune) -> None:
     """What is due next is counted from it: without it, the same slot would begin once more, or one that was missed never would."""
     for rule, day in (("A", 1), ("A", 2), ("B", 3), ("B", 4)):
         about = {"name": "nightly", "rrule": rule, "slot": f"2026-01-0{day}T02:00:00Z"}
-        prune.run(f"nightly-{day}", schedule=about)
+        prune.begun(f"nightly-{day}", schedule=about)
     assert prune(older_than="0s")["runs"] == 2
     assert [path for path in prune.left() if "workflows" in path] == [path_of_run("w", "nightly-2"), path_of_run("w", "nightly-4")]
 
 
 def test_what_nobody_holds_any_more(prune: Prune) -> None:
     """A lock of a run that has ended or is gone, a semaphore whose jobs have ended, an approval of a run that is gone."""
-    run = prune.run("ended", when=ago(minutes=1))
-    prune.run("parked", "")
-    gone = prune.run("gone")
+    run = prune.begun("ended", when=ago(minutes=1))
+    prune.begun("parked", "")
+    gone = prune.begun("gone")
     prune.store.delete(path_of_run("w", "gone"))
     holders = {"a": Holder("w", "ended", 1), "b": Holder("w", "gone", 1), "c": Holder("w", "parked", 1)}
     for lock, holder in holders.items():

@@ -15,6 +15,7 @@ import pwd
 import re
 import shlex
 import stat
+import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import StoreUnavailable
@@ -35,6 +36,11 @@ class Modes(t.NamedTuple):
 
 # By the values of the option state_mode
 MODES = {"private": Modes(0o700, 0o600), "group": Modes(0o2770, 0o660)}
+
+MODE_SECONDS = 5.0
+"""For how long somebody may take to give what they have just made the mode that it has to have."""
+
+_NEW_SECONDS = 10.0
 
 
 def check(state_dir: str, *, signed: bool, by_group: bool = False) -> list[str]:
@@ -60,7 +66,7 @@ def check(state_dir: str, *, signed: bool, by_group: bool = False) -> list[str]:
         if found is not None:
             warnings += _of_parent(directory, found, state_dir, trusted)
     if status is not None and by_group:
-        _check_member(state_dir, status)
+        _check_member(state_dir, _once_it_is_made(state_dir, status))
     elif status is not None:
         warnings += _of_owner(state_dir, status, signed=signed)
         warnings += [mixed(state_dir)] if is_of_group(state_dir, status) else writable(state_dir, status)
@@ -219,6 +225,27 @@ def group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+def is_new(status: os.stat_result) -> bool:
+    """Tell whether something was made, or changed its mode, just now."""
+    return abs(time.time() - status.st_ctime) < _NEW_SECONDS
+
+
+def _once_it_is_made(state_dir: str, status: os.stat_result) -> os.stat_result:
+    """Return the status of a state directory. If somebody of its group has just made it, and an umask has taken bits away that it is
+    about to get, wait for that."""
+    deadline = time.monotonic() + MODE_SECONDS
+    while (
+        stat.S_ISDIR(status.st_mode)
+        and not stat.S_IMODE(status.st_mode) & ~MODES["group"].directory
+        and unfit(status, status.st_gid)
+        and is_new(status)
+        and time.monotonic() < deadline
+    ):
+        time.sleep(0.01)
+        status = _status(state_dir) or status
+    return status
 
 
 def _check_member(state_dir: str, status: os.stat_result) -> None:

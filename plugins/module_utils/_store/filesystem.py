@@ -23,6 +23,7 @@ import time
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import directories
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import (
     ABSENT,
     MOST,
@@ -42,6 +43,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directo
     for_team,
     group_name,
     is_for_team,
+    is_new,
     is_of_group,
     is_shared,
     mixed,
@@ -57,9 +59,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.directo
 _TEMPORARY = ".tmp-"
 
 _LOCK_SECONDS = 60.0
-# For how long somebody may take to give what they have just made the mode that it has to have, and how old that may be at most.
-_MODE_SECONDS = 5.0
-_NEW_SECONDS = 10.0
 _ABANDONED_SECONDS = 3600.0
 
 # A record lock does not keep the threads of its own process apart, and closing the file anywhere in the process drops it.
@@ -368,8 +367,8 @@ class FilesystemStore(ChosenStore):
             if not (self._is_mixed and unfit(directory.status, directory.status.st_gid) == ""):
                 self._warn(directory.path, writable(directory.path, directory.status))
             return
-        deadline = time.monotonic() + _MODE_SECONDS
-        while unfit(directory.status, self._gid) and _is_new(directory.status) and time.monotonic() < deadline:
+        deadline = time.monotonic() + directories.MODE_SECONDS
+        while unfit(directory.status, self._gid) and is_new(directory.status) and time.monotonic() < deadline:
             time.sleep(0.01)  # somebody is making it
             directory.look()
         why = unfit(directory.status, self._gid)
@@ -436,7 +435,7 @@ class FilesystemStore(ChosenStore):
 
     def _open_lock(self, root: Directory) -> int:
         """Return a descriptor of the lock file, which is made if there is none."""
-        deadline = time.monotonic() + _MODE_SECONDS
+        deadline = time.monotonic() + directories.MODE_SECONDS
         while True:
             try:
                 try:
@@ -446,7 +445,7 @@ class FilesystemStore(ChosenStore):
                     return root.open_file(LOCK_FILE, os.O_RDWR | os.O_CREAT)
             except PermissionError:
                 # Somebody else of the group may be making it.
-                if self._gid is None or time.monotonic() > deadline or not _is_new(os.stat(self.locate(LOCK_FILE), follow_symlinks=False)):
+                if self._gid is None or time.monotonic() > deadline or not is_new(os.stat(self.locate(LOCK_FILE), follow_symlinks=False)):
                     raise
             time.sleep(0.01)
 
@@ -512,11 +511,6 @@ def _is_store(directory: str) -> bool:
 def _version(content: bytes) -> Version:
     # Every write has an id of its own, so that equal content means the same write.
     return Version(hashlib.sha256(content).hexdigest())
-
-
-def _is_new(status: os.stat_result) -> bool:
-    """Tell whether something was made, or changed its mode, just now."""
-    return abs(time.time() - status.st_ctime) < _NEW_SECONDS
 
 
 def _sweep(directory: Directory, *, now: float) -> None:

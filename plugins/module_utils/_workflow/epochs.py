@@ -47,7 +47,7 @@ def phases_of_run(run: Run, where: str) -> list[Phase]:
     steps: dict[int, dict[str, Step]] = {run["epoch"]: {}}
     for event in run["events"]:
         epoch, what = event.get("epoch"), event.get("what")
-        if not event.get("node") and type(epoch) is int and epoch <= run["epoch"] and what in STATUSES:
+        if not event.get("node") and isinstance(epoch, int) and not isinstance(epoch, bool) and epoch <= run["epoch"] and what in STATUSES:
             why = event.get("why") if epoch < run["epoch"] else _why(run, what) or event.get("why")
             step = _step(run, where, epoch, what, {"who": event.get("who"), "time": event.get("time"), "reason": why})
             steps.setdefault(epoch, {}).setdefault(what, step)
