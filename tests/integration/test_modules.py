@@ -400,7 +400,7 @@ def test_warnings_about_the_state_directory(controller: Controller) -> None:
     play = {"name": "test", "hosts": "host1", "gather_facts": False, "tasks": [info(job_name="backup")]}
     playbook = controller.write("playbook.yml", json.dumps([play]))
     writable = f"Other users can write to {controller.state_dir} (mode 0777), and so replace or remove the records in it."
-    doomed = f"The state directory {controller.state_dir} is below {controller.project}, which AWX, Automation Platform or"
+    doomed = f"The state directory {controller.state_dir} is below {controller.project}, which AWX, Automation Platform,"
     elsewhere = ["-e", f"async_job_state_dir={controller.home}/jobs"]
 
     def warnings(*args: t.Any, **env: str) -> str:
