@@ -227,14 +227,14 @@ def test_approvals_of_the_guide(controller: Controller) -> None:
 
 
 def test_workflows_of_the_guide(controller: Controller) -> None:
-    """A pipeline fails, is mended and goes on, and is looked at, all of it as it is pasted."""
+    """A pipeline fails, is mended and goes on, is looked at, and removed at last, all of it as it is pasted."""
     blocks = blocks_of(guide("guide_workflows"))
     for block in blocks:
         name = block.text.partition("\n")[0]
         if block.language == "yaml+jinja" and name.startswith("# "):
             controller.write(name.removeprefix("# "), block.text)
     commands = [block.text for block in blocks if block.language == "shell"]
-    assert len(commands) == 4
+    assert len(commands) == 5
     done = subprocess.run(
         ["bash", "-euc", "".join(commands)],
         cwd=controller.project,
@@ -261,6 +261,7 @@ def test_workflows_of_the_guide(controller: Controller) -> None:
         assert words in said, done.stdout
     assert said.count("\u2713 Deployment, run 4711: succeeded (begun ") == 2, done.stdout
     assert '"Deployment"' in (controller.project / "jobs.html").read_text("ascii")
+    assert not (controller.state_dir / ".workflows/Deployment/4711.json").exists()
 
 
 def test_a_store_that_is_not_there(controller: Controller) -> None:
