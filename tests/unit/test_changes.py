@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2.nativetypes import NativeEnvironment
 from records import put
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -395,6 +396,51 @@ def test_what_could_be_a_template_is_withheld(place: Path, text: str) -> None:
     assert (backup["reason"], backup["withheld"]) == ("", ["reason"])
     assert (job["host"], job["withheld"], len(job["reason"])) == ("", ["host"], 1000)
     assert uuid.UUID(job["id"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"'\x7b\x7b 6 * 7 \x7d\x7d'",
+        r"\173\u007b 6 * 7 }}",
+        r"\N{LEFT CURLY BRACKET}{ 6 * 7 }}",
+        r"{\x25 raw %}",
+        "'{' r'{ 6 * 7 }}'",
+        "{\\\n{ 6 * 7 }}",
+        "x {",
+        "{'",
+        "x\\",
+        r"'#jin' 'ja2: variable_start_string: [['",
+        r"\x23jinja2: a",
+        "{'__ansible_vault': 'x'}",
+        "['a', 'b']",
+        "'text'",
+        "{[]: 1}",
+        "1j",
+        "$ANSIBLE_VAULT;1.1;AES256",
+    ],
+)
+def test_what_becomes_a_template_in_a_rulebook_is_withheld(text: str) -> None:
+    """What its own templates yield, it reads as a literal of Python."""
+    assert changes.for_rulebook({"reason": text})["withheld"] == ["reason"]
+
+
+@pytest.mark.parametrize(
+    "text", ["[Errno 2] No such file: 'a'", r"C:\users\new: it's full", '"backup" (2 of 3) has ended', "{a}", "#7", "007", "x"]
+)
+def test_texts_stay_texts_in_a_rulebook(text: str) -> None:
+    """As it renders them: alone, in quotes, beside another one."""
+    told = changes.for_rulebook({"reason": text})
+    assert (told["reason"], told["withheld"]) == (text, [])
+    render = NativeEnvironment().from_string
+    assert render("{{ event.reason }}").render(event=told) == text
+    for template in ("'{{ event.reason }}'", "['{{ event.reason }}']", '"{{ event.reason }}" "{{ event.reason }}"'):
+        assert not any(mark in str(render(template).render(event=told)) for mark in ("{{", "{%", "{#"))
+
+
+def test_a_rulebook_reads_literals() -> None:
+    """The reason for all of this: should it end, so may this."""
+    assert NativeEnvironment().from_string("{{ a }}").render(a=r"'\x7b\x7b 6 * 7 \x7d\x7d'") == "{{ 6 * 7 }}"
 
 
 def test_what_cannot_be_read_is_said_once_and_not_forgotten(place: Path) -> None:

@@ -14,10 +14,13 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import sys
 import typing as t
 import uuid
+import warnings
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import (
@@ -71,6 +74,14 @@ _TEXTS = (
 _NUMBERS = ("attempt", "rc")
 # Of texts that others have written, in characters.
 _LONGEST = 1000
+
+# What Python leaves out where it reads literals: between two texts, and at the end of a line
+_BETWEEN = r"[\s'\"\\ruRU]*"
+# What makes a template, also in two parts, of which the second one may be in the next text of an event; names of characters, and the end of
+# a text that begins one of these; and what a rulebook decrypts.
+_MARKS = re.compile("|".join((r"\{" + _BETWEEN + r"([{%#]|\Z)", _BETWEEN.join("#jinja2:"), r"\\N\{", r"\\\Z", r"\$ANSIBLE_VAULT")))
+# How a character may be written in a literal, beside its name
+_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([0-7]{1,3}))")
 
 # What JSON and UTF-8 cannot hold
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -362,18 +373,39 @@ def for_rulebook(event: Event) -> Event:
     """Return an event as a rulebook may have it. What it holds is data, and nothing in it is run.
 
     What C(ansible-rulebook) hands to a playbook are extra variables, in which Ansible looks for templates. So a text that has the marks of
-    one is left out, and C(withheld) names it.
+    one is left out, and C(withheld) names it. So is one that becomes something else than a text, or another one, where it is read as a
+    literal of Python: C(ansible-rulebook) does that with what its own templates yield, such as C("{{ event.reason }}").
     """
     told: Event = {}
     withheld = []
     for name in _TEXTS:
         value = event.get(name, "")
-        text = value if isinstance(value, str) else ""
-        if TEMPLATE.search(text) or _NO_TEXT.search(text) or (name == "host" and text and not is_host_name(text)):
+        text = value[:_LONGEST] if isinstance(value, str) else ""
+        if TEMPLATE.search(text) or _NO_TEXT.search(text) or _may_be_more(text) or (name == "host" and text and not is_host_name(text)):
             withheld.append(name)
             text = ""
-        told[name] = text[:_LONGEST]
+        told[name] = text
     for name in _NUMBERS:
         value = event.get(name)
         told[name] = value if isinstance(value, int) and not isinstance(value, bool) else None
     return {**told, "end_noticed": event.get("end_noticed") is True, "withheld": withheld}
+
+
+def _may_be_more(text: str) -> bool:
+    """Return whether a text may have the marks of a template once it was read as a literal of Python, or as a part of one; or is one of
+    something else than a number."""
+    if _MARKS.search(text) or _MARKS.search(_ESCAPE.sub(_character, text)):
+        return True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes that are none
+            return not isinstance(ast.literal_eval(text.strip()), (int, float, type(None)))
+    except (SyntaxError, ValueError):
+        return False
+    except (MemoryError, RecursionError, TypeError):  # whoever reads it, fails
+        return True
+
+
+def _character(found: re.Match[str]) -> str:
+    code = int(found.group(4), 8) if found.group(4) else int(found.group(1) or found.group(2) or found.group(3), 16)
+    return chr(code) if code <= sys.maxunicode else ""

@@ -31,7 +31,8 @@ description:
     running, is taken from the history of the record, which has the last 20 attempts, or of the run, which has its last 200 events. Where
     that does not reach back far enough, a line in the log says how many are missing.
   - What a record holds is data. A text that has the marks of a template is empty, and C(withheld) names it, because Ansible would run it as
-    one if a playbook got it from the rulebook.
+    one if a playbook got it from the rulebook. So is a text that would get them there, or would not stay a text, since a rulebook
+    reads what its own templates yield as a literal of Python, such as C('a\x7bb') or C(['a', 'b']). A text that is a number becomes one.
   - "It runs in the process of C(ansible-rulebook), in its Python, which has to be 3.10 or newer and to have ansible-core installed; for
     O(backend=oci), also the package C(oci)."
   - The file is a program, too, for whoever collects logs. With options as C(name=value), it prints each event as a line of JSON.
