@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, read_record, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, merged
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.runs import NAMES, has_ended, this_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE
@@ -64,21 +65,17 @@ def cancel_what_was_left(
     if run is not None and params["on_cancel"] == "cancel":
         life = params["claim_timeout"] + _NOTED + 2 * run.get("poll", poll)
         if (yield from _is_gone(action, store, key, (record, version), life)):
+            try:  # others see from now on that somebody is at it; and if nothing can be stopped, this run attaches as they do
+                taken = write_record(store, key, merged(record, {"awaited_by": {**own, "poll": poll}}), expect=version)
+            except Conflict:
+                return True  # that was a sign of life, or somebody else waits for it by now: then, it is left behind no more
             reason = f"the run that waited for it, of {record.get('who')}, is gone (on_cancel)"
             action.notify(f"{key}: {reason}. It is cancelled.")
-            # Others see from now on that somebody is at it; and if nothing can be stopped, this run attaches as they do.
-            note(store, key, record, version, {"awaited_by": {**own, "poll": poll}})
-            asked = of_record(key, *read_again(store, key, (record, version)), params, action.async_dir)
+            asked = of_record(key, *taken, params, action.async_dir)
             action.cancel({**params, "reason": reason, "grace_period": _GRACE}, store, asked)
             return True
     noted, _version = note(store, key, record, version, {"awaited_by": {**own, "poll": poll}})
     return noted != record
-
-
-def read_again(store: Store, key: JobKey, found: tuple[Record, Version]) -> tuple[Record, Version]:
-    """Return the record as it is now, if it is about the same attempt."""
-    record, version = read_record(store, key)
-    return found if record is None or record.get("ansible_job_id") != found[0].get("ansible_job_id") else (record, version)
 
 
 def _is_gone(action: CancellingAction, store: Store, key: JobKey, found: tuple[Record, Version], life: float) -> Waits[bool]:

@@ -21,6 +21,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import claim
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _left_behind
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import started_by
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import _is_gone, cancel_what_was_left, said_of_awx
@@ -193,3 +194,32 @@ def test_whoever_cancels_what_was_left_has_said_so_before(tmp_path: Path) -> Non
     assert is_same
     assert run() is False
     assert len(cancelled) == 1
+
+
+@pytest.mark.parametrize("more", [{"awaited_by": {"poll": 5}}, {"looked": "2026-02-01T03:12:09Z"}, {"status": "succeeded"}])
+def test_what_somebody_else_waits_for_meanwhile_is_not_cancelled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: dict[str, t.Any]
+) -> None:
+    """Whatever becomes of a job that was left behind, between the proof of that and the order, is looked at anew."""
+    own = runs.this_run(os.getpid())
+    gone = {**own, "pid_start": own["pid_start"] - 1, "poll": 1}
+    about: dict[str, t.Any] = {"host": "host1", "playbook": "play", "status": "running", "awaited_by": gone}
+    put(tmp_path, "job", **about)
+    store = FilesystemStore(str(tmp_path))
+    record, version = read_record(store, KEY)
+    assert record is not None
+    then = {**about, **more, "awaited_by": {**gone, **own, **more.get("awaited_by", {})} if "awaited_by" in more else gone}
+
+    def ends(_run: t.Any) -> bool:
+        put(tmp_path, "job", **then)
+        return True
+
+    monkeypatch.setattr(_left_behind, "has_ended", ends)
+    cancelled: list[str] = []
+    action: t.Any = types.SimpleNamespace(notify=cancelled.append, async_dir="~/.ansible_async", cancel=lambda *_args: cancelled.append("x"))
+    with pytest.raises(StopIteration) as stop:
+        next(cancel_what_was_left(action, store, KEY, (record, version), {"on_cancel": "cancel", "claim_timeout": 60}, 2))
+    assert (stop.value.value, cancelled) == (True, [])
+    found = read_record(store, KEY)[0]
+    assert found is not None
+    assert (found["awaited_by"], found["status"]) == (then["awaited_by"], then["status"])
