@@ -30,6 +30,9 @@ from ansible.plugins.callback import CallbackBase
 
 # The directory of the attempt. Only nodes have it.
 _VARIABLE = "ASYNC_WORKFLOW_NODE_DIRECTORY"
+# What ARA puts on the playbook of the node, and which of it tells the attempt
+_LABELS = "ARA_DEFAULT_LABELS"
+_ATTEMPT = "attempt:"
 _GIVEN = "node.vars"
 _REPORT = "node.json"
 
@@ -76,6 +79,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Remove what the node was given: it was read. Count the tasks."""
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self._directory, _GIVEN))
+        # By now, ARA has read its own. A playbook that a task of this one leaves behind has not ended with the attempt.
+        if _LABELS in os.environ:
+            labels = os.environ[_LABELS].split(",")
+            os.environ[_LABELS] = ",".join(label for label in labels if not label.strip().startswith(_ATTEMPT))
         try:
             self._total = sum(_count(block) for play in playbook.get_plays() for block in play.compile())
         except Exception:  # whatever it is, the playbook itself will say so

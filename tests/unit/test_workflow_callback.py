@@ -57,6 +57,13 @@ def test_what_a_task_of_it_starts_is_another_playbook(callback: CallbackModule, 
     assert not [*tmp_path.iterdir()]
 
 
+def test_what_a_task_of_it_leaves_behind_is_not_that_attempt(callback: CallbackModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ARA would call it expired, once the attempt has ended. That of the node is: ARA has read its labels before a playbook begins."""
+    monkeypatch.setenv("ARA_DEFAULT_LABELS", "mine,workflow:w,run:r,node:n,attempt:0123")
+    callback.v2_playbook_on_start(SimpleNamespace(get_plays=list))
+    assert os.environ["ARA_DEFAULT_LABELS"] == "mine,workflow:w,run:r,node:n"
+
+
 def test_what_was_decrypted_on_its_way(callback: CallbackModule) -> None:
     """In a loop, and by whatever variable: it is known by its name only."""
     looped = {"ansible_stats": {"data": {"looped": "v4ult"}}}
