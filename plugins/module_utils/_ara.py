@@ -18,6 +18,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 
 Object = t.Dict[str, t.Any]
 
+RUNNING = "running"
+"""What ARA calls what goes on."""
+
 # For how long to wait for an answer, in seconds. A job is not to wait for its notes.
 _SECONDS = 10
 # How many objects to ask for at a time. ARA itself gives 100, if it is not told.
@@ -93,8 +96,14 @@ class Ara:
     def record_of(self, playbook: int, key: str) -> Object | None:
         """Return what a playbook holds under a key, with its id. None if there is nothing."""
         for found in self.find("records", playbook=playbook, key=key[:_LONGEST]):
-            return self.get(f"records/{found.get('id')}")  # a list has no values
+            if found.get("key") == key[:_LONGEST]:  # to some databases, what differs in case is the same
+                return self.get(f"records/{found.get('id')}")  # a list has no values
         return None
+
+    def running(self, kind: str, **query: t.Any) -> list[Object]:
+        """Return the playbooks, plays or tasks that go on. A server that does not know of that filter gives all of them."""
+        found = self.find(kind, status=RUNNING, **query)
+        return [one for one in found if one.get("status") == RUNNING and isinstance(one.get("id"), int)]
 
     def put_record(self, playbook: int, key: str, value: Object) -> None:
         """Let a playbook hold a value under a key."""

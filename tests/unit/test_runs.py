@@ -16,6 +16,7 @@ import pytest
 from records import put
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _ara
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.processes import boot_time
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_ara
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import runs
@@ -124,7 +125,7 @@ class Database(_ara.Ara):
 
     def find(self, path: str, **query: t.Any) -> list[dict[str, t.Any]]:
         """Return what goes on."""
-        return [{"id": number} for number in self.playbooks[query["playbook"]][path]]
+        return [{"id": number, "status": "running"} for number in self.playbooks[query["playbook"]][path]]
 
     def patch(self, path: str, **fields: t.Any) -> dict[str, t.Any]:
         """Change a playbook, or end what goes on."""
@@ -215,3 +216,58 @@ def test_only_what_is_proven_to_have_ended_is_set_right(tmp_path: Path, monkeypa
     assert [one["id"] for one in done["unclear"]] == [3, 4]
     assert (dry["changed"], done["playbooks"]) == (True, 7)
     assert async_job_ara.run(params, check_mode=False)["changed"] is False
+
+
+def test_what_has_ended_by_itself_does_not_expire() -> None:
+    """A server that does not know of the filter gives all plays and tasks of a run, whatever became of them; and all playbooks."""
+    expired: list[str] = []
+
+    class Old(_ara.Ara):
+        """One that knows of no filter."""
+
+        def find(self, path: str, **query: t.Any) -> list[dict[str, t.Any]]:
+            """Return all that there is."""
+            labels = [{"name": "attempt:job.0123456789abcdef0123456789abcdef"}]
+            return [{"id": number, "status": status, "labels": labels} for number, status in ((1, "completed"), (2, "running"))]
+
+        def patch(self, path: str, **fields: t.Any) -> dict[str, t.Any]:
+            """Remember what expires."""
+            expired.append(path)
+            return {}
+
+    record: Record = {"host": "host1", "playbook_name": "w r", "job_name": "n"}
+    result: dict[str, t.Any] = {"expired": []}
+    async_job_ara._set_right_nodes(Old(None), {"job.0123456789abcdef0123456789abcdef": record}, result, check_mode=False)
+    assert expired == ["tasks/2", "plays/2", "playbooks/2"]
+    assert [one["id"] for one in result["expired"]] == [2]
+
+
+def test_what_is_held_under_another_key_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are databases to which what differs in case is the same."""
+    ara = _ara.Ara(None)
+    monkeypatch.setattr(ara, "find", lambda path, **query: [{"id": 1, "key": "async_job A"}, {"id": 2, "key": "async_job a"}])
+    monkeypatch.setattr(ara, "get", lambda path, **query: {"path": path})
+    assert ara.record_of(7, "async_job a") == {"path": "records/2"}
+    assert ara.record_of(7, "async_job B") is None
+
+
+def test_what_was_set_right_before_ara_went_away_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = ended()
+
+    class Leaves(Database):
+        """One that goes away."""
+
+        def get(self, path: str, **query: t.Any) -> dict[str, t.Any] | None:
+            """Return a playbook, but for the second one."""
+            if path == "playbooks/2":
+                raise AsyncJobError("ARA has not answered playbooks/2: OSError: gone.")
+            return super().get(path)
+
+    database = Leaves({1: noted(tmp_path, 1, gone), 2: noted(tmp_path, 2, gone)})
+    monkeypatch.setattr(_ara, "active", lambda: database)
+    params = {name: option.get("default") for name, option in async_job_ara.ARGUMENT_SPEC.items()}
+    done = async_job_ara.run({**params, "state_dir": str(tmp_path)}, check_mode=False)
+    assert [one["id"] for one in done["expired"]] == [1]
+    assert (done["changed"], done["failed"]) == (True, True)
+    assert "playbooks/2: OSError: gone. It has ended there" in done["msg"]
+    assert "run it again" in done["msg"]

@@ -15,6 +15,7 @@ import os
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _ara, _backends
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ara import is_ara_playbook, key_in_ara, value_in_ara
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import find_records
@@ -37,7 +38,6 @@ ARGUMENT_SPEC: Spec = {
 
 # What ARA itself makes of a run that ends by a signal which it can catch.
 _EXPIRED = "expired"
-_RUNNING = "running"
 
 # The label of the playbook of a node that says which attempt it is
 _ATTEMPT = "attempt:"
@@ -73,10 +73,24 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
         "unreadable": listing.unreadable,
         "warnings": store.warnings,
     }
-    ara = (_ara.active() or _ara.connect(params["api_client"], params["api_server"])) if noted or nodes else None
+    stopped = ""
+    if noted or nodes:
+        ara = _ara.active() or _ara.connect(params["api_client"], params["api_server"])
+        try:
+            _set_right_runs(ara, noted, where, result, check_mode=check_mode)
+            _set_right_nodes(ara, nodes, result, check_mode=check_mode)
+        except AsyncJobError as error:
+            stopped = f"{error} It has ended there, after the playbooks that are in 'expired'. See to ARA, then run it again: it goes on."
+            result.update(failed=True, msg=stopped)
+    if listing.unreadable:
+        result.update(failed=True, msg=" ".join(filter(None, (stopped, listing.problem(store)))))
+    return result
+
+
+def _set_right_runs(ara: _ara.Ara, noted: dict[int, list[Noted]], where: str, result: dict[str, t.Any], *, check_mode: bool) -> None:
+    """Let those runs of which records speak have expired that are proven to have ended. Add them to the result, and those of which nobody
+    can tell."""
     for number, notes in sorted(noted.items()):
-        if ara is None:
-            break
         about = ara.get(f"playbooks/{number}")
         if about is None or not _is_running(about):
             continue
@@ -87,27 +101,28 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
                 continue  # it has said so meanwhile, as its last word
             if not check_mode:
                 _expire(ara, number)
-                for note in mine:
-                    _tell(ara, number, note, where)
             result["expired"].append({"id": number, "path": str(about.get("path")), "jobs": _jobs(mine)})
             result["changed"] = True
+            if not check_mode:
+                for note in mine:
+                    _tell(ara, number, note, where)
         elif verdicts != {False}:
             why = "its run was on another machine, or in another container" if mine else "ARA does not say the same of these jobs"
             if len(verdicts) > 1:
                 why = "the records of its jobs do not name the same run"
             result["unclear"].append({"id": number, "reason": why, "jobs": _jobs(mine or notes)})
-    if ara is not None and nodes:
-        for about in ara.find("playbooks", status=_RUNNING):
-            ended = [nodes[attempt] for attempt in _attempts_of(about) if attempt in nodes]
-            if ended:
-                if not check_mode:
-                    _expire(ara, about["id"])
-                jobs = [{name: record[name] for name in ("host", "playbook_name", "job_name")} for record in ended]
-                result["expired"].append({"id": about["id"], "path": str(about.get("path")), "jobs": jobs})
-                result["changed"] = True
-    if listing.unreadable:
-        result.update(failed=True, msg=listing.problem(store))
-    return result
+
+
+def _set_right_nodes(ara: _ara.Ara, nodes: dict[str, Record], result: dict[str, t.Any], *, check_mode: bool) -> None:
+    """Let the playbooks of nodes have expired whose attempts have ended, and add them to the result."""
+    for about in ara.running("playbooks") if nodes else ():
+        ended = [nodes[attempt] for attempt in _attempts_of(about) if attempt in nodes]
+        if ended:
+            if not check_mode:
+                _expire(ara, about["id"])
+            jobs = [{name: record[name] for name in ("host", "playbook_name", "job_name")} for record in ended]
+            result["expired"].append({"id": about["id"], "path": str(about.get("path")), "jobs": jobs})
+            result["changed"] = True
 
 
 def _noted(records: t.Iterable[Record]) -> dict[int, list[Noted]]:
@@ -143,7 +158,7 @@ def _attempts_of(playbook: dict[str, t.Any]) -> list[str]:
 
 
 def _is_running(playbook: dict[str, t.Any] | None) -> bool:
-    return (playbook or {}).get("status") == _RUNNING
+    return (playbook or {}).get("status") == _ara.RUNNING
 
 
 def _is_the_same(ara: _ara.Ara, number: int, note: Noted, where: str) -> bool:
@@ -156,7 +171,7 @@ def _is_the_same(ara: _ara.Ara, number: int, note: Noted, where: str) -> bool:
 def _expire(ara: _ara.Ara, number: int) -> None:
     """Let ARA say that a run goes on no more. The playbook comes last: as long as it is running, the next one finds it."""
     for kind in ("tasks", "plays"):
-        for one in ara.find(kind, playbook=number, status=_RUNNING):
+        for one in ara.running(kind, playbook=number):
             ara.patch(f"{kind}/{one['id']}", status=_EXPIRED)
     ara.patch(f"playbooks/{number}", status=_EXPIRED)
 
