@@ -61,4 +61,7 @@ def is_awx(value: dict[str, t.Any]) -> bool:
 
 
 def _said(task_vars: t.Mapping[str, t.Any], name: str) -> t.Any:
-    return next((task_vars[prefix + name] for prefix in _PREFIXES if task_vars.get(prefix + name)), None)
+    """Return what AWX says. None if it does not, or says two things: then, somebody has given one of both variables at the launch, where
+    theirs count more than those of AWX."""
+    said = [task_vars[prefix + name] for prefix in _PREFIXES if task_vars.get(prefix + name)]
+    return said[0] if said and all(str(one) == str(said[0]) for one in said) else None

@@ -30,6 +30,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._stats import 
 
 HERE = os.uname().nodename
 KEY = JobKey("host1", "play", "job")
+ALICE = ("alice", {"user_name": "alice", "job_id": 12})
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +43,13 @@ def in_awx(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variables", "who", "awx"),
     [
-        ({"awx_user_name": "alice", "awx_job_id": 12}, "alice", {"user_name": "alice", "job_id": 12}),
+        ({"awx_user_name": "alice", "awx_job_id": 12}, *ALICE),
         ({"tower_user_name": "a@b.c", "tower_job_id": "12"}, "a@b.c", {"user_name": "a@b.c", "job_id": 12}),
         ({"awx_job_id": 12, "awx_schedule_name": "each night"}, "", {"job_id": 12, "schedule_name": "each night"}),
         ({"awx_workflow_job_id": 9, "awx_parent_job_schedule_name": "x"}, "", {"workflow_job_id": 9, "schedule_name": "x"}),
         ({"awx_user_name": "alice\nby bob", "awx_job_id": "12; id"}, "", None),
+        ({"awx_user_name": "alice", "tower_user_name": "alice", "awx_job_id": 12, "tower_job_id": "12"}, *ALICE),
+        ({"awx_user_name": "bob", "tower_user_name": "alice"}, "", None),
         ({"awx_user_name": "a" * 600, "awx_job_id": -1}, "", None),
         ({}, "", None),
     ],
