@@ -29,6 +29,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.chang
     is_event_id,
     new_cursor,
     parse_cursor,
+    passed_over,
     see,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import contended, write
@@ -39,6 +40,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.epochs import told_of_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import STATUSES as STATUSES_OF_RUNS
+
+# What narrows what is told, of the options
+_FILTERS = ("kind", "status", "host", "playbook_name", "job_name_pattern", "workflow", "reactions")
 
 _OF_APPROVALS = ("requested", "approved", "rejected", "expired")
 
@@ -84,6 +88,8 @@ class Watch:
         if not self.params["cursor"]:
             raise AsyncJobError("cursor is empty. Give the cursor a name of its own: two rulebooks with one cursor share the events.")
         make_absolute(self.params, os.getcwd())
+        given = {name: self.params[name] for name in _FILTERS}
+        self._filters = {name: sorted({*value}) if isinstance(value, list) else value for name, value in given.items()}
         self._notify = notify
         self._store = open_store(self.params, notify)
         self._path = cursor_path(self.params["cursor"])
@@ -142,18 +148,23 @@ class Watch:
     def _move_on(self) -> tuple[list[Change], list[Event]]:
         """Move the cursor, once. Return what has changed, and all that awaits an answer."""
         before, version = self._read()
+        if self._is_known and before.get("filters", self._filters) != self._filters:
+            raise AsyncJobError(
+                f"The cursor {self._where} is that of another rulebook by now, which has other filters: it passes over what this one is to"
+                " tell. No event is told. Give each rulebook a cursor of its own, then start it anew."
+            )
         seen = see(self._store, before["seen"], {WORKFLOWS: told_of_run})
         for why in seen.unreadable:
             self._say_once(why)
         after, changes = advance(before, seen)
         if version == ABSENT and self.params["begin"] == "now":
-            changes = []
+            after, changes = passed_over(after, seen, self._where), []
         changes = [change for change in changes if self._fits(change.event)]
         pending = [event for event in self._left(before) if self._fits(event)] + [change.event for change in changes]
         if self.params["until"] == "answered":
             pending = [event for event in pending if event["id"] not in seen.answered]
             changes = [change for change in changes if change.event["id"] not in seen.answered]
-        after["pending"] = pending
+        after.update(pending=pending, filters=self._filters)
         if after != before or version == ABSENT:
             write(self._store, self._path, after, expect=version)
         if version == ABSENT:

@@ -25,6 +25,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import begin_attempt, read_record, save, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, merged
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Entry
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _events
 
@@ -201,6 +202,45 @@ def test_a_new_cursor_begins_now(place: Path) -> None:
     assert "is new. 1 jobs, approvals and runs are known, 0 events to tell" in reader.log[0]
     attempt(place, 2, "failed")
     assert reader.told() == [("backup", 2, "running"), ("backup", 2, "failed")]
+
+
+def test_what_cannot_be_read_when_a_cursor_begins_is_no_news_later(place: Path) -> None:
+    """An old failure would be answered."""
+    attempt(place, 1, "failed")
+    file = place / KEY.path
+    content = file.read_bytes()
+    file.write_bytes(b"{")
+    reader = Reader(place, begin="now")
+    assert reader.told() == []
+    attempt(place, 1, key=JobKey("web2", "Nightly", "copy"))
+    assert reader.told() == [("copy", 1, "running")]
+    file.write_bytes(content)
+    assert reader.told() == []
+    attempt(place, 2, "failed")
+    assert reader.told() == [("backup", 2, "running"), ("backup", 2, "failed")]
+
+
+def test_a_cursor_does_not_begin_where_nobody_can_tell_what_is_old(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Entry("web1/", None, AsyncJobError("web1 cannot be listed."))
+    with monkeypatch.context() as patched:
+        patched.setattr(FilesystemStore, "entries", lambda _store, prefix="": iter(() if prefix else (entry,)))
+        with pytest.raises(AsyncJobError, match=r"web1 cannot be listed\. The cursor .* is new.*begin: all"):
+            Reader(place, begin="now").told()
+        assert not (place / changes.cursor_path("test")).exists()
+        assert Reader(place, begin="all").told() == []
+
+
+def test_of_two_with_different_filters_one_does_not_lose_its_events_in_silence(place: Path) -> None:
+    """A cursor that was copied with the rest of a rulebook."""
+    one = Reader(place, status=["failed"], kind=["job", "approval"])
+    one.told()
+    another = Reader(place, status=["lost"])
+    another.told()
+    attempt(place, 1, "failed")
+    assert another.told() == []
+    with pytest.raises(AsyncJobError, match="Give each rulebook a cursor of its own"):
+        one.told()
+    assert Reader(place, kind=["approval", "job", "job"], status=["failed"]).told() == []
 
 
 def test_an_event_is_told_until_it_was_handed_over(place: Path) -> None:
@@ -468,6 +508,8 @@ def test_what_cannot_be_read_is_said_once_and_not_forgotten(place: Path) -> None
         '{"cursor": "test", "schema_version": 1, "seen": {"../a/b.json": {"number": 1, "phase": "", "told": []}}, "pending": []}',
         '{"cursor": "test", "schema_version": 1, "seen": {"a/b/\\u0000": {"number": 1, "phase": "", "told": []}}, "pending": []}',
         '{"cursor": "test", "schema_version": 1, "seen": {}, "pending": [{"id": "x", "kind": "job"}]}',
+        '{"cursor": "test", "schema_version": 1, "seen": {}, "pending": [{"id": "00000000-0000-5000-8000-000000000000", "kind": "job"}]}',
+        '{"cursor": "test", "schema_version": 1, "seen": {}, "pending": [], "filters": []}',
         '{"cursor": "other", "schema_version": 1, "seen": {}, "pending": []}',
         '{"cursor": "test", "schema_version": 2, "seen": {}, "pending": []}',
     ],

@@ -86,6 +86,9 @@ _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8}
 # What JSON and UTF-8 cannot hold
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
+# What a cursor knows of a document that nobody could read when it began: whatever is in it
+_OLD = ""
+
 _NAMESPACE = uuid.UUID("8a4f4c1e-6d0b-5d0e-9b1c-0f6f3f1f5a01")
 
 
@@ -123,6 +126,8 @@ class Seen(t.NamedTuple):
     """Why others could not be read."""
     answered: set[str]
     """The names of jobs that have been started, and of runs that have ended: an event with such an id was answered."""
+    unread: set[str]
+    """The paths of what could not be read: of documents, or of directories."""
 
 
 Reader = t.Callable[[bytes, str, str], t.Tuple[t.List[Phase], str]]
@@ -159,6 +164,8 @@ def parse_cursor(document: bytes, name: str, *, where: str) -> Cursor:
         raise corrupt(f"it is not valid JSON ({error})") from error
     if not isinstance(cursor, dict) or not isinstance(cursor.get("seen"), dict) or not isinstance(cursor.get("pending"), list):
         raise corrupt("it is not what a cursor is")
+    if not isinstance(cursor.get("filters", {}), dict):
+        raise corrupt("its filters are none")
     if cursor.get("schema_version") != SCHEMA_VERSION:
         raise AsyncJobError(
             f"The cursor {where} was written by another release of the collection rstyczynski.ansible. Nothing was changed. Upgrade the"
@@ -174,7 +181,8 @@ def parse_cursor(document: bytes, name: str, *, where: str) -> Cursor:
         if not isinstance(seen.get("told"), list) or not all(isinstance(status, str) for status in seen["told"]):
             raise corrupt(f"what it says of {path!r} is not what it should be")
     for event in cursor["pending"]:
-        if not isinstance(event, dict) or not is_event_id(event.get("id")) or event.get("kind") not in KINDS:
+        is_event = isinstance(event, dict) and is_event_id(event.get("id")) and event.get("kind") in KINDS
+        if not is_event or not isinstance(event.get("status"), str):
             raise corrupt("one of its events is none")
     return without_signature(cursor)
 
@@ -214,6 +222,7 @@ def see(store: Store, known: t.Collection[str], others: t.Mapping[str, Reader]) 
     documents: dict[str, list[Phase]] = {}
     unreadable = []
     answered = set()
+    unread = set()
 
     def take(entry: Entry) -> None:
         where = store.locate(entry.path)
@@ -232,6 +241,7 @@ def see(store: Store, known: t.Collection[str], others: t.Mapping[str, Reader]) 
                     answered.add(answer)
         except AsyncJobError as error:
             unreadable.append(str(error))
+            unread.add(entry.path)
 
     for prefix in ("", *readers):
         for entry in store.entries(prefix):
@@ -244,7 +254,7 @@ def see(store: Store, known: t.Collection[str], others: t.Mapping[str, Reader]) 
             break
         if document is not None:
             take(Entry(path, document, None))
-    return Seen(documents, unreadable, answered)
+    return Seen(documents, unreadable, answered, unread)
 
 
 def phases_of_job(record: Record, where: str) -> list[Phase]:
@@ -335,11 +345,27 @@ def advance(cursor: Cursor, seen: Seen) -> tuple[Cursor, list[Change]]:
     return {**cursor, "seen": told}, [change for _time, change in sorted(found, key=lambda one: one[0])]
 
 
+def passed_over(cursor: Cursor, seen: Seen, where: str) -> Cursor:
+    """Return a cursor that has just begun, to which all is old that there is. What nobody can read yet, is so, too.
+
+    :arg where: the place of the cursor
+    :raises AsyncJobError: if nobody can tell what there is
+    """
+    if not all(map(_is_path, seen.unread)):
+        raise AsyncJobError(
+            f"{' '.join(seen.unreadable[:3])} The cursor {where} is new, and what has happened there before could not be told from what happens"
+            " from now on. No event was told. See to that, then start the rulebook anew; or give 'begin: all'."
+        )
+    return {**cursor, "seen": {**cursor["seen"], **{path: {"number": 0, "phase": _OLD, "told": []} for path in seen.unread}}}
+
+
 def _changes(path: str, phases: list[Phase], before: dict[str, t.Any] | None) -> tuple[dict[str, t.Any], list[Change]]:
     """Return what the cursor says of a document from now on, and what is to be told of it."""
     ids = [_id(path, str(phase.number), phase.identity) for phase in phases]
     known = -1
     missed = 0
+    if before is not None and before["phase"] == _OLD:
+        return {"number": phases[-1].number, "phase": ids[-1], "told": [step.status for step in phases[-1].steps]}, []
     if before is not None and before["phase"] in ids:
         known = ids.index(before["phase"])
     elif before is not None:  # its history does not reach so far, unless it was forgotten and made anew

@@ -39,7 +39,8 @@ description:
 options:
   cursor:
     description:
-      - The name of the cursor. Each rulebook has its own. Of two that have the same one, each gets a part of the events.
+      - The name of the cursor. Each rulebook has its own. Of two that have the same one, each gets a part of the events; if they have
+        different filters, only the one that was started last does, and the other one says so in its log.
     type: str
     required: true
   begin:
