@@ -211,7 +211,7 @@ def test_what_somebody_else_waits_for_meanwhile_is_not_cancelled(
     store = FilesystemStore(str(tmp_path))
     record, version = read_record(store, KEY)
     assert record is not None
-    then = {**about, **more, "awaited_by": {**gone, **own, **more.get("awaited_by", {})} if "awaited_by" in more else gone}
+    then = {**about, **more, "awaited_by": {**own, **more["awaited_by"]} if "awaited_by" in more else gone}
 
     def ends(_run: t.Any) -> bool:
         put(tmp_path, "job", **then)
@@ -219,7 +219,8 @@ def test_what_somebody_else_waits_for_meanwhile_is_not_cancelled(
 
     monkeypatch.setattr(_left_behind, "has_ended", ends)
     cancelled: list[str] = []
-    action: t.Any = types.SimpleNamespace(notify=cancelled.append, async_dir="~/.ansible_async", cancel=lambda *_args: cancelled.append("x"))
+    about_host = {"async_dir": "~/.ansible_async", "cancel": lambda *_args: cancelled.append("it")}
+    action: t.Any = types.SimpleNamespace(notify=cancelled.append, **about_host)
     with pytest.raises(StopIteration) as stop:
         next(cancel_what_was_left(action, store, KEY, (record, version), {"on_cancel": "cancel", "claim_timeout": 60}, 2))
     assert (stop.value.value, cancelled) == (True, [])

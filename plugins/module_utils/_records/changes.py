@@ -356,7 +356,8 @@ def passed_over(cursor: Cursor, seen: Seen, where: str) -> Cursor:
             f"{' '.join(seen.unreadable[:3])} The cursor {where} is new, and what has happened there before could not be told from what happens"
             " from now on. No event was told. See to that, then start the rulebook anew; or give 'begin: all'."
         )
-    return {**cursor, "seen": {**cursor["seen"], **{path: {"number": 0, "phase": _OLD, "told": []} for path in seen.unread}}}
+    unread = {path: {"number": 0, "phase": _OLD, "told": []} for path in seen.unread}
+    return {**cursor, "seen": {**cursor["seen"], **unread}}
 
 
 def _changes(path: str, phases: list[Phase], before: dict[str, t.Any] | None) -> tuple[dict[str, t.Any], list[Change]]:
