@@ -183,3 +183,21 @@ def test_what_goes_on_meanwhile_in_the_old_place(stores: Stores, monkeypatch: py
     assert stores.copy()["changed_meanwhile"] == [RUN]
     monkeypatch.undo()
     assert read(RUN) is None
+
+
+def test_a_job_that_was_started_anew_meanwhile_in_the_old_place(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its run says which attempt is due, and so would start it once more, if all that is known there is the one before."""
+    stores.job(status="failed")
+    original = FilesystemStore.read
+
+    def driven(store: FilesystemStore, path: str) -> t.Any:
+        if path == RUN and store.locate() == stores.new.locate():
+            stores.job(status="running", attempt=2)
+        return original(store, path)
+
+    monkeypatch.setattr(FilesystemStore, "read", driven)
+    done = stores.copy()
+    assert (done["copied"], done["changed_meanwhile"]) == ([JOB], [RUN])
+    monkeypatch.undo()
+    assert read_run(stores.new, "w", "r")[0] is None
+    assert stores.copy()["copied"] == [JOB, RUN]

@@ -353,8 +353,8 @@ def passed_over(cursor: Cursor, seen: Seen, where: str) -> Cursor:
     """
     if not all(map(_is_path, seen.unread)):
         raise AsyncJobError(
-            f"{' '.join(seen.unreadable[:3])} The cursor {where} is new, and what has happened there before could not be told from what happens"
-            " from now on. No event was told. See to that, then start the rulebook anew; or give 'begin: all'."
+            f"{' '.join(seen.unreadable[:3])} The cursor {where} is new, and what has happened there before could not be told from what"
+            " happens from now on. No event was told. See to that, then start the rulebook anew; or give 'begin: all'."
         )
     unread = {path: {"number": 0, "phase": _OLD, "told": []} for path in seen.unread}
     return {**cursor, "seen": {**cursor["seen"], **unread}}

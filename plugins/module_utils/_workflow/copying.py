@@ -19,7 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import prefix
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import read_plain
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import (
     ABSENT,
     Content,
@@ -78,9 +78,13 @@ def copy_run(entry: Entry, origin: Store, destination: Store, outcomes: t.Mappin
         outcome = _compared(run, present)
         if outcome:
             return outcome
-    for path in _jobs_of(run, origin):
+    for path, job in _jobs_of(run, origin):
         if path in outcomes[STARTING]:
             return STARTING
+        if not check_mode and job is not None and (path in outcomes[COPIED] or path in outcomes[IDENTICAL]):
+            copy = destination.read(path)
+            if copy is None or _content(record_of(destination, Entry(path, copy, None))[0]) != _content(job):
+                return CHANGED_MEANWHILE  # with its older record, whoever went on with the run would start it once more
         if not any(path in outcomes[outcome] for outcome in (COPIED, IDENTICAL, NEWER)):
             raise AsyncJobError(
                 f"The run {origin.locate(entry.path)} was not copied, because a job of it, {origin.locate(path)}, was not: whoever went on"
@@ -137,16 +141,17 @@ def _document(entry: Entry, origin: Store) -> Document:
     return entry.document
 
 
-def _jobs_of(run: Run, origin: Store) -> t.Iterator[str]:
-    """Yield the paths of the records of a run, and of those that cannot be read and may be some."""
+def _jobs_of(run: Run, origin: Store) -> t.Iterator[tuple[str, Record | None]]:
+    """Yield the records of a run as they are by now, with their paths. Of those that cannot be read and may be some, only these."""
     for host in sorted(executors_of(run) | {run["executor"]}):
         for entry in origin.entries(prefix(host, f"{run['workflow']} {run['run']}")):
             try:
-                is_ours = is_of_run(record_of(origin, entry)[0])
+                record, _version = record_of(origin, entry)
             except AsyncJobError:
-                is_ours = True
-            if is_ours:
-                yield entry.path
+                yield entry.path, None
+                continue
+            if is_of_run(record):
+                yield entry.path, record
 
 
 def _compared(run: Run, present: Run) -> str:
