@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from pathlib import Path
 
 import pytest
-from records import ago
+from records import ago, put
 from workflows import define, ended
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_job_copy
@@ -192,7 +193,8 @@ def test_a_job_that_was_started_anew_meanwhile_in_the_old_place(stores: Stores, 
 
     def driven(store: FilesystemStore, path: str) -> t.Any:
         if path == RUN and store.locate() == stores.new.locate():
-            stores.job(status="running", attempt=2)
+            past = {"attempt": 1, "ansible_job_id": "j1.2", "status": "failed"}
+            stores.job(status="running", attempt=2, ansible_job_id="j2.2", attempts=[past])
         return original(store, path)
 
     monkeypatch.setattr(FilesystemStore, "read", driven)
@@ -201,3 +203,32 @@ def test_a_job_that_was_started_anew_meanwhile_in_the_old_place(stores: Stores, 
     monkeypatch.undo()
     assert read_run(stores.new, "w", "r")[0] is None
     assert stores.copy()["copied"] == [JOB, RUN]
+
+
+@pytest.mark.parametrize("saved", [{"seconds": 5}, {"days": 1}])
+def test_of_two_attempts_the_history_tells_which_one_is_later(tmp_path: Path, saved: dict[str, t.Any]) -> None:
+    """A record with an older attempt, which a clock that was ahead has written, or in the same second, is not left where jobs start."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    past = {"attempt": 1, "ansible_job_id": "j1.1", "status": "failed"}
+    file = put(old, status="running", attempt=2, ansible_job_id="j2.2", attempts=[past], save_time=ago(**saved))
+    there = put(new, status="failed", attempt=1, save_time=ago(seconds=5))
+    defaults = {option: spec.get("default") for option, spec in STORE_OPTIONS.items()}
+    params = {place: {**defaults, "backend": "filesystem", "state_dir": str(place)} for place in (old, new)}
+    done = async_job_copy.run(params[new], source=params[old], check_mode=False)
+    assert done["copied"] == ["web1/Nightly/job.json"]
+    assert json.loads(there.read_text())["attempt"] == 2
+    file.write_text(json.dumps({**json.loads(there.read_text()), "save_time": ago(seconds=5)}))
+    put(new, status="running", attempt=3, ansible_job_id="j3.3", attempts=[past, {"ansible_job_id": "j2.2"}], save_time=ago(days=2))
+    assert async_job_copy.run(params[new], source=params[old], check_mode=False)["newer"] == ["web1/Nightly/job.json"]
+
+
+def test_in_the_same_second_what_has_ended_is_later(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    when = ago(seconds=5)
+    put(old, status="failed", save_time=when)
+    there = put(new, status="running", save_time=when)
+    defaults = {option: spec.get("default") for option, spec in STORE_OPTIONS.items()}
+    params = {place: {**defaults, "backend": "filesystem", "state_dir": str(place)} for place in (old, new)}
+    assert async_job_copy.run(params[new], source=params[old], check_mode=False)["copied"] == ["web1/Nightly/job.json"]
+    assert json.loads(there.read_text())["status"] == "failed"
+    assert async_job_copy.run(params[old], source=params[new], check_mode=False)["identical"] == ["web1/Nightly/job.json"]

@@ -19,7 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import record_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, key_of, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import hold_slot
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Entry, Notify, Store, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import backends_meant_by, open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.copying import (
@@ -128,7 +128,7 @@ def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) 
             return "identical"
         if present.get("status") in CLAIMED:
             return "starting"
-        if _times.saved_at(present) >= _times.saved_at(record):
+        if _is_later(present, record):
             return "newer"
     if not check_mode:
         # Lists are read ahead: by now, somebody may be starting the job anew in the old place.
@@ -141,6 +141,23 @@ def _copy(entry: Entry, origin: Store, destination: Store, *, check_mode: bool) 
         except Conflict:
             return "changed_meanwhile"
     return "copied"
+
+
+def _is_later(present: Record, record: Record) -> bool:
+    """Return whether the record that is there is a later state of a job than another one. Of two attempts, the histories tell, whatever
+    clocks say: those of two controllers differ, and they count whole seconds."""
+    there, ours = _attempt(present), _attempt(record)
+    if there != ours:
+        if there and there in map(_attempt, record.get("attempts", ())):
+            return False
+        if ours and ours in map(_attempt, present.get("attempts", ())):
+            return True
+    saved, other = _times.saved_at(present), _times.saved_at(record)
+    return saved > other or (saved == other and (present.get("status") in ENDED or record.get("status") not in ENDED))
+
+
+def _attempt(attempt: t.Mapping[str, t.Any]) -> str:
+    return str(attempt.get("attempt_dir") or attempt.get("ansible_job_id") or "")
 
 
 def _content(record: Record) -> Record:
