@@ -342,8 +342,8 @@ options:
       - With V(result), it has there also, as C(result), what the record keeps of the result, without the output. Of a job with
         C(no_log=true), that is nothing.
       - With V(artifacts), each field that O(store_result) names, and that was kept of a job that has ended, becomes a variable by its own
-        name, unless that begins with C(ansible_), C(async_job), C(awx_), C(tower_) or an underscore. Of several jobs or hosts with the same
-        field, a later one replaces an earlier one, and mappings are merged.
+        name, unless that begins with C(ansible_), C(async_job), C(awx_), C(tower_) or an underscore, or is one of Ansible's own, such as
+        C(inventory_hostname). Of several jobs or hosts with the same field, a later one replaces an earlier one, and mappings are merged.
       - Ansible takes this from tasks that have not failed. For a job that may fail, say C(failed_when=false), and fail in a task that
         follows.
     type: list

@@ -66,4 +66,7 @@ def with_stats(
 def _may_be_said(name: t.Any) -> bool:
     """Return whether a field may become a variable of other runs. A result is data: it is not to say to them where to go, as whom, or where
     their records are."""
-    return str(name).isidentifier() and not str(name).startswith(_OF_OTHERS)
+    # Most tasks leave no artifacts, and do not wait until all of that is compiled.
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import is_artifact_name
+
+    return is_artifact_name(name) and not str(name).startswith(_OF_OTHERS)

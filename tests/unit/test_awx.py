@@ -121,7 +121,7 @@ def test_what_is_left_for_others(wanted: list[str], data: dict[str, t.Any]) -> N
     assert left(wanted) == {"x": 1, "ansible_stats": {"data": data, "per_host": False, "aggregate": True}}
 
 
-@pytest.mark.parametrize("name", ["ansible_host", "async_job_state_dir", "awx_user_name", "_x", "not a name"])
+@pytest.mark.parametrize("name", ["ansible_host", "async_job_state_dir", "awx_user_name", "_x", "not a name", "inventory_hostname", "groups"])
 def test_a_result_sets_nothing_that_others_act_upon(name: str) -> None:
     """Whatever the task names."""
     record = {**RECORD, "result": {name: "x"}}
