@@ -66,6 +66,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import changes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record, other_machine
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
@@ -534,7 +535,8 @@ class WorkflowAction(TogetherAction):
         asked = {option: spec.get("default") for option, spec in async_job_approval.ARGUMENT_SPEC.items()}
         asked.update(self._store_options(), mode="request", name=approval_name, playbook_name=playbook_name, subject=about["approval"])
         asked.update(expires_in=about.get("timeout", 0), allow_self=about.get("allow_self", False))
-        async_job_approval.run(asked, check_mode=False, notify=self.notify, begun=begun_of(run))
+        awx_user = user_name(self._task_vars)  # all jobs of AWX run as one user of the system
+        async_job_approval.run(asked, check_mode=False, notify=self.notify, awx_user=awx_user, begun=begun_of(run))
         self.say(f"{name}: asks for approval: {about['approval']}")
 
     def _withdraw(self, run: Run, name: str) -> None:

@@ -12,21 +12,30 @@ from pathlib import Path
 
 import pytest
 from records import put
+from workflows import begun, define
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import runs
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, system_user
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import claim
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _left_behind
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import started_by
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._cancelling import CancellingAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import _is_gone, cancel_what_was_left, said_of_awx
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import Pause
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._stats import with_stats
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import WorkflowAction
 
 HERE = os.uname().nodename
 KEY = JobKey("host1", "play", "job")
@@ -121,7 +130,9 @@ def test_what_is_left_for_others(wanted: list[str], data: dict[str, t.Any]) -> N
     assert left(wanted) == {"x": 1, "ansible_stats": {"data": data, "per_host": False, "aggregate": True}}
 
 
-@pytest.mark.parametrize("name", ["ansible_host", "async_job_state_dir", "awx_user_name", "_x", "not a name", "inventory_hostname", "groups"])
+@pytest.mark.parametrize(
+    "name", ["ansible_host", "async_job_state_dir", "awx_user_name", "_x", "not a name", "inventory_hostname", "groups"]
+)
 def test_a_result_sets_nothing_that_others_act_upon(name: str) -> None:
     """Whatever the task names."""
     record = {**RECORD, "result": {name: "x"}}
@@ -227,3 +238,35 @@ def test_what_somebody_else_waits_for_meanwhile_is_not_cancelled(
     found = read_record(store, KEY)[0]
     assert found is not None
     assert (found["awaited_by"], found["status"]) == (then["awaited_by"], then["status"])
+
+
+def test_a_job_that_runs_is_not_called_cancelled_because_its_claim_says_that_it_waits() -> None:
+    """Only one that is about to be started can wait for a semaphore: of all others, the host tells."""
+    record = {"host": "host1", "playbook_name": "play", "job_name": "job", "status": "running", "claim": {"waits": "dumps"}}
+    asked: t.Any = types.SimpleNamespace(problem="", key=KEY, record=record, label="it", without_contact={"reason": "It is asked"})
+    called: list[str] = []
+    action: t.Any = types.SimpleNamespace(_cancel_waiting=lambda *_args: called.append("x"))
+    with pytest.raises(AsyncJobError, match="It is asked"):
+        CancellingAction.cancel(action, {"reason": ""}, t.cast("t.Any", object()), asked)
+    assert called == []
+    asked.record = {**record, "status": "starting"}
+    CancellingAction.cancel(action, {"reason": ""}, t.cast("t.Any", object()), asked)
+    assert called == ["x"]
+
+
+def test_a_workflow_asks_for_approval_as_who_has_launched_it(tmp_path: Path) -> None:
+    """Otherwise nobody in AWX could approve it, where all are one user of the system; or whoever has launched it could, from elsewhere."""
+    store = FilesystemStore(str(tmp_path))
+    definition = define({"gate": {"approval": "Go"}})
+    run = decide(Graph(definition), begun(definition))
+    write_run(store, None, run, expect=ABSENT)
+    options = {**{option: spec.get("default") for option, spec in STORE_OPTIONS.items()}, "backend": "filesystem", "state_dir": str(tmp_path)}
+    about = {"_store": store, "_which": ("w", "r"), "_task_vars": {"awx_user_name": "alice"}, "_store_options": lambda: options}
+    action: t.Any = types.SimpleNamespace(notify=lambda line: None, say=lambda line: None, **about)
+    WorkflowAction._ask(action, run, "gate")
+    spec = async_job_approval.ARGUMENT_SPEC
+    given = {**{option: about.get("default") for option, about in spec.items()}, **options, "mode": "approve", "subject": "Go"}
+    given.update(name="gate", playbook_name="w r")
+    with pytest.raises(AsyncJobError, match="alice in AWX has asked"):
+        async_job_approval.run(given, check_mode=False, awx_user="alice")
+    assert async_job_approval.run(given, check_mode=False, awx_user="bob")["approved"] is True
