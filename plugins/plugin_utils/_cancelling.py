@@ -43,7 +43,8 @@ class CancellingAction(WatchingAction):
         """
         if asked.problem:
             raise AsyncJobError(f"{asked.label}: {asked.problem}. Nothing was stopped.")
-        if store is not None and asked.key is not None and (asked.record or {}).get("claim", {}).get("waits"):
+        record = asked.record or {}
+        if store is not None and asked.key is not None and record.get("status") == "starting" and record.get("claim", {}).get("waits"):
             return self._cancel_waiting(params, store, asked.key, asked)
         if asked.without_contact:
             raise AsyncJobError(f"{asked.without_contact['reason']}. Nothing was stopped. Cancel it as soon as it runs.")
