@@ -27,7 +27,7 @@ notes:
     the store.
   - Whoever decides is known by the user id of the system that Ansible runs as, whatever C(LOGNAME) and C(USER) say; in AWX, where all
     jobs run as one user, by C(awx_user_name), which AWX sets. Outside AWX, that variable does not count. Who can start
-    C(ansible-playbook) with the environment of an AWX job can take any name there.
+    C(ansible-playbook) with the environment of an AWX job can take any name there, and so can who may give variables to a launch of it.
   - A name of a person may not mix letters of different alphabets, and names that look the same count as the same.
   - O(name), O(playbook_name) and O(subject) may not hold marks of a template, for they end up in commands that people paste.
   - Requests of an older release have no id, and are decided by their O(subject).

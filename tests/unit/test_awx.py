@@ -260,7 +260,8 @@ def test_a_workflow_asks_for_approval_as_who_has_launched_it(tmp_path: Path) -> 
     definition = define({"gate": {"approval": "Go"}})
     run = decide(Graph(definition), begun(definition))
     write_run(store, None, run, expect=ABSENT)
-    options = {**{option: spec.get("default") for option, spec in STORE_OPTIONS.items()}, "backend": "filesystem", "state_dir": str(tmp_path)}
+    defaults = {option: spec.get("default") for option, spec in STORE_OPTIONS.items()}
+    options = {**defaults, "backend": "filesystem", "state_dir": str(tmp_path)}
     about = {"_store": store, "_which": ("w", "r"), "_task_vars": {"awx_user_name": "alice"}, "_store_options": lambda: options}
     action: t.Any = types.SimpleNamespace(notify=lambda line: None, say=lambda line: None, **about)
     WorkflowAction._ask(action, run, "gate")
