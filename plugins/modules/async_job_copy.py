@@ -13,11 +13,12 @@ author: Ryszard Styczynski (@rstyczynski)
 description:
   - Copies all records of the store that O(source) describes into the store that the other options, the variables, and
     C(module_defaults) choose, as for the other modules of this collection.
-  - A record is copied if it is not yet there, or if the one that is there was saved earlier. What was saved later or at the
-    same time is left alone, and so are jobs that are just being started, in either store. Nothing is removed.
+  - A record is copied if it is not yet there, or if the one that is there is an earlier state of the job. Of two attempts, their histories
+    tell which one is earlier, otherwise when they were saved. What is later or as old is left alone, and so are jobs that are just being
+    started, in either store. Nothing is removed.
   - So are approvals, runs of workflows with the locks that they hold, and the slots of semaphores that jobs have which go on. An approval
     or a run is copied only where there is none, or an earlier state of the same one; what has gone another way there is left alone
-    (RV(different)). A run is copied once all of its jobs are there.
+    (RV(different)). A run is copied once all of its jobs are there as they are in the old store.
   - The cursors of event sources are not copied. Such a source begins anew in the other store, and tells nothing of what was before.
   - It can be interrupted and run again at any time.
   - Let no playbook use the old store while the records move. A job that it starts there after its record was looked at is
@@ -83,7 +84,7 @@ identical:
   type: list
   elements: str
 newer:
-  description: The paths of those that were left alone because the destination has a record saved later, or at the same time.
+  description: The paths of those that were left alone because the destination has a record that is later, or as old.
   returned: always
   type: list
   elements: str
