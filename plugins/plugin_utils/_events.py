@@ -41,6 +41,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.epochs import told_of_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import STATUSES as STATUSES_OF_RUNS
 
+# How many events a cursor holds, or a few more. What has happened beyond that is told with the looks that follow.
+_MOST = 5000
+
 # What narrows what is told, of the options
 _FILTERS = ("kind", "status", "host", "playbook_name", "job_name_pattern", "workflow", "reactions")
 
@@ -156,14 +159,21 @@ class Watch:
         seen = see(self._store, before["seen"], {WORKFLOWS: told_of_run})
         for why in seen.unreadable:
             self._say_once(why)
-        after, changes = advance(before, seen)
+        answered = seen.answered if self.params["until"] == "answered" else set()
+        left = [event for event in self._left(before) if self._fits(event) and event["id"] not in answered]
+        changes: list[Change] = []
         if version == ABSENT and self.params["begin"] == "now":
-            after, changes = passed_over(after, seen, self._where), []
-        changes = [change for change in changes if self._fits(change.event)]
-        pending = [event for event in self._left(before) if self._fits(event)] + [change.event for change in changes]
-        if self.params["until"] == "answered":
-            pending = [event for event in pending if event["id"] not in seen.answered]
-            changes = [change for change in changes if change.event["id"] not in seen.answered]
+            after = passed_over(advance(before, seen)[0], seen, self._where)
+        else:
+            after, changes = advance(
+                before, seen, wanted=lambda event: self._fits(event) and event["id"] not in answered, most=max(_MOST - len(left), 0)
+            )
+        if len(left) >= _MOST:
+            self._say_once(
+                f"{len(left)} events of the cursor {self._where} await an answer. Until some have it, no other one is told. Give filters,"
+                " so that only what is to be answered is told."
+            )
+        pending = left + [change.event for change in changes]
         after.update(pending=pending, filters=self._filters)
         if after != before or version == ABSENT:
             write(self._store, self._path, after, expect=version)

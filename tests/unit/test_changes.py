@@ -243,6 +243,27 @@ def test_of_two_with_different_filters_one_does_not_lose_its_events_in_silence(p
     assert Reader(place, kind=["approval", "job", "job"], status=["failed"]).told() == []
 
 
+def test_what_is_too_much_for_one_look_is_told_with_the_next_ones(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cursor that is too large could not be written, and nothing would be told ever after."""
+    monkeypatch.setattr(_events, "_MOST", 3)
+    for number in range(5):
+        attempt(place, 1, "failed", JobKey("web1", "Nightly", f"job{number}"), reason="x" * 5000)
+    options: Options = {"until": "answered", "status": ["failed", "running"]}
+    reader = Reader(place, **options)
+    told = reader.told()
+    assert len(told) == 4
+    assert {len(event.get("reason", "")) for event in json.loads((place / changes.cursor_path("test")).read_text())["pending"]} == {0, 1000}
+    answered = reader.ids
+    assert reader.told() == []
+    assert [line for line in reader.log if "4 events of the cursor" in line and "await an answer" in line]
+    for _look in range(3):
+        for event in answered:
+            put(place, event, host="ctl", playbook="React", status="running")
+        told += reader.told()
+        answered = reader.ids
+    assert sorted(told) == sorted((f"job{number}", 1, status) for number in range(5) for status in ("running", "failed"))
+
+
 def test_an_event_is_told_until_it_was_handed_over(place: Path) -> None:
     attempt(place, 1, "failed")
     assert Reader(place).told(dies=True) == [("backup", 1, "running"), ("backup", 1, "failed")]

@@ -327,18 +327,34 @@ def phases_of_approval(approval: Approval, where: str) -> list[Phase]:
     return phases
 
 
-def advance(cursor: Cursor, seen: Seen) -> tuple[Cursor, list[Change]]:
-    """Return the cursor after a look, and what has changed since the one before, in the order in which it happened."""
+def advance(
+    cursor: Cursor, seen: Seen, *, wanted: t.Callable[[Event], bool] = lambda event: True, most: int | None = None
+) -> tuple[Cursor, list[Change]]:
+    """Return the cursor after a look, and what has changed since the one before, in the order in which it happened.
+
+    :arg wanted: which changes to return
+    :arg most: how many there may be of these, or a few more. What has happened in other documents is as unknown as before. None means all
+    """
     told = {}
-    found: list[tuple[str, Change]] = []
+    news: list[tuple[str, str, dict[str, t.Any], list[tuple[str, Change]]]] = []
     for path, phases in seen.documents.items():
         if phases:
-            told[path], of_path = _changes(path, phases, cursor["seen"].get(path))
+            known, of_path = _changes(path, phases, cursor["seen"].get(path))
             latest = ""
+            timed = []
             for change in of_path:  # whatever clocks have said, a document knows the order of its own
                 latest = max(latest, str(change.event["time"]))
-                found.append((latest, change))
+                if wanted(change.event):
+                    timed.append((latest, change))
+            news.append((timed[0][0] if timed else "", path, known, timed))
         elif path in cursor["seen"]:  # it is being started for the second time
+            told[path] = cursor["seen"][path]
+    found: list[tuple[str, Change]] = []
+    for _time, path, known, timed in sorted(news, key=lambda one: one[0]):
+        if not timed or most is None or len(found) < most:
+            told[path] = known
+            found += timed
+        elif path in cursor["seen"]:
             told[path] = cursor["seen"][path]
     if seen.unreadable:  # what is not seen may be there all the same
         told = {**cursor["seen"], **told}
@@ -377,7 +393,9 @@ def _changes(path: str, phases: list[Phase], before: dict[str, t.Any] | None) ->
         for step in phases[index].steps:
             if step.status not in done:
                 about = {"id": _id(ids[index], step.status), "status": step.status, **step.about}
-                changes.append(Change(about, missed))
+                # A cursor has to hold it, however long the texts of a record are.
+                cut = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in about.items()}
+                changes.append(Change(cut, missed))
                 missed = 0
     last = phases[-1]
     earlier = before["told"] if before is not None and known == len(phases) - 1 else []
