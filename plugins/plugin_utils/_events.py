@@ -159,7 +159,7 @@ class Watch:
         seen = see(self._store, before["seen"], {WORKFLOWS: told_of_run})
         for why in seen.unreadable:
             self._say_once(why)
-        answered = seen.answered if self.params["until"] == "answered" else set()
+        answered: set[str] = seen.answered if self.params["until"] == "answered" else set()
         left = [event for event in self._left(before) if self._fits(event) and event["id"] not in answered]
         changes: list[Change] = []
         if version == ABSENT and self.params["begin"] == "now":

@@ -222,7 +222,7 @@ def see(store: Store, known: t.Collection[str], others: t.Mapping[str, Reader]) 
     documents: dict[str, list[Phase]] = {}
     unreadable = []
     answered = set()
-    unread = set()
+    unread: set[str] = set()
 
     def take(entry: Entry) -> None:
         where = store.locate(entry.path)
