@@ -224,6 +224,13 @@ def test_a_run_that_is_resumed_meanwhile(prune: Prune, monkeypatch: pytest.Monke
     assert prune.left() == of(run["run"])
 
 
+def test_a_run_has_not_ended_before_it_began(prune: Prune) -> None:
+    """Whoever drove it had a clock that was off, in the end."""
+    prune.begun("r", when=ago(days=4000), started=ago(minutes=5))
+    assert prune()["runs"] == 0
+    assert read_run(prune.store, "w", "r")[0] is not None
+
+
 def test_the_last_run_of_a_schedule_stays(prune: Prune) -> None:
     """What is due next is counted from it: without it, the same slot would begin once more, or one that was missed never would."""
     for rule, day in (("A", 1), ("A", 2), ("B", 3), ("B", 4)):

@@ -95,7 +95,8 @@ def old_runs(store: Store, params: t.Mapping[str, t.Any], now: float) -> tuple[l
                 unreadable.append({"state_file": where, "msg": str(problem)})
         else:
             names = (str(run["executor"]), f"{run['workflow']} {run['run']}", "the run")
-            found.append(Spare("run", names, run["status"], _ago(run.get("ended"), now), path, document.version, run))
+            age = min(_ago(run.get("ended"), now), _ago(run["started"], now))  # none has ended before it began: a clock was set meanwhile
+            found.append(Spare("run", names, run["status"], age, path, document.version, run))
     ended = [one for one in found if _fits(one.run, params) and only in (None, one.path)]
     kept = _last_of_schedules(found) | _newest(ended, params["keep"] or 0)
     return [one for one in ended if one.path not in kept and one.age > limit], [one.run for one in found], unreadable
