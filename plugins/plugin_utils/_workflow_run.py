@@ -66,8 +66,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import changes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record, other_machine
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import (
