@@ -47,7 +47,7 @@ class Action(ActionModule):
         self._options.update(backend="filesystem", state_dir=str(root))
         self._store = FilesystemStore(str(root))
         self._which = ("w", "r")
-        self._notifications, self.has_changed = {}, False
+        self._notifications, self.has_changed, self._task_vars = {}, False, {}
 
     def say(self, line: str) -> None:
         """Say nothing."""
