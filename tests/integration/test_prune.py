@@ -139,7 +139,7 @@ def test_runs_of_workflows(controller: Controller) -> None:
     graph = Graph(define({"a": {}}))
     for name, days in (("1", 50), ("2", 40)):
         run = ended(graph, decide(graph, new_run(graph.definition, name, "web1", {}, [], "me")), a="succeeded")
-        write_run(store, None, {**run, "ended": ago(days=days)}, expect=ABSENT)
+        write_run(store, None, {**run, "started": ago(days=days), "ended": ago(days=days)}, expect=ABSENT)
         put(controller.state_dir, "a", "web1", f"w {name}", status="succeeded", end=ago(days=days), metadata=mark_of_node(run, "a"))
     put(controller.state_dir, "other", "web1", "w 1", status="succeeded", end=ago(days=50))
     before = tree(controller.state_dir)
