@@ -19,6 +19,8 @@ _EMOJI_SELECTOR = "\ufe0f"
 _WIDEST = 80
 # As jobs write it. C(_host/output.py) finds it in their output.
 _PROGRESS = re.compile(r"PROGRESS ([0-9]{1,15})/([0-9]{1,15})(?![^ \t])")
+_LONGEST_NAME = 100
+_TEMPLATE = re.compile(r"\{[{%#]")
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -32,6 +34,18 @@ def harmless(text: str) -> str:
     text = _SEQUENCE.sub("", text.replace("\t", " "))
     text = _INVISIBLE.sub(_mark, text)
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def is_name(text: t.Any) -> bool:
+    """Return whether a text can name a workflow, a run, a node or a semaphore: it is shown, and stands in commands to be copied."""
+    return (
+        isinstance(text, str)
+        and 0 < len(text) <= _LONGEST_NAME
+        and text == text.strip()
+        and harmless(text) == text
+        and not text.startswith("-")
+        and not _TEMPLATE.search(text)
+    )
 
 
 def harmless_lines(text: str) -> str:

@@ -15,12 +15,12 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semap
     MOST,
     Held,
     held_now,
-    is_semaphore_name,
     most_of,
     who_holds,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.semaphore import Wanted
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import is_name
 
 
 def wanted_of(params: dict[str, t.Any]) -> Wanted | None:
@@ -32,7 +32,7 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted | None:
     if given is None:
         return None
     name, at_most, wait = given["name"], given["at_most"], given.get("wait_timeout")
-    if not is_semaphore_name(name):
+    if not is_name(name):
         raise AsyncJobError(
             f"semaphore.name is {name!r}, which cannot name one: one line of at most 100 characters can, with no marks of a template."
             " Nothing was started."

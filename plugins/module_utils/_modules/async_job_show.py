@@ -32,7 +32,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.resul
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import (
     MOST,
     held_now,
-    is_semaphore_name,
     who_holds,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, GOES_ON, STATUSES
@@ -43,6 +42,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
     brief_time,
     harmless,
     in_words,
+    is_name,
     lines_of,
     progress_in_words,
 )
@@ -225,7 +225,7 @@ def awaited(approvals: t.Sequence[Approval], now: datetime.datetime, width: int,
 def _semaphores(store: Store, records: t.Sequence[Record]) -> t.Iterator[Line]:
     """Yield a line for each semaphore of which a job that goes on has a slot, or for which it waits: who has its slots."""
     names = {str(record["semaphore"].get("name")) for record in records if record.get("semaphore") and _status(record) in GOES_ON}
-    for name in sorted(filter(is_semaphore_name, names)):
+    for name in sorted(filter(is_name, names)):
         try:
             held = held_now(store, name)
         except AsyncJobError as error:

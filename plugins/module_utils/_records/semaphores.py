@@ -29,7 +29,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
     Version,
     without_signature,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, is_name
 
 # No host has a name that begins with a dot in a store.
 SEMAPHORES = ".semaphores/"
@@ -37,9 +37,7 @@ SEMAPHORES = ".semaphores/"
 MOST = 1000
 """How many may run at the same time, at most: whoever waits may have to ask about each of them."""
 
-_LONGEST_NAME = 100
 _SLOT = re.compile(r"[0-9a-f]{32}\Z")
-_TEMPLATE = re.compile(r"\{[{%#]")
 _TEXTS = ("host", "playbook_name", "job_name", "slot", "who", "since")
 # How many holders are named.
 _SHOWN = 5
@@ -78,23 +76,11 @@ class Held(t.NamedTuple):
     """Whether somebody is just starting that job: so nobody has to wait long to know more."""
 
 
-def is_semaphore_name(text: t.Any) -> bool:
-    """Return whether a text can name a semaphore: it is shown, and stands in commands to be copied."""
-    return (
-        isinstance(text, str)
-        and 0 < len(text) <= _LONGEST_NAME
-        and text == text.strip()
-        and harmless(text) == text
-        and not text.startswith("-")
-        and not _TEMPLATE.search(text)
-    )
-
-
 def is_slot(about: dict[str, t.Any]) -> bool:
     """Return whether this is what a record says of the slot of its attempt: C(name), C(at_most) and C(slot)."""
     slot, most = about.get("slot"), about.get("at_most")
     is_number = isinstance(most, int) and not isinstance(most, bool) and 0 < most <= MOST
-    return is_semaphore_name(about.get("name")) and isinstance(slot, str) and _SLOT.match(slot) is not None and is_number
+    return is_name(about.get("name")) and isinstance(slot, str) and _SLOT.match(slot) is not None and is_number
 
 
 def path_of_semaphore(name: str) -> str:
@@ -263,7 +249,7 @@ def hold_slot(store: Store, record: Record) -> None:
 def free_slot(store: Store, record: Record) -> None:
     """Take an attempt that has ended off its semaphore, before its record goes: without it, nobody could tell that it has ended."""
     about: t.Any = record.get("semaphore")
-    if isinstance(about, dict) and is_semaphore_name(about.get("name")):
+    if isinstance(about, dict) and is_name(about.get("name")):
         _take_off(store, about["name"], lambda holder: holder.slot == about.get("slot"))
 
 

@@ -14,12 +14,12 @@ import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import is_name
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import (
     FAILED,
     FINISHED,
     SUCCEEDED,
     Definition,
-    is_name,
     is_variable,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.source import Path, Problem, Source, parse_source

@@ -17,8 +17,8 @@ import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import is_host_name
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import MOST, is_semaphore_name
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import MOST
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless, is_name
 
 Definition = t.Dict[str, t.Any]
 """A workflow: C(name), C(params), C(vars), C(nodes), C(order), C(max_parallel), C(recovered_is)."""
@@ -51,7 +51,6 @@ _MOST_NODES = 2000
 _MOST_PARENTS = 500
 _DEEPEST = 5
 MOST_ITEMS = 2000
-_LONGEST_NAME = 100
 _LONGEST_TEXT = 10_000
 _LARGEST_NUMBER = 10 * 365 * 86400
 
@@ -75,18 +74,6 @@ class Rule(t.NamedTuple):
 
     check: t.Callable[[t.Any], bool]
     what: str
-
-
-def is_name(text: t.Any) -> bool:
-    """Return whether a text can name a workflow, a run or a node: it is shown, and stands in commands to be copied."""
-    return (
-        isinstance(text, str)
-        and 0 < len(text) <= _LONGEST_NAME
-        and text == text.strip()
-        and harmless(text) == text
-        and not text.startswith("-")
-        and not _TEMPLATE.search(text)
-    )
 
 
 def is_variable(text: t.Any) -> bool:
@@ -121,7 +108,7 @@ def _is_task(value: t.Any) -> bool:
 def _is_semaphore(value: t.Any) -> bool:
     if not isinstance(value, dict) or value.keys() != {"name", "at_most"}:
         return False
-    return is_semaphore_name(value["name"]) and _is_number(1)(value["at_most"]) and value["at_most"] <= MOST
+    return is_name(value["name"]) and _is_number(1)(value["at_most"]) and value["at_most"] <= MOST
 
 
 def _are_channels(value: t.Any) -> bool:

@@ -17,7 +17,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import encode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, SUFFIX, Store, Version
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition, is_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import is_name
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Definition
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import is_run_id
 
 LOCKS = ".workflow_locks/"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import typing as t
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import is_name
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import (
     EDGES,
     FIELDS_OF_NODES,
@@ -19,7 +20,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
     KINDS,
     SUCCEEDED,
     Definition,
-    is_name,
     is_variable,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.source import Problem, Source

@@ -22,6 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name, read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED as ENDS_OF_JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, without_signature
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import is_name
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import (
     DEFAULT_TIMEOUT,
     FAILED,
@@ -30,7 +31,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
     flaws,
     hash_of,
     is_group,
-    is_name,
     is_variable,
     split,
     wrong_value,
