@@ -17,7 +17,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, marked_key, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import goes_on
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
@@ -76,6 +75,9 @@ class ActionModule(HostAction):
 
     def _refuse_needed(self, params: dict[str, t.Any]) -> None:
         """Raise if without the record of a job, its run would execute the same attempt once more."""
+        # Compiled when it is needed: what saves a job does not.
+        from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import goes_on
+
         key = JobKey(params["host"], params["playbook_name"], params["job_name"])
         store = open_store(params, self.notify)
         record, _version = read_record(store, key)

@@ -8,6 +8,8 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import typing as t
+
 
 class AsyncJobError(Exception):
     """Something the user has to know about.
@@ -29,6 +31,17 @@ class StoreUnavailable(AsyncJobError):
 
 class Conflict(AsyncJobError):
     """A conditional write or delete found another version of the document than the one it expected."""
+
+
+class Full(Exception):
+    """All slots of a semaphore are taken, and nobody waits any longer. Nothing was started.
+
+    :arg held: who holds them, as far as that is known
+    """
+
+    def __init__(self, held: list[t.Any]) -> None:
+        super().__init__("all slots are taken")
+        self.held = held
 
 
 class Untrusted(AsyncJobError):

@@ -25,7 +25,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, with_kept_output
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import Request
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._semaphore_option import would_wait
 
 
 def recorded(request: Request, record: Record) -> Seen:
@@ -143,7 +142,11 @@ def _would_start(request: Request, record: Record | None, decision: Decision, *,
     after = {name: value for name, value in request.claim(record).items() if name not in ("claim", "semaphore")}
     why = decision.why and f", because {decision.why}"
     where = request.state_file
-    wait = would_wait(request.store, request.wanted)
+    wait: dict[str, t.Any] = {}
+    if request.wanted is not None:
+        from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._semaphore_option import would_wait
+
+        wait = would_wait(request.store, request.wanted)
     waits = wait.get("reason", "")
     return {
         **_unchanged(request, record),

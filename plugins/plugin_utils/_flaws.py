@@ -20,7 +20,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ara i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, is_host_name, picked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import NOT_STORED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.runs import is_run
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import is_slot
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory, is_job_id, is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import is_awx
@@ -157,6 +156,8 @@ _LONG = 4096
 
 
 def _semaphore(value: dict[str, t.Any], attempt: Record) -> str:
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import is_slot  # few jobs have one
+
     return "" if is_slot(value) else "is not the slot of a semaphore"
 
 

@@ -23,7 +23,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     picked,
     without,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import is_of_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 
 # What a record that is made anew takes from the file: what only the start of the attempt has known.
@@ -62,6 +61,9 @@ def content_of(record: Record, store: str) -> str:
     :arg store: its place
     """
     names = (*JobKey._fields, "schema_version", "status", "ansible_job_id", "claim", _SEMAPHORE, *OF_THE_ATTEMPT)
+    # Compiled when it is needed: most tasks find a job that has ended.
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import is_of_run
+
     noted: dict[str, t.Any] = {**picked(record, names)}
     if is_of_run(record):  # without that, its run would not know it again
         noted["metadata"] = record["metadata"]

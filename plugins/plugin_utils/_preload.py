@@ -18,6 +18,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ansible import keep_printing
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import is_purged
 
 _STORE = "ansible_collections.rstyczynski.ansible.plugins.module_utils._store"
 
@@ -48,6 +49,7 @@ class Preloading:
     def __get__(self, action: object | None, owner: type) -> bool:
         if action is None:
             keep_printing()
+            is_purged(os.getpid())
             if _needed[_PROGRAMS]:
                 _build(getattr(owner, "programs", ()))
             chosen = os.environ.get("ASYNC_JOB_BACKEND") or next(iter(BACKENDS))

@@ -19,10 +19,14 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._semaphore_option import wanted_of
+
+if t.TYPE_CHECKING:
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.semaphore import Wanted
 
 OWN_WORK = "own_work"
 """The field of a claim that names the action which may do the work of the attempt itself, without a trace on the host."""
+WAITS = "waits"
+"""The field of a claim that names the semaphore for which it waits."""
 
 
 def name_of(attempt: Record) -> str:
@@ -86,7 +90,7 @@ class Request:
         self.store = store
         self.kept = kept
         self.secret = secret
-        self.wanted = wanted_of(params)
+        self.wanted = _wanted(params)
         """The semaphore of which it takes a slot. None if there is none."""
         self.with_facts = with_facts
         self._own_work = own_work
@@ -170,3 +174,12 @@ class Request:
     @property
     def _joined(self) -> bool:
         return self.kept.joined or bool(self.kept.claimed)
+
+
+def _wanted(params: dict[str, t.Any]) -> Wanted | None:
+    if params.get("semaphore") is None:
+        return None
+    # Compiled when it is needed: few jobs take a slot.
+    from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._semaphore_option import wanted_of
+
+    return wanted_of(params["semaphore"])

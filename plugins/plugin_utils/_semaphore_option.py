@@ -23,14 +23,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import is_name
 
 
-def wanted_of(params: dict[str, t.Any]) -> Wanted | None:
-    """Return what the option says. None if there is none.
+def wanted_of(given: dict[str, t.Any]) -> Wanted:
+    """Return what the option says.
 
     :raises AsyncJobError: if it cannot be meant like that
     """
-    given = params.get("semaphore")
-    if given is None:
-        return None
     name, at_most, wait = given["name"], given["at_most"], given.get("wait_timeout")
     if not is_name(name):
         raise AsyncJobError(
@@ -53,9 +50,9 @@ def told(wanted: Wanted, held: list[Held]) -> dict[str, t.Any]:
     return {"name": wanted.name, "at_most": most_of(wanted.at_most, [one.holder for one in held]), "holders": holders}
 
 
-def would_wait(store: Store, wanted: Wanted | None) -> dict[str, t.Any]:
+def would_wait(store: Store, wanted: Wanted) -> dict[str, t.Any]:
     """Return what check mode says of a job that would be started, if all slots are taken by what the records say. Else nothing."""
-    held = [] if wanted is None else held_now(store, wanted.name)
-    if wanted is None or len(held) < most_of(wanted.at_most, [one.holder for one in held]):
+    held = held_now(store, wanted.name)
+    if len(held) < most_of(wanted.at_most, [one.holder for one in held]):
         return {}
     return {"semaphore": told(wanted, held), "reason": f"it would wait for {who_holds(*wanted, held)}"}

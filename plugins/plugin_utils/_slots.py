@@ -14,7 +14,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, Full, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import give_way, read_record, whoami, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, merged, place_of
@@ -33,11 +33,8 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import AttemptAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import Pause, Waits
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, WAITS, Request
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._semaphore_option import told
-
-WAITS = "waits"
-"""The field of a claim that names the semaphore for which it waits."""
 
 # How often to ask about slots, in seconds: while somebody is starting a job, and at most.
 _SHORT = 0.5
@@ -67,9 +64,7 @@ class Slots:
         self._said = ""
 
     def limited(self, steps: exactly_once.Steps) -> t.Any:
-        """Return the protocol that starts the job, with a slot to be taken, if the task wants that."""
-        if self._request.wanted is None:
-            return steps
+        """Return the protocol that starts the job, with a slot to be taken."""
         self._since = None
         return semaphore.limited(steps, self._wanted, self._mine)
 
@@ -185,7 +180,7 @@ class Slots:
             self._since, self._renewed, self._said = now, now - _RENEWAL, ""
         is_moving = any(one.is_moving for one in held)
         if not is_moving and (not self._poll or now - self._since >= self._patience):
-            raise semaphore.Full(held)
+            raise Full(held)
         words = f"waits for {who_holds(*self._wanted, held)}"
         if words != self._said and not is_moving:
             self._said = words

@@ -11,13 +11,14 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, Full
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._failure import with_cause
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import STDERR, STDOUT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import Found
@@ -38,12 +39,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once, semaphore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone, moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.driver import Guard
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers import answer_to, blocked_by, next_attempt, recorded, refusal_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
@@ -54,9 +54,12 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task im
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import cancel_what_was_left, said_of_awx
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import note_programs
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, Request, name_of
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._slots import WAITS, Slots
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, WAITS, Request, name_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
+
+if t.TYPE_CHECKING:
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import semaphore
+    from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._slots import Slots
 
 # How much longer than the time limit of a job to wait for it, in seconds: Ansible's watcher looks every few seconds.
 _MORE_THAN_LIMIT = 30
@@ -104,7 +107,6 @@ class Starter:
         self.goes_together = inner.can_go_alone if alone else inner.goes_together
         """Whether what it does on the host to start its job is left to whoever drives it, who does it together with that of other jobs. A
         single one goes that way, too, if fewer exchanges are needed then."""
-        self._slots = Slots(request, action, poll=self._poll)
         self._document: Document | None = None
         """What the record was read from last. A claim that is taken back puts it back."""
         self._ended: dict[str, Fields | None] = {}
@@ -141,6 +143,13 @@ class Starter:
         self._just_read: Record | None = None
         self._is_fresh = False
         """Whether the record was read for the diff only. The protocol begins with it."""
+
+    @functools.cached_property
+    def _slots(self) -> Slots:
+        # Compiled when it is needed: few jobs take a slot.
+        from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._slots import Slots
+
+        return Slots(self._request, self._action, poll=self._poll)
 
     def run(self) -> dict[str, t.Any]:
         """Start or attach until there is something to tell, and wait in between. Return what the module returns."""
@@ -185,7 +194,7 @@ class Starter:
                 return {"failed": True, "changed": True, "msg": f"{said}. No other attempt was started."}
             result = {} if self._request.secret else plain_result(failure.result)
             return {**result, "failed": True, "changed": False, "msg": f"{said}. Nothing was started."}
-        except semaphore.Full as full:
+        except Full as full:
             return {**self._slots.full(full.held), "changed": self.has_started}
         except _StillWaits as other:
             return self._slots.left_to(other.record)
@@ -448,7 +457,8 @@ class Starter:
 
     def _start_or_attach(self) -> Waits[tuple[Record, Version, bool]]:
         """Drive the protocol to its end. Return the record of a job that was started, and whether it was started just now."""
-        steps = self._request.guarded(self._slots.limited(exactly_once.start_or_attach(self._request.claim, self._again)))
+        steps: t.Any = exactly_once.start_or_attach(self._request.claim, self._again)
+        steps = self._request.guarded(steps if self._request.wanted is None else self._slots.limited(steps))
         begun = set(self._kept.claimed)
         answer: t.Any = None
         error: Exception | None = None
@@ -473,7 +483,7 @@ class Starter:
                 " and will not be. The disk may be full."
             ) from None
 
-    def _do(self, step: exactly_once.Step | Guard | semaphore.Step) -> Waits[t.Any]:
+    def _do(self, step: exactly_once.Step | exactly_once.Guard | semaphore.Step) -> Waits[t.Any]:
         """Do one step. Return the answer that the protocol waits for."""
         seconds = self._params["look_timeout"]
         match step:
@@ -485,7 +495,7 @@ class Starter:
                 return self._restore(Version(expect))
             case exactly_once.Watch(record, version):
                 return (yield from self._watch(record, version))
-            case Guard():
+            case exactly_once.Guard():
                 return self._request.why_not()
             case exactly_once.Prepare():
                 return (yield from self._prepare(seconds))

@@ -8,6 +8,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import typing as t
@@ -105,7 +106,7 @@ def _doomed(project: str) -> t.Iterator[tuple[str, str]]:
     for directory in _of_job_runner():
         yield directory, "AWX, Automation Platform, ansible-runner or ansible-rulebook removes after this run"
     directory = os.getcwd()
-    if _is_below(project, directory) and _is_purged():
+    if _is_below(project, directory) and is_purged(os.getppid()):
         yield directory, "ansible-pull --purge removes after this run"
     for name in _CI_WORKSPACES:
         if os.environ.get(name):
@@ -157,9 +158,13 @@ def _work_tree(directory: str) -> str:
     return directory
 
 
-def _is_purged() -> bool:
-    """Return whether C(ansible-pull --purge) has started this run."""
-    process = find_process(os.getppid())
+@functools.cache
+def is_purged(playbook: int) -> bool:
+    """Return whether C(ansible-pull --purge) has started this run. Workers need not find out what the process knows that forks them.
+
+    :arg playbook: the number of that process
+    """
+    process = find_process(playbook)
     for _generation in range(_GENERATIONS):
         if process is None or process.pid <= 1:
             break

@@ -34,7 +34,6 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt impor
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import without_arguments
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._time_limit import time_limit
 
 # The longest script for the shell of the host, in bytes. With ssh and sudo it is quoted twice, and Linux takes 131072 as one argument.
@@ -183,6 +182,9 @@ class TogetherAction(AttemptAction):
 
     def _run_launches(self, jobs: list[_Launch], timeout: float) -> list[dict[str, t.Any]]:
         """Start jobs on the host, with one program. Return how the command of each has ended."""
+        # Compiled when it is needed, as everywhere.
+        from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import without_arguments
+
         if self._task.no_log:
             _ansible.hide_from_log(self)
         lines: dict[str, int] = {}

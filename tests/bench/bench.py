@@ -9,7 +9,8 @@ Plain Ansible remembers nothing: its repeated run is its first run. The hosts ar
 names; ten of them at the same time.
 
 The second table is the same for C(async_job), which needs one task for all of that. Its repeated runs, while the job runs and when it
-has ended, are compared with C(async_status) alone; and so is a play that does nothing, which is what Ansible takes for itself.
+has ended, are compared with C(async_status) alone; and so is a play that does nothing, and one with a C(debug) task, which is what
+Ansible takes for itself. In the first table, roles that do nothing say the same of roles.
 
 What is sent to one host in each of these runs is counted, too: that does not depend on the machine. C(--delay) moves the hosts away, so
 that little else counts. C(--many) adds a play with that many hosts, of which the time and the memory of the controller are shown.
@@ -91,8 +92,36 @@ ROLES = f"""
       when: not async_job_load_found
     - name: Check
       ansible.builtin.async_status:
-        jid: "{{{{ async_job_load_found | ternary(async_job_load_ansible_job_id, job.ansible_job_id | default('')) }}}}"
+        jid: "{{{{ async_job_load_ansible_job_id or job.ansible_job_id }}}}"
 """
+
+# What Ansible itself takes for two roles that check an argument and set a variable, around the same start: no role costs less.
+EMPTY_ROLES = f"""
+- name: bench
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Load
+      ansible.builtin.include_role:
+        name: empty
+      vars:
+        empty_name: bench
+{START}
+      when: empty_found == "no"
+    - name: Save
+      ansible.builtin.include_role:
+        name: empty
+      vars:
+        empty_name: bench
+      when: empty_found == "no"
+    - name: Check
+      ansible.builtin.async_status:
+        jid: "{{{{ job.ansible_job_id }}}}"
+"""
+EMPTY_ROLE = {
+    "meta/argument_specs.yml": {"argument_specs": {"main": {"options": {"empty_name": {"type": "str", "required": True}}}}},
+    "tasks/main.yml": [{"name": "Set", "ansible.builtin.set_fact": {"empty_found": "no"}}],
+}
 
 STATUS = """
 - name: bench
@@ -111,9 +140,8 @@ ASYNC_JOB = """
   tasks:
     - name: Start or attach
       rstyczynski.ansible.async_job:
-        job_name: "{{ job }}"
-        task:
-          ansible.builtin.command: "{{ command }}"
+        job_name: %s
+        task: %s
       async: 600
       poll: 0
 """
@@ -124,20 +152,7 @@ LONG_OUTPUT = """
   gather_facts: false
   tasks:
     - name: Run
-      ansible.builtin.shell: "{{ command }}"
-      async: 600
-      poll: 1
-"""
-LONG_OUTPUT_OF_ASYNC_JOB = """
-- name: bench
-  hosts: all
-  gather_facts: false
-  tasks:
-    - name: Run
-      rstyczynski.ansible.async_job:
-        job_name: "{{ job }}"
-        task:
-          ansible.builtin.shell: "{{ command }}"
+      ansible.builtin.shell: %s
       async: 600
       poll: 1
 """
@@ -149,6 +164,16 @@ PING = """
   tasks:
     - name: Ping
       ansible.builtin.ping:
+"""
+
+SMALLEST = """
+- name: bench
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Say something
+      ansible.builtin.debug:
+        msg: done
 """
 
 EMPTY = """
@@ -214,6 +239,11 @@ def measure_memory(controller: Controller, playbook: Path, *variables: str) -> t
     return time.perf_counter() - begin, used.ru_maxrss // 1024
 
 
+def play_of_job(controller: Controller, name: str, task: dict[str, t.Any]) -> Path:
+    """A play whose task is a job. It says all in plain text, as the plays do that it is compared with: no template is compiled for it."""
+    return controller.write(f"{name}.yml", ASYNC_JOB % (json.dumps(name), json.dumps(task)))
+
+
 def row(hosts: int, what: str, ours: list[float], theirs: list[float], target: str) -> str:
     """A line of a table: medians in seconds, and the ratios of the measurements that were made next to each other."""
     ratios = [our / their for our, their in zip(ours, theirs, strict=True)]
@@ -224,44 +254,47 @@ def row(hosts: int, what: str, ours: list[float], theirs: list[float], target: s
 def bench_roles(controller: Controller, hosts: int, rounds: int) -> None:
     """Print the rows for a number of hosts."""
     native, roles = controller.write("native.yml", NATIVE), controller.write("roles.yml", ROLES)
-    times: dict[str, list[float]] = {"native": [], "first": [], "repeated": []}
+    for file, content in EMPTY_ROLE.items():
+        (controller.project / "roles" / "empty" / file).parent.mkdir(parents=True, exist_ok=True)
+        controller.write(f"roles/empty/{file}", json.dumps(content))
+    empty = controller.write("empty-roles.yml", EMPTY_ROLES)
+    times: dict[str, list[float]] = {"native": [], "first": [], "repeated": [], "empty roles": []}
     for turn in range(rounds + 1):
         state = f"async_job_state_dir={controller.project}/state-{hosts}-{turn}"
         measured = {
             "native": measure(controller, native, state, ok=2),
             "first": measure(controller, roles, state, ok=10),
             "repeated": measure(controller, roles, state, ok=5),
+            "empty roles": measure(controller, empty, ok=8),
         }
         if turn:  # the first one warms up
             for run, seconds in measured.items():
                 times[run].append(seconds)
-    for run, target in (("first", "≤ 1.1"), ("repeated", "≤ 0.5")):
+    for run, target in (("first", "≤ 1.1"), ("repeated", "≤ 0.5"), ("empty roles", "-")):
         print(row(hosts, run, times[run], times["native"], target if hosts > 1 else "-"), flush=True)
 
 
 def bench_async_job(controller: Controller, hosts: int, rounds: int) -> None:
     """Print the rows of the durable task for a number of hosts."""
-    native, status, ours = (
-        controller.write("native.yml", NATIVE),
-        controller.write("status.yml", STATUS),
-        controller.write("job.yml", ASYNC_JOB),
-    )
+    native, status = controller.write("native.yml", NATIVE), controller.write("status.yml", STATUS)
     state = f"async_job_state_dir={controller.project}/state-of-jobs-{hosts}"
-    empty = controller.write("empty.yml", EMPTY)
-    times: dict[str, list[float]] = {name: [] for name in ("native", "status", "first", "running", "finished", "nothing")}
+    empty, smallest = controller.write("empty.yml", EMPTY), controller.write("smallest.yml", SMALLEST)
+    runs = ("native", "status", "first", "running", "finished", "a debug task", "nothing")
+    times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds + 1):
         # The hosts remember the jobs of other numbers of hosts, whose store is another one.
-        done = (state, f"job=done{hosts}-{turn}", "command=/bin/true")
-        sleeping = (state, f"job=sleeping{hosts}-{turn}", f"command='sleep {60 + hosts}'")
+        done = play_of_job(controller, f"done{hosts}-{turn}", {"ansible.builtin.command": "/bin/true"})
+        sleeping = play_of_job(controller, f"sleeping{hosts}-{turn}", {"ansible.builtin.command": f"sleep {60 + hosts}"})
         measured = {
             "native": measure(controller, native, ok=2),
-            "first": measure(controller, ours, *done, ok=1),
+            "first": measure(controller, done, state, ok=1),
         }
-        measure(controller, ours, *done, ok=1)
-        measure(controller, ours, *sleeping, ok=1)
+        measure(controller, done, state, ok=1)
+        measure(controller, sleeping, state, ok=1)
         measured["status"] = measure(controller, status, ok=1)
-        measured["running"] = measure(controller, ours, *sleeping, ok=1)
-        measured["finished"] = measure(controller, ours, *done, ok=1)
+        measured["running"] = measure(controller, sleeping, state, ok=1)
+        measured["finished"] = measure(controller, done, state, ok=1)
+        measured["a debug task"] = measure(controller, smallest, ok=1)
         measured["nothing"] = measure(controller, empty, ok=0)
         if turn:
             for run, seconds in measured.items():
@@ -270,6 +303,7 @@ def bench_async_job(controller: Controller, hosts: int, rounds: int) -> None:
         ("first", "native", "≤ 0.5"),
         ("running", "status", "≤ 0.8"),
         ("finished", "status", "≤ 0.2"),
+        ("a debug task", "status", "-"),
         ("nothing", "status", "-"),
     ):
         print(
@@ -280,10 +314,11 @@ def bench_async_job(controller: Controller, hosts: int, rounds: int) -> None:
 
 def bench_many(controller: Controller, hosts: int) -> None:
     """Print the rows of a play with many hosts."""
-    native, ours = controller.write("native.yml", NATIVE), controller.write("job.yml", ASYNC_JOB)
-    variables = (f"async_job_state_dir={controller.project}/state-of-many-{hosts}", f"job=many{hosts}", "command='sleep 600'")
+    native = controller.write("native.yml", NATIVE)
+    ours = play_of_job(controller, f"many{hosts}", {"ansible.builtin.command": "sleep 600"})
+    state = f"async_job_state_dir={controller.project}/state-of-many-{hosts}"
     for what, playbook in (("start + async_status", native), ("first", ours), ("running", ours)):
-        seconds, memory = measure_memory(controller, playbook, *(variables if playbook == ours else ()))
+        seconds, memory = measure_memory(controller, playbook, *([state] if playbook == ours else ()))
         print(f"| {hosts} | {what} | {seconds:.1f} | {memory} |", flush=True)
 
 
@@ -291,22 +326,22 @@ def count_exchanges(controller: Controller, directory: Path) -> None:
     """Print the rows of what is sent to one host."""
     wire = Wire(directory, controller.environment)
     state = f"async_job_state_dir={controller.project}/state-of-exchanges"
-    ours, module = controller.write("job.yml", ASYNC_JOB), controller.write("module.yml", ASYNC_JOB.replace("command:", "stat:"))
-    sleeping, done = ("job=sleeping", "command='sleep 60'"), ("job=done", "command=/bin/true")
-    runs: dict[str, tuple[Path, tuple[str, ...], str]] = {
-        "ansible.builtin.ping": (controller.write("ping.yml", PING), (), "-"),
-        "start + async_status": (controller.write("native.yml", NATIVE), (), "-"),
-        "first": (ours, sleeping, "≤ 3, no files, ≤ 40 kB each"),
-        "running": (ours, sleeping, "1, ≤ 40 kB"),
-        "first and its end": (ours, done, "-"),
-        "finished": (ours, done, "0"),
-        "first of a module": (module, ("job=module", '{"job": "module", "command": {"path": "/"}}'), "≤ 6"),
+    sleeping = play_of_job(controller, "sleeping", {"ansible.builtin.command": "sleep 60"})
+    done = play_of_job(controller, "done", {"ansible.builtin.command": "/bin/true"})
+    runs = {
+        "ansible.builtin.ping": (controller.write("ping.yml", PING), "-"),
+        "start + async_status": (controller.write("native.yml", NATIVE), "-"),
+        "first": (sleeping, "≤ 3, no files, ≤ 40 kB each"),
+        "running": (sleeping, "1, ≤ 40 kB"),
+        "first and its end": (done, "-"),
+        "finished": (done, "0"),
+        "first of a module": (play_of_job(controller, "module", {"ansible.builtin.stat": {"path": "/"}}), "≤ 6"),
     }
-    for what, (playbook, variables, target) in runs.items():
+    for what, (playbook, target) in runs.items():
         if what == "finished":
-            measure(controller, ours, state, *done, ok=1)
+            measure(controller, done, state, ok=1)
         wire.taken()
-        measure(controller, playbook, state, *variables, ok=0)
+        measure(controller, playbook, state, ok=0)
         sent = wire.taken()
         files, size = sum(one.is_file for one in sent), sum(one.sent for one in sent)
         print(f"| {what} | {len(sent)} | {files} | {size / 1000:.1f} | {target} |", flush=True)
@@ -321,9 +356,9 @@ def bench_output(controller: Controller, rounds: int) -> None:
         times: dict[str, list[float]] = {"native": [], "ours": []}
         memory: dict[str, int] = {}
         for turn in range(rounds + 1):
-            variables = (f"job=output{turn}{what[0]}", f'command="{command}"')
-            for which, text in (("native", LONG_OUTPUT), ("ours", LONG_OUTPUT_OF_ASYNC_JOB)):
-                seconds, most = measure_memory(controller, controller.write(f"{which}.yml", text), *variables)
+            ours = play_of_job(controller, f"output{turn}{what[0]}", {"ansible.builtin.shell": command}).read_text()
+            for which, text in (("native", LONG_OUTPUT % json.dumps(command)), ("ours", ours.replace("poll: 0", "poll: 1"))):
+                seconds, most = measure_memory(controller, controller.write(f"{which}.yml", text))
                 if turn:
                     times[which].append(seconds)
                     memory[which] = max(memory.get(which, 0), most)

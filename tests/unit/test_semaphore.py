@@ -15,6 +15,7 @@ from collections import deque
 import pytest
 from torture import TORTURE
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import Full
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Holder
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once, semaphore
 
@@ -85,7 +86,7 @@ class Machine:
             state: t.Any = tuple(_frames(generator))
         except StopIteration:
             step, state = None, ()
-        except (Broken, exactly_once.NotStarted, exactly_once.Vanished, semaphore.Full) as error:
+        except (Broken, exactly_once.NotStarted, exactly_once.Vanished, Full) as error:
             step, state = error, type(error).__name__
         if isinstance(step, semaphore.ReadSemaphore):  # what was known before is forgotten here
             state = tuple((*frame[:2], "") if frame[0] == "_take" else frame for frame in state)
@@ -402,7 +403,7 @@ def test_whoever_gives_up_takes_back_its_claim() -> None:
             return semaphore.HolderSeen(t.cast(t.Any, {"status": "running", "semaphore": {"slot": other}}), "1")
         if isinstance(step, semaphore.WaitForSlot):
             store["waits"] += 1
-            return semaphore.Full(step.held) if store["waits"] == 3 else {**step.record, "waits": store["waits"]}
+            return Full(step.held) if store["waits"] == 3 else {**step.record, "waits": store["waits"]}
         if step.expect != str(store["version"]):
             return semaphore.CONFLICT
         store.update(record=step.record if isinstance(step, exactly_once.Write) else step.before, version=store["version"] + 1)
@@ -417,7 +418,7 @@ def test_whoever_gives_up_takes_back_its_claim() -> None:
             answer = answer_to(step)
             step = limited.throw(answer) if isinstance(answer, Exception) else limited.send(answer)
 
-    with pytest.raises(semaphore.Full):
+    with pytest.raises(Full):
         play()
     assert store == {"record": None, "version": 4, "waits": 3}
 

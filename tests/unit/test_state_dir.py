@@ -131,7 +131,10 @@ def test_the_directory_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert (warnings(Path("/runner/project")) == "") is stays
 
 
-ASK = "from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _state_dir; print(_state_dir._is_purged())"
+ASK = """\
+import os
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import is_purged
+print(is_purged(os.getppid()))"""
 
 
 @pytest.mark.parametrize(
@@ -158,6 +161,6 @@ def test_ansible_pull(tmp_path: Path, command: str, purged: bool) -> None:
 def test_the_checkout_of_ansible_pull(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.parent)
     assert warnings(project) == ""
-    monkeypatch.setattr(_state_dir, "_is_purged", lambda: True)
+    monkeypatch.setattr(_state_dir, "is_purged", lambda _playbook: True)
     assert re.search(rf"is below {project.parent}, which ansible-pull --purge removes after this run.*{TWICE}", warnings(project))
     assert warnings(project, tmp_path / "jobs") == ""

@@ -518,7 +518,7 @@ class Search:
             else:
                 after = world.write(node, None if record is None else _frozen(record))
                 yield after, after.version(node)
-        elif isinstance(step, driver.Guard):
+        elif isinstance(step, exactly_once.Guard):
             [run] = [run for run in map(RUNS.__getitem__, world.runs) if _is_of(run, node)]
             yield world, driver.why_not(run, node, attempt, BEGUN)
         elif isinstance(step, exactly_once.Watch):

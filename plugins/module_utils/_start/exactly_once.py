@@ -86,6 +86,11 @@ class Watch(t.NamedTuple):
     version: str
 
 
+class Guard(t.NamedTuple):
+    """Ask once more whether the job is still wanted, where somebody has decided on it, as a workflow does. Answer: why it is not to start.
+    Empty if it is."""
+
+
 class Prepare(t.NamedTuple):
     """Ask the host for a place. Answer: the fields of the record that say where and as whom the attempt lives, and in which boot."""
 

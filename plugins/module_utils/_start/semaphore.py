@@ -104,14 +104,6 @@ class HolderSeen(t.NamedTuple):
     """Why nobody can tell. Then all else says nothing."""
 
 
-class Full(Exception):
-    """All slots are taken, and nobody waits any longer. Nothing was started."""
-
-    def __init__(self, held: list[Held]) -> None:
-        super().__init__("all slots are taken")
-        self.held = held
-
-
 Step = t.Union[ReadSemaphore, WriteSemaphore, ReadHolder, FenceHolder, WriteHolder, WaitForSlot]
 Steps = t.Generator[t.Any, t.Any, t.Any]
 

@@ -16,12 +16,11 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._backends import BACKENDS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ChosenStore, Notify, Store
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signatures import Keys
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signed import SignedStore
 
 if t.TYPE_CHECKING:
     # Modules also run without their action plugins. Ansible packs with them what it sees imported, and sees it here.
     from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import filesystem, oci  # noqa: F401
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signed import SignedStore
 
 
 def open_store(params: dict[str, t.Any], notify: Notify) -> Store:
@@ -35,6 +34,10 @@ def open_store(params: dict[str, t.Any], notify: Notify) -> Store:
 
 def open_signed_store(params: dict[str, t.Any], notify: Notify) -> SignedStore:
     """Return the same, where there are keys."""
+    # Compiled when it is needed, as the stores are.
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signatures import Keys
+    from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.signed import SignedStore
+
     keys = Keys(params["record_key_file"])
     return SignedStore(_open(params, notify), keys)
 

@@ -124,10 +124,6 @@ class Wait(t.NamedTuple):
     run: Run
 
 
-class Guard(t.NamedTuple):
-    """Read the run again, and ask it by :func:`why_not`. Answer: why the job is not to start. Empty if it is."""
-
-
 class Kill(t.NamedTuple):
     """Stop a job that runs, and note how it has ended."""
 
@@ -295,7 +291,7 @@ def guarded(steps: exactly_once.Steps) -> Steps:
         answer, error = None, None
         try:
             if isinstance(step, exactly_once.Prepare):
-                why = yield Guard()
+                why = yield exactly_once.Guard()
                 if why:
                     raise NotDue(why)
             answer = yield step
