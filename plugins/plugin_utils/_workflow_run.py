@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import time
 import typing as t
 
@@ -68,6 +67,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked, of_record, other_machine
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import SAYS, said_in
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import user_name
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ends import Ends
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import (
@@ -89,8 +89,6 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching impo
 _TRIES = 3
 # How often a node is looked at of which nobody can tell whether it runs, before the task does the same.
 _LOOKS = 10
-# How often to see whether jobs on our own machine have results, in seconds: those that end at about the same time are looked at together.
-_GLANCE = 0.5
 
 
 class Given(t.NamedTuple):
@@ -122,6 +120,7 @@ class WorkflowAction(TogetherAction):
         """The jobs that ran when they were looked at last, so that a tick that finds nothing new need not read their records."""
         self._reports: dict[str, t.Any] = {}
         """What nodes had written about themselves by the last look, by the names of the directories of their attempts."""
+        self._ends = Ends()
         self._interval = FIRST_INTERVAL
         self._approvals_until: float | None = None
         self._away_since: float | None = None
@@ -269,6 +268,8 @@ class WorkflowAction(TogetherAction):
         running = {name: job for name, job in asked.items() if (job.record or {}).get("status") not in ENDED_JOBS}
         said: dict[str, str] = {}
         if running:
+            if self._is_here:
+                self._ends.before_a_look(map(_results_file, running.values()))
             options = {**self._options, "store_output": False, "tail_size": 0}
             looks = self.look_and_note(options, self._store, [*running.values()], "tail")
             for name, look in zip(running, looks, strict=True):
@@ -421,6 +422,8 @@ class WorkflowAction(TogetherAction):
             waits = not answer["failed"] and not answer.get("finished") and not starter.has_started
             if waits and answer.get("reason") and self._pace.is_due(("start", name), answer["reason"]):
                 self.say(f"{name}: {answer['reason']}")
+            if starter.has_started and self._is_here and answer.get("record"):
+                self._ends.has_begun(_results_file(of_record(request.key, answer["record"], NOTHING, {}, self.async_dir)))
             if answer["failed"] and not starter.has_started and not request.refused and "record" not in answer:
                 self.not_started.setdefault((name, request.attempt), []).append(str(answer["msg"]))
 
@@ -630,30 +633,17 @@ class WorkflowAction(TogetherAction):
         return True
 
     def _sleep(self, seconds: float) -> None:
-        """Wait for a while. On our own machine, that is over when a job has another results file: most likely, it has ended. Only the look
-        that follows tells.
-        """
-        jobs = [job.looked_for for job in self._running.values()] if self._connection.transport == "local" else []
-        files = [f"{job.directory}/{job.job_id}" for job in jobs]
-        before = _which(files)
-        end = time.monotonic() + seconds
-        while True:
-            left = end - time.monotonic()
-            if left <= 0 or _which(files) != before:
-                return
-            time.sleep(min(left, _GLANCE) if files else left)
+        """Wait for a while. On our own machine, that is over when a job has most likely ended."""
+        self._ends.wait(seconds, map(_results_file, self._running.values()) if self._is_here else ())
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether the host is this machine, whose files can be seen without a look."""
+        return bool(self._connection.transport == "local")
 
 
-def _which(files: list[str]) -> list[tuple[int, int] | None]:
-    """Return which files these are: another one has another number or time."""
-    found: list[tuple[int, int] | None] = []
-    for path in files:
-        try:
-            status = os.stat(path)
-            found.append((status.st_ino, status.st_mtime_ns))
-        except OSError:
-            found.append(None)
-    return found
+def _results_file(job: Asked) -> str:
+    return f"{job.looked_for.directory}/{job.job_id}"
 
 
 def _has_ended(job: Asked, attempt: int) -> bool:

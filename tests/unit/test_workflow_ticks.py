@@ -25,9 +25,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.notifying import pending
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node, new_run
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _workflow_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ara_notes import AraNotes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ends import Ends
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import sources
@@ -80,6 +80,7 @@ class Action(WorkflowAction):
         self._pace = Pace()
         self._running, self._reports, self._notifications, self.elsewhere, self.not_started = {}, {}, {}, {}, {}
         self._unclear = {}
+        self._ends = Ends()
         self._interval, self._approvals_until, self._away_since = 1.0, None, None
         self._elsewhere_since, self.given_up = {}, {}
         self.only_once = self.has_changed = False
@@ -251,28 +252,18 @@ def test_another_definition_meanwhile(store: Counting) -> None:
     assert action.notifications_of(store, "w", "r", {}, given).tick(other) is other
 
 
-def test_a_job_that_ends_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On our own machine, its new results file ends the pause. Of jobs elsewhere, nobody sees that."""
-    file = tmp_path / "j1.2"
-    now = 0.0
-
-    def sleep(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-        if now >= 1:
-            file.with_suffix(".tmp").write_text("{}")
-            file.with_suffix(".tmp").rename(file)
-
-    monkeypatch.setattr(_workflow_run, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: now))
-    for transport, seconds, expected in (("local", 10.0, 1.0), ("local", 0.7, 0.7), ("ssh", 10.0, 10.0)):
-        file.write_text("")
-        now = 0.0
-        action = Action([])
-        action._connection = t.cast(t.Any, SimpleNamespace(transport=transport))
-        job = SimpleNamespace(looked_for=SimpleNamespace(directory=str(tmp_path), job_id="j1.2"))
-        action._running = t.cast(t.Any, {("r", "a", 1): job})
-        action._sleep(seconds)
-        assert now == pytest.approx(expected)
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+def test_a_job_that_ends_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    """On our own machine, its results file ends the pause: of one that was looked at, and of one that has begun since. Of jobs elsewhere,
+    nobody sees that."""
+    watched: list[str] = []
+    action = Action([])
+    action._connection = t.cast(t.Any, SimpleNamespace(transport=transport))
+    monkeypatch.setattr(action._ends, "wait", lambda seconds, paths: watched.extend(paths))
+    job = SimpleNamespace(looked_for=SimpleNamespace(directory=str(tmp_path)), job_id="j1.2")
+    action._running = t.cast(t.Any, {("r", "a", 1): job})
+    action._sleep(1)
+    assert watched == ([f"{tmp_path}/j1.2"] if transport == "local" else [])
 
 
 def test_a_program_on_our_own_machine(tmp_path: Path) -> None:
