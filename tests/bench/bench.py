@@ -22,7 +22,8 @@ the first time, and when its cache knows them. A play that does nothing is subtr
 
 With C(--nodes), there is only a workflow of so many nodes that wait for nothing, each a playbook that does nothing, compared with
 C(xargs -P) of C(ansible-playbook) in the same run: how long both take, and how many seconds of the processors, in all processes that
-belong to it. C(--parallel) says how many run at the same time. And what a node costs that is a command.
+belong to it. C(--parallel) says how many run at the same time. And what a node costs that is a command. With C(--work), each playbook has
+a task that takes so many seconds, of hosts rather than of this machine.
 
 For the last one, a task saves a record in a bucket of a local Object Storage service and another loads it: once with the
 modules of this collection, once with C(oci os object put) and C(oci os object get).
@@ -451,6 +452,14 @@ NODE = """
       ansible.builtin.debug:
         msg: done
 """
+WORKING_NODE = """
+- name: node
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Wait for what others do
+      ansible.builtin.command: sleep %s
+"""
 
 
 class Used(t.NamedTuple):
@@ -489,13 +498,16 @@ def used_by(controller: Controller, *words: str | Path) -> Used:
     return Used(*json.loads(said))
 
 
-def bench_workflow(controller: Controller, nodes: int, parallel: int, rounds: int) -> None:
-    """Print the rows for a workflow of so many nodes."""
-    controller.write("node.yml", NODE)
+def bench_workflow(controller: Controller, nodes: int, parallel: int, rounds: int, work: float) -> None:
+    """Print the rows for a workflow of so many nodes.
+
+    :arg work: how long the task of each takes, in seconds
+    """
+    controller.write("node.yml", WORKING_NODE % work if work else NODE)
     ansible = Path(sys.executable).with_name("ansible-playbook")
     by_hand = f"seq {nodes} | xargs -P {parallel} -I '{{}}' {ansible} -i {controller.inventory} -e number='{{}}' node.yml"
     playbook = [ansible, "rstyczynski.ansible.workflow", "-i", controller.inventory, "-e", "file=bench.yml"]
-    kinds = {"a playbook": {"playbook": "node.yml"}, "a command": {"command": "/bin/true"}}
+    kinds = {"a playbook": {"playbook": "node.yml"}, **({} if work else {"a command": {"command": "/bin/true"}})}
     measured: dict[str, list[Used]] = {name: [] for name in ("xargs", "nothing", *kinds)}
     for turn in range(rounds):
         measured["xargs"].append(used_by(controller, "sh", "-c", by_hand))
@@ -504,9 +516,10 @@ def bench_workflow(controller: Controller, nodes: int, parallel: int, rounds: in
             definition = {"name": kind, "max_parallel": parallel, "nodes": {f"node{number}": node for number in range(nodes)}}
             controller.write("bench.yml", json.dumps(definition))
             measured[kind].append(used_by(controller, *playbook, "-e", f"run={turn}"))
-    for kind, target in (("a playbook", "≤ 0.3 s, ≤ 1.1"), ("a command", "-")):
+    for kind in kinds:
         is_playbook = kind == "a playbook"
         plain = measured["xargs" if is_playbook else "nothing"]
+        target = "≤ 0.3 s, ≤ 1.1" if is_playbook else "-"
         more = [(ours.cpu - theirs.cpu) / nodes for ours, theirs in zip(measured[kind], plain, strict=True)]
         ratios = [ours.wall / theirs.wall for ours, theirs in zip(measured[kind], plain, strict=True)]
         walls, cpus = ([statistics.median(one[number] for one in measured[kind]) for number in (0, 1)], [one.cpu for one in plain])
@@ -528,6 +541,9 @@ def main() -> None:
     parser.add_argument("--many", type=int, nargs="*", default=[], help="how many hosts to have in one play, for their memory")
     parser.add_argument("--nodes", type=int, nargs="*", default=[], help="of how many nodes to have workflows; then there is nothing else")
     parser.add_argument("--parallel", type=int, default=4, help="how many of them run at the same time")
+    parser.add_argument(
+        "--work", type=float, default=0, help="how long the task of each node takes, in seconds; 0: a task that says a word"
+    )
     parser.add_argument("--oci-cli", type=Path, help="the command oci; without it, there is no second table")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
@@ -540,7 +556,7 @@ def main() -> None:
             )
             print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
             for nodes in options.nodes:
-                bench_workflow(controller, nodes, options.parallel, options.rounds)
+                bench_workflow(controller, nodes, options.parallel, options.rounds, options.work)
             return
         controller.environment["ANSIBLE_FORKS"] = "10"
         with Hosts(2, directory / "rig") as rig:
