@@ -41,10 +41,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesys
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import new_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import VERDICTS, new_run
 
 BLOCKS = blocks_of(guide("guide_events"))
-KILLS = 20 if TORTURE else 2
+KILLS = 20 if TORTURE else 1
 
 
 class Terminal:
@@ -87,9 +87,9 @@ class Terminal:
         files = (self.state_dir / "localhost/Repair").glob("*.json")
         return {file.stem: json.loads(file.read_text())["status"] for file in files}
 
-    def cursor(self) -> t.Any:
-        """Return the cursor, if there is one."""
-        file = self.state_dir / ".events/repair/cursor.json"
+    def cursor(self, name: str = "repair") -> t.Any:
+        """Return a cursor, if there is one."""
+        file = self.state_dir / f".events/{name}/cursor.json"
         return json.loads(file.read_text()) if file.exists() else None
 
 
@@ -181,69 +181,224 @@ class Moment(t.NamedTuple):
     """Whether it has come, for an event as the cursor has it."""
 
 
-def moments(terminal: Terminal) -> list[Moment]:
-    """Return all moments, in their order."""
+class Answers:
+    """The answers of a rulebook of the guide: what fails, how each answer is, and what they have done in the end."""
 
-    def status(event: dict[str, t.Any]) -> str | None:
-        return terminal.answers().get(event["id"])
+    rulebook: str
+    """What its files are called by."""
+    play: str
+    """Of the playbook that it runs."""
+    main: str
+    """When to kill it, if that is done once."""
 
-    def is_pending(event: dict[str, t.Any]) -> bool:
-        return event["id"] in str(terminal.cursor()["pending"])
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.failures: list[str] = []
 
-    return [
-        Moment("the cursor is written", lambda _running, _event: True),
-        Moment("it is told", lambda running, event: event["id"] in running.log),
-        Moment("its playbook runs", lambda running, event: "PLAY [Repair]" in running.log.partition(event["id"])[2] or status(event)),
-        Moment("its answer is claimed", lambda _running, event: status(event)),
-        Moment("its answer runs", lambda _running, event: status(event) in ("running", "succeeded")),
-        Moment("its answer has ended", lambda _running, event: status(event) == "succeeded"),
-        Moment("the cursor knows that", lambda _running, event: not is_pending(event)),
-    ]
+    def fail(self, name: str) -> None:
+        """Let something fail."""
+        raise NotImplementedError
+
+    def statuses(self) -> dict[str, str]:
+        """Return the status of all answers, by the ids of their events."""
+        raise NotImplementedError
+
+    def given(self) -> list[str]:
+        """Return the ids of the events that need nobody any more."""
+        raise NotImplementedError
+
+    def stages(self) -> list[Moment]:
+        """Return the moments of an answer, in their order."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Make sure that each failure was answered once."""
+        raise NotImplementedError
+
+    def status(self, event: dict[str, t.Any]) -> str | None:
+        return self.statuses().get(event["id"])
+
+    def cursor(self) -> t.Any:
+        return self.terminal.cursor(self.rulebook)
+
+    def fail_once_more(self) -> None:
+        self.failures.append(f"job{len(self.failures)}")
+        self.fail(self.failures[-1])
+
+    def next(self) -> t.Any:
+        """Return the first event that awaits its answer: a rulebook tells it first."""
+        given = self.given()
+        return next((event for event in self.cursor()["pending"] if event["id"] not in given), None)
+
+    def moments(self) -> list[Moment]:
+        """Return all moments, in their order."""
+
+        def runs(running: Rulebook, event: dict[str, t.Any]) -> bool:
+            return f"PLAY [{self.play}]" in running.log.partition(event["id"])[2]
+
+        first, *rest = self.stages()
+        return [
+            Moment("the cursor is written", lambda _running, _event: True),
+            Moment("it is told", lambda running, event: event["id"] in running.log),
+            Moment("its playbook runs", lambda running, event: runs(running, event) or first.has_come(running, event)),
+            *(first, *rest),
+            Moment("the cursor knows that", lambda _running, event: event["id"] not in str(self.cursor()["pending"])),
+        ]
 
 
-@pytest.mark.parametrize("kills", [KILLS])
-def test_a_rulebook_that_is_killed_misses_nothing_and_does_nothing_twice(terminal: Terminal, kills: int) -> None:
+class Jobs(Answers):
+    """A failed job is answered by a job."""
+
+    rulebook, play = "repair", "Repair"
+    main = "it is told"  # what was told is lost with the rulebook
+
+    def fail(self, name: str) -> None:
+        put(self.terminal.state_dir, name, status="failed", ansible_job_id=f"j{len(self.failures)}.1", end=ago(seconds=1))
+
+    def statuses(self) -> dict[str, str]:
+        return self.terminal.answers()
+
+    def given(self) -> list[str]:
+        """Return the answers that were started. Of one whose playbook was killed, nobody has noted the end."""
+        return [name for name, status in self.statuses().items() if status not in CLAIMED]
+
+    def stages(self) -> list[Moment]:
+        return [
+            Moment("its answer is claimed", lambda _running, event: self.status(event)),
+            Moment("its answer runs", lambda _running, event: self.status(event) in ("running", "succeeded")),
+            Moment("its answer has ended", lambda _running, event: self.status(event) == "succeeded"),
+        ]
+
+    def check(self) -> None:
+        ledger = self.terminal.place / "repaired"
+        until(lambda: len(lines(ledger)) >= len(self.failures))
+        assert sorted(lines(ledger)) == sorted(f"{name} on web1" for name in self.failures)
+        answers = [json.loads(file.read_text()) for file in (self.terminal.state_dir / "localhost/Repair").glob("*.json")]
+        assert [answer.get("attempt", 1) for answer in answers] == [1] * len(self.failures)
+
+
+def fail_a_run(terminal: Terminal, name: str) -> None:
+    """Let there be a run that has failed, of the workflow that publishes releases."""
+    graph = Graph(define({"publish": {}}, name="Release"))
+    failed = ended(graph, decide(graph, new_run(graph.definition, name, "localhost", {}, [], "me")), publish="failed")
+    write_run(FilesystemStore(str(terminal.state_dir)), None, failed, expect=ABSENT)
+
+
+# Its last node fails at first, and is tried again.
+_MEND = """\
+name: Mend
+params: {failed: {type: str}}
+nodes:
+  mend:
+    task:
+      ansible.builtin.shell:
+        cmd: "echo {{ failed | quote }} >> mended"
+        chdir: "{{ async_workflow.directory }}"
+  check:
+    command:
+      - sh
+      - -c
+      - |
+        attempt=$(grep -o '"attempt": [0-9]*' "$ASYNC_WORKFLOW_VARIABLES" | tr -dc 0-9)
+        echo "$ASYNC_WORKFLOW_RUN $attempt" >> checked
+        test "$attempt" = 2
+    retries: 1
+    after: mend
+"""
+
+
+class Runs(Answers):
+    """A run that has failed is answered by a run, which goes on each time that the rulebook is started, until it has ended."""
+
+    rulebook, play = "mend", "Run a workflow"
+    main = "a node is claimed"  # the run is there, and nothing but its record tells that somebody was about to start a node
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        terminal.state_dir.mkdir(0o700)
+        (terminal.place / "mend.yml").write_text(_MEND)
+        file = terminal.place / "mend-rulebook.yml"
+        text = file.read_text()
+        assert "repeat_after: 3600\n" in text
+        file.write_text(re.sub(r"( *)repeat_after: 3600\n", r"\g<0>\1interval: 1\n", text))
+
+    def fail(self, name: str) -> None:
+        fail_a_run(self.terminal, name)
+
+    def runs(self) -> dict[str, t.Any]:
+        """Return all runs that are answers, by their ids."""
+        return {file.stem: json.loads(file.read_text()) for file in (self.terminal.state_dir / ".workflows/Mend").glob("*.json")}
+
+    def statuses(self) -> dict[str, str]:
+        return {run_id: run["status"] for run_id, run in self.runs().items()}
+
+    def given(self) -> list[str]:
+        return [run_id for run_id, status in self.statuses().items() if status in VERDICTS]
+
+    def stages(self) -> list[Moment]:
+        def jobs(event: dict[str, t.Any], name: str = "*") -> list[str]:
+            files = (self.terminal.state_dir / f"localhost/Mend {event['id']}").glob(f"{name}.json")
+            return [json.loads(text)["status"] for text in map(_text_of, files) if text]
+
+        def has_ended(event: dict[str, t.Any]) -> bool:
+            nodes = self.runs().get(event["id"], {"nodes": {}})["nodes"]
+            return any(node["state"] == "ended" for node in nodes.values())
+
+        return [
+            Moment("its run has begun", lambda _running, event: self.status(event)),
+            Moment("a node is claimed", lambda _running, event: jobs(event)),
+            Moment("a node runs", lambda _running, event: {*jobs(event)} - {*CLAIMED}),
+            Moment("a node has ended", lambda _running, event: has_ended(event)),
+            Moment("the last node is claimed", lambda _running, event: jobs(event, "check")),
+            Moment("its run has ended", lambda _running, event: event["id"] in self.given()),
+        ]
+
+    def check(self) -> None:
+        runs = self.runs()
+        assert [run["status"] for run in runs.values()] == ["succeeded"] * len(self.failures), runs
+        assert sorted(run["params"]["failed"] for run in runs.values()) == sorted(self.failures)
+        assert sorted(lines(self.terminal.place / "mended")) == sorted(self.failures)
+        checked = [f"{run_id} {attempt}" for run_id in runs for attempt in (1, 2)]
+        assert sorted(lines(self.terminal.place / "checked")) == sorted(checked)
+        nodes = [{name: node["attempt"] for name, node in run["nodes"].items()} for run in runs.values()]
+        assert nodes == [{"mend": 1, "check": 2}] * len(self.failures)
+
+
+def _text_of(file: Path) -> str:
+    """Return what is in a file. Nothing if it is gone: a claim may be taken back."""
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return ""
+
+
+@pytest.mark.parametrize("kind", [Jobs, Runs])
+def test_a_rulebook_that_is_killed_misses_nothing_and_does_nothing_twice(terminal: Terminal, kind: type[Answers]) -> None:
     """At each moment: before it has told an event, while its playbook starts the answer, and after that."""
     first, rulebook, _failing, _looking = shell_blocks("react")
-    rulebook = rulebook.replace("ansible-rulebook ", "ansible-rulebook --print-events ")
+    answers = kind(terminal)
+    rulebook = rulebook.replace("ansible-rulebook ", "ansible-rulebook --print-events ").replace("repair-", f"{answers.rulebook}-")
     terminal.paste(first.rpartition("ansible-playbook -i")[0])
-    put(terminal.state_dir, "before", status="failed", end=ago(seconds=1))
-    failures: list[str] = []
+    answers.fail("before")
     seen: dict[str, int] = {}
-
-    def fail() -> None:
-        failures.append(f"job{len(failures)}")
-        put(terminal.state_dir, failures[-1], status="failed", ansible_job_id=f"j{len(failures)}.1", end=ago(seconds=1))
-
-    def answered() -> list[str]:
-        """Return the answers that were started. Of one whose playbook was killed, nobody has noted the end."""
-        return [name for name, status in terminal.answers().items() if status not in CLAIMED]
-
-    def unanswered() -> t.Any:
-        """Return the first event that awaits its answer: a rulebook tells it first."""
-        return next((event for event in terminal.cursor()["pending"] if event["id"] not in answered()), None)
-
     with terminal.rulebook(rulebook) as running:
-        running.wait_for(terminal.cursor)
-    all_moments = moments(terminal)
-    # With few of them, those in the middle: what was told is lost with the rulebook, and what was claimed with its playbook.
-    for moment in itertools.islice(itertools.cycle(all_moments if kills >= len(all_moments) else (all_moments[1], all_moments[3])), kills):
-        fail()  # while nobody looks
+        running.wait_for(answers.cursor)
+    all_moments = answers.moments()
+    chosen = all_moments if len(all_moments) <= KILLS else [moment for moment in all_moments if moment.name == answers.main]
+    for moment in itertools.islice(itertools.cycle(chosen), KILLS):
+        answers.fail_once_more()  # while nobody looks
         with terminal.rulebook(rulebook) as running:
-            event = running.wait_for(unanswered)
+            event = running.wait_for(answers.next)
             running.wait_for(lambda moment=moment, running=running, event=event: moment.has_come(running, event), pause=0.02)
             reached = [one.name for one in all_moments if one.has_come(running, event)][-1]
             seen[reached] = seen.get(reached, 0) + 1
     with terminal.rulebook(rulebook) as running:
-        fail()  # while it starts
-        for number in range(len(failures)):
-            running.wait_for(lambda number=number: len(answered()) > number)
-        running.wait_for(lambda: not terminal.cursor()["pending"])
-    until(lambda: len(lines(terminal.place / "repaired")) >= len(failures))
-    assert sorted(lines(terminal.place / "repaired")) == sorted(f"{name} on web1" for name in failures)
-    answers = [json.loads(file.read_text()) for file in (terminal.state_dir / "localhost/Repair").glob("*.json")]
-    assert [answer.get("attempt", 1) for answer in answers] == [1] * len(failures)
-    print(f"{kills} kills, {len(failures)} failures: each answered once. Killed when: {seen}")
+        answers.fail_once_more()  # while it starts
+        for number in range(len(answers.failures)):
+            running.wait_for(lambda number=number: len(answers.given()) > number)
+        running.wait_for(lambda: not answers.cursor()["pending"])
+    answers.check()
+    print(f"{KILLS} kills, {len(answers.failures)} failures: each answered once. Killed when: {seen}")
 
 
 def test_lines_for_whoever_collects_logs(controller: Controller, collections: Path) -> None:
@@ -352,9 +507,7 @@ def test_whoever_calls_twice_starts_one_job(terminal: Terminal) -> None:
         assert call(gitlab, {**push, "after": "{{ x }}"}, **token, **{"Idempotency-Key": key[::-1]}) == 200
         assert call(gitlab, push, **token, **{"Idempotency-Key": "last-" + key}) == 200
         running.wait_for((terminal.state_dir / ".events/mend/cursor.json").exists)
-        graph = Graph(define({"publish": {}}, name="Release"))
-        failed = ended(graph, decide(graph, new_run(graph.definition, "broken", "localhost", {}, [], "me")), publish="failed")
-        write_run(FilesystemStore(str(terminal.state_dir)), None, failed, expect=ABSENT)
+        fail_a_run(terminal, "broken")
         running.wait_for(lambda: running.log.count("PLAY RECAP") == 8)
     jobs = sorted(file.stem for file in (terminal.state_dir / "localhost/Called").glob("*.json"))
     assert jobs == [f"alert {fired['fingerprint']} {fired['startsAt']}", f"gitlab {key}", f"gitlab last-{key}"]
