@@ -67,7 +67,8 @@ notes:
     job template has a playbook."
   - A playbook gets its variables in a file that only its user can read, and that is removed once it was read. They are, from the weakest to
     the strongest, C(vars) of the workflow and of the node, what nodes before it have set with M(ansible.builtin.set_stats), and the
-    parameters. The latter two are data, and never templates.
+    parameters. The latter two are data, and never templates. What a template yields is text before ansible-core 2.19, so that
+    C("{{ machines | length }}") sets no number there.
   - C(async_workflow) holds C(name), C(run), C(node), C(attempt), and the C(directory) of the file. A node with C(task) works in a
     directory of its own, so that relative paths have to begin with that one.
   - A command finds its variables as JSON, less C(vars), in the file that C(ASYNC_WORKFLOW_VARIABLES) names.

@@ -207,7 +207,7 @@ nodes:
     max_parallel: 4
     after: find
   inner:   {workflow: sub/inner.yml, params_from: {size: count}, after: each}
-  last:    {command: [sh, -c, "grep -q '\\"made\\": 7' $ASYNC_WORKFLOW_VARIABLES && echo last >>ledger"], after: inner}
+  last:    {command: [sh, -c, "grep -q '\\"made\\": \\"*7' $ASYNC_WORKFLOW_VARIABLES && echo last >>ledger"], after: inner}
 schedules: [{rrule: "DTSTART:20260101T000000Z RRULE:FREQ=MINUTELY"}]
 notify:
   - on: [approval, succeeded]
@@ -266,7 +266,8 @@ def test_items_and_a_workflow_inside(controller: Controller, ledger: Path) -> No
     assert len(again["started"]) == 1
     assert outcomes(run_of(controller, "Fan", again["started"][0]))["each"] in ("succeeded", "waiting", "due")
     run = run_of(controller, "Fan")
-    assert run["nodes"]["inner"]["nodes"]["make"]["artifacts"] == {"made": {"value": 7}}
+    # What a template yields is text before ansible-core 2.19.
+    assert run["nodes"]["inner"]["nodes"]["make"]["artifacts"] in ({"made": {"value": 7}}, {"made": {"value": "7"}})
     assert run["epoch"] == 2
 
 
