@@ -253,6 +253,7 @@ COMMANDS = {
             Option("workflow", "which one, if the file holds several"),
             Option("stored_definition", "go on with what the run began with, whatever the file says now", is_flag=True),
             Option("wait_timeout", "seconds to wait for approvals"),
+            Option("executor_timeout", "seconds to wait for nodes of other hosts that nobody there begins, or ends"),
             Option("executor", "host of the inventory on which nodes run"),
             _AS_RECORDED,
         ),

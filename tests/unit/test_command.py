@@ -17,6 +17,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import STATUSES
 
@@ -92,6 +93,22 @@ def test_a_command_takes_what_its_playbook_takes(name: str) -> None:
     takes = set(play["vars"]) - {"playbook_name", "job_name", "entries", "decision"}
     assert {option.variable for option in command.options} | set(command.fixed) == takes
     assert command.returns_entries == ("entries" in play["vars"])
+
+
+@pytest.mark.parametrize("name", ["workflow", "workflow_cancel", "workflow_tick"])
+def test_a_playbook_hands_on_what_it_takes(name: str) -> None:
+    """Each variable that is an option, with its default."""
+    text = (ROOT / f"playbooks/{name}.yml").read_text("utf-8")
+    for variable, value in yaml.safe_load(text)[0]["vars"].items():
+        default = async_workflow.ARGUMENT_SPEC.get(variable, {}).get("default")
+        assert variable == "executor" or f'{variable}: "{{{{ {variable}' in text
+        assert default is None or value == default
+
+
+def test_how_long_to_wait_for_other_hosts() -> None:
+    assert given("workflow", "pipeline.yml", "--executor-timeout", "30")["executor_timeout"] in (30, "30")
+    play = yaml.safe_load((ROOT / "playbooks/workflow.yml").read_text("utf-8"))[0]
+    assert play["vars"]["executor_timeout"] == async_workflow.ARGUMENT_SPEC["executor_timeout"]["default"]
 
 
 def test_what_is_passed_on() -> None:
