@@ -100,6 +100,24 @@ class Slots:
         given = (self._params.get("semaphore") or {}).get("wait_timeout")
         return self._request.kept.limit if given is None else given
 
+    def read(self) -> list[Holder]:
+        """Return who has taken a slot, or had."""
+        return [*read_semaphore(self._store, self._wanted.name)[0]]
+
+    def not_free(self, holders: list[Holder]) -> list[Held]:
+        """Return those of them that still have it, after a look at each that is on the host of this task."""
+        steps = semaphore.not_free(holders)
+        answer: t.Any = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as stop:
+                return t.cast("list[Held]", stop.value)
+            try:
+                next(self.do(step))
+            except StopIteration as stop:  # none of these steps waits for anything
+                answer = stop.value
+
     # --- Steps
 
     def do(self, step: t.Any) -> Waits[t.Any]:

@@ -30,7 +30,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
     status_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import give_way, read_record, write_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, without
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Held, most_of, who_holds, why_held
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Holder as SlotHolder
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED as CLAIMED_JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CONCLUDED, UNKNOWN
@@ -51,6 +54,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     DUE,
     EXPIRED,
     REJECTED,
+    RUNNING,
     SETTLED,
     Run,
     begun_of,
@@ -81,6 +85,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._notifications
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import PACKAGE
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import Commit, commit_said, ends_with, mismatch, script_for
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._slots import Slots
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import FIRST_INTERVAL, Pace, longer
@@ -118,6 +123,8 @@ class WorkflowAction(TogetherAction):
         self._pace = Pace()
         self._running: dict[tuple[str, str, int], Asked] = {}
         """The jobs that ran when they were looked at last, so that a tick that finds nothing new need not read their records."""
+        self._held_back: set[tuple[str, str, int]] = set()
+        """The attempts that were not there when they were looked at last, and that wait for a semaphore: nobody starts them without it."""
         self._reports: dict[str, t.Any] = {}
         """What nodes had written about themselves by the last look, by the names of the directories of their attempts."""
         self._ends = Ends()
@@ -255,10 +262,13 @@ class WorkflowAction(TogetherAction):
         found: dict[str, driver.Found] = {}
         asked: dict[str, Asked] = {}
         known, self._running, self._reports = self._running, {}, {}
+        held_back, self._held_back = self._held_back if run["status"] == RUNNING else set(), set()
         for name in due:
             which = (run["run"], name, part_of(run, name).node["attempt"])
             if which in known:
                 one: driver.Found | Asked = known[which]
+            elif which in held_back:
+                one = driver.Found(driver.ABSENT)
             else:
                 one = self._read_one(run, name)
             if isinstance(one, Asked):
@@ -401,7 +411,7 @@ class WorkflowAction(TogetherAction):
     def _start_nodes(self, run: Run, names: list[str]) -> None:
         graph = Graph(run["definition"])
         starters: dict[str, tuple[NodeRequest, Starter]] = {}
-        for name in names:
+        for name in self._with_slots(run, names):
             attempt = part_of(run, name).node["attempt"]
             if _is_approval(run, name):
                 self._ask(run, name)
@@ -426,6 +436,35 @@ class WorkflowAction(TogetherAction):
                 self._ends.has_begun(_results_file(of_record(request.key, answer["record"], NOTHING, {}, self.async_dir)))
             if answer["failed"] and not starter.has_started and not request.refused and "record" not in answer:
                 self.not_started.setdefault((name, request.attempt), []).append(str(answer["msg"]))
+
+    def _with_slots(self, run: Run, names: list[str]) -> list[str]:
+        """Return the nodes less those that would only find their semaphore full. Whoever starts a job claims it first, and takes that back
+        then: two documents for each node that waits, again and again."""
+        known = {job.key: job.record for job in self._running.values()}
+        rooms: dict[str, _Slots] = {}
+        chosen = []
+        for name in names:
+            wanted = part_of(run, name).about.get("semaphore") if self._is_ours(run, name) else None
+            if wanted is None:
+                chosen.append(name)
+                continue
+            try:
+                if wanted["name"] not in rooms:
+                    rooms[wanted["name"]] = _Slots(Slots(NodeRequest(self._options, self._store, run, name), self, poll=0), known)
+                room = rooms[wanted["name"]]
+                has_room = room.has(key_of_node(run, name), wanted["at_most"])
+            except AsyncJobError:  # to start it, says what is wrong
+                chosen.append(name)
+                continue
+            if has_room:
+                chosen.append(name)
+                continue
+            self._held_back.add((run["run"], name, part_of(run, name).node["attempt"]))
+            if room.held:
+                why = f"it waits for {who_holds(wanted['name'], wanted['at_most'], room.held)}"
+                if self._pace.is_due(("start", name), why):
+                    self.say(f"{name}: {why}")
+        return chosen
 
     def _stop(self, run: Run, names: list[str]) -> None:
         for name in names:
@@ -640,6 +679,48 @@ class WorkflowAction(TogetherAction):
     def _is_here(self) -> bool:
         """Whether the host is this machine, whose files can be seen without a look."""
         return bool(self._connection.transport == "local")
+
+
+class _Slots:
+    """The slots of a semaphore in one tick, for those nodes of a run that want one.
+
+    :arg slots: of the first of these
+    :arg known: the records of jobs that were seen running in this tick
+    """
+
+    def __init__(self, slots: Slots, known: t.Mapping[JobKey | None, Record | None]) -> None:
+        self._slots = slots
+        self._known = known
+        self._holders = slots.read()
+        self._chosen: list[SlotHolder] = []
+        """Nodes that are to start in this tick."""
+        self.held: list[Held] | None = None
+        """Who holds the slots. None if nobody has had to ask that."""
+        self._is_moving = False
+
+    def has(self, key: JobKey, at_most: int) -> bool:
+        """Return whether a node may get one, and count it then. Whoever has one already, has set out to start, and may be dead by now: the
+        protocol finds out. So it does where somebody else is just setting out: then one node waits there, and the others here."""
+        if any(holder.key == key for holder in self._holders):
+            return True
+        if not self._is_room(at_most) and self.held is None:
+            running = [Held(one, why_held(one, self._known[one.key])) for one in self._holders if self._runs(one)]
+            self.held = [*running, *self._slots.not_free([one for one in self._holders if not self._runs(one)])]
+            self._holders = [one.holder for one in self.held]
+            self._is_moving = any(one.is_moving for one in self.held)
+        if self._is_room(at_most):
+            self._chosen.append(SlotHolder(*key, "", at_most, 1, "", ""))
+            return True
+        was_moving, self._is_moving = self._is_moving, False
+        return was_moving
+
+    def _is_room(self, at_most: int) -> bool:
+        some = [*self._holders, *self._chosen]
+        return len(some) < most_of(at_most, some)
+
+    def _runs(self, holder: SlotHolder) -> bool:
+        record = self._known.get(holder.key)
+        return record is not None and record.get("semaphore", {}).get("slot") == holder.slot
 
 
 def _results_file(job: Asked) -> str:

@@ -17,6 +17,8 @@ from workflows import define, due
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Holder, read_semaphore, write_semaphore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
@@ -45,6 +47,10 @@ class Counting(FilesystemStore):
     def read(self, path: str) -> Document | None:
         self.done.append(("read", path))
         return super().read(path)
+
+    def delete(self, path: str, *, expect: Version | None = None) -> None:
+        self.done.append(("delete", path))
+        super().delete(path, expect=expect)
 
     def write(self, path: str, content: bytes, *, expect: Version | None = None) -> Version:
         self.done.append(("write", path))
@@ -79,7 +85,7 @@ class Action(WorkflowAction):
         self.exchanges: list[list[str]] = [[]]
         self._pace = Pace()
         self._running, self._reports, self._notifications, self.elsewhere, self.not_started = {}, {}, {}, {}, {}
-        self._unclear = {}
+        self._unclear, self._held_back = {}, set()
         self._ends = Ends()
         self._interval, self._approvals_until, self._away_since = 1.0, None, None
         self._elsewhere_since, self.given_up = {}, {}
@@ -153,6 +159,88 @@ def test_nothing_new(store: Counting) -> None:
     action, ticks = driven(store, [{}, {}, {}])
     assert ticks[1:] == [[("read", _RUN)]] * 2
     assert action.exchanges == [["_host.node_look"]] * 3 + [[]]
+
+
+class Waiting(t.NamedTuple):
+    """A run whose items wait for a semaphore, and how it is driven."""
+
+    store: Counting
+    says: list[str]
+    """What the driver says of them."""
+
+    def drive(self, monkeypatch: pytest.MonkeyPatch, says: list[dict[str, Answer]]) -> list[list[tuple[str, str]]]:
+        """Drive it, and return what was done in each tick. Nothing is ever launched: whoever gets a slot fails then."""
+        inner: t.Any = SimpleNamespace(
+            unclear=[], goes_together=False, can_go_alone=False, own_work="", is_command=True, action="ansible.builtin.command"
+        )
+        monkeypatch.setattr(_workflow_run, "NodeTask", lambda *_args, **_options: inner)
+        monkeypatch.setattr(Action, "say", lambda _self, line: self.says.append(line))
+        monkeypatch.setattr(Action, "is_known_host", lambda _self, _name: True, raising=False)
+        monkeypatch.setattr(Action, "prepare", lambda _self, *_arguments: (_ for _ in ()).throw(AsyncJobError("no place")))
+        Counting.done.clear()
+        action = Action(says)
+        params = {option: spec.get("default") for option, spec in async_workflow.ARGUMENT_SPEC.items()}
+        action.follow(driver.drive(), self.store, "w", "r", {**params, "wait_interval": 1}, Given({}, "", []))
+        ticks: list[list[tuple[str, str]]] = [[]]
+        for done in Counting.done:
+            if done == ("wait", ""):
+                ticks.append([])
+            else:
+                ticks[-1].append(done)
+        return ticks[:-1]
+
+    def hold(self, *jobs: tuple[JobKey, str, int]) -> None:
+        """Let these jobs have the slots, and their records be in these states."""
+        holders = []
+        for number, (key, status, up) in enumerate(jobs):
+            slot, directory = f"{number + 1:032x}", f"/a/{up:0>32}"
+            record: t.Any = {
+                **{**key._asdict(), "ansible_job_id": "j1.2", "metadata": {}, "status": status, "attempt": 1},
+                **{"async_dir": directory, "attempt_dir": directory, "timeout": 60, "boot_id": "b"},
+                "semaphore": {"name": "db", "at_most": 2, "slot": slot},
+            }
+            run, _version = read_run(self.store, "w", "r")
+            if run is not None and key.playbook_name == "w r":
+                record["metadata"] = mark_of_node(run, key.job_name)
+            write_record(self.store, key, record, expect=None)
+            holders.append(Holder(*key, slot, 2, 1, "me", "2026-01-01T00:00:00Z"))
+        write_semaphore(self.store, "db", holders, expect=read_semaphore(self.store, "db")[1])
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Waiting:
+    """A run with five items, of which two may run at the same time."""
+    store = Counting(str(tmp_path / "state"))
+    definition = define({"each": {"for_each": [1, 2, 3, 4, 5], "semaphore": {"name": "db", "at_most": 2}}})
+    run = decide(Graph(definition), {**new_run(definition, "r", "host1", {}, [], "me"), "events": []})
+    assert due(run) == [f"each[{number}]" for number in range(5)]
+    write_run(store, None, run, expect=ABSENT)
+    return Waiting(store, [])
+
+
+_DB = ".semaphores/db/holders.json"
+
+
+def test_items_that_wait_for_each_other(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more document is read, that of the semaphore, and nothing is written."""
+    waiting.hold(*((JobKey("host1", "w r", f"each[{number}]"), "running", number) for number in range(2)))
+    ticks = waiting.drive(monkeypatch, [{}, {}, {}])
+    assert ticks[1:] == [[("read", _RUN), ("read", _DB)]] * 2
+    [said] = {line for line in waiting.says if line.startswith("each[4]")}
+    assert said.startswith("each[4]: it waits for db (2 of 2): host1/w r/each[0] since ")
+
+
+def test_items_that_wait_for_others(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their records are read, once for all items. Once one has ended, as many items are started as there is room for."""
+    others = [JobKey("host9", "Nightly", name) for name in ("dump", "load")]
+    waiting.hold(*((key, "running", 0) for key in others))
+    ticks = waiting.drive(monkeypatch, [{}, {}])
+    assert ticks[1] == [("read", _RUN), ("read", _DB), *(("read", key.path) for key in others)]
+    assert not [done for tick in ticks for done in tick if done[0] != "read"]
+    waiting.hold((others[0], "running", 0), (others[1], "succeeded", 0))
+    [tick] = waiting.drive(monkeypatch, [{}])
+    written = [path for what, path in tick if what != "read"]
+    assert {path for path in written if path != _DB} == {"host1/w r/each[0].json"}
 
 
 def test_what_has_ended(store: Counting) -> None:

@@ -168,7 +168,7 @@ def _take(record: Record, version: str, wanted: Wanted, mine: t.Callable[[Record
             return me.slot, version
         held: list[Held] = []
         if len(holders) >= most_of(wanted.at_most, holders):
-            held = yield from _held(holders)
+            held = yield from not_free(holders)
             holders = tuple(one.holder for one in held)
         if len(holders) < most_of(wanted.at_most, holders):
             if (yield WriteSemaphore(wanted.name, (*holders, me), expect)) is not CONFLICT:
@@ -182,8 +182,8 @@ def _take(record: Record, version: str, wanted: Wanted, mine: t.Callable[[Record
             note(version)
 
 
-def _held(holders: t.Iterable[Holder]) -> t.Generator[t.Any, t.Any, list[Held]]:
-    """Return the slots that are not free."""
+def not_free(holders: t.Iterable[Holder]) -> t.Generator[t.Any, t.Any, list[Held]]:
+    """Return the slots that are not free. To ask that, nobody has to have claimed anything."""
     found = []
     for holder in holders:
         one = yield from _judged(holder)
