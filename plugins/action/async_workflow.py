@@ -35,6 +35,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keep
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.read import Compiled, read_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     BACKOFF,
+    CANCELLED,
     DUE,
     ENDED,
     GOOD,
@@ -162,7 +163,7 @@ class ActionModule(WorkflowAction):
         if hosts and self.host not in hosts:
             raise AsyncJobError(
                 f"The nodes of the run {run['run']!r} run on {', '.join(sorted(hosts))}, and this task has gone to {self.host}. Nothing was"
-                " changed. Run it there."
+                f" changed. Run it there (the playbooks of workflows: executor={','.join(sorted(hosts))})."
             )
 
     def add_commit(self, run: Run) -> None:
@@ -325,9 +326,11 @@ class ActionModule(WorkflowAction):
     def _cancel_run(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
         by = self._by(params)
         self._check_host(run)
+        if run["status"] == CANCELLED:  # by a task on another host, perhaps
+            return {**self._answer(store, run, params), "failed": False}
 
         def changed(now: Run) -> Run:
-            if now["status"] in VERDICTS:
+            if now["status"] in VERDICTS and now["status"] != CANCELLED:
                 raise AsyncJobError(f"The run {now['run']!r} has ended: {now['status']}. Nothing was stopped.")
             return cancel(now, by) if now["status"] == RUNNING else now
 
@@ -351,6 +354,7 @@ class ActionModule(WorkflowAction):
         bad = [name for name, node in nodes.items() if node["state"] == ENDED and node["outcome"] not in GOOD]
         given_up = {} if is_over else {name: said for name, said in self.given_up.items() if name in parts_of(run, DUE)}
         errors = {name: said[-1] for (name, _attempt), said in self.not_started.items() if len(said) > 1 and not is_over}
+        getting_on = self._getting_on(store, run, params)
         head = f"The run {run['run']!r} of {run['workflow']!r}: {run['status']}"
         msg = f"{head}."
         if is_over and bad:
@@ -366,7 +370,10 @@ class ActionModule(WorkflowAction):
             problem += "".join(f" {name}: {text}." for name, text in given_up.items())
             problem += "".join(f" Nobody can tell what became of {name}: {text}." for name, text in self.unclear(run).items())
             if params["mode"] == "cancel":
-                problem += "".join(f" {name} is on {host}: cancel the run there, too." for name, host in self.left_to_others(run).items())
+                for name, host in self.left_to_others(run).items():
+                    word = getting_on.get(name, "").partition(":")[0]
+                    seen = f" ({word}, as last recorded)" if word else ""
+                    problem += f" {name} is on {host}{seen}: cancel the run there, too (the playbook workflow_cancel: executor={host})."
             msg = f"{head}. It waits for {', '.join(waits)}.{problem} To go on: run this once more with run={run['run']}."
         failed = is_over and run["status"] != SUCCEEDED
         if run["status"] == RECOVERED:
@@ -374,7 +381,7 @@ class ActionModule(WorkflowAction):
         if params["mode"] == "show":
             failed = False
         width = Display().columns if os.isatty(1) else 1 << 16  # a file, or another program, has as much room as it takes
-        lines = lines_of(run, time.time(), width, self._getting_on(store, run, params))
+        lines = lines_of(run, time.time(), width, getting_on)
         unsent = {name: said for name, said in run.get("notified", {}).items() if said}
         lines += [harmless(f"Notification {name}: {said}") for name, said in unsent.items()]
         if not is_over and params["mode"] != "show":

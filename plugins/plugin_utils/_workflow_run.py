@@ -53,6 +53,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     CANCELLING,
     DUE,
     EXPIRED,
+    NEVER_BEGAN,
     REJECTED,
     RUNNING,
     SETTLED,
@@ -375,6 +376,8 @@ class WorkflowAction(TogetherAction):
             f"Run this task on {host}, too (the playbook workflow: executor={host}), and see that it can be reached; or end the run, with"
             " mode=cancel"
         )
+        if run["status"] == CANCELLING:
+            how = f"Cancel the run on {host}, too (the playbook workflow_cancel: executor={host})"
         if record is None or not has_begun:
             if silent >= limit:
                 self.given_up[name] = f"no task of this workflow on {host} has begun it for {limit} seconds (executor_timeout). {how}"
@@ -763,7 +766,7 @@ def _step(progress: dict[str, t.Any]) -> str:
 def _never_begun(record: Record) -> Record:
     """Return the record of an attempt that somebody had claimed, and that never began. If its place on the host was chosen, it keeps that:
     else the host would tell of an attempt that nobody knows."""
-    return {**record, "status": CANCELLED, "reason": "the run was cancelled before it began"}
+    return {**record, "status": CANCELLED, "reason": NEVER_BEGAN}
 
 
 def _as_it_is(record: Record) -> Record:

@@ -22,7 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import cancel, decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import cancel, decide, end
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph, flaws
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node
@@ -97,6 +97,7 @@ def test_what_never_began_keeps_its_place(tmp_path: Path, run: Run, seen: exactl
     """The host has noted it, and would else tell the next attempt of one that nobody knows."""
     store = FilesystemStore(str(tmp_path))
     key = key_of_node(run, "a")
+    write_run(store, None, run, expect=ABSENT)
     write_record(store, key, record_of(run), expect=ABSENT)
     Action(store, seen)._stop(run, ["a"])
     record, _version = read_record(store, key)
@@ -207,6 +208,7 @@ def test_nobody_tries_for_ever(tmp_path: Path, run: Run, monkeypatch: pytest.Mon
     """What has just started is found, with its results file. If it cannot be stopped, the task ends, and says why."""
     store = FilesystemStore(str(tmp_path))
     key = key_of_node(run, "a")
+    write_run(store, None, run, expect=ABSENT)
     write_record(store, key, record_of(run), expect=ABSENT)
     monkeypatch.setattr(
         _ansible, "run_action", lambda *_arguments, **_settings: {"failed": True, "msg": "It is root's. Say 'become: true'."}
@@ -294,6 +296,7 @@ def test_only_the_attempt_that_was_seen_is_stopped(tmp_path: Path, run: Run, mon
     """Whoever was frozen meanwhile stops none of a run that was resumed."""
     store = FilesystemStore(str(tmp_path))
     key = key_of_node(run, "a")
+    write_run(store, None, run, expect=ABSENT)
     write_record(store, key, record_of(run, status="running", ansible_job_id=JOB), expect=ABSENT)
     said: dict[str, t.Any] = {}
     monkeypatch.setattr(_ansible, "run_action", lambda *_arguments, **settings: said.update(settings) or {})
@@ -332,6 +335,62 @@ def test_a_cancelled_run_on_several_hosts(tmp_path: Path) -> None:
     graph = Graph(define({"a": {}, "b": {"executor": "host2"}, "c": {"approval": "Go on"}}))
     run = decide(graph, cancel(decide(graph, begun(graph.definition)), {"who": "ann", "time": "", "reason": ""}))
     assert Action(FilesystemStore(str(tmp_path)), exactly_once.Seen()).left_to_others(run) == {"b": "host2"}
+
+
+def test_what_is_said_of_them(tmp_path: Path) -> None:
+    """Where each is, as far as anybody knows; who has to go on; and in the end, where each was."""
+
+    class Task(Action, ActionModule):
+        """One that keeps what it prints."""
+
+        has_changed = False
+        shown = ""
+
+        def show(self, table: str) -> None:
+            self.shown = table
+
+    graph = Graph(define({"a": {}, "b": {"executor": "host2"}, "c": {"executor": "host2"}, "d": {"executor": "host3"}}))
+    run = decide(graph, begun(graph.definition))
+    store = FilesystemStore(str(tmp_path))
+    run = decide(graph, cancel(run, {"who": "ann", "time": "", "reason": ""}))
+    version = write_run(store, None, run, expect=ABSENT)
+    for name, status in (("b", "running"), ("c", "succeeded")):
+        record = record_of(run, status=status, ansible_job_id=JOB, metadata=mark_of_node(run, name))
+        write_record(store, key_of_node(run, name), {**record, **key_of_node(run, name)._asdict()}, expect=ABSENT)
+    action = Task(store, exactly_once.Seen())
+    params = {**action._options, "backend": "filesystem", "state_dir": str(tmp_path), "mode": "cancel"}
+    found = {name: action._read_job(run, name) for name in ("b", "c", "d")}
+    assert [one.what for one in found.values()] == [driver.ALIVE, driver.ALIVE, driver.ABSENT]
+    after = end(graph, run, driver._outcomes(run, found))
+    version = write_run(store, run, after, expect=version)
+    answer = action._answer(store, after, params)
+    assert (
+        "b is on host2 (running, as last recorded): cancel the run there, too (the playbook workflow_cancel: executor=host2)."
+        in answer["msg"]
+    )
+    assert "c is on host2 (succeeded, as last recorded): cancel the run there" in answer["msg"]
+    assert "d" not in answer["msg"].partition("It waits for")[2].partition(".")[0]
+    over = ended(graph, after, a="cancelled", b="cancelled", c="succeeded")
+    over["status"] = "cancelled"
+    write_run(store, after, over, expect=version)
+    answer = action._cancel_run(store, over, params)  # as a task on each of the hosts does
+    assert (answer["failed"], answer["changed"], answer["status"]) == (False, False, "cancelled")
+    rows = {name: line for line in action.shown.splitlines() for name in "abcd" if f" {name} " in line and "Path" not in line}
+    assert ["on host2" in rows[name] for name in "abc"] == [False, True, True], action.shown
+    assert "on host3" not in action.shown  # nothing of it ever was there
+
+
+def test_nobody_waits_for_others_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is advised then, is to cancel it there."""
+    graph = Graph(define({"b": {"executor": "host2"}}))
+    run = decide(graph, cancel(decide(graph, begun(graph.definition)), {"who": "ann", "time": "", "reason": ""}))
+    action = Action(FilesystemStore(str(tmp_path)), exactly_once.Seen())
+    record = record_of(decide(Graph(define({"a": {}})), begun(define({"a": {}}))), status="running", ansible_job_id=JOB)
+    action._left_to_another(run, "b", record, "1")
+    later = time.monotonic() + 1e6
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    action._left_to_another(run, "b", record, "1")
+    assert action.given_up["b"].endswith("Cancel the run on host2, too (the playbook workflow_cancel: executor=host2)")
 
 
 def test_what_is_elsewhere_is_left_alone(tmp_path: Path, run: Run) -> None:

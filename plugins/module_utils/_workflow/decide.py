@@ -45,6 +45,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     FINAL,
     GOOD,
     MOST_PARTS,
+    NEVER_BEGAN,
     RECOVERED,
     REJECTED,
     RUNNING,
@@ -69,7 +70,6 @@ _SMALLEST_REPORT = 1024
 # How many blanks are before a line of a report, and how much longer a value may be in a document than on one line.
 _INDENTED = 16
 _MOST_LINES = 20
-_CANCELLED = "the run was cancelled before it began"
 
 
 class Outcome(t.NamedTuple):
@@ -141,7 +141,7 @@ class _Decision:
             node = nodes[name]
             state = node["state"]
             if state == WAITING:
-                why = _CANCELLED if self._is_cancelled else _why_not(graph, name, nodes)
+                why = NEVER_BEGAN if self._is_cancelled else _why_not(graph, name, nodes)
                 if why is None:
                     continue
                 after = {**node, "state": SKIPPED, "why": why} if why else self._begun(graph, scope, name, node, before, rooms)
@@ -196,7 +196,7 @@ class _Decision:
             if item["state"] != WAITING:
                 after = self._one(graph, scope, name, item, whole, rooms, number)
             elif self._is_cancelled:
-                after = {**item, "state": SKIPPED, "why": _CANCELLED}
+                after = {**item, "state": SKIPPED, "why": NEVER_BEGAN}
             elif inner is None:
                 after = _begun(item, about, rooms)
             elif room.has():

@@ -45,6 +45,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     CANCELLED,
     CANCELLING,
     DUE,
+    NEVER_BEGAN,
     RUNNING,
     VERDICTS,
     Run,
@@ -238,7 +239,7 @@ def _outcomes(run: Run, found: t.Mapping[str, Found]) -> dict[str, Outcome]:
     if run["status"] == CANCELLING:
         for name, one in found.items():
             if one.outcome is None and one.what == ABSENT:
-                outcomes[name] = Outcome(part_of(run, name).node["attempt"], CANCELLED, "the run was cancelled before it began", {})
+                outcomes[name] = Outcome(part_of(run, name).node["attempt"], CANCELLED, NEVER_BEGAN, {})
     return outcomes
 
 

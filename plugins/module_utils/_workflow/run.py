@@ -226,6 +226,10 @@ def is_open(part: Part) -> bool:
     return True
 
 
+NEVER_BEGAN = "the run was cancelled before it began"
+"""Why an attempt has ended that was decided on, and of which nothing was ever there."""
+
+
 def executor_of(run: Run, name: str) -> str:
     """Return the host on which the job of a node runs. It is the same for all of the run, whoever drives it, and from where."""
     definition, left = run["definition"], name

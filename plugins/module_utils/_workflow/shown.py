@@ -21,6 +21,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     DUE,
     ENDED,
     GOOD,
+    NEVER_BEGAN,
     RECOVERED,
     RUNNING,
     SKIPPED,
@@ -184,7 +185,12 @@ def _rows(
             name, about, node = f"{before}{own}", graph.nodes[own], nodes[own]
             number_shown = "" if indent or own != layer[0] else str(number)
             yield _row(
-                run, (name, number_shown, indent, own), about, node, now, (_after(graph, own), _items_in_words(node), said.get(name))
+                run,
+                (name, number_shown, indent, own),
+                about,
+                node,
+                now,
+                (_after(graph, own), _place(run, about, node), _items_in_words(node), said.get(name)),
             )
             for label, part in [("", node)] if "for_each" not in about else _items_to_show(node):
                 inside = f"{name}{label}"
@@ -210,6 +216,19 @@ def _row(
         harmless(", ".join(shown)),
     )
     return _Row(name, node, cells)
+
+
+def _place(run: Run, about: dict[str, t.Any], node: NodeOfRun) -> str:
+    """Return where a node is or was, if that is another host than where most of the run is."""
+    host = about.get("executor", run["executor"])
+    is_job = about["kind"] not in ("approval", "workflow")
+    return f"on {host}" if is_job and host != run["executor"] and _has_begun(node) else ""
+
+
+def _has_begun(node: NodeOfRun) -> bool:
+    if "items" in node:
+        return any(map(_has_begun, node["items"]))
+    return node["state"] in (DUE, BACKOFF, ENDED) and node.get("why") != NEVER_BEGAN
 
 
 def _items_in_words(node: NodeOfRun) -> str:
