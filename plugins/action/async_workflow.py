@@ -45,6 +45,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     VERDICTS,
     WAITING,
     Run,
+    begun_of,
     chosen_params,
     executor_of,
     executors_of,
@@ -177,7 +178,7 @@ class ActionModule(WorkflowAction):
 
     def _given_by(self, values: dict[str, t.Any], compiled: Compiled, run: Run) -> Given:
         inventory = [str(place) for place in context.CLIARGS.get("inventory") or ()]
-        return Given(values, compiled.directory, inventory, run["definition_hash"])
+        return Given(values, compiled.directory, inventory, run["definition_hash"], begun_of(run))
 
     def go_on_once(self, store: Store, params: dict[str, t.Any], compiled: Compiled, run: Run) -> Run | None:
         """Do what there is to do now in a run. Of one that has ended, people may still have to be told. Return it as it is then."""
@@ -337,7 +338,7 @@ class ActionModule(WorkflowAction):
         if self._task.check_mode:
             changed(run)
             return {**self._answer(store, run, params), "failed": False, "changed": run["status"] == RUNNING}
-        given = Given({}, "", [])
+        given = Given({}, "", [], begun=begun_of(run))
         after = self.follow(driver.changed(changed), store, run["workflow"], run["run"], params, given)
         if after is not None and after["status"] not in VERDICTS:
             after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)

@@ -21,8 +21,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import (
     Held,
     Holder,
+    most_of,
     read_semaphore,
     who_holds,
+    why_held,
     write_semaphore,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once, semaphore
@@ -210,3 +212,49 @@ class Slots:
         self._renewed = time.monotonic()
         claim = {**record.get("claim", {}), WAITS: self._wanted.name}
         return merged(record, {"claim": claim, "reason": words})
+
+
+class Room:
+    """The slots of a semaphore in one tick, for those nodes of a run that want one.
+
+    :arg slots: of the first of these
+    :arg known: the records of jobs that were seen running in this tick
+    """
+
+    def __init__(self, slots: Slots, known: t.Mapping[JobKey | None, Record | None]) -> None:
+        self._slots = slots
+        self._known = known
+        self._holders = slots.read()
+        self._chosen: list[Holder] = []
+        """Nodes that are to start in this tick."""
+        self._held: list[Held] | None = None
+        """Who holds the slots. None if nobody has had to ask that."""
+        self._is_moving = False
+
+    def has(self, key: JobKey, at_most: int) -> bool:
+        """Return whether a node may get one, and count it then. Whoever has one already, has set out to start, and may be dead by now: the
+        protocol finds out. So it does where somebody else is just setting out: then one node waits there, and the others here."""
+        if any(holder.key == key for holder in self._holders):
+            return True
+        if not self._is_room(at_most) and self._held is None:
+            running = [Held(one, why_held(one, self._known[one.key])) for one in self._holders if self._runs(one)]
+            self._held = [*running, *self._slots.not_free([one for one in self._holders if not self._runs(one)])]
+            self._holders = [one.holder for one in self._held]
+            self._is_moving = any(one.is_moving for one in self._held)
+        if self._is_room(at_most):
+            self._chosen.append(Holder(*key, "", at_most, 1, "", ""))
+            return True
+        was_moving, self._is_moving = self._is_moving, False
+        return was_moving
+
+    def why_not(self, name: str, at_most: int) -> str:
+        """Return what a node waits for that gets none. Empty if the last ones were given away just now."""
+        return f"it waits for {who_holds(name, at_most, self._held)}" if self._held else ""
+
+    def _is_room(self, at_most: int) -> bool:
+        some = [*self._holders, *self._chosen]
+        return len(some) < most_of(at_most, some)
+
+    def _runs(self, holder: Holder) -> bool:
+        record = self._known.get(holder.key)
+        return record is not None and record.get("semaphore", {}).get("slot") == holder.slot

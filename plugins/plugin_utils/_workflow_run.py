@@ -30,10 +30,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
     status_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import give_way, read_record, write_record
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, without
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Held, most_of, who_holds, why_held
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Holder as SlotHolder
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED as CLAIMED_JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CONCLUDED, UNKNOWN
@@ -86,7 +83,6 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._notifications
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._program import PACKAGE
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import Commit, commit_said, ends_with, mismatch, script_for
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._slots import Slots
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import FIRST_INTERVAL, Pace, longer
@@ -108,6 +104,8 @@ class Given(t.NamedTuple):
     """Of nodes that do not say another one."""
     definition_hash: str = ""
     """Of the definition that the user wants to run. Empty if nothing is to be started."""
+    begun: str | None = None
+    """Which run all that is for. None if it is for whichever has the id at first."""
 
 
 class WorkflowAction(TogetherAction):
@@ -160,7 +158,7 @@ class WorkflowAction(TogetherAction):
         self._store, self._which, self._options, self._given = store, (workflow, run), params, given
         notifications = self.notifications_of(store, workflow, run, params, given)
         answer: t.Any = None
-        begun = None
+        begun = given.begun
         while True:
             try:
                 step = steps.send(answer)
@@ -443,8 +441,13 @@ class WorkflowAction(TogetherAction):
     def _with_slots(self, run: Run, names: list[str]) -> list[str]:
         """Return the nodes less those that would only find their semaphore full. Whoever starts a job claims it first, and takes that back
         then: two documents for each node that waits, again and again."""
+        if not any("semaphore" in part_of(run, name).about for name in names):
+            return names
+        # Compiled when it is needed, as where a job takes a slot.
+        from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._slots import Room, Slots
+
         known = {job.key: job.record for job in self._running.values()}
-        rooms: dict[str, _Slots] = {}
+        rooms: dict[str, Room] = {}
         chosen = []
         for name in names:
             wanted = part_of(run, name).about.get("semaphore") if self._is_ours(run, name) else None
@@ -453,7 +456,7 @@ class WorkflowAction(TogetherAction):
                 continue
             try:
                 if wanted["name"] not in rooms:
-                    rooms[wanted["name"]] = _Slots(Slots(NodeRequest(self._options, self._store, run, name), self, poll=0), known)
+                    rooms[wanted["name"]] = Room(Slots(NodeRequest(self._options, self._store, run, name), self, poll=0), known)
                 room = rooms[wanted["name"]]
                 has_room = room.has(key_of_node(run, name), wanted["at_most"])
             except AsyncJobError:  # to start it, says what is wrong
@@ -463,10 +466,9 @@ class WorkflowAction(TogetherAction):
                 chosen.append(name)
                 continue
             self._held_back.add((run["run"], name, part_of(run, name).node["attempt"]))
-            if room.held:
-                why = f"it waits for {who_holds(wanted['name'], wanted['at_most'], room.held)}"
-                if self._pace.is_due(("start", name), why):
-                    self.say(f"{name}: {why}")
+            why = room.why_not(wanted["name"], wanted["at_most"])
+            if why and self._pace.is_due(("start", name), why):
+                self.say(f"{name}: {why}")
         return chosen
 
     def _stop(self, run: Run, names: list[str]) -> None:
@@ -516,6 +518,8 @@ class WorkflowAction(TogetherAction):
                     answer = self.inspect(record, seconds)
                 case exactly_once.Fence(record):
                     answer = self.fence(record, seconds)
+                case driver.GuardStop():
+                    answer = driver.is_cancelled(read_run(self._store, run["workflow"], run["run"])[0], begun_of(run))
                 case driver.Kill(record):
                     self._cancel_job(run, name, record)
                     answer = None
@@ -682,48 +686,6 @@ class WorkflowAction(TogetherAction):
     def _is_here(self) -> bool:
         """Whether the host is this machine, whose files can be seen without a look."""
         return bool(self._connection.transport == "local")
-
-
-class _Slots:
-    """The slots of a semaphore in one tick, for those nodes of a run that want one.
-
-    :arg slots: of the first of these
-    :arg known: the records of jobs that were seen running in this tick
-    """
-
-    def __init__(self, slots: Slots, known: t.Mapping[JobKey | None, Record | None]) -> None:
-        self._slots = slots
-        self._known = known
-        self._holders = slots.read()
-        self._chosen: list[SlotHolder] = []
-        """Nodes that are to start in this tick."""
-        self.held: list[Held] | None = None
-        """Who holds the slots. None if nobody has had to ask that."""
-        self._is_moving = False
-
-    def has(self, key: JobKey, at_most: int) -> bool:
-        """Return whether a node may get one, and count it then. Whoever has one already, has set out to start, and may be dead by now: the
-        protocol finds out. So it does where somebody else is just setting out: then one node waits there, and the others here."""
-        if any(holder.key == key for holder in self._holders):
-            return True
-        if not self._is_room(at_most) and self.held is None:
-            running = [Held(one, why_held(one, self._known[one.key])) for one in self._holders if self._runs(one)]
-            self.held = [*running, *self._slots.not_free([one for one in self._holders if not self._runs(one)])]
-            self._holders = [one.holder for one in self.held]
-            self._is_moving = any(one.is_moving for one in self.held)
-        if self._is_room(at_most):
-            self._chosen.append(SlotHolder(*key, "", at_most, 1, "", ""))
-            return True
-        was_moving, self._is_moving = self._is_moving, False
-        return was_moving
-
-    def _is_room(self, at_most: int) -> bool:
-        some = [*self._holders, *self._chosen]
-        return len(some) < most_of(at_most, some)
-
-    def _runs(self, holder: SlotHolder) -> bool:
-        record = self._known.get(holder.key)
-        return record is not None and record.get("semaphore", {}).get("slot") == holder.slot
 
 
 def _results_file(job: Asked) -> str:

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The drivers of a run, through everything that can happen: they race, freeze for as long as they like, and die; others cancel the run,
-resume it, and remove old records. What is driven is the protocol itself, with the protocol of jobs inside of it.
+resume it, remove old records, and remove the run and begin another one with its id. What is driven is the protocol itself, with the
+protocol of jobs inside of it.
 
 That a job starts once in its place, whatever its launch comes to, is explored in C(test_exactly_once.py). Here a launch is one step.
 """
@@ -15,7 +16,7 @@ from collections import deque
 
 import pytest
 from torture import TORTURE
-from workflows import BEGUN, begun, define, inside
+from workflows import begun, define, inside
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
@@ -34,6 +35,8 @@ class At(t.NamedTuple):
     node: str
     attempt: int
     step: t.Any
+    begun: str = ""
+    """For which run it is done."""
 
 
 class LookAt(t.NamedTuple):
@@ -50,6 +53,23 @@ class Delete(t.NamedTuple):
     version: str
 
 
+class ReadRunOf(t.NamedTuple):
+    """A driver reads the run: that which it has read before, or none."""
+
+    begun: str
+
+
+class Remove(t.NamedTuple):
+    """Somebody removes the run."""
+
+    expect: str | None
+    """In this version, as prune does. None for a slip of the hand: whatever there is."""
+
+
+class BeginAnew(t.NamedTuple):
+    """From here on, somebody else is at work, who has read nothing before."""
+
+
 class Refused(Exception):
     """An order that comes at the wrong time."""
 
@@ -60,6 +80,7 @@ class Refused(Exception):
 def _parts(steps: driver.Steps, name: str, guard: bool, numbers: bool) -> driver.Steps:
     """Play a protocol of runs, with the starts and stops that it asks for."""
     answer: t.Any = None
+    begun = ""
     while True:
         try:
             step = steps.send(answer)
@@ -72,6 +93,11 @@ def _parts(steps: driver.Steps, name: str, guard: bool, numbers: bool) -> driver
                 found[node] = yield LookAt(node, part_of(step.run, node).node["attempt"])
             answer = driver.Seen(found, frozenset(step.backoff))
             found = node = None
+        elif isinstance(step, driver.ReadRun):
+            answer = yield ReadRunOf(begun)
+            begun = begun or ("" if answer[0] is None else answer[0]["begun"])
+        elif isinstance(step, BeginAnew):
+            begun = ""
         elif isinstance(step, (driver.Start, driver.Stop)):
             todo = [(node, part_of(step.run, node).node["attempt"]) for node in step.names]
             is_start = isinstance(step, driver.Start)
@@ -79,9 +105,9 @@ def _parts(steps: driver.Steps, name: str, guard: bool, numbers: bool) -> driver
             while todo:
                 node, attempt = todo.pop(0)
                 if is_start:
-                    yield from _of_node(node, attempt, _start(name, attempt, guard, numbers))
+                    yield from _of_node(node, attempt, _start(name, attempt, guard, numbers), begun)
                 else:
-                    yield from _of_node(node, attempt, driver.stopped(attempt, lambda record: {**record, "status": "cancelled"}))
+                    yield from _of_node(node, attempt, driver.stopped(attempt, lambda record: {**record, "status": "cancelled"}), begun)
             node = attempt = is_start = None
         else:
             answer = yield step
@@ -96,7 +122,7 @@ def _start(name: str, attempt: int, guard: bool, numbers: bool) -> driver.Steps:
     return driver.guarded(steps) if guard else steps
 
 
-def _of_node(node: str, attempt: int, steps: driver.Steps) -> driver.Steps:
+def _of_node(node: str, attempt: int, steps: driver.Steps, begun: str) -> driver.Steps:
     answer: t.Any = None
     error: Exception | None = None
     while True:
@@ -104,7 +130,7 @@ def _of_node(node: str, attempt: int, steps: driver.Steps) -> driver.Steps:
             step = steps.throw(error) if error else steps.send(answer)
         except (StopIteration, driver.NotDue, exactly_once.NotStarted, exactly_once.Vanished):
             return
-        answer, error = (yield At(node, attempt, step)), None
+        answer, error = (yield At(node, attempt, step, begun)), None
         if answer == "broken":
             error = exactly_once.NotStarted()
 
@@ -145,12 +171,63 @@ def _pruning() -> driver.Steps:
                 yield Delete(node, version)
 
 
+def _replacing(by_hand: bool = False) -> driver.Steps:
+    """Remove the run and the records of its jobs that have ended, as prune does; then begin another one with its id, and drive it.
+
+    :arg by_hand: the run goes first, whether it has ended or not
+    """
+    run, version = yield driver.ReadRun()
+    if run is None:
+        return
+    nodes = [*parts_of(run)]
+    if by_hand:
+        yield Remove(None)
+    for node in nodes:
+        record, of_record = yield At(node, 0, exactly_once.Read())
+        if record is not None and record["status"] in ENDS:
+            now, version = yield driver.ReadRun()
+            if now is None or now["status"] in VERDICTS:
+                yield Delete(node, of_record)
+            now = None
+        record = of_record = None
+    if not by_hand:
+        now, version = yield driver.ReadRun()
+        if now is None or now["status"] not in VERDICTS:
+            return
+        now = None
+        for node in nodes:
+            record, of_record = yield At(node, 0, exactly_once.Read())
+            if record is not None and record["status"] not in ENDS:
+                return
+            record = of_record = None
+        yield Remove(version)
+    node = None
+    yield BeginAnew()
+    there, version = yield driver.ReadRun()
+    if there is not None:
+        return
+    for node in nodes:
+        record, of_record = yield At(node, 0, exactly_once.Read())
+        if record is not None:
+            return
+    if (yield driver.WriteRun(run, {**begun(run["definition"]), "run": run["run"], "begun": "anew"}, "")) is driver.CONFLICT:
+        return
+    yield BeginAnew()
+    yield from driver.drive()
+
+
 ROLES: dict[str, t.Callable[[], driver.Steps]] = {
     "drive": driver.drive,
     "cancel": _cancelling,
     "resume": _resuming,
     "prune": _pruning,
+    "replace": _replacing,
+    "replace by hand": lambda: _replacing(by_hand=True),
 }
+
+
+# They know more than what they have read last: which nodes there were, and in which version they have found the run.
+_REMEMBERING = ("replace", "replace by hand")
 
 
 class Machine:
@@ -178,11 +255,12 @@ class Machine:
             step, state = None, ()
         if isinstance(step, driver.Blocked):
             step = driver.Blocked({}, step.holder)
-        if isinstance(step, driver.ReadRun):  # what was known before is forgotten here; what variables still hold is not looked at
-            state = tuple(frame[:2] for frame in state)
+        # What was known before is forgotten here, but for whether the lock is held; what variables still hold is not looked at.
+        if isinstance(step, ReadRunOf) and self.role not in _REMEMBERING:
+            state = tuple(frame if frame[0] == "drive" else frame[:2] for frame in state)
         elif isinstance(step, (At, driver.Wait)):
             state = tuple(frame[:2] if frame[0] == "_tick" else frame for frame in state)
-            step = At(step.node, step.attempt, step.step) if isinstance(step, At) else driver.Wait({})
+            step = driver.Wait({}) if isinstance(step, driver.Wait) else step
         key = (state, repr(step))
         if key not in self._numbers:
             self._numbers[key] = len(self.steps)
@@ -209,6 +287,8 @@ def _frames(generator: t.Any) -> t.Iterator[t.Any]:
         for name, value in frame.f_locals.items():
             if hasattr(value, "gi_frame"):
                 yield from _frames(value)
+            elif frame.f_code.co_name == "drive" and name != "held":
+                continue
             elif not callable(value) and value is not None and name not in ("graph", "answer", "step") and not is_over:
                 known[name] = value
         yield frame.f_code.co_name, frame.f_lasti, repr(sorted(known.items()))
@@ -221,7 +301,7 @@ def _thawed(answer: t.Any) -> t.Any:
         return answer
     kind, *values = answer
     if kind == "run":
-        return RUNS[values[0]], str(values[0])
+        return (None, "") if values[0] is None else (RUNS[values[0]], str(values[0]))
     if kind == "record":
         return (None if values[0] is None else dict(values[0]), repr(values[0]) if values[0] is not None else "")
     if kind == "fields":
@@ -243,6 +323,8 @@ class Place(t.NamedTuple):
 
     node: str
     attempt: int
+    begun: str
+    """Of which run it is."""
     what: str = "absent"
     """C(absent), C(directory), C(file), C(job) while it runs, and how it has ended."""
 
@@ -254,7 +336,8 @@ class Place(t.NamedTuple):
 class World(t.NamedTuple):
     """Everything but those who take part. The version of a document is what is in it: put back, it has its old one."""
 
-    runs: tuple[int, ...]
+    runs: tuple[int | None, ...]
+    """None stands for one that was removed."""
     holder: tuple[str, str, int, str] | None = None
     """Who holds the lock."""
     records: tuple[tuple[str, t.Any], ...] = ()
@@ -270,6 +353,9 @@ class World(t.NamedTuple):
     def write(self, node: str, record: t.Any) -> World:
         records = {**dict(self.records), node: record}
         return self._replace(records=tuple(sorted((name, value) for name, value in records.items() if value is not None)))
+
+    def with_run(self, which: int, run: int | None) -> World:
+        return self._replace(runs=(*self.runs[:which], run, *self.runs[which + 1 :]))
 
     def put(self, place: int, what: str) -> World:
         return self._replace(places=(*self.places[:place], self.places[place]._replace(what=what), *self.places[place + 1 :]))
@@ -322,6 +408,7 @@ class Search:
     :arg ends: how jobs end
     :arg kills: how many drivers may die
     :arg places: how many places are followed; what would make more is cut off
+    :arg identity: whether the guard asks for the run that has decided, and not for whichever has its id
     """
 
     def __init__(
@@ -336,6 +423,8 @@ class Search:
         guard: bool = True,
         numbers: bool = True,
         lock: bool = True,
+        identity: bool = True,
+        guard_of_stops: bool = True,
     ) -> None:
         self._machines = [
             Machine(f"{role}{number}", role.removesuffix("!"), int(role.endswith("!")), guard=guard, numbers=numbers)
@@ -343,6 +432,8 @@ class Search:
         ]
         self._start = [begun(definition)] + ([{**begun(beside), "run": "s"}] if beside else [])
         self._lock = lock
+        self._identity = identity
+        self._guard_of_stops = guard_of_stops
         self._ends = ends
         self._kills = kills
         self._places = places
@@ -379,7 +470,7 @@ class Search:
         world, at, _killed = state
         if any(number is not None and machine.steps[number] is not None for machine, number in zip(self._machines, at, strict=True)):
             return False
-        status = " ".join(RUNS[run]["status"] for run in world.runs)
+        status = " ".join("gone" if run is None else RUNS[run]["status"] for run in world.runs)
         self.verdicts[status] = self.verdicts.get(status, 0) + 1
         return True
 
@@ -397,9 +488,16 @@ class Search:
         assert stuck is None, f"nobody gets on: {stuck}"
 
     def _check(self, world: World) -> None:
-        runs = [RUNS[number] for number in world.runs]
+        runs = [RUNS[number] for number in world.runs if number is not None]
         for run in runs:
-            self._check_run(world, run, [place for place in world.places if _is_of(run, place.node)])
+            places = [place for place in world.places if _is_of(run, place.node)]
+            others = [place for place in places if place.begun != run["begun"]]
+            assert not [place for place in others if place.what == "job"], f"something runs for a run that was removed: {world}"
+            self._check_run(world, run, [place for place in places if place not in others])
+            if others and "cancelling" not in run:
+                stopped = [place for place in places if place not in others and place.what == "cancelled"]
+                lost = [node for node in run["nodes"].values() if node.get("outcome") == "cancelled"]
+                assert not stopped + lost, f"what nobody has cancelled was stopped: {world}"
         if len(runs) > 1:
             running = [place.node for place in world.places if place.what == "job"]
             assert not all(any(_is_of(run, node) for node in running) for run in runs), f"both runs are under way: {world}"
@@ -447,9 +545,8 @@ class Search:
                     yield world.put(place, what), at, killed
 
     @staticmethod
-    def _may_begin(role: str, run: int) -> bool:
-        status = RUNS[run]["status"]
-        return role != "resume" or status in VERDICTS
+    def _may_begin(role: str, run: int | None) -> bool:
+        return role not in ("resume", "replace") or (run is not None and RUNS[run]["status"] in VERDICTS)
 
     def _do(self, world: World, machine: Machine, where: int) -> t.Iterator[tuple[World, int]]:
         step = machine.steps[where]
@@ -471,20 +568,25 @@ class Search:
         return isinstance(step.step if isinstance(step, At) else step, (driver.Wait, exactly_once.Prepare, exactly_once.MakeDirectory))
 
     def _outcomes(self, world: World, step: t.Any, which: int) -> t.Iterator[tuple[World, t.Any]]:
-        if isinstance(step, driver.ReadRun):
-            yield world, ("run", world.runs[which])
+        number = world.runs[which]
+        version = "" if number is None else str(number)
+        if isinstance(step, ReadRunOf):
+            is_other = number is not None and step.begun and RUNS[number]["begun"] != step.begun
+            yield world, ("run", None if is_other else number)
         elif isinstance(step, driver.WriteRun):
-            number = _number_of(step.after)
-            runs = (*world.runs[:which], number, *world.runs[which + 1 :])
-            yield (world._replace(runs=runs), str(number)) if step.expect == str(world.runs[which]) else (world, driver.CONFLICT)
+            after = _number_of(step.after)
+            is_there = step.expect == version
+            yield (world.with_run(which, after), str(after)) if is_there else (world, driver.CONFLICT)
+        elif isinstance(step, Remove):
+            yield (world.with_run(which, None) if step.expect in (None, version) else world), None
         elif isinstance(step, driver.ReadHolder):
             yield world, ("holder", world.holder)
         elif isinstance(step, driver.WriteHolder):
             is_there = step.expect == repr(world.holder) or not self._lock
             yield (world._replace(holder=tuple(step.holder)), "1") if is_there else (world, driver.CONFLICT)
         elif isinstance(step, driver.ReadStatus):
-            [status] = [run["status"] for run in map(RUNS.__getitem__, world.runs) if run["run"] == step.holder.run]
-            yield world, status
+            runs = [RUNS[number] for number in world.runs if number is not None]
+            yield world, next((run["status"] for run in runs if run["run"] == step.holder.run), "")
         elif isinstance(step, driver.Blocked):
             yield world, self._waits
         elif isinstance(step, driver.Wait):
@@ -494,7 +596,7 @@ class Search:
         elif isinstance(step, Delete):
             yield (world.write(step.node, None) if step.version == world.version(step.node) else world), None
         else:
-            yield from self._of_job(world, step.node, step.attempt, step.step)
+            yield from self._of_job(world, step)
 
     @staticmethod
     def _look(world: World, step: LookAt) -> tuple[World, t.Any]:
@@ -508,7 +610,8 @@ class Search:
         what = driver.CLAIMED if record["status"] in ("starting", "prepared") else driver.ALIVE
         return world, ("found", what, (step.attempt, record["status"]) if is_ended else None)
 
-    def _of_job(self, world: World, node: str, attempt: int, step: t.Any) -> t.Iterator[tuple[World, t.Any]]:
+    def _of_job(self, world: World, at: At) -> t.Iterator[tuple[World, t.Any]]:
+        node, attempt, step, begun = at
         if isinstance(step, exactly_once.Read):
             yield world, ("record", world.record(node))
         elif isinstance(step, (exactly_once.Write, exactly_once.Restore)):
@@ -518,14 +621,17 @@ class Search:
             else:
                 after = world.write(node, None if record is None else _frozen(record))
                 yield after, after.version(node)
-        elif isinstance(step, exactly_once.Guard):
-            [run] = [run for run in map(RUNS.__getitem__, world.runs) if _is_of(run, node)]
-            yield world, driver.why_not(run, node, attempt, BEGUN)
+        elif isinstance(step, (exactly_once.Guard, driver.GuardStop)):
+            run = next((RUNS[number] for number in world.runs if number is not None and _is_of(RUNS[number], node)), None)
+            if isinstance(step, driver.GuardStop):
+                yield world, not self._guard_of_stops or driver.is_cancelled(run, begun)
+            else:
+                yield world, driver.why_not(run, node, attempt, begun if self._identity or run is None else run["begun"])
         elif isinstance(step, exactly_once.Watch):
             yield world, world.version(node) != step.version
         elif isinstance(step, exactly_once.Prepare):
             yield (
-                world._replace(places=(*world.places, Place(node, step.record["attempt"]))),
+                world._replace(places=(*world.places, Place(node, step.record["attempt"], begun))),
                 ("fields", (("place", len(world.places)), ("ansible_job_id", ""))),
             )
         else:
@@ -588,6 +694,9 @@ LARGE = [
         pytest.param(NESTED, ("drive", "drive"), {"kills": 1}, id="a workflow inside, one may die"),
         pytest.param(NESTED, ("drive", "cancel"), {"kills": 1}, id="a workflow inside, a cancel, one may die"),
         pytest.param(NESTED, ("drive", "resume", "prune"), {"ends": BOTH, "places": 4}, id="a workflow inside, a resume and a prune"),
+        pytest.param(ONE, ("drive", "drive", "replace"), {}, id="another run with that id, two"),
+        pytest.param(ONE, ("drive", "cancel", "replace"), {"kills": 1}, id="another run with that id, a cancel, one may die"),
+        pytest.param(ONE, ("drive", "replace by hand"), {"kills": 1}, id="another run with that id, by hand, one may die"),
         *(LARGE if TORTURE else []),
     ],
 )
@@ -633,6 +742,8 @@ def test_the_search_finds_that_a_lock_is_taken_without_a_condition() -> None:
         (ONE, ("drive", "drive", "resume"), {"numbers": False, "ends": ("failed",)}, "on which nobody has decided"),
         (define({"a": {"for_each": [1]}}), ("drive", "drive", "prune"), {"guard": False}, "an attempt was executed twice"),
         (define({"w": inside(ONE)}), ("drive", "cancel"), {"guard": False}, "something may begin, and the run has ended"),
+        (ONE, ("drive", "replace by hand"), {"identity": False}, "something runs for a run that was removed"),
+        (ONE, ("drive", "cancel", "replace"), {"guard_of_stops": False}, "what nobody has cancelled was stopped"),
     ],
 )
 def test_the_search_finds_what_is_missing(definition: Definition, roles: tuple[str, ...], without: dict[str, t.Any], said: str) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import cancel, decide
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, check_holder, path_of_lock
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
@@ -119,6 +119,39 @@ def test_a_driver_of_a_removed_run(action: Action) -> None:
     assert second is not None
     assert driver.why_not(second, "a", 1, second["begun"]) == ""
     assert driver.why_not(second, "a", 1, first["begun"]) == "its run is gone"
+
+
+def test_what_was_given_is_for_one_run(action: Action) -> None:
+    """A task has looked at a run, and before it drives that, somebody has removed it."""
+    first = action.replaced()
+    second = action.replaced()
+
+    def steps() -> driver.Steps:
+        return (yield driver.ReadRun())
+
+    for run, found in ((first, None), (second, second["begun"])):
+        given = Given({}, "", [], begun=run["begun"])
+        read, _version = t.cast(t.Any, action.follow(steps(), action._store, "w", "r", action._options, given))
+        assert (None if read is None else read["begun"]) == found
+
+
+def test_whoever_has_cancelled_a_removed_run(action: Action, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stops nothing of another one that has its id."""
+    killed: list[str] = []
+    monkeypatch.setattr(action, "_cancel_job", lambda _run, name, _record: killed.append(name))
+    for is_ours in (True, False):
+        run = action.replaced()
+        key = key_of_node(run, "a")
+        about = {"ansible_job_id": "j1.2", "metadata": mark_of_node(run, "a"), "status": "running", "attempt": 1}
+        write_record(action._store, key, t.cast(t.Any, {**key._asdict(), **about}), expect=None)
+        before, version = read_run(action._store, "w", "r")
+        assert before is not None
+        cancelled = cancel(before, {"who": "ann", "time": "", "reason": ""})
+        write_run(action._store, before, cancelled, expect=version)
+        if not is_ours:
+            action.replaced()
+        action._stop_job(cancelled, "a", driver.stopped(1, lambda record: record))
+        assert killed == ["a"]
 
 
 def read_plain_run(run: Run, read: Run) -> Run:

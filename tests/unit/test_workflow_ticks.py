@@ -27,6 +27,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.notifying import pending
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node, new_run
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _workflow_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ara_notes import AraNotes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ends import Ends

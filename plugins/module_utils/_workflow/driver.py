@@ -13,11 +13,14 @@ before, and written, by somebody.
 B(An attempt.) Each job is started by the protocol of jobs, C(exactly_once), with the number of the attempt that the run has decided
 on: only if there is no record, or one of an attempt with a lower number that has ended. Once it is claimed, and before its host is
 touched, the run is read again: is this attempt still due? If not, the record is put back. That is the guard. A driver that has slept
-meanwhile, while others have finished the node, cancelled the run, or removed its old records, starts nothing.
+meanwhile, while others have finished the node, cancelled the run, or removed its old records, starts nothing. Nor does it write a
+record anew that has vanished meanwhile: with the run, perhaps, and the next one with its id would take it for its own.
 
 B(A cancelled run.) It is written first that it is to end. From then on no guard lets anything pass. So a job that is not there
 then, never starts. One that somebody has claimed gets another record, so that its claimant fails at its next write; one whose place on
 the host is chosen is fenced; one that runs is stopped. Only when each is known to have ended, or never to begin, has the run ended.
+Between the look at a record and what is done about it, the run is read again: whoever has slept since the run ended, and was perhaps
+removed and begun anew with its id, stops nothing.
 
 B(Runs that must not run beside each other.) Before anything is decided in such a run, it takes a lock, a document that names it, and its
 epoch: from nobody, or from a run that has ended. Until it has ended itself, nobody takes it away, be its drivers dead or alive.
@@ -36,7 +39,9 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, merged
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE as ALIVE_JOBS
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED as CLAIMED_JOBS
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT as NOTHING
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, decide, end
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, locks_of
@@ -123,6 +128,10 @@ class Wait(t.NamedTuple):
     """There is nothing to do for now. Answer: whether to go on."""
 
     run: Run
+
+
+class GuardStop(t.NamedTuple):
+    """Read the run again, and ask it by :func:`is_cancelled`. Answer: whether the job is still to be stopped."""
 
 
 class Kill(t.NamedTuple):
@@ -277,6 +286,14 @@ def why_not(run: Run | None, name: str, attempt: int, begun: str) -> str:
     return ""
 
 
+def is_cancelled(run: Run | None, begun: str) -> bool:
+    """Return whether the jobs of a run are to be stopped, by that which was just read with its id.
+
+    :arg begun: which run somebody has cancelled
+    """
+    return run is not None and begun_of(run) == begun and run["status"] == CANCELLING
+
+
 def guarded(steps: exactly_once.Steps) -> Steps:
     """Start the job of a node: the protocol of jobs, with the guard between the claim and all that comes after it.
 
@@ -295,6 +312,8 @@ def guarded(steps: exactly_once.Steps) -> Steps:
                 why = yield exactly_once.Guard()
                 if why:
                     raise NotDue(why)
+            elif isinstance(step, exactly_once.Write) and step.expect == NOTHING and step.record["status"] not in CLAIMED_JOBS:
+                raise NotDue("its record has vanished")
             answer = yield step
         except Exception as problem:
             error = problem
@@ -315,6 +334,8 @@ def stopped(attempt: int, cancelled: t.Callable[[Record], Record]) -> Steps:
         answer: tuple[Record | None, str] = yield exactly_once.Read()
         record, version = answer
         if record is None or record.get("attempt", 1) > attempt or record.get("status") in ENDED:
+            return
+        if not (yield GuardStop()):
             return
         if record.get("status") in ALIVE_JOBS:
             yield Kill(record)
