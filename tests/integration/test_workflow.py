@@ -205,6 +205,7 @@ nodes:
     command: [sh, -c, "echo each $ASYNC_WORKFLOW_ITEM >>ledger; test $ASYNC_WORKFLOW_ITEM != web3 || test -e fixed"]
     for_each: {node: find, artifact: machines}
     max_parallel: 4
+    semaphore: {name: each, at_most: 3}
     after: find
   inner:   {workflow: sub/inner.yml, params_from: {size: count}, after: each}
   last:    {command: [sh, -c, "grep -q '\\"made\\": \\"*7' $ASYNC_WORKFLOW_VARIABLES && echo last >>ledger"], after: inner}
