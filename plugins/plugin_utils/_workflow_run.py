@@ -20,7 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import age
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import since_end
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import (
     Approval,
     command,
@@ -314,7 +314,7 @@ class WorkflowAction(TogetherAction):
                 self.say(f"{name}: {one.said}")
         now = time.time()
         waiting = {name: part_of(run, name) for name in backoff}
-        ripe = {name for name, part in waiting.items() if age(t.cast("Record", part.node), now) >= part.about.get("retry_delay", 0)}
+        ripe = {name for name, part in waiting.items() if since_end(t.cast("Record", part.node), now) >= part.about.get("retry_delay", 0)}
         return driver.Seen(found, frozenset(ripe))
 
     def _run(self, entry: str, arguments: dict[str, t.Any], words: t.Sequence[str]) -> dict[str, t.Any]:

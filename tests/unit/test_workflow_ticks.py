@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from records import ago
 from workflows import define, due
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
@@ -22,7 +23,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semap
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, decide, end
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph, hash_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.notifying import pending
@@ -339,6 +340,18 @@ def test_another_definition_meanwhile(store: Counting) -> None:
     assert request.why_not() == "its run has another definition now"
     assert pending(other)
     assert action.notifications_of(store, "w", "r", {}, given).tick(other) is other
+
+
+@pytest.mark.parametrize(("ended", "is_ripe"), [(5, False), (14, False), (16, True), (4000, True), (-1000, False)])
+def test_how_long_a_node_waits_for_its_next_attempt(ended: int, is_ripe: bool) -> None:
+    """For retry_delay from its end on, also if the driver is another one now, or its clock was set back."""
+    definition = define({"a": {"retries": 1, "retry_delay": 15}})
+    run = decide(Graph(definition), {**new_run(definition, "r", "host1", {}, [], "me"), "events": []})
+    run = end(Graph(definition), run, {"a": Outcome(1, "failed", "no", {"end": ago(seconds=ended)})})
+    assert run["nodes"]["a"]["state"] == "backoff"
+    action = Action([])
+    action._options, action._given = {}, Given({}, "", [])
+    assert ("a" in action._look_at(run, [], ["a"]).ripe) is is_ripe
 
 
 @pytest.mark.parametrize("transport", ["local", "ssh"])
