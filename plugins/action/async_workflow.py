@@ -15,7 +15,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import run_playbook
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, whoami
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
@@ -60,8 +60,10 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import lines_of, sign_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import public_artifacts
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import started_by
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import inventory_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import commit_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import vaulted
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, WorkflowAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_tick import Tick
 
@@ -129,7 +131,7 @@ class ActionModule(WorkflowAction):
             if holder is not None:
                 raise AsyncJobError(f"{_beside(name, run_id, holder)} Nothing was started.")
         if run is None:
-            run = new_run(definition, run_id, self.host, values, secrets, whoami(), inventory)
+            run = new_run(definition, run_id, self.host, values, secrets, started_by(self._task_vars)["who"], inventory)
             self.add_commit(run)
             if self.is_check:
                 self._check_nothing_left(store, run)
@@ -141,6 +143,7 @@ class ActionModule(WorkflowAction):
             self.notify(f"The run {run_id!r} began when the project was at {was}; it is at {now} now.")
         self._check_host(run)
         self._check_given(store, run, values, inventory)
+        self.ara.label(f"workflow:{name}", f"run:{run_id}")
         change = self._change(run, params)
         if self._task.check_mode:
             return {**self._plan(run, change(run)), "warnings": [*compiled.warnings, *store.warnings]}
@@ -245,6 +248,14 @@ class ActionModule(WorkflowAction):
     def _values(self, run: Run | None, definition: Definition, params: dict[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
         """Return the values of the parameters. Of a run that goes on, it is enough to give the secret ones once more."""
         given = storable(params["params"] or {}, name="params")
+        about = definition.get("params", {})
+        for name, value in (params["params"] or {}).items():
+            place = "" if about.get(name, {}).get("secret") else vaulted(value, f"params.{name}")
+            if place:
+                raise AsyncJobError(
+                    f"{place} is a vaulted value, and would be in the run as plain text, for the parameter {name!r} is not secret. Nothing"
+                    " was started. Say 'secret: true' of it in the workflow."
+                )
         if run is not None:
             given = {**run["params"], **given}
             lacking = [name for name in run["secret_params"] if name not in given]
@@ -277,11 +288,15 @@ class ActionModule(WorkflowAction):
         unknown = [name for name in nodes or () if not _is_there(run, name)]
         if unknown:
             raise AsyncJobError(f"The workflow {run['workflow']!r} has no node {', '.join(map(repr, unknown))}. Nothing was changed.")
-        mode = params["mode"]
+        mode, order = params["mode"], _ansible.uuid_of_task(self._task)
 
         def changed(run: Run) -> Run:
-            if mode == "run":
+            # The same task on another host, of a play whose hosts are all that nodes run on, may have said so already.
+            if mode == "run" or run.get("order") == order:
                 return run
+            return {**ordered(run), "order": order}
+
+        def ordered(run: Run) -> Run:
             if run["status"] not in VERDICTS:
                 raise AsyncJobError(f"The run {run['run']!r} is {run['status']}. Nothing was changed. Wait for its end, or cancel it.")
             if mode == "accept":
@@ -320,7 +335,7 @@ class ActionModule(WorkflowAction):
         return {"changed": changed, "plan": plan, "status": after["status"], "run": run["run"], "workflow": run["workflow"]}
 
     def _by(self, params: dict[str, t.Any]) -> dict[str, str]:
-        return {"who": whoami(), "time": _times.now(), "reason": params["reason"] or ""}
+        return {"who": started_by(self._task_vars)["who"], "time": _times.now(), "reason": params["reason"] or ""}
 
     # --- Others
 

@@ -94,6 +94,14 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         """Whether ansible-playbook, whose worker this process is, still waits for the result. If that was killed, the worker goes on."""
         return os.getppid() == self._playbook
 
+    def check_heard(self) -> None:
+        """Make sure that whoever wants something to be started is still there.
+
+        :raises AsyncJobError: if ansible-playbook has ended before its worker
+        """
+        if not self.is_heard:
+            raise AsyncJobError("ansible-playbook has ended before this task. Nothing more was started. Run it once more to go on.")
+
     def notify(self, line: str) -> None:
         """Tell the user now. Warnings of a task are shown only when it has ended."""
         Display().display(harmless_lines(line), stderr=True)

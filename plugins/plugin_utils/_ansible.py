@@ -253,6 +253,11 @@ def uuid_of_play(task: t.Any) -> str:
     return str(taken(play_of(task), "_uuid"))
 
 
+def uuid_of_task(task: t.Any) -> str:
+    """Return what tells a task of this run of ansible-playbook from all others, of other runs, too. It is the same on all hosts."""
+    return str(taken(task, "_uuid"))
+
+
 def inner_task(outer: t.Any, *, action: str, args: dict[str, t.Any], limit: int) -> t.Any:
     """Return a copy of a task that runs another action, in the background."""
     task = taken(outer, "copy")()

@@ -81,6 +81,16 @@ class AraNotes:
         except AsyncJobError as error:
             self._give_up(error)
 
+    def label(self, *labels: str) -> None:
+        """Put labels on this run in ARA."""
+        if self._ara is None or not self._playbook:
+            return
+        try:
+            for label in labels:
+                self._ara.add_label(self._playbook["id"], label)
+        except AsyncJobError as error:
+            self._give_up(error)
+
     def _give_up(self, error: AsyncJobError) -> None:
         self._ara = None
         self._notify(f"[WARNING]: ARA knows nothing of the jobs of this task: {error} That is no matter for the jobs.")

@@ -17,7 +17,7 @@ from pathlib import Path
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.node import DIRECTORY
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
@@ -69,9 +69,10 @@ class NodeRequest(RequestOfRun):
     """A node as a job to start: once for the attempt that its run has decided on.
 
     :arg params: validated options of the workflow
+    :arg started_by: fields of an attempt that say who starts it
     """
 
-    def __init__(self, params: dict[str, t.Any], store: Store, run: Run, name: str) -> None:
+    def __init__(self, params: dict[str, t.Any], store: Store, run: Run, name: str, *, started_by: Fields | None = None) -> None:
         self._run = run
         self._name = name
         part = part_of(run, name)
@@ -82,7 +83,9 @@ class NodeRequest(RequestOfRun):
         job = {**defaults, **params, **key_of_node(run, name)._asdict(), "metadata": mark_of_node(run, name)}
         job["semaphore"] = part.about.get("semaphore")
         limit = time_limit_of(part.about)
-        super().__init__(job, store, KeptOnTask(limit, 0), fingerprint="", secret=False, with_facts=False)
+        # What a node says may name what it was given, and whoever looks at its job knows nothing of that.
+        secret = bool(run["secret_params"])
+        super().__init__(job, store, KeptOnTask(limit, 0), fingerprint="", secret=secret, with_facts=False, started_by=started_by)
 
     def claim(self, before: Record | None) -> Record:
         record = super().claim(before)

@@ -22,7 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
     run_playbook,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import contended
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CONCLUDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
@@ -57,12 +57,12 @@ _PLAY = "node.yml"
 class _Request(RequestOfRun):
     """A notification as a job to start: once, unless it was killed."""
 
-    def __init__(self, params: dict[str, t.Any], store: Store, run: Run, one: Notification, kept: KeptOnTask) -> None:
+    def __init__(self, params: dict[str, t.Any], store: Store, run: Run, one: Notification, kept: KeptOnTask, started_by: Fields) -> None:
         defaults = {option: spec.get("default") for option, spec in async_job.ARGUMENT_SPEC.items()}
         self._mark = mark_of_notification(run, one)
         job = {**defaults, **params, **key_of_notification(run, one)._asdict(), "metadata": self._mark, "semaphore": None}
         job.update(tail_size=0, restart_on=[*CONCLUDED], max_attempts=_TRIES)
-        super().__init__(job, store, kept, fingerprint="", secret=True, with_facts=False)
+        super().__init__(job, store, kept, fingerprint="", secret=True, with_facts=False, started_by=started_by)
 
     def decide(self, record: Record) -> Decision:
         if record.get("metadata") != self._mark:
@@ -183,7 +183,7 @@ class Notifications:
         return contended(attempt)
 
     def _starter(self, run: Run, one: Notification, kept: KeptOnTask) -> Starter:
-        request = _Request(self._options, self._store, run, one, kept)
+        request = _Request(self._options, self._store, run, one, kept, self._action.started_by())
         graph = Graph(run["definition"])
         variables = notification_text(graph, self._params, self._about(run, one))
         channel = run["definition"]["notify"][one.channel]

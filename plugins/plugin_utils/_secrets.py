@@ -24,18 +24,18 @@ def check_metadata(metadata: t.Any, *, no_log: bool) -> list[str]:
     """
     if metadata is None:
         return []
-    place = _vaulted(metadata, "metadata")
+    place = vaulted(metadata, "metadata")
     if place:
         return [f"{place} is a vaulted value, and is stored as plain text in the record. Leave it out, or store the name of the variable."]
     return ["metadata is stored as plain text in the record, although the task says no_log."] if no_log else []
 
 
-def _vaulted(value: t.Any, name: str) -> str:
+def vaulted(value: t.Any, name: str) -> str:
     """Return the name of the first vaulted value. Empty if there is none."""
     if isinstance(value, Mapping):
-        found = (_vaulted(item, f"{name}.{key}") for key, item in value.items())
+        found = (vaulted(item, f"{name}.{key}") for key, item in value.items())
     elif isinstance(value, (list, tuple)):
-        found = (_vaulted(item, f"{name}[{index}]") for index, item in enumerate(value))
+        found = (vaulted(item, f"{name}[{index}]") for index, item in enumerate(value))
     else:
         return name if _HELPER is not None and _HELPER.get_ciphertext(value, with_tags=False) else ""
     return next(filter(None, found), "")

@@ -498,6 +498,7 @@ class Starter:
             case exactly_once.Guard():
                 return self._request.why_not()
             case exactly_once.Prepare():
+                self._action.check_heard()
                 return (yield from self._prepare(seconds))
             case exactly_once.MakeDirectory(record, over):
                 if self._action.makes_directory_at_launch(self._inner, record):

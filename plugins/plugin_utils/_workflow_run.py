@@ -410,6 +410,7 @@ class WorkflowAction(TogetherAction):
     # --- Starts
 
     def _start_nodes(self, run: Run, names: list[str]) -> None:
+        self.check_heard()
         graph = Graph(run["definition"])
         starters: dict[str, tuple[NodeRequest, Starter]] = {}
         for name in self._with_slots(run, names):
@@ -417,7 +418,7 @@ class WorkflowAction(TogetherAction):
             if _is_approval(run, name):
                 self._ask(run, name)
             elif self._is_ours(run, name) and len(self.not_started.get((name, attempt), ())) < _TRIES:
-                request = NodeRequest(self._options, self._store, run, name)
+                request = NodeRequest(self._options, self._store, run, name, started_by=self.started_by())
                 given = self._given
                 task = NodeTask(self, graph, run, name, directory=given.directory, params=given.params, inventory=given.inventory)
                 if task.unclear:
@@ -659,7 +660,7 @@ class WorkflowAction(TogetherAction):
     def _wait(self, run: Run) -> bool:
         """Wait for a moment. Return False if there is nothing here to wait for."""
         due = parts_of(run, DUE)
-        if self.only_once:
+        if self.only_once or not self.is_heard:
             return False
         if run["status"] == CANCELLING:
             return any(_is_approval(run, name) or self._can_stop(run, name) for name in due)

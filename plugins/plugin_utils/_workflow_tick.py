@@ -13,7 +13,6 @@ import typing as t
 from datetime import datetime, timezone
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import hash_of
@@ -89,7 +88,7 @@ class Tick:
                 given = {**schedule.params, **self._secrets()}
                 values, secrets = chosen_params(definition, given)
                 inventory = self._action.inventory_for(self._compiled)
-                run = new_run(definition, run_id, self._action.host, values, secrets, whoami(), inventory)
+                run = new_run(definition, run_id, self._action.host, values, secrets, self._action.started_by()["who"], inventory)
                 self._action.add_commit(run)
                 run["schedule"] = about_slot(schedule, slot)
                 begun = run if self._action.is_check else self._action.begin(self._store, run)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 from pathlib import Path
@@ -44,7 +45,7 @@ class Action(_workflow_run.WorkflowAction):
     def __init__(self, store: FilesystemStore, seen: exactly_once.Seen) -> None:
         self._store = store
         self._options = {option: spec.get("default") for option, spec in async_workflow.ARGUMENT_SPEC.items()}
-        self._task_vars = {}
+        self._task_vars, self._playbook = {}, os.getppid()
         self._seen_there = seen
         self._not_stopped, self._unclear = {}, {}
         self.elsewhere, self.not_started, self.only_once = {}, {}, False
@@ -139,6 +140,57 @@ def test_a_run_that_has_begun_anew(tmp_path: Path, run: Run) -> None:
     assert not request.decide(record_of(run, status="succeeded")).start
     with pytest.raises(AsyncJobError, match="is the record of another job"):
         request.decide(record_of(run, metadata={}))
+
+
+def test_what_a_node_says_of_secret_parameters(tmp_path: Path, run: Run) -> None:
+    """Nothing: its output may name them, and whoever looks at its job does not know them."""
+    store = FilesystemStore(str(tmp_path))
+    options = Action(store, exactly_once.Seen())._options
+    assert "no_log" not in NodeRequest(options, store, run, "a").claim(None)
+    assert NodeRequest(options, store, {**run, "secret_params": ["password"]}, "a").claim(None)["no_log"]
+
+
+def test_who_starts_a_node(tmp_path: Path, run: Run) -> None:
+    """The user of AWX, where AWX starts the run; and the playbook of ARA."""
+    store = FilesystemStore(str(tmp_path))
+    started_by = {"who": "carol@vm", "awx": {"job_id": "7"}, "ara_playbook": None}
+    claimed = NodeRequest(Action(store, exactly_once.Seen())._options, store, run, "a", started_by=started_by).claim(None)
+    assert (claimed["who"], claimed["awx"], "ara_playbook" in claimed) == ("carol@vm", {"job_id": "7"}, False)
+
+
+def test_a_worker_whose_playbook_was_killed(tmp_path: Path, run: Run) -> None:
+    """It starts nothing more, and does not wait for what there is to start."""
+    action = Action(FilesystemStore(str(tmp_path)), exactly_once.Seen())
+    action._playbook = 1 << 30
+    with pytest.raises(AsyncJobError, match=r"ansible-playbook has ended before this task\. Nothing more was started"):
+        action._start_nodes(run, ["a"])
+    assert not action._wait(run)
+    inner: t.Any = SimpleNamespace(goes_together=True)
+    starter = Starter(NodeRequest(action._options, action._store, run, "a"), inner, action, alone=False)
+    with pytest.raises(AsyncJobError, match="Nothing more was started"):
+        next(starter._do(exactly_once.Prepare(record_of(run))))
+    assert [*tmp_path.rglob("*")] == []
+
+
+@pytest.mark.parametrize("mode", ["resume", "accept"])
+def test_one_order_on_several_hosts(mode: str) -> None:
+    """A play on all hosts where nodes run: the task of the first one resumes the run, those of the others go on with it. Another task does
+    not: it wants something that somebody else has begun."""
+    graph = Graph(define({"a": {}}))
+    failed = ended(graph, decide(graph, begun(graph.definition)), a="failed")
+    failed = decide(graph, failed)
+    params = {"mode": mode, "nodes": ["a"], "reason": "fine"}
+
+    def ordered(uuid: str) -> t.Callable[[Run], Run]:
+        action = ActionModule.__new__(ActionModule)
+        action._task, action._task_vars, action._playbook = t.cast(t.Any, SimpleNamespace(_uuid=uuid)), {}, os.getpid()
+        return action._change(failed, params)
+
+    resumed = ordered("task 1")(failed)
+    assert (failed["status"], resumed["status"], resumed["epoch"]) == ("failed", "running", failed["epoch"] + 1)
+    assert ordered("task 1")(resumed) == resumed
+    with pytest.raises(AsyncJobError, match=r"is running\. Nothing was changed"):
+        ordered("task 2")(resumed)
 
 
 def test_an_approval_of_something_else(tmp_path: Path) -> None:

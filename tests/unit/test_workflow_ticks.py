@@ -95,6 +95,7 @@ class Action(WorkflowAction):
         self.users = t.cast(t.Any, Users())
         self._task = t.cast(t.Any, SimpleNamespace(no_log=False, check_mode=False, delegate_to=None, environment=[]))
         self._connection = t.cast(t.Any, SimpleNamespace(transport="local", become=None))
+        self._task_vars, self._playbook = {}, os.getppid()
         self.ara = AraNotes(self._task, os.getpid(), self.say)
 
     def work(self, params: Answer) -> Answer:

@@ -33,6 +33,9 @@ _OUTPUT = (
     "ANSIBLE_SKIP_TAGS",
 )
 
+# What ansible-runner, and so AWX, listens to: the events of its own playbook, and not those of a node.
+_OF_RUNNER = "awx_display"
+
 
 def main(
     node: dict[str, t.Any], options: dict[str, t.Any], directory: str, uses_shell: bool, shell: str, log: str, facility: str
@@ -60,6 +63,8 @@ def run(node: dict[str, t.Any], *, options: dict[str, t.Any], directory: str, us
         if os.environ.get(_OUTPUT[0]) == "rstyczynski.ansible.answers":
             for name in _OUTPUT:
                 os.environ.pop(name, None)
+        if os.environ.get(_OUTPUT[0]) == _OF_RUNNER:
+            del os.environ[_OUTPUT[0]]
         words = options.get("argv")
         if words:
             options = {**options, "argv": [word.replace(DIRECTORY, directory) for word in words]}
