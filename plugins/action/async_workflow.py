@@ -341,9 +341,14 @@ class ActionModule(WorkflowAction):
         given = Given({}, "", [], begun=begun_of(run))
         after = self.follow(driver.changed(changed), store, run["workflow"], run["run"], params, given)
         if after is not None and after["status"] not in VERDICTS:
-            after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
+            after = self.follow(driver.drive(only_to_cancel=True), store, run["workflow"], run["run"], params, given)
         if after is None:
             raise _unknown(store, run["workflow"], run["run"])
+        if after["status"] == RUNNING:
+            raise AsyncJobError(
+                f"The run {run['run']!r} was cancelled, and somebody has resumed it since: it is {after['status']}. What runs now was not"
+                " stopped. To end that, too, cancel it once more."
+            )
         return {**self._answer(store, after, params), "failed": after["status"] not in VERDICTS}
 
     def _answer(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:

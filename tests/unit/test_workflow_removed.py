@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from workflows import define
@@ -20,7 +21,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import cancel, decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, cancel, decide, end, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, check_holder, path_of_lock
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
@@ -48,6 +49,7 @@ class Action(ActionModule):
         self._store = FilesystemStore(str(root))
         self._which = ("w", "r")
         self._notifications, self.has_changed, self._task_vars = {}, False, {}
+        self._task = t.cast(t.Any, SimpleNamespace(check_mode=False))
 
     def say(self, line: str) -> None:
         """Say nothing."""
@@ -157,6 +159,35 @@ def test_whoever_has_cancelled_a_removed_run(action: Action, monkeypatch: pytest
 def read_plain_run(run: Run, read: Run) -> Run:
     """Return a run as it is read: with what its write has added."""
     return {**run, **{field: read[field] for field in ("events", "save_time", "write_id")}}
+
+
+def test_a_cancelled_run_that_is_resumed_at_once(action: Action, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has cancelled it starts nothing in it: they were given neither its parameters nor its file."""
+    run = action.replaced()
+    started: list[str] = []
+    monkeypatch.setattr(Action, "_start_nodes", lambda _self, _run, names: started.extend(names))
+    monkeypatch.setattr(Action, "_wait", lambda _self, _run: False)
+    there = {name: driver.Found(driver.ABSENT) for name in run["nodes"]}
+    monkeypatch.setattr(Action, "_look_in_peace", lambda _self, _run, _due, _backoff: driver.Seen(there))
+    monkeypatch.setattr(Action, "_check_host", lambda _self, _run: None)
+    follow = Action.follow
+
+    def resumed_then(self: Action, steps: driver.Steps, *args: t.Any) -> Run | None:
+        after = follow(self, steps, *args)
+        if after is not None and after["status"] == "cancelling":
+            found, version = read_run(self._store, "w", "r")
+            ended = {name: Outcome(1, "cancelled", "", {}) for name in after["nodes"]}
+            graph = Graph(DEFINITION)
+            over = decide(graph, end(graph, t.cast(Run, found), ended))
+            write_run(self._store, found, decide(graph, resume(graph, over, None)), expect=version)
+        return after
+
+    monkeypatch.setattr(Action, "follow", resumed_then)
+    with pytest.raises(AsyncJobError, match="was cancelled, and somebody has resumed it since"):
+        action._cancel_run(action._store, run, {**action._options, "mode": "cancel", "reason": "", "workflow": "w", "run": "r"})
+    found, _version = read_run(action._store, "w", "r")
+    assert found is not None
+    assert (found["status"], found["epoch"], started) == ("running", 3, [])
 
 
 def test_the_lock_of_a_removed_run_is_not_that_of_another(action: Action) -> None:
