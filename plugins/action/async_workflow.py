@@ -50,6 +50,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     executor_of,
     executors_of,
     is_of_node,
+    is_of_run,
     is_run_id,
     key_of_node,
     new_run,
@@ -60,6 +61,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import lines_of, sign_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import public_artifacts
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import record_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_notes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import inventory_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import commit_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, WorkflowAction
@@ -216,7 +219,10 @@ class ActionModule(WorkflowAction):
         return run
 
     def _check_nothing_left(self, store: Store, run: Run) -> None:
-        """Raise if a run with this id was removed, and jobs of it were not: nobody knows what these were to do."""
+        """Raise if a run with this id was removed, and jobs of it were not: nobody knows what these were to do. So it is if the host knows
+        of such jobs, and there is no store: it may be away, and its run with it."""
+        if store.is_new() and not self.is_check:
+            self._check_store_not_away(store, run)
         left = left_of_another(store, run)
         if not left or read_run(store, run["workflow"], run["run"])[0] is not None:
             return  # or somebody else has just begun it, and these are its jobs
@@ -228,6 +234,25 @@ class ActionModule(WorkflowAction):
             f" {', '.join(map(harmless, shown))}. Nothing was started. Give the run another id; or put the document of the old one back,"
             f" to go on with it; or remove what is left of it, with the inventory of these hosts (-i){': ' + how if how else ''}"
         )
+
+    def _check_store_not_away(self, store: Store, run: Run) -> None:
+        self.users.become("")
+        done = self.on_host("_host.noted", {"directory": self.async_dir}, timeout=self._options["look_timeout"])
+        known = []
+        for found in heard_notes(done.get("noted")):
+            try:
+                record = record_of(found, self.host)
+            except AsyncJobError:
+                continue  # of one job, whose start will say so
+            if is_of_run(record) and record["playbook_name"] == f"{run['workflow']} {run['run']}":
+                known.append(record["job_name"])
+        if known:
+            shown = known[:_SHOWN] + ([f"{len(known) - _SHOWN} more"] if len(known) > _SHOWN else [])
+            raise AsyncJobError(
+                f"There is no store in {store.locate()}, and {self.host} has executed jobs of a run {run['run']!r} of {run['workflow']!r}:"
+                f" {', '.join(map(harmless, shown))}. Nothing was started. If the store is away, put it back or mount its disk, then run the"
+                " same again; if it is elsewhere, say where (async_job_state_dir); if it is lost, give the run another id."
+            )
 
     def _definition_of(self, store: Store, run: Run, compiled: Compiled, params: dict[str, t.Any]) -> Definition:
         """Return what a run goes on with: what it began with, if that is what the file says."""
@@ -481,6 +506,8 @@ def _listed(store: Store, workflow: str | None) -> dict[str, t.Any]:
 
 
 def _unknown(store: Store, workflow: str, run: str) -> AsyncJobError:
-    return AsyncJobError(
-        f"There is no run {run!r} of the workflow {workflow!r}: {store.locate(path_of_run(workflow, run))} does not exist."
-    )
+    store.must_exist()
+    why = f"{store.locate(path_of_run(workflow, run))} does not exist"
+    if store.is_new():
+        why = f"nothing was ever written in {store.locate()}. The disk of the store may not be mounted there, or it is elsewhere"
+    return AsyncJobError(f"There is no run {run!r} of the workflow {workflow!r}: {why}.")

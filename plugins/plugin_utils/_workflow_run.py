@@ -113,7 +113,7 @@ class WorkflowAction(TogetherAction):
 
     look_program = "_host.node_look"
     programs = (*TogetherAction.programs, look_program, "_host.node", "_host.node_report")
-    may_be_called: t.ClassVar[tuple[str, ...]] = (look_program, "_host.node_report", "_host.make_directory", "_host.launch")
+    may_be_called: t.ClassVar[tuple[str, ...]] = (look_program, "_host.node_report", "_host.noted", "_host.make_directory", "_host.launch")
     """Those that may be called in the process of a task: what stops processes goes on in a copy of the one that runs it, and the copy of a
     task would be another driver."""
 

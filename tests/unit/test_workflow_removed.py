@@ -14,6 +14,7 @@ from workflows import define
 
 from ansible_collections.rstyczynski.ansible.plugins.action.async_workflow import ActionModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import Found
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import path_of_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write_record
@@ -33,6 +34,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     part_of,
     path_of_run,
 )
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import content_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, _approval
 
 DEFINITION = define({"gate": {"approval": "Release goes live", "allow_self": True}, "a": {}}, allow_simultaneous=False)
@@ -42,6 +44,7 @@ class Action(ActionModule):
     """One that contacts nobody."""
 
     host = "host1"
+    async_dir = "~/.ansible_async"
 
     def __init__(self, root: Path) -> None:
         self._options = {option: spec.get("default") for option, spec in async_workflow.ARGUMENT_SPEC.items()}
@@ -50,6 +53,7 @@ class Action(ActionModule):
         self._which = ("w", "r")
         self._notifications, self.has_changed, self._task_vars = {}, False, {}
         self._task = t.cast(t.Any, SimpleNamespace(check_mode=False))
+        self.users = t.cast(t.Any, SimpleNamespace(become=lambda _user: None))
 
     def say(self, line: str) -> None:
         """Say nothing."""
@@ -154,6 +158,38 @@ def test_whoever_has_cancelled_a_removed_run(action: Action, monkeypatch: pytest
             action.replaced()
         action._stop_job(cancelled, "a", driver.stopped(1, lambda record: record))
         assert killed == ["a"]
+
+
+def test_a_store_that_is_away(action: Action, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its runs are not those that nobody has begun: what the host has noted of their jobs tells. Another run may begin."""
+    run = new_run(DEFINITION, "r", "host1", {}, [], "me")
+    directory = f"/home/me/.ansible_async/{1:032x}"
+    record: t.Any = {
+        **{**key_of_node(run, "a")._asdict(), "ansible_job_id": "", "metadata": mark_of_node(run, "a"), "status": "prepared", "attempt": 1},
+        **{"claim": {"id": "c"}, "attempt_dir": directory, "async_dir": directory, "schema_version": 1},
+    }
+    noted = Found(f"/home/me/.ansible_async/.async_jobs-0/{1:032x}/{2:032x}.1", content_of(record, "/state"))._asdict()
+    odd = Found(f"/home/me/.ansible_async/.async_jobs-0/{3:032x}/{2:032x}.1", "", "is a link")._asdict()
+    asked = []
+
+    def on_host(entry: str, _arguments: object, *, timeout: float) -> dict[str, t.Any]:
+        asked.append((entry, timeout))
+        return {"noted": [odd, noted]}
+
+    monkeypatch.setattr(action, "on_host", on_host)
+    with pytest.raises(AsyncJobError, match=r"There is no store in .*/state, and host1 has executed jobs of a run 'r' of 'w': a\. Nothing"):
+        action.begin(action._store, run)
+    root = Path(action._store.locate())
+    assert not root.exists()
+    for said in ("is not a directory", "nothing was ever written in"):
+        for mode in ("show", "cancel"):
+            with pytest.raises(AsyncJobError, match=said):
+                action.work({**action._options, "mode": mode, "workflow": "w", "run": "r"})
+        if not root.exists():
+            root.mkdir()
+    action.begin(action._store, new_run(DEFINITION, "r2", "host1", {}, [], "me"))
+    action.begin(action._store, new_run(DEFINITION, "r3", "host1", {}, [], "me"))  # now there is a store
+    assert len(asked) == 2
 
 
 def read_plain_run(run: Run, read: Run) -> Run:

@@ -130,6 +130,9 @@ class FilesystemStore(ChosenStore):
                 " the directory of the playbook that has started the jobs."
             )
 
+    def is_new(self) -> bool:
+        return not _is_store(self._root)
+
     def read(self, path: str) -> Document | None:
         try:
             with self._opened(path) as opened:
