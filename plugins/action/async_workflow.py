@@ -149,10 +149,13 @@ class ActionModule(WorkflowAction):
             return {**self._plan(run, change(run)), "warnings": [*compiled.warnings, *store.warnings]}
         given = self._given_by({**values, **secrets}, compiled, run)
         after: Run | None = run
-        if params["mode"] != "run":
-            after = self.follow(driver.changed(change), store, name, run_id, params, given)
-        if after is not None and after["status"] not in VERDICTS:
-            after = self.follow(driver.drive(), store, name, run_id, params, given)
+        try:
+            if params["mode"] != "run":
+                after = self.follow(driver.changed(change), store, name, run_id, params, given)
+            if after is not None and after["status"] not in VERDICTS:
+                after = self.follow(driver.drive(), store, name, run_id, params, given)
+        except AsyncJobError as error:  # such as a store that is away for a while: nobody but us knows an id that we have made
+            raise error if params["run"] else AsyncJobError(f"{error} To go on: run this once more with run={run_id}.") from error
         if after is not None and self.blocked_by is not None:
             raise AsyncJobError(f"{_beside(name, run_id, self.blocked_by)} Nothing more was started in this one.")
         if after is None:
