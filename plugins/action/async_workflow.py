@@ -396,8 +396,8 @@ class ActionModule(WorkflowAction):
         elif not is_over and params["mode"] != "show":
             waits = [self._where(run, name) for name in parts_of(run, DUE, BACKOFF)]
             waits = waits[:_SHOWN] + ([f"{len(waits) - _SHOWN} more"] if len(waits) > _SHOWN else [])
-            problem = "".join(f" {name} could not be started: {text}" for name, text in errors.items())
-            problem += "".join(f" {name} could not be stopped: {text}" for name, text in self.not_stopped(run).items())
+            problem = "".join(f" {name} could not be started: {text.rstrip('.')}." for name, text in errors.items())
+            problem += "".join(f" {name} could not be stopped: {text.rstrip('.')}." for name, text in self.not_stopped(run).items())
             problem += "".join(
                 f" {name} is on the localhost of {machine}, and cannot be seen from here." for name, machine in self.elsewhere.items()
             )
