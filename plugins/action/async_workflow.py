@@ -253,8 +253,8 @@ class ActionModule(WorkflowAction):
             shown = known[:_SHOWN] + ([f"{len(known) - _SHOWN} more"] if len(known) > _SHOWN else [])
             raise AsyncJobError(
                 f"There is no store in {store.locate()}, and {self.host} has executed jobs of a run {run['run']!r} of {run['workflow']!r}:"
-                f" {', '.join(map(harmless, shown))}. Nothing was started. If the store is away, put it back or mount its disk, then run the"
-                " same again; if it is elsewhere, say where (async_job_state_dir); if it is lost, give the run another id."
+                f" {', '.join(map(harmless, shown))}. Nothing was started. If the store is away, put it back or mount its disk, then run"
+                " the same again; if it is elsewhere, say where (async_job_state_dir); if it is lost, give the run another id."
             )
 
     def _definition_of(self, store: Store, run: Run, compiled: Compiled, params: dict[str, t.Any]) -> Definition:

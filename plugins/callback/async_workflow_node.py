@@ -231,8 +231,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
 
 def _keep_messages_secret() -> None:
-    """Let no callback print why a task with C(no_log) has failed: of the result, ansible-core 2.19 and newer hide that, and print it all the
-    same as an error. The output of a node is kept."""
+    """Let no callback print why a task with C(no_log) has failed: of the result, ansible-core 2.19 and newer hide that, and print it all
+    the same as an error. The output of a node is kept."""
     really = getattr(CallbackBase, "_handle_exception", None)
     if really is None or hasattr(really, "hides"):
         return

@@ -317,10 +317,10 @@ class WorkflowAction(TogetherAction):
         return driver.Seen(found, frozenset(name for name in backoff if self._is_ripe(run, name)))
 
     def _is_ripe(self, run: Run, name: str) -> bool:
-        """Return whether a job has waited long enough for its next attempt. Whoever has seen it wait for so long need not ask by whose clock
-        the one before has ended: that may be ahead."""
+        """Return whether a job has waited long enough for its next attempt. Whoever has seen it wait for so long need not ask by whose
+        clock the one before has ended: that may be ahead."""
         part, now = part_of(run, name), time.monotonic()
-        delay = part.about.get("retry_delay", 0)
+        delay: float = part.about.get("retry_delay", 0)
         since = self._backoff_since.setdefault((run["run"], name, part.node["attempt"]), now)
         return max(since_end(t.cast("Record", part.node), time.time()), now - since) >= delay
 

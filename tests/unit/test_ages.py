@@ -42,9 +42,7 @@ def test_nobody_knows_when_it_began() -> None:
         (660, 0, False, "expired"),
     ],
 )
-def test_a_clock_that_was_set_since_an_approval_was_asked_for(
-    tmp_path: Path, ago: int, set_by: int, same_boot: bool, right: str
-) -> None:
+def test_a_clock_that_was_set_since_an_approval_was_asked_for(tmp_path: Path, ago: int, set_by: int, same_boot: bool, right: str) -> None:
     """Nobody has decided because of that: it expires after its time, by a clock that nobody sets."""
     options = {option: spec.get("default") for option, spec in async_job_approval.ARGUMENT_SPEC.items()}
     options.update(mode="request", name="go", playbook_name="play", subject="goes live", expires_in=600, state_dir=str(tmp_path))

@@ -20,8 +20,8 @@ from attempts import to_make
 from waiting import until
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import belonging
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import look as looking
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import JOBS

@@ -311,9 +311,7 @@ def test_what_nobody_can_tell(store: Counting, monkeypatch: pytest.MonkeyPatch) 
         (3595, None, (False, True)),  # is ahead
     ],
 )
-def test_a_delay_before_another_try(
-    monkeypatch: pytest.MonkeyPatch, wrote: int, measured: int | None, said: tuple[bool, bool]
-) -> None:
+def test_a_delay_before_another_try(monkeypatch: pytest.MonkeyPatch, wrote: int, measured: int | None, said: tuple[bool, bool]) -> None:
     """It is waited for, by a clock that nobody sets if there is one, and not for an hour if one is wrong: now, and after that time."""
     definition = define({"a": {"retries": 1, "retry_delay": 30}})
     run = decide(Graph(definition), new_run(definition, "r", "host1", {}, [], "me"))
