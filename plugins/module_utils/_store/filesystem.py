@@ -360,8 +360,8 @@ class FilesystemStore(ChosenStore):
 
     def _gone(self) -> StoreUnavailable:
         return StoreUnavailable(
-            f"The store {self._root} was there a moment ago, and is gone: its directory was moved or removed, or its disk is not mounted there"
-            " any more. Nobody can tell now which jobs were started. Nothing was changed. Put it back, then run the same again."
+            f"The store {self._root} was there a moment ago, and is gone: its directory was moved or removed, or its disk is not mounted"
+            " there any more. Nobody can tell now which jobs were started. Nothing was changed. Put it back, then run the same again."
         )
 
     def _check_root(self, root: Directory) -> None:
