@@ -105,8 +105,8 @@ def old_runs(store: Store, params: t.Mapping[str, t.Any], now: float) -> tuple[l
 
 
 def _age(run: Run, now: float) -> float:
-    """Return how long ago a run has ended, in seconds. None has before it began, or before its nodes had, by a clock that nobody sets: a clock
-    was set meanwhile, or is wrong."""
+    """Return how long ago a run has ended, in seconds. None has before it began, or before its nodes had, by a clock that nobody sets: a
+    clock was set meanwhile, or is wrong."""
     nodes = (measured_age(t.cast(Record, part.node)) for part in parts_of(run, ENDED).values())
     return min(_ago(run.get("ended"), now), _ago(run["started"], now), *(age for age in nodes if age is not None))
 
