@@ -67,7 +67,7 @@ _THREADS = threading.Lock()
 _WHAT_TO_DO = {
     errno.EACCES: "Run as the user who owns it, or change its owner or mode.",
     errno.EPERM: "Run as the user who owns it, or change its owner or attributes.",
-    errno.EROFS: "Mount the file system writable, or choose another state directory.",
+    errno.EROFS: "Mount the file system writable, then run again; or choose another state directory.",
     errno.ENOSPC: "Make room on that file system, then run again.",
     errno.EDQUOT: "Make room in the user's quota, then run again.",
     errno.ENOTDIR: "Something that is not a directory stands in the way: move it, or choose another state directory.",
