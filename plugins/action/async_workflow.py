@@ -50,6 +50,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     executor_of,
     executors_of,
     is_of_node,
+    is_of_run,
     is_run_id,
     key_of_node,
     new_run,
@@ -61,6 +62,8 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.show
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import public_artifacts
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import started_by
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import record_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_notes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import inventory_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._project import commit_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import vaulted
@@ -149,10 +152,13 @@ class ActionModule(WorkflowAction):
             return {**self._plan(run, change(run)), "warnings": [*compiled.warnings, *store.warnings]}
         given = self._given_by({**values, **secrets}, compiled, run)
         after: Run | None = run
-        if params["mode"] != "run":
-            after = self.follow(driver.changed(change), store, name, run_id, params, given)
-        if after is not None and after["status"] not in VERDICTS:
-            after = self.follow(driver.drive(), store, name, run_id, params, given)
+        try:
+            if params["mode"] != "run":
+                after = self.follow(driver.changed(change), store, name, run_id, params, given)
+            if after is not None and after["status"] not in VERDICTS:
+                after = self.follow(driver.drive(), store, name, run_id, params, given)
+        except AsyncJobError as error:  # such as a store that is away for a while: nobody but us knows an id that we have made
+            raise error if params["run"] else AsyncJobError(f"{error} To go on: run this once more with run={run_id}.") from error
         if after is not None and self.blocked_by is not None:
             raise AsyncJobError(f"{_beside(name, run_id, self.blocked_by)} Nothing more was started in this one.")
         if after is None:
@@ -219,7 +225,10 @@ class ActionModule(WorkflowAction):
         return run
 
     def _check_nothing_left(self, store: Store, run: Run) -> None:
-        """Raise if a run with this id was removed, and jobs of it were not: nobody knows what these were to do."""
+        """Raise if a run with this id was removed, and jobs of it were not: nobody knows what these were to do. So it is if the host knows
+        of such jobs, and there is no store: it may be away, and its run with it."""
+        if store.is_new() and not self.is_check:
+            self._check_store_not_away(store, run)
         left = left_of_another(store, run)
         if not left or read_run(store, run["workflow"], run["run"])[0] is not None:
             return  # or somebody else has just begun it, and these are its jobs
@@ -231,6 +240,25 @@ class ActionModule(WorkflowAction):
             f" {', '.join(map(harmless, shown))}. Nothing was started. Give the run another id; or put the document of the old one back,"
             f" to go on with it; or remove what is left of it, with the inventory of these hosts (-i){': ' + how if how else ''}"
         )
+
+    def _check_store_not_away(self, store: Store, run: Run) -> None:
+        self.users.become("")
+        done = self.on_host("_host.noted", {"directory": self.async_dir}, timeout=self._options["look_timeout"])
+        known = []
+        for found in heard_notes(done.get("noted")):
+            try:
+                record = record_of(found, self.host)
+            except AsyncJobError:
+                continue  # of one job, whose start will say so
+            if is_of_run(record) and record["playbook_name"] == f"{run['workflow']} {run['run']}":
+                known.append(record["job_name"])
+        if known:
+            shown = known[:_SHOWN] + ([f"{len(known) - _SHOWN} more"] if len(known) > _SHOWN else [])
+            raise AsyncJobError(
+                f"There is no store in {store.locate()}, and {self.host} has executed jobs of a run {run['run']!r} of {run['workflow']!r}:"
+                f" {', '.join(map(harmless, shown))}. Nothing was started. If the store is away, put it back or mount its disk, then run"
+                " the same again; if it is elsewhere, say where (async_job_state_dir); if it is lost, give the run another id."
+            )
 
     def _definition_of(self, store: Store, run: Run, compiled: Compiled, params: dict[str, t.Any]) -> Definition:
         """Return what a run goes on with: what it began with, if that is what the file says."""
@@ -356,9 +384,14 @@ class ActionModule(WorkflowAction):
         given = Given({}, "", [], begun=begun_of(run))
         after = self.follow(driver.changed(changed), store, run["workflow"], run["run"], params, given)
         if after is not None and after["status"] not in VERDICTS:
-            after = self.follow(driver.drive(), store, run["workflow"], run["run"], params, given)
+            after = self.follow(driver.drive(only_to_cancel=True), store, run["workflow"], run["run"], params, given)
         if after is None:
             raise _unknown(store, run["workflow"], run["run"])
+        if after["status"] == RUNNING:
+            raise AsyncJobError(
+                f"The run {run['run']!r} was cancelled, and somebody has resumed it since: it is {after['status']}. What runs now was not"
+                " stopped. To end that, too, cancel it once more."
+            )
         return {**self._answer(store, after, params), "failed": after["status"] not in VERDICTS}
 
     def _answer(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -378,8 +411,8 @@ class ActionModule(WorkflowAction):
         elif not is_over and params["mode"] != "show":
             waits = [self._where(run, name) for name in parts_of(run, DUE, BACKOFF)]
             waits = waits[:_SHOWN] + ([f"{len(waits) - _SHOWN} more"] if len(waits) > _SHOWN else [])
-            problem = "".join(f" {name} could not be started: {text}" for name, text in errors.items())
-            problem += "".join(f" {name} could not be stopped: {text}" for name, text in self.not_stopped(run).items())
+            problem = "".join(f" {name} could not be started: {text.rstrip('.')}." for name, text in errors.items())
+            problem += "".join(f" {name} could not be stopped: {text.rstrip('.')}." for name, text in self.not_stopped(run).items())
             problem += "".join(
                 f" {name} is on the localhost of {machine}, and cannot be seen from here." for name, machine in self.elsewhere.items()
             )
@@ -491,6 +524,8 @@ def _listed(store: Store, workflow: str | None) -> dict[str, t.Any]:
 
 
 def _unknown(store: Store, workflow: str, run: str) -> AsyncJobError:
-    return AsyncJobError(
-        f"There is no run {run!r} of the workflow {workflow!r}: {store.locate(path_of_run(workflow, run))} does not exist."
-    )
+    store.must_exist()
+    why = f"{store.locate(path_of_run(workflow, run))} does not exist"
+    if store.is_new():
+        why = f"nothing was ever written in {store.locate()}. The disk of the store may not be mounted there, or it is elsewhere"
+    return AsyncJobError(f"There is no run {run!r} of the workflow {workflow!r}: {why}.")

@@ -16,8 +16,9 @@ description:
   - It tells how far the playbook has come with lines C(PROGRESS 2/7 name of the task) on the standard output. In a file of
     the directory of the attempt, it writes the counts for each host, where the playbook has failed and with which message, and what
     M(ansible.builtin.set_stats) has set.
-  - Of a task with C(no_log), it writes only the names of what it has set, and no message. What is encrypted with Ansible Vault
-    stays encrypted, or only its name is written.
+  - Of a task with C(no_log), it writes only the names of what it has set, and no message, which ansible-core 2.19 and newer print
+    otherwise. What is encrypted with Ansible Vault stays encrypted, or only its name is written; so it is with what holds a secret
+    parameter of the run.
 """
 
 import contextlib
@@ -30,6 +31,8 @@ from ansible.plugins.callback import CallbackBase
 
 # The directory of the attempt. Only nodes have it.
 _VARIABLE = "ASYNC_WORKFLOW_NODE_DIRECTORY"
+# The names of parameters that are secret
+_SECRET_PARAMS = "ASYNC_WORKFLOW_SECRET_PARAMS"
 # What ARA puts on the playbook of the node, and which of it tells the attempt
 _LABELS = "ARA_DEFAULT_LABELS"
 _ATTEMPT = "attempt:"
@@ -64,6 +67,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         # Not for what the playbook starts: the end of another playbook, which a task of it runs, is not its own.
         self._directory = os.environ.pop(_VARIABLE, "")
         self.disabled = not os.path.isdir(self._directory)
+        self._secret_params = [*filter(None, os.environ.pop(_SECRET_PARAMS, "").split(","))]
+        if not self.disabled:
+            _keep_messages_secret()
         self._current = 0
         self._total = 0
         self._written: dict[str, t.Any] = {}
@@ -152,8 +158,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         return any(text == secret or (len(secret) >= _SHORTEST and secret in text) for text in _texts(value) for secret in secrets)
 
     def _secrets_in(self, variables: t.Any) -> list[str]:
-        """Return what the encrypted ones of some variables hold."""
-        found = []
+        """Return what the encrypted ones of some variables hold, and parameters that are secret."""
+        found = [text for name in self._secret_params for text in _texts(variables.get(name))]
         for value in _encrypted(variables, 0):
             stored = _ciphertext(value)
             if stored not in self._plain:
@@ -198,11 +204,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         said = _of(result, "result") or {}
         words = "no_log hides what it says" if _is_secret(result) else str(said.get("msg") or said.get("stderr") or "it says nothing")
         host, task = _of(result, "host"), _of(result, "task")
+        name = str(task.get_name())
         if len(self._problems) < _MOST_PROBLEMS:
             with contextlib.suppress(Exception):  # whatever it is, the playbook itself will say so
                 for secret in self._secrets_in(self._variables(host, task)):
-                    words = words.replace(secret, _HIDDEN) if len(secret) >= _SHORTEST else words
-        self._add_problem(str(host.get_name()), str(task.get_name()), words)
+                    if len(secret) >= _SHORTEST:
+                        words, name = words.replace(secret, _HIDDEN), name.replace(secret, _HIDDEN)
+        self._add_problem(str(host.get_name()), name, words)
         self._write({"ended": False})
 
     def _add_problem(self, host: str, task: str, msg: str) -> None:
@@ -220,6 +228,23 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             os.rename(f"{path}.tmp", path)
         except OSError as error:
             self._display.warning(f"What becomes of this node could not be written: {error}")
+
+
+def _keep_messages_secret() -> None:
+    """Let no callback print why a task with C(no_log) has failed: of the result, ansible-core 2.19 and newer hide that, and print it all
+    the same as an error. The output of a node is kept."""
+    really = getattr(CallbackBase, "_handle_exception", None)
+    if really is None or hasattr(really, "hides"):
+        return
+
+    def handle(self: t.Any, result: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        if "censored" in result:
+            result.pop("exception", None)
+            return None
+        return really(self, result, *args, **kwargs)
+
+    handle.hides = True  # type: ignore[attr-defined]
+    CallbackBase._handle_exception = handle
 
 
 def _of(result: t.Any, what: str) -> t.Any:

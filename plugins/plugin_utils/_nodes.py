@@ -53,6 +53,7 @@ _MOST_HOSTS = 1000
 # As the callback cuts it, in characters
 _LONGEST_PROBLEM = 1000
 _SHORTEST_SECRET = 4
+_HIDDEN = "********"
 # In the environment of a command, in characters. It is among its variables, however long.
 _LONGEST_ITEM = 4096
 
@@ -146,8 +147,11 @@ class NodeTask(InnerTask):
             command = about["command"]
             options["argv" if isinstance(command, list) else "_raw_params"] = command
         else:
-            files = {_VARIABLES: variables_text(given), _CALLBACK: _callback()}
+            files = {_VARIABLES: variables_text(given), _CALLBACK: callback_source()}
             environment.update(ASYNC_WORKFLOW_NODE_DIRECTORY=DIRECTORY, ANSIBLE_CALLBACK_PLUGINS=DIRECTORY)
+            secrets = secrets_in(params[name] for name in run["secret_params"] if name in params)
+            hidden = [name for name, value in given.params.items() if any(map(_holds(secrets), _texts(value)))]
+            environment["ASYNC_WORKFLOW_SECRET_PARAMS"] = ",".join(hidden)
             labels = (f"{what}:{value}".replace(",", " ") for what, value in mark_of_node(run, name).items())
             environment["ARA_DEFAULT_LABELS"] = ",".join(labels)
             playbook = about.get("playbook")
@@ -175,7 +179,8 @@ def command_beside(called: str) -> tuple[str, ...]:
 OURS = command_beside(sys.argv[0])
 
 
-def _callback() -> str:
+def callback_source() -> str:
+    """Return the callback of nodes, which travels with each."""
     return (Path(__file__).parents[1] / "callback" / "async_workflow_node.py").read_text("utf-8")
 
 
@@ -248,7 +253,7 @@ def without_secrets(report: NodeOfRun, secrets: t.Sequence[str] | None) -> NodeO
     """
     artifacts = report.get("artifacts", {})
     hidden = [name for name, artifact in artifacts.items() if secrets is None or any(map(_holds(secrets), _texts(artifact)))]
-    problems = [{**one, "msg": _masked(one["msg"], secrets)} for one in report.get("problems", ())]
+    problems = [{**one, **{field: _masked(one[field], secrets) for field in ("task", "msg")}} for one in report.get("problems", ())]
     found = {
         **report,
         "artifacts": {name: artifact for name, artifact in artifacts.items() if name not in hidden},
@@ -259,8 +264,9 @@ def without_secrets(report: NodeOfRun, secrets: t.Sequence[str] | None) -> NodeO
 
 
 def secrets_in(values: t.Iterable[t.Any]) -> list[str]:
-    """Return what in values nobody may read elsewhere. What is short may be part of anything."""
-    return [*{text for value in values for text in _texts(value) if len(text) >= _SHORTEST_SECRET}]
+    """Return what in values nobody may read elsewhere, also as a text in JSON has it. What is short may be part of anything."""
+    texts = {text for value in values for text in _texts(value) if len(text) >= _SHORTEST_SECRET}
+    return [*texts, *({json.dumps(text)[1:-1] for text in texts} - texts)]
 
 
 def _texts(value: t.Any) -> t.Iterator[str]:
@@ -282,8 +288,12 @@ def _holds(secrets: t.Sequence[str]) -> t.Callable[[str], bool]:
 def _masked(text: str, secrets: t.Sequence[str] | None) -> str:
     if secrets is None:
         return "what it says may hold a secret parameter"
+    is_cut = len(text) >= _LONGEST_PROBLEM
     for secret in secrets:
-        text = text.replace(secret, "********")
+        text = text.replace(secret, _HIDDEN)
+    for secret in secrets if is_cut else ():
+        length = next((length for length in range(len(secret) - 1, _SHORTEST_SECRET - 1, -1) if text.endswith(secret[:length])), 0)
+        text = text[:-length] + _HIDDEN if length else text
     return text
 
 

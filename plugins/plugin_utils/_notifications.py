@@ -39,7 +39,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.noti
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, begun_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import notification_text
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import OURS, RequestOfRun
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import OURS, RequestOfRun, callback_source
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import KeptOnTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
@@ -52,6 +52,7 @@ _LIMIT = 300
 _TRIES = 3
 _VARIABLES = "node.vars"
 _PLAY = "node.yml"
+_CALLBACK = "node.py"
 
 
 class _Request(RequestOfRun):
@@ -77,12 +78,14 @@ class _Task(InnerTask):
         self, outer: TogetherAction, variables: str, task: dict[str, t.Any], *, directory: str, inventory: t.Sequence[str]
     ) -> None:
         play = {"name": "notify", "hosts": "localhost", "gather_facts": False, "tasks": [{**task, "no_log": True}]}
-        files = {_VARIABLES: variables, _PLAY: json.dumps([play], indent=1) + "\n"}
+        # The callback keeps out of the output why the task has failed, and removes the variables as soon as they were read.
+        files = {_VARIABLES: variables, _PLAY: json.dumps([play], indent=1) + "\n", _CALLBACK: callback_source()}
+        environment = {"ASYNC_WORKFLOW_NODE_DIRECTORY": DIRECTORY, "ANSIBLE_CALLBACK_PLUGINS": DIRECTORY, "ARA_DEFAULT_LABELS": ""}
         is_local = outer._connection.transport == "local"
         words = [f"--extra-vars=@{DIRECTORY}/{_VARIABLES}", *(f"--inventory={place}" for place in inventory), f"{DIRECTORY}/{_PLAY}"]
         argv = [*(OURS if is_local else ("ansible-playbook",)), *words]
         super().__init__(outer, {"ansible.builtin.command": {"chdir": directory, "argv": argv}}, _LIMIT)
-        self._more = {"node": {"files": files, "environment": {}, "removed": [*files]}}
+        self._more = {"node": {"files": files, "environment": environment, "removed": [*files]}}
         self._task.no_log = True
 
 

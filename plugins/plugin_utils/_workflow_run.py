@@ -113,7 +113,7 @@ class WorkflowAction(TogetherAction):
 
     look_program = "_host.node_look"
     programs = (*TogetherAction.programs, look_program, "_host.node", "_host.node_report")
-    may_be_called: t.ClassVar[tuple[str, ...]] = (look_program, "_host.node_report", "_host.make_directory", "_host.launch")
+    may_be_called: t.ClassVar[tuple[str, ...]] = (look_program, "_host.node_report", "_host.noted", "_host.make_directory", "_host.launch")
     """Those that may be called in the process of a task: what stops processes goes on in a copy of the one that runs it, and the copy of a
     task would be another driver."""
 
@@ -139,6 +139,8 @@ class WorkflowAction(TogetherAction):
         self.has_changed = False
         """Whether this task has written anything to the run."""
         self._notifications: dict[tuple[str, str], Notifications] = {}
+        self._backoff_since: dict[tuple[str, str, int], float] = {}
+        """Since when attempts are known to have ended that are to be followed by another one, by our clock."""
         self._elsewhere_since: dict[str, tuple[tuple[t.Any, ...], float]] = {}
         """Of nodes of other hosts, what was last known, and since when nothing else has been, by our clock."""
         self.given_up: dict[str, str] = {}
@@ -312,10 +314,15 @@ class WorkflowAction(TogetherAction):
                 one = driver.Found(said=f"{over} of {len(items)} items have ended")
             if one.said and one.outcome is None and self._pace.is_due(name, one.said):
                 self.say(f"{name}: {one.said}")
-        now = time.time()
-        waiting = {name: part_of(run, name) for name in backoff}
-        ripe = {name for name, part in waiting.items() if since_end(t.cast("Record", part.node), now) >= part.about.get("retry_delay", 0)}
-        return driver.Seen(found, frozenset(ripe))
+        return driver.Seen(found, frozenset(name for name in backoff if self._is_ripe(run, name)))
+
+    def _is_ripe(self, run: Run, name: str) -> bool:
+        """Return whether a job has waited long enough for its next attempt. Whoever has seen it wait for so long need not ask by whose
+        clock the one before has ended: that may be ahead."""
+        part, now = part_of(run, name), time.monotonic()
+        delay: float = part.about.get("retry_delay", 0)
+        since = self._backoff_since.setdefault((run["run"], name, part.node["attempt"]), now)
+        return max(since_end(t.cast("Record", part.node), time.time()), now - since) >= delay
 
     def _run(self, entry: str, arguments: dict[str, t.Any], words: t.Sequence[str]) -> dict[str, t.Any]:
         """Run a program on the host. On this machine and as ourselves, it is called in this process: to make, send, compile and end another

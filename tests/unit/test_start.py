@@ -20,6 +20,7 @@ from attempts import to_make
 from waiting import until
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import belonging
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import look as looking
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARKERS, mark
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.belonging import Host, role_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
@@ -221,6 +222,18 @@ def test_a_runner_that_ends_while_somebody_looks(tmp_path: Path, attempt: Path, 
         os.kill(watcher.pid, signal.SIGCONT)
     assert look is not None
     assert (look.status, look.reason) == ("failed", "job 'j' on h has failed with return code 3")
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_no_result_on_a_full_disk(attempt: Path, monkeypatch: pytest.MonkeyPatch, full: bool) -> None:
+    """There may have been no room for one, and our own wrapper leaves none in part."""
+    started = Started(attempt, {"_raw_params": "exec sleep 100"})
+    until(lambda: started.look().status == "running" and len(started.look().processes) > 3)
+    for pid in [process["pid"] for process in started.look().processes]:
+        os.kill(pid, signal.SIGKILL)
+    monkeypatch.setattr(looking, "_full", lambda _path: full)
+    until(lambda: started.look().status == "killed")
+    assert started.look().reason.endswith("; the disk is full") == full
 
 
 def test_whoever_has_started_it_ignores_what_ends(attempt: Path) -> None:

@@ -332,6 +332,35 @@ class TestDisksThatAreNotMounted:
         assert "symbolic link" in next(iter(errors(entries).values()))
 
 
+@pytest.mark.parametrize("leaves", ["nothing", "a mount point"])
+@pytest.mark.parametrize("has", ["read", "written"])
+def test_a_store_that_has_gone_is_not_an_empty_one(store: FilesystemStore, root: Path, tmp_path: Path, leaves: str, has: str) -> None:
+    """Whoever has used it says so, makes none in its place, and goes on once it is back."""
+    store.write(PATH, document())
+    if has == "read":
+        store = FilesystemStore(str(root))
+    assert store.read(PATH) is not None
+    root.rename(tmp_path / "elsewhere")
+    if leaves == "a mount point":
+        root.mkdir()
+    for action in (
+        lambda: store.read(PATH),
+        lambda: store.read(OTHER),
+        lambda: store.delete(OTHER),
+        lambda: store.write(OTHER, document()),
+        lambda: store.write(OTHER, document(), expect=ABSENT),
+    ):
+        refused(action, str(root), "is gone", "Nothing was changed.", "Put it back")
+    assert [*errors(store.entries())] == [""]
+    assert (root.exists(), tree(root)) == (leaves == "a mount point", {})
+    if root.exists():
+        root.rmdir()
+    (tmp_path / "elsewhere").rename(root)
+    assert store.read(PATH) is not None
+    assert store.read(OTHER) is None
+    store.write(OTHER, document(), expect=ABSENT)
+
+
 # --- Permissions ------------------------------------------------------------------------------------------------------
 
 

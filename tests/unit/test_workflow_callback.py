@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.rstyczynski.ansible.plugins.callback.async_workflow_node import CallbackModule
 
@@ -29,6 +30,8 @@ VARIABLES = {"token": Vaulted("v4ult"), "short": {"in": [Vaulted("no")]}}
 def callback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallbackModule:
     """One whose playbook has an encrypted variable."""
     monkeypatch.setenv("ASYNC_WORKFLOW_NODE_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("ASYNC_WORKFLOW_SECRET_PARAMS", "pin,key")
+    monkeypatch.setattr(CallbackBase, "_handle_exception", CallbackBase._handle_exception)
     made = CallbackModule()
     made._variables = lambda _host, _task: {"token": VARIABLES["token"]}
     return made
@@ -85,6 +88,32 @@ def test_what_is_short(callback: CallbackModule) -> None:
         result({"ansible_stats": {"data": {"part": "nothing", "whole": ["no"]}}}, data={"part": "x", "whole": "{{ x }}"})
     )
     assert written(callback, {"part": "nothing", "whole": ["no"]})["artifacts"] == {"part": {"value": "nothing"}}
+
+
+def test_secret_parameters(callback: CallbackModule) -> None:
+    """What holds one is known by its name only, also in a file that nobody but its user can read."""
+    assert "ASYNC_WORKFLOW_SECRET_PARAMS" not in os.environ
+    callback._variables = lambda _host, _task: {"pin": 4711, "key": {"a": "s3cr3t"}, "other": "fine"}
+    data = {"url": "https://me:s3cr3t@x", "pin_too": [4711], "plain": "fine"}
+    callback.v2_runner_on_ok(result({"ansible_stats": {"data": data}}, data={name: "{{ x }}" for name in data}))
+    callback.v2_runner_on_failed(result({"msg": "s3cr3t is wrong"}, "ansible.builtin.fail"))
+    report = written(callback, data)
+    assert (report["artifacts"], report["secret"]) == ({"plain": {"value": "fine"}}, ["pin_too", "url"])
+    assert report["problems"][0]["msg"] == "******** is wrong"
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_why_a_task_has_failed_is_printed_unless_that_is_secret(callback: CallbackModule, hidden: bool) -> None:
+    """Whichever callback writes the output."""
+    printed: list[str] = []
+    another = CallbackBase()
+    another._display = t.cast(t.Any, SimpleNamespace(verbosity=3, display=lambda text, **_more: printed.append(text)))
+    another._display._error = lambda error, **_more: printed.append(error)
+    another._current_task_result = t.cast(t.Any, SimpleNamespace(exception="s3cr3t"))
+    said = {"exception": "s3cr3t", **({"censored": "no_log"} if hidden else {})}
+    another._handle_exception(said)
+    assert (["s3cr3t" in text for text in printed], said.pop("censored", "")) == ([] if hidden else [True], "no_log" if hidden else "")
+    assert said == {}
 
 
 def test_messages(callback: CallbackModule) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from workflows import define
 
 from ansible_collections.rstyczynski.ansible.plugins.action.async_workflow import ActionModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import Found
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import path_of_approval
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write_record
@@ -20,7 +22,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import cancel, decide
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import Outcome, cancel, decide, end, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import Holder, check_holder, path_of_lock
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
@@ -32,6 +34,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     part_of,
     path_of_run,
 )
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import content_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import Given, _approval
 
 DEFINITION = define({"gate": {"approval": "Release goes live", "allow_self": True}, "a": {}}, allow_simultaneous=False)
@@ -41,6 +44,7 @@ class Action(ActionModule):
     """One that contacts nobody."""
 
     host = "host1"
+    async_dir = "~/.ansible_async"
 
     def __init__(self, root: Path) -> None:
         self._options = {option: spec.get("default") for option, spec in async_workflow.ARGUMENT_SPEC.items()}
@@ -48,6 +52,8 @@ class Action(ActionModule):
         self._store = FilesystemStore(str(root))
         self._which = ("w", "r")
         self._notifications, self.has_changed, self._task_vars = {}, False, {}
+        self._task = t.cast(t.Any, SimpleNamespace(check_mode=False))
+        self.users = t.cast(t.Any, SimpleNamespace(become=lambda _user: None))
 
     def say(self, line: str) -> None:
         """Say nothing."""
@@ -154,9 +160,70 @@ def test_whoever_has_cancelled_a_removed_run(action: Action, monkeypatch: pytest
         assert killed == ["a"]
 
 
+def test_a_store_that_is_away(action: Action, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its runs are not those that nobody has begun: what the host has noted of their jobs tells. Another run may begin."""
+    run = new_run(DEFINITION, "r", "host1", {}, [], "me")
+    directory = f"/home/me/.ansible_async/{1:032x}"
+    record: t.Any = {
+        **{**key_of_node(run, "a")._asdict(), "ansible_job_id": "", "metadata": mark_of_node(run, "a"), "status": "prepared", "attempt": 1},
+        **{"claim": {"id": "c"}, "attempt_dir": directory, "async_dir": directory, "schema_version": 1},
+    }
+    noted = Found(f"/home/me/.ansible_async/.async_jobs-0/{1:032x}/{2:032x}.1", content_of(record, "/state"))._asdict()
+    odd = Found(f"/home/me/.ansible_async/.async_jobs-0/{3:032x}/{2:032x}.1", "", "is a link")._asdict()
+    asked = []
+
+    def on_host(entry: str, _arguments: object, *, timeout: float) -> dict[str, t.Any]:
+        asked.append((entry, timeout))
+        return {"noted": [odd, noted]}
+
+    monkeypatch.setattr(action, "on_host", on_host)
+    with pytest.raises(AsyncJobError, match=r"There is no store in .*/state, and host1 has executed jobs of a run 'r' of 'w': a\. Nothing"):
+        action.begin(action._store, run)
+    root = Path(action._store.locate())
+    assert not root.exists()
+    for said in ("is not a directory", "nothing was ever written in"):
+        for mode in ("show", "cancel"):
+            with pytest.raises(AsyncJobError, match=said):
+                action.work({**action._options, "mode": mode, "workflow": "w", "run": "r"})
+        if not root.exists():
+            root.mkdir()
+    action.begin(action._store, new_run(DEFINITION, "r2", "host1", {}, [], "me"))
+    action.begin(action._store, new_run(DEFINITION, "r3", "host1", {}, [], "me"))  # now there is a store
+    assert len(asked) == 2
+
+
 def read_plain_run(run: Run, read: Run) -> Run:
     """Return a run as it is read: with what its write has added."""
     return {**run, **{field: read[field] for field in ("events", "save_time", "write_id")}}
+
+
+def test_a_cancelled_run_that_is_resumed_at_once(action: Action, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has cancelled it starts nothing in it: they were given neither its parameters nor its file."""
+    run = action.replaced()
+    started: list[str] = []
+    monkeypatch.setattr(Action, "_start_nodes", lambda _self, _run, names: started.extend(names))
+    monkeypatch.setattr(Action, "_wait", lambda _self, _run: False)
+    there = {name: driver.Found(driver.ABSENT) for name in run["nodes"]}
+    monkeypatch.setattr(Action, "_look_in_peace", lambda _self, _run, _due, _backoff: driver.Seen(there))
+    monkeypatch.setattr(Action, "_check_host", lambda _self, _run: None)
+    follow = Action.follow
+
+    def resumed_then(self: Action, steps: driver.Steps, *args: t.Any) -> Run | None:
+        after = follow(self, steps, *args)
+        if after is not None and after["status"] == "cancelling":
+            found, version = read_run(self._store, "w", "r")
+            ended = {name: Outcome(1, "cancelled", "", {}) for name in after["nodes"]}
+            graph = Graph(DEFINITION)
+            over = decide(graph, end(graph, t.cast(Run, found), ended))
+            write_run(self._store, found, decide(graph, resume(graph, over, None)), expect=version)
+        return after
+
+    monkeypatch.setattr(Action, "follow", resumed_then)
+    with pytest.raises(AsyncJobError, match="was cancelled, and somebody has resumed it since"):
+        action._cancel_run(action._store, run, {**action._options, "mode": "cancel", "reason": "", "workflow": "w", "run": "r"})
+    found, _version = read_run(action._store, "w", "r")
+    assert found is not None
+    assert (found["status"], found["epoch"], started) == ("running", 3, [])
 
 
 def test_the_lock_of_a_removed_run_is_not_that_of_another(action: Action) -> None:

@@ -16,6 +16,7 @@ from workflows import define, ended
 from ansible_collections.rstyczynski.ansible.plugins.action.async_job_prune import ActionModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_job_prune
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import stamp
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Holder as Slot
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import path_of_semaphore
@@ -229,6 +230,17 @@ def test_a_run_has_not_ended_before_it_began(prune: Prune) -> None:
     prune.begun("r", when=ago(days=4000), started=ago(minutes=5))
     assert prune()["runs"] == 0
     assert read_run(prune.store, "w", "r")[0] is not None
+
+
+def test_a_controller_whose_clock_is_ahead(prune: Prune) -> None:
+    """What has ended just now is not old for it, as far as a clock that nobody sets tells."""
+    run = prune.begun("r")
+    found, version = read_run(prune.store, "w", "r")
+    assert found is not None
+    node = {**run["nodes"]["a"], "ended": stamp(10)}
+    write_run(prune.store, found, {**found, "nodes": {**found["nodes"], "a": node}}, expect=version)
+    assert prune(older_than="10m")["runs"] == 0
+    assert prune(older_than="5s")["runs"] == 1
 
 
 def test_the_last_run_of_a_schedule_stays(prune: Prune) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import typing as t
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +16,10 @@ import pytest
 from records import ago
 from workflows import define, due
 
+from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_workflow
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records import ages
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Holder, read_semaphore, write_semaphore
@@ -27,7 +30,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.deci
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph, hash_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import read_run, write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.notifying import pending
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node, new_run
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import BACKOFF, Run, key_of_node, mark_of_node, new_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _workflow_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ara_notes import AraNotes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN
@@ -87,7 +90,7 @@ class Action(WorkflowAction):
         self.exchanges: list[list[str]] = [[]]
         self._pace = Pace()
         self._running, self._reports, self._notifications, self.elsewhere, self.not_started = {}, {}, {}, {}, {}
-        self._unclear, self._held_back = {}, set()
+        self._unclear, self._backoff_since, self._held_back = {}, {}, set()
         self._ends = Ends()
         self._interval, self._approvals_until, self._away_since = 1.0, None, None
         self._elsewhere_since, self.given_up = {}, {}
@@ -296,6 +299,33 @@ def test_what_nobody_can_tell(store: Counting, monkeypatch: pytest.MonkeyPatch) 
     assert (after["status"], action.unclear(after)) == ("running", {"a": "cannot see the processes of root"})
     assert not action.is_busy(after)
     assert len(action.exchanges[0]) == 10
+
+
+@pytest.mark.parametrize(
+    ("wrote", "measured", "said"),
+    [
+        (-5, 5, (False, True)),
+        (-40, 40, (True, True)),
+        (-3605, 5, (False, True)),  # the clock was set ahead since
+        (3560, 40, (True, True)),  # and back
+        (-5, None, (False, True)),  # another machine, whose clock is right
+        (3595, None, (False, True)),  # is ahead
+    ],
+)
+def test_a_delay_before_another_try(monkeypatch: pytest.MonkeyPatch, wrote: int, measured: int | None, said: tuple[bool, bool]) -> None:
+    """It is waited for, by a clock that nobody sets if there is one, and not for an hour if one is wrong: now, and after that time."""
+    definition = define({"a": {"retries": 1, "retry_delay": 30}})
+    run = decide(Graph(definition), new_run(definition, "r", "host1", {}, [], "me"))
+    stamp = ages.stamp(measured or 0)
+    assert stamp is not None
+    about = {"end": _times.now(-wrote), "ended": stamp if measured is not None else {**stamp, "boot_id": "another"}}
+    run = decide(Graph(definition), end(Graph(definition), run, {"a": Outcome(1, "failed", "", about)}))
+    assert run["nodes"]["a"]["state"] == BACKOFF
+    action = Action([{}])
+    first = action._look_at(run, [], ["a"]).ripe
+    later = time.monotonic() + 30
+    monkeypatch.setattr(_workflow_run.time, "monotonic", lambda: later)
+    assert ("a" in first, "a" in action._look_at(run, [], ["a"]).ripe) == said
 
 
 def test_what_had_ended_before(store: Counting) -> None:

@@ -176,7 +176,7 @@ def test_reports() -> None:
 def test_secret_parameters() -> None:
     """They are in no report that a run notes. Who does not know them, as somebody who cancels a run, notes names only."""
     artifacts = {"url": {"value": {"a": ["https://me:s3cr3t@x"]}}, "pin": {"value": 12345}, "plain": {"value": "no"}}
-    problem = {"host": "web1", "task": "Log in", "msg": "s3cr3t is wrong"}
+    problem = {"host": "web1", "task": "Log in as s3cr3t", "msg": "s3cr3t is wrong"}
     report = {"artifacts": artifacts, "secret": ["other"], "counts": {"web1": {"ok": 1}}, "problems": [problem]}
     secrets = secrets_in(["s3cr3t", {"in": [12345, "no", None]}])
     assert sorted(secrets) == ["12345", "s3cr3t"]
@@ -184,11 +184,16 @@ def test_secret_parameters() -> None:
         "artifacts": {"plain": {"value": "no"}},
         "secret": ["other", "url", "pin"],
         "counts": {"web1": {"ok": 1}},
-        "problems": [{**problem, "msg": "******** is wrong"}],
+        "problems": [{**problem, "task": "Log in as ********", "msg": "******** is wrong"}],
     }
+    cut = {**problem, "msg": "x" * 995 + "s3cr3"}  # the callback has cut it there
+    assert without_secrets({"problems": [cut]}, secrets)["problems"][0]["msg"] == "x" * 995 + "********"
+    quoted = {**problem, "msg": 'got {"key": "a\\"b\\nc"}'}
+    assert without_secrets({"problems": [quoted]}, secrets_in(['a"b\nc']))["problems"][0]["msg"] == 'got {"key": "********"}'
     found = without_secrets(report, None)
     assert "artifacts" not in found
     assert (found["secret"], found["problems"][0]["msg"]) == (["other", *artifacts], "what it says may hold a secret parameter")
+    assert found["problems"][0]["task"] == "what it says may hold a secret parameter"
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -351,8 +351,9 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
         reason = f"the wrapper of {job.label} was killed; its command left no result{_code_unknown(job)}"
         if not file.started:
             reason += f": {file.problem}"
-        if not file.started or os.path.exists(f"{file.path}.tmp"):
-            reason += f"; the disk {'is' if _full(file.path) else 'may have been'} full"
+        full = _full(file.path)  # our own wrapper leaves nothing there in part
+        if full or not file.started or os.path.exists(f"{file.path}.tmp"):
+            reason += f"; the disk {'is' if full else 'may have been'} full"
         if not host.table.complete:
             reason += "; what it may have started as another user is hidden here (hidepid)"
         return "killed", reason

@@ -20,6 +20,7 @@ import uuid
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS, Spec
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import stamp
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import (
     TEMPLATE,
     Approval,
@@ -196,7 +197,7 @@ def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], w
         asked_already = status == "requested" and before["allow_self"] == params["allow_self"]
         if asked_already or status == "approved" or (status == "rejected" and not params["renew"]):
             return before
-    now = _times.now()
+    now, asked = _times.now(), stamp(0)
     expires = ""
     if params["expires_in"]:
         until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=params["expires_in"])
@@ -217,6 +218,7 @@ def _requested(before: Approval | None, gate: _Gate, params: dict[str, t.Any], w
         "allow_self": params["allow_self"],
         "save_time": now,
         "history": [*_history(before), event],
+        **({"asked": asked} if asked else {}),
         **({"begun": begun} if begun else {}),
     }
 

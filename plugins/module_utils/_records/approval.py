@@ -16,8 +16,9 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import measured_age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import encode
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION, read_plain
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION, Record, read_plain
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import SUFFIX, Entry, Store, without_signature
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
 
@@ -135,11 +136,18 @@ def run_playbook(name: str, variables: t.Mapping[str, str]) -> str:
 
 
 def status_of(approval: Approval) -> str:
-    """Return the status as of now, by our clock."""
-    expires = _times.moment(approval["expires"])
-    if approval["status"] == "requested" and expires is not None and datetime.datetime.now(datetime.timezone.utc) >= expires:
-        return "expired"
-    return str(approval["status"])
+    """Return the status as of now, by our clock: that which nobody sets, if it was asked for by that."""
+    return "expired" if approval["status"] == "requested" and _has_expired(approval) else str(approval["status"])
+
+
+def _has_expired(approval: Approval) -> bool:
+    expires, asked = (_times.moment(approval[field]) for field in ("expires", "requested_at"))
+    if expires is None:
+        return False
+    since = measured_age(t.cast("Record", {"ended": approval.get("asked")}))
+    if since is None or asked is None:
+        return datetime.datetime.now(datetime.timezone.utc) >= expires
+    return since >= (expires - asked).total_seconds()
 
 
 def person_of(approval: Approval, role: str = "requester", name: str = "requested_by") -> Person:
@@ -196,6 +204,8 @@ def parse_approval(document: bytes, playbook_name: str, name: str, *, where: str
             raise corrupt(f"the field {role!r} is not what it should be")
     if approval["expires"] and _times.moment(approval["expires"]) is None:
         raise corrupt(f"the time when it expires, {approval['expires']!r}, is none")
+    if not isinstance(approval.get("asked", {}), dict):
+        raise corrupt("the clock by which it was asked for is none")
     if (approval["playbook_name"], approval["approval_name"]) != (playbook_name, name):
         raise corrupt(f"it is of the approval {approval['approval_name']!r} of playbook {approval['playbook_name']!r}")
     last = approval["history"][-1] if approval["history"] else None

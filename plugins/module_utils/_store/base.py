@@ -87,6 +87,11 @@ class Store(abc.ABC):
     def must_exist(self) -> None:
         """Raise if the store does not exist, as far as its other methods would not say so."""
 
+    def is_new(self) -> bool:
+        """Return whether nothing was ever written there, as far as the store alone can tell: then it may stand in the place of another one,
+        whose disk is away."""
+        return False
+
     @abc.abstractmethod
     def read(self, path: str) -> Document | None:
         """Return the document, or None where it is proven that there is none."""

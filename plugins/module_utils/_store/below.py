@@ -94,6 +94,15 @@ class Directory:
         except OSError as error:  # not by _at(): of all that is done here, this is done most often
             raise OSError(error.errno, error.strerror, os.path.join(self.path, name)) from error
 
+    def has(self, name: str) -> bool:
+        """Return whether there is something of a name here, be it a link that leads nowhere."""
+        try:
+            with self._at(name):
+                os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
     def rename(self, name: str, new: str) -> None:
         """Put what has one name here in the place of another."""
         with self._at(new):

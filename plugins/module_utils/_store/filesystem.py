@@ -22,7 +22,7 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store import directories
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import (
     ABSENT,
@@ -67,7 +67,7 @@ _THREADS = threading.Lock()
 _WHAT_TO_DO = {
     errno.EACCES: "Run as the user who owns it, or change its owner or mode.",
     errno.EPERM: "Run as the user who owns it, or change its owner or attributes.",
-    errno.EROFS: "Mount the file system writable, or choose another state directory.",
+    errno.EROFS: "Mount the file system writable, then run again; or choose another state directory.",
     errno.ENOSPC: "Make room on that file system, then run again.",
     errno.EDQUOT: "Make room in the user's quota, then run again.",
     errno.ENOTDIR: "Something that is not a directory stands in the way: move it, or choose another state directory.",
@@ -103,6 +103,8 @@ class FilesystemStore(ChosenStore):
         self._may_create = may_create
         self._is_known = False
         """Whether this is known to be a store, and no empty directory in the place of one."""
+        self._was_there = False
+        """Whether this has seen the mark of a store there. Since it stays, what lacks it later is something else in its place."""
         self._modes = MODES[state_mode]
         self._by_group = state_mode == "group"
         self._gid: int | None = None
@@ -127,6 +129,9 @@ class FilesystemStore(ChosenStore):
                 f"There is no store: {self._root} is not a directory. Say where the records are, with async_job_state_dir, or run this in"
                 " the directory of the playbook that has started the jobs."
             )
+
+    def is_new(self) -> bool:
+        return not _is_store(self._root)
 
     def read(self, path: str) -> Document | None:
         try:
@@ -274,13 +279,19 @@ class FilesystemStore(ChosenStore):
             try:
                 directory = Directory.open(self._root, self._modes)
             except FileNotFoundError:
+                self._check_mounted("")
+                if self._was_there:
+                    raise self._gone() from None
                 if not make:
                     raise
-                self._check_mounted("")
                 make_directories(self._root, self._modes)
                 directory = Directory.open(self._root, self._modes)
             opened = [stack.enter_context(directory)]
             self._check_root(directory)
+            has_mark = directory.has(LOCK_FILE)
+            if self._was_there and not has_mark:
+                raise self._gone()
+            self._was_there = has_mark
             if make:
                 self._tell_of_a_new_one(directory)
             for name in path.split("/")[:-1]:
@@ -346,6 +357,12 @@ class FilesystemStore(ChosenStore):
                     " nobody can tell which jobs were started. Nothing was changed. Mount what it leads to, or mend the link."
                 )
             directory = os.path.dirname(directory)
+
+    def _gone(self) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"The store {self._root} was there a moment ago, and is gone: its directory was moved or removed, or its disk is not mounted"
+            " there any more. Nobody can tell now which jobs were started. Nothing was changed. Put it back, then run the same again."
+        )
 
     def _check_root(self, root: Directory) -> None:
         """Note who shares the state directory, and check it, as the others below it are checked."""

@@ -53,6 +53,9 @@ class SignedStore(Store):
     def must_exist(self) -> None:
         self._store.must_exist()
 
+    def is_new(self) -> bool:
+        return self._store.is_new()
+
     def read(self, path: str) -> Document | None:
         document = self._store.read(path)
         return None if document is None else self._checked(path, document)

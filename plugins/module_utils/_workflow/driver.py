@@ -172,14 +172,17 @@ class NotDue(Exception):
 Steps = t.Generator[t.Any, t.Any, t.Any]
 
 
-def drive() -> Steps:
+def drive(*, only_to_cancel: bool = False) -> Steps:
     """Drive a run until it has ended, or there is nothing to wait for here. Return it; None if it has vanished.
 
     Whoever does the steps reads one run: another one that has begun with its id meanwhile is not there for this driver.
+
+    :arg only_to_cancel: only as long as it is being cancelled. Whoever has ordered that need not know what it takes to start its nodes, and
+        somebody may resume it as soon as it has ended
     """
     held = 0
     while True:
-        over, run, held = yield from _tick(held)
+        over, run, held = yield from _tick(held, only_to_cancel)
         if over:
             return run
 
@@ -208,11 +211,11 @@ def held_by(run: Run) -> Steps:
     return None
 
 
-def _tick(held: int) -> t.Generator[t.Any, t.Any, tuple[bool, Run | None, int]]:
+def _tick(held: int, only_to_cancel: bool) -> t.Generator[t.Any, t.Any, tuple[bool, Run | None, int]]:
     """Do what there is to do. Return whether that was all, the run, and in which of its epochs it is known to hold its locks."""
     answer: tuple[Run | None, str] = yield ReadRun()
     run, version = answer
-    if run is None or run["status"] in VERDICTS:
+    if run is None or run["status"] in VERDICTS or (only_to_cancel and run["status"] != CANCELLING):
         return True, run, held
     if run["status"] == RUNNING and run["epoch"] != held:
         holder = yield from held_by(run)

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import measured_age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.approval import APPROVALS, check_approval, status_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import encode, prefix
@@ -30,12 +31,14 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.holder import LOCKS, check_holder
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import check_run, read_run, status_of_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
+    ENDED,
     RECOVERED,
     VERDICTS,
     Run,
     begun_of,
     executors_of,
     is_of_run,
+    parts_of,
     path_of_run,
     prefix_of_runs,
 )
@@ -95,11 +98,17 @@ def old_runs(store: Store, params: t.Mapping[str, t.Any], now: float) -> tuple[l
                 unreadable.append({"state_file": where, "msg": str(problem)})
         else:
             names = (str(run["executor"]), f"{run['workflow']} {run['run']}", "the run")
-            age = min(_ago(run.get("ended"), now), _ago(run["started"], now))  # none has ended before it began: a clock was set meanwhile
-            found.append(Spare("run", names, run["status"], age, path, document.version, run))
+            found.append(Spare("run", names, run["status"], _age(run, now), path, document.version, run))
     ended = [one for one in found if _fits(one.run, params) and only in (None, one.path)]
     kept = _last_of_schedules(found) | _newest(ended, params["keep"] or 0)
     return [one for one in ended if one.path not in kept and one.age > limit], [one.run for one in found], unreadable
+
+
+def _age(run: Run, now: float) -> float:
+    """Return how long ago a run has ended, in seconds. None has before it began, or before its nodes had, by a clock that nobody sets: a
+    clock was set meanwhile, or is wrong."""
+    nodes = (measured_age(t.cast(Record, part.node)) for part in parts_of(run, ENDED).values())
+    return min(_ago(run.get("ended"), now), _ago(run["started"], now), *(age for age in nodes if age is not None))
 
 
 def why_needed(store: Store, run: Run) -> str:
