@@ -167,6 +167,11 @@ def test_nothing_new(store: Counting) -> None:
     assert action.exchanges == [["_host.node_look"]] * 3 + [[]]
 
 
+def no_place(*_arguments: t.Any) -> t.NoReturn:
+    """Fail, as a host on which no directory can be made."""
+    raise AsyncJobError("no place")
+
+
 class Waiting(t.NamedTuple):
     """A run whose items wait for a semaphore, and how it is driven."""
 
@@ -182,7 +187,7 @@ class Waiting(t.NamedTuple):
         monkeypatch.setattr(_workflow_run, "NodeTask", lambda *_args, **_options: inner)
         monkeypatch.setattr(Action, "say", lambda _self, line: self.says.append(line))
         monkeypatch.setattr(Action, "is_known_host", lambda _self, _name: True, raising=False)
-        monkeypatch.setattr(Action, "prepare", lambda _self, *_arguments: (_ for _ in ()).throw(AsyncJobError("no place")))
+        monkeypatch.setattr(Action, "prepare", no_place)
         Counting.done.clear()
         action = Action(says)
         params = {option: spec.get("default") for option, spec in async_workflow.ARGUMENT_SPEC.items()}

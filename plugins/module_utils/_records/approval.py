@@ -144,7 +144,7 @@ def _has_expired(approval: Approval) -> bool:
     expires, asked = (_times.moment(approval[field]) for field in ("expires", "requested_at"))
     if expires is None:
         return False
-    since = measured_age(t.cast("Record", {"ended": approval.get("asked")}))
+    since = measured_age(t.cast(Record, {"ended": approval.get("asked")}))
     if since is None or asked is None:
         return datetime.datetime.now(datetime.timezone.utc) >= expires
     return since >= (expires - asked).total_seconds()
