@@ -13,9 +13,10 @@ author: Ryszard Styczynski (@rstyczynski)
 description:
   - M(rstyczynski.ansible.async_workflow) switches this on for the playbooks that it runs as nodes, and for nothing else. There is no need
     to switch it on yourself, where it does nothing.
-  - It tells how far the playbook has come with lines C(PROGRESS 2/7 name of the task) on the standard output. In a file of
-    the directory of the attempt, it writes the counts for each host, where the playbook has failed and with which message, and what
-    M(ansible.builtin.set_stats) has set.
+  - It tells how far the playbook has come with lines C(PROGRESS 2/7 name of the task) on the standard output, and with
+    C(PROGRESS 2/0 name of the task) where nobody knows of how many, as with C(serial), tags or included tasks.
+  - In a file of the directory of the attempt, it writes the counts for each host, where the playbook has failed and with which message,
+    and what M(ansible.builtin.set_stats) has set.
   - Of a task with C(no_log), it writes only the names of what it has set, and no message, which ansible-core 2.19 and newer print
     otherwise. What is encrypted with Ansible Vault stays encrypted, or only its name is written; so it is with what holds a secret
     parameter of the run.
@@ -27,6 +28,7 @@ import os
 import re
 import typing as t
 
+from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 # The directory of the attempt. Only nodes have it.
@@ -50,6 +52,9 @@ _DEEPEST = 6
 _SHORTEST = 4
 _HIDDEN = "********"
 
+# Strategies with which all hosts begin a task together, and actions whose tasks nobody knows before
+_LOCKSTEP = ("linear", "debug")
+_INCLUDES = ("include_tasks", "include_role", "include")
 _SET_STATS = ("set_stats", "ansible.builtin.set_stats", "ansible.legacy.set_stats")
 _COUNTS = ("ok", "changed", "failures", "unreachable", "skipped", "rescued", "ignored")
 
@@ -90,7 +95,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             labels = os.environ[_LABELS].split(",")
             os.environ[_LABELS] = ",".join(label for label in labels if not label.strip().startswith(_ATTEMPT))
         try:
-            self._total = sum(_count(block) for play in playbook.get_plays() for block in play.compile())
+            plays = playbook.get_plays()
+            tasks = [task for play in plays for block in play.compile() for task in _tasks(block)]
+            is_known = all(map(_is_countable, plays)) and not any(task.action.rpartition(".")[2] in _INCLUDES for task in tasks)
+            self._total = len(tasks) if is_known else 0
         except Exception:  # whatever it is, the playbook itself will say so
             self._total = 0
 
@@ -106,7 +114,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if task.action in _SET_STATS:
             self._written[task._uuid] = task.args.get("data")
         self._current += 1
-        self._total = max(self._total, self._current)
+        if self._current > self._total:  # handlers, for one, were not counted
+            self._total = 0
         name = " ".join(str(task.get_name()).split())
         self._display.display(f"PROGRESS {self._current}/{self._total} {name[:200]}")
 
@@ -258,15 +267,21 @@ def _is_secret(result: t.Any) -> bool:
     return bool(_of(result, "task").no_log or any(one.get("_ansible_no_log") or "censored" in one for one in some))
 
 
-def _count(block: t.Any) -> int:
-    """Return how many tasks a block has, less those that Ansible itself puts there."""
-    found = 0
+def _is_countable(play: t.Any) -> bool:
+    """Return whether each task of a play begins once: not again for the next hosts (C(serial)), nor for each of them by itself (other
+    strategies), and none is left out by its tags."""
+    has_tags = [*(context.CLIARGS.get("tags") or ())] not in ([], ["all"]) or bool(context.CLIARGS.get("skip_tags"))
+    strategy = str(getattr(play, "strategy", None) or "linear").rpartition(".")[2]
+    return not getattr(play, "serial", None) and strategy in _LOCKSTEP and not has_tags
+
+
+def _tasks(block: t.Any) -> t.Iterator[t.Any]:
+    """Yield the tasks of a block, less those that Ansible itself puts there."""
     for task in (*block.block, *block.rescue, *block.always):
         if hasattr(task, "block"):
-            found += _count(task)
-        else:
-            found += task.action not in ("meta", "ansible.builtin.meta", "ansible.legacy.meta")
-    return found
+            yield from _tasks(task)
+        elif task.action not in ("meta", "ansible.builtin.meta", "ansible.legacy.meta"):
+            yield task
 
 
 def _ciphertext(value: t.Any) -> str:

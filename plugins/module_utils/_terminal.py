@@ -85,6 +85,9 @@ def progress_in_words(current: t.Any, total: t.Any, text: str = "") -> str:
 def in_words(line: str) -> str:
     """Return a line of output, and if it tells of progress, that in plain words."""
     match = _PROGRESS.match(line)
+    if match and not int(match.group(2)):  # as nodes write it that do not know how far it is
+        text = line[match.end() :].strip()
+        return f"step {match.group(1)}{': ' + text if text else ''}"
     if not match or int(match.group(1)) > int(match.group(2)):
         return line
     return progress_in_words(match.group(1), match.group(2), line[match.end() :])

@@ -633,7 +633,7 @@ module_result:
   type: dict
   sample: {status: 200, elapsed: 3}
 progress:
-  description: What the last line C(PROGRESS 41/60 some text) of a command says. None if there is no such line.
+  description: What the last line C(PROGRESS 41/60 some text) of a command says. None if there is no such line, or if it says no total.
   returned: success, not in check mode before the job has ended; in a loop, only if there is something to say
   type: dict
   sample: {current: 41, total: 60, text: some text}

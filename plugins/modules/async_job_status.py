@@ -275,7 +275,8 @@ ansible_job_id:
   sample: j314159265358.2718
 progress:
   description:
-    - How far the job has come, by the last line C(PROGRESS 41/60 some text) in its O(stdout_file). None if there is no such line.
+    - How far the job has come, by the last line C(PROGRESS 41/60 some text) in its O(stdout_file). None if there is no such line,
+      or if it says no total.
   returned: always, for one job; in a loop, only if there is something to say
   type: dict
   sample: {current: 41, total: 60, text: some text}

@@ -18,6 +18,7 @@ from records import put
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import look_and_output
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job import Job
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.output import Reader
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules.async_job_status import cut_output, of_a_loop, returned
@@ -93,6 +94,16 @@ def look_at(directory: Path, which: str = "tail", **fields: t.Any) -> Seen:
         [Job(job_id="j1.2", label="job", directory=str(directory), **fields)], output=which, tail_size=10
     )
     return look
+
+
+def test_how_far_a_job_is_that_does_not_know_any_more(tmp_path: Path) -> None:
+    """What it said before is no longer true."""
+    output = tmp_path / "output"
+    reader = Reader(Job(job_id="j1.2", label="job", directory=str(tmp_path), stdout_file=str(output)), None, os.getuid())
+    for text, progress in (("PROGRESS 6/6 Copy\n", {"current": 6, "total": 6, "text": "Copy"}), ("PROGRESS 7/0 Copy\n", None)):
+        with output.open("a") as file:
+            file.write(text)
+        assert reader.progress() == progress
 
 
 def test_output_that_was_cut_says_so(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal impo
     brief_time,
     harmless,
     harmless_lines,
+    in_words,
     last_line_of,
     lines_of,
 )
@@ -68,6 +69,13 @@ def test_the_last_line_is_the_last_that_says_something() -> None:
     assert last_line_of("one\n  two  \n\n \n") == "two"
     assert last_line_of("x" * 9000 + "\nend") == "end"
     assert last_line_of(" \n") == ""
+
+
+def test_progress_in_words() -> None:
+    """Of how many steps, some do not know."""
+    assert in_words("PROGRESS 2/7 Copy") == "step 2 of 7: Copy"
+    assert in_words("PROGRESS 9/0 Copy") == "step 9: Copy"
+    assert in_words("PROGRESS 9/7 Copy") == "PROGRESS 9/7 Copy"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.rstyczynski.ansible.plugins.callback.async_workflow_node import CallbackModule
@@ -65,6 +66,47 @@ def test_what_a_task_of_it_leaves_behind_is_not_that_attempt(callback: CallbackM
     monkeypatch.setenv("ARA_DEFAULT_LABELS", "mine,workflow:w,run:r,node:n,attempt:0123")
     callback.v2_playbook_on_start(SimpleNamespace(get_plays=list))
     assert os.environ["ARA_DEFAULT_LABELS"] == "mine,workflow:w,run:r,node:n"
+
+
+def progress_of(callback: CallbackModule, monkeypatch: pytest.MonkeyPatch, begins: int, *actions: str, **play: t.Any) -> list[str]:
+    """Return how far it says that a playbook is, of which so many tasks begin."""
+    said: list[str] = []
+    monkeypatch.setattr(callback, "_display", SimpleNamespace(display=said.append))
+    tasks = [SimpleNamespace(action=action, get_name=lambda: "a task") for action in actions]
+    block = SimpleNamespace(block=tasks, rescue=[], always=[])
+    callback.v2_playbook_on_start(SimpleNamespace(get_plays=lambda: [SimpleNamespace(compile=lambda: [block], **play)]))
+    for _number in range(begins):
+        callback.v2_playbook_on_task_start(tasks[0], False)
+    return [line.split()[1] for line in said]
+
+
+def test_how_far_it_is(callback: CallbackModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handlers come on top: then, nobody knows any more of how many."""
+    assert progress_of(callback, monkeypatch, 3, "debug", "meta", "debug") == ["1/2", "2/2", "3/0"]
+
+
+@pytest.mark.parametrize(
+    ("actions", "play"),
+    [
+        (["debug"], {"serial": [1]}),
+        (["debug"], {"strategy": "ansible.builtin.free"}),
+        (["debug", "ansible.builtin.include_tasks"], {}),
+        (["debug", "include_role"], {"strategy": "linear", "serial": []}),
+    ],
+)
+def test_where_nobody_knows_of_how_many(
+    callback: CallbackModule, monkeypatch: pytest.MonkeyPatch, actions: list[str], play: dict[str, t.Any]
+) -> None:
+    """For the next hosts, its tasks begin once more."""
+    assert progress_of(callback, monkeypatch, 2, *actions, **play) == ["1/0", "2/0"]
+
+
+def test_where_tags_leave_tasks_out(callback: CallbackModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "CLIARGS", {"tags": ["now"], "skip_tags": []})
+    assert progress_of(callback, monkeypatch, 1, "debug") == ["1/0"]
+    monkeypatch.setattr(context, "CLIARGS", {"tags": ["all"], "skip_tags": ()})
+    callback._current = 0
+    assert progress_of(callback, monkeypatch, 1, "debug") == ["1/1"]
 
 
 def test_what_was_decrypted_on_its_way(callback: CallbackModule) -> None:

@@ -80,10 +80,9 @@ class Reader:
         if not self._job.stdout_file:
             return None
         lines = _PROGRESS.findall(self._stream(STDOUT, self._job.stdout_file, "tail", _RECENT, 0).text)
-        found = [line for line in lines if int(line[0]) <= int(line[1]) > 0]  # step 5 of 3 is none
-        if not found:
+        current, total, text = lines[-1] if lines else ("0", "0", "")
+        if not int(current) <= int(total) > 0:  # step 5 of 3 is none, and says that nobody knows any more
             return None
-        current, total, text = found[-1]
         return {"current": int(current), "total": int(total), "text": text.strip(" \t\r")}
 
     def kept(self) -> dict[str, t.Any] | None:
