@@ -217,6 +217,17 @@ def test_an_export(directory: Path) -> None:
     assert "credentials mean nothing here" in compiled.warnings[1]
 
 
+def test_an_export_that_says_more_of_an_approval(directory: Path) -> None:
+    """AWX knows nothing of whether whoever asks may approve: that is written beside its name."""
+    given = _exported("Ship")
+    approval = given["related"]["workflow_nodes"][1]["related"]["create_approval_template"]
+    assert "allow_self" not in read(directory, _export(given)).definition["nodes"]["two"]
+    approval["allow_self"] = True
+    assert read(directory, _export(given)).definition["nodes"]["two"]["allow_self"] is True
+    approval["allow_self"] = "maybe"
+    assert "allow_self" in refused(directory, _export(given))
+
+
 def test_an_export_of_several(directory: Path) -> None:
     both = _export(_exported("Ship"), _exported("Test"))
     assert "holds several workflows: 'Ship', 'Test'" in refused(directory, both)

@@ -251,9 +251,14 @@ def _decided(before: Approval | None, gate: _Gate, params: dict[str, t.Any], who
     if status != "requested":
         raise AsyncJobError(f"The {gate} has been decided already: {_said(before)}. Nothing was {decision}.")
     if decision == "approved" and not before["allow_self"] and _may_be_same(who, person_of(before)):
+        asked = person_of(before)
+        if str(who) == str(asked):
+            why = f"{asked} has asked for the {gate}, and may not approve it too."
+        else:
+            why = f"{asked} has asked for the {gate}, and {who} may be the same person, who may not approve it too."
         raise AsyncJobError(
-            f"{who} has asked for the {gate} as {person_of(before)}, and may not approve it too. Nothing was"
-            " approved. Have somebody else do so, as another user of the system, or let the request say 'allow_self: true'."
+            f"{why} Nothing was approved. Have somebody else do so, as another user of the system, or let whoever asks say"
+            " 'allow_self: true' (in a workflow, its approval)."
         )
     now = _times.now()
     event = _event(decision, who, now, params)

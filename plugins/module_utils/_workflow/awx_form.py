@@ -163,6 +163,8 @@ class Compiler:
         made: dict[str, t.Any] = {"kind": "approval", "approval": " ".join(": ".join(said or [name]).split())}
         if about.get("timeout"):
             made["timeout"] = about["timeout"]
+        if "allow_self" in about:  # which AWX does not have: somebody has added it
+            made["allow_self"] = about["allow_self"]
         return made
 
     def _inner(self, name: str, node: dict[str, t.Any], template: str, place: Path) -> dict[str, t.Any]:
