@@ -147,6 +147,17 @@ def test_items_that_are_none(source: dict[str, str], set_to: dict[str, t.Any], w
     assert (run["status"], run["nodes"]["each"]["why"]) == ("succeeded", "there are no items")
 
 
+@pytest.mark.parametrize("items", [None, [1, 2]])
+def test_items_that_are_secret(items: t.Any) -> None:
+    """They were set, and are not passed on: that is not the same as not being there."""
+    before = {} if items is None else {"for_each": items}
+    source = {"node": "find", "artifact": "hosts"}
+    graph, run = start(define({"find": before, "each": {"all": {"find": "succeeded"}, "for_each": source}}))
+    for name in due(run):
+        run = decide(graph, end(graph, run, {name: Outcome(1, "succeeded", "", {"secret": ["hosts"]})}))
+    assert "the artifact 'hosts' of 'find' was withheld, because it is secret" in run["nodes"]["each"]["why"]
+
+
 def test_items_of_a_cancelled_run() -> None:
     """What has not begun never does, and on resume only that runs."""
     graph, run = start(define({"each": {"for_each": [1, 2, 3], "max_parallel": 1, "retries": 1}}))

@@ -92,8 +92,15 @@ class Scope(t.NamedTuple):
             node = self.nodes[source["node"]]
             found = gathered(self.graph, source["node"], node).get(source["artifact"]) if node["state"] == ENDED else None
             what = f"the artifact {source['artifact']!r} of {source['node']!r}"
+            if found is None and _is_withheld(node, source["artifact"]):
+                return (
+                    [],
+                    f"for_each: {what} was withheld, because it is secret (no_log, a vault, or a secret parameter). Items have to be plain",
+                )
             if found is None:
                 return [], f"for_each: {what} is not there"
+            if "vault" in found:
+                return [], f"for_each: {what} is encrypted (Ansible Vault). Items have to be plain"
             value = found.get("value")
         if not isinstance(value, list):
             return [], f"for_each: {what} is no list"
@@ -120,6 +127,12 @@ class Scope(t.NamedTuple):
             return found, unclear
         outside, unclear_outside = self.outer.artifacts(self.own)
         return {**outside, **found}, [*unclear_outside, *unclear]
+
+
+def _is_withheld(node: NodeOfRun, name: str) -> bool:
+    """Return whether a node, or something inside of it, has set an artifact and keeps it to itself."""
+    inside = [*node.get("items", ()), *node.get("nodes", {}).values()]
+    return name in node.get("secret", ()) or any(_is_withheld(one, name) for one in inside)
 
 
 def scope_of(graph: Graph, run: Run, name: str, params: t.Mapping[str, t.Any]) -> Scope:
