@@ -68,6 +68,8 @@ class StoreAction(ActionBase):  # type: ignore[misc]
     """Whether what is wrong with the place of the records is told before the work, which takes long, and with the result once more."""
     begins_with_names = False
     """Whether a job is started or saved, or looked for before it is: then its names must be what somebody has meant."""
+    begins_runs = False
+    """Whether runs of workflows begin, with jobs of their own."""
     completes_names = True
     """Whether a job that is given by its name is one of the host and the play of the task, unless the task says otherwise."""
 
@@ -130,7 +132,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
             self._refuse_near_misses()
             params = self._params(self._task_vars)
             self._shows_progress = params.get("progress", True)
-            warnings = state_dir_warnings(params, self._base_directory, begins=self.begins_with_names)
+            warnings = state_dir_warnings(params, self._base_directory, begins=self.begins_with_names or self.begins_runs)
             for warning in warnings if self.warns_at_once else ():
                 _ansible.warn_now(harmless_lines(warning))
             result["warnings"] = warnings  # also if what follows fails
@@ -147,10 +149,15 @@ class StoreAction(ActionBase):  # type: ignore[misc]
         """Return the fields of the record that say who starts an attempt. None stands for a field to remove."""
         return {**started_by(self._task_vars), **self.ara.of_start()}
 
+    @property
+    def is_own_playbook(self) -> bool:
+        """Whether the task is in a playbook of this collection."""
+        playbook = os.path.realpath(self._task.get_path().rpartition(":")[0])
+        return bool(os.path.dirname(playbook) == _PLAYBOOKS)
+
     def _refuse_near_misses(self) -> None:
         """Refuse to go on if this is a playbook of the collection, and was given variables that look like ours, and are not."""
-        playbook = os.path.realpath(self._task.get_path().rpartition(":")[0])
-        if os.path.dirname(playbook) == _PLAYBOOKS:
+        if self.is_own_playbook:
             # Other playbooks, with many hosts, need not wait until this is compiled.
             from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import refuse_near_misses
 

@@ -11,6 +11,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import typing as t
@@ -85,6 +86,25 @@ def refuse_near_misses(task: t.Any, loader: t.Any) -> None:
     extra = load_extra_vars(loader)
     of_import = {name: True for name in play.vars if name not in known}  # the values of others may be empty on purpose
     refuse(os.path.basename(path).removesuffix(".yml"), known, {**of_import, **extra})
+
+
+def refuse_params(task: t.Any, loader: t.Any, params: t.Collection[str], given: t.Collection[str]) -> None:
+    """Refuse to go on if a playbook of this collection was given parameters of a workflow as variables of its own, which nobody reads.
+
+    :arg task: of such a playbook
+    :arg params: the names of all parameters
+    :arg given: the names of those that were given as such
+    :raises AsyncJobError: if there are such
+    """
+    known = _ansible.play_of(task).get_ds().get("vars") or ()
+    wrong = sorted(name for name in load_extra_vars(loader) if name in params and name not in known and name not in given)
+    if wrong:
+        names = ", ".join(f"'{name}'" for name in wrong)
+        are, it = ("is a parameter", "it") if len(wrong) == 1 else ("are parameters", "them")
+        example = json.dumps({"params": {name: "…" for name in wrong}}, ensure_ascii=False)
+        raise AsyncJobError(
+            f"{names} {are} of the workflow: give {it} in params (-e '{example}'). As a variable, nothing reads {it}. Nothing was done."
+        )
 
 
 def refuse(command: str, known: t.Collection[str], given: t.Mapping[str, t.Any]) -> None:

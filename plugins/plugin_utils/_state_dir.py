@@ -76,7 +76,7 @@ def state_dir_warnings(params: dict[str, t.Any], project: str, *, begins: bool =
                     " volume mounted into the execution environment), or async_job_backend to oci."
                 ]
         tree = _work_tree(project)
-        may_make = begins and any(params.get(option) for option in ("job_name", "jobs")) and params.get("create_store", True)
+        may_make = begins and any(params.get(option) for option in ("job_name", "jobs", "file")) and params.get("create_store", True)
         if may_make and tree and _is_below(path, tree) and not os.path.lexists(path):
             return [
                 f"The new state directory {path} is in the git work tree {tree}. Another clone has"

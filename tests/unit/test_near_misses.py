@@ -9,6 +9,7 @@ import re
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import jinja2
 import pytest
@@ -17,7 +18,8 @@ from ansible import context
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import STORE_OPTIONS
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import meant, refuse
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _near_misses
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import meant, refuse, refuse_params
 
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 PLAYS: dict[str, list[dict[str, t.Any]]] = {file.stem: yaml.safe_load(file.read_text("utf-8")) for file in sorted(PLAYBOOKS.glob("*.yml"))}
@@ -70,6 +72,17 @@ def test_other_variables_are_left_alone(command: str) -> None:
 def test_every_command_refuses_them(command: str, name: str) -> None:
     with pytest.raises(AsyncJobError, match=f"^{command} does not know {name}"):
         refuse(command, KNOWN[command], {name: "x"})
+
+
+def test_parameters_of_a_workflow_among_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing would read them. One that the playbook takes is meant for that, and what is in params, too, is there for others."""
+    task: t.Any = None
+    monkeypatch.setattr(_near_misses._ansible, "play_of", lambda _task: SimpleNamespace(get_ds=lambda: {"vars": {"run": "", "file": ""}}))
+    monkeypatch.setattr(_near_misses, "load_extra_vars", lambda _loader: {"version": "2.0", "run": "4711", "region": "eu"})
+    with pytest.raises(AsyncJobError, match=r"^'version' is a parameter of the workflow: give it in params .* Nothing was done\.$"):
+        refuse_params(task, None, {"version": {}, "run": {}}, {})
+    refuse_params(task, None, {"version": {}, "run": {}}, {"version": "2.0"})
+    refuse_params(task, None, {"other": {}}, {})
 
 
 def test_filters_of_other_commands() -> None:

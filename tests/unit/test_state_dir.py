@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rstyczynski.ansible.plugins.action import async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _state_dir
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import state_dir_warnings
 
@@ -164,3 +165,11 @@ def test_the_checkout_of_ansible_pull(project: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(_state_dir, "is_purged", lambda _playbook: True)
     assert re.search(rf"is below {project.parent}, which ansible-pull --purge removes after this run.*{TWICE}", warnings(project))
     assert warnings(project, tmp_path / "jobs") == ""
+
+
+def test_a_new_directory_for_runs_of_workflows(project: Path) -> None:
+    """They start jobs, as a task does that names one. Whoever shows a run makes none."""
+    work_tree(project)
+    assert NEW in warnings(project, job_name=None, file="pipeline.yml")
+    assert warnings(project, job_name=None, workflow="w", run="r") == ""
+    assert async_workflow.ActionModule.begins_runs
