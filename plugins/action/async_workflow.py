@@ -18,9 +18,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import last_words
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import read_semaphore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store, settings_of
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import aligned, brief_time, harmless, harmless_lines
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow import driver
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import accept, cancel, decide, resume
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import SUCCEEDED, Definition, Graph, hash_of
@@ -39,6 +41,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     DUE,
     ENDED,
     GOOD,
+    NEVER_BEGAN,
     RECOVERED,
     RUNNING,
     SKIPPED,
@@ -83,6 +86,7 @@ class ActionModule(WorkflowAction):
     texts = ("workflow", "run", "reason")
     completes_names = False
     warns_at_once = True
+    begins_runs = True
 
     @property
     def is_check(self) -> bool:
@@ -108,6 +112,10 @@ class ActionModule(WorkflowAction):
             return self._answer(store, found, params) if mode == "show" else self._cancel_run(store, found, params)
         _ansible.refuse_other_runners(self)
         compiled = read_workflow(os.path.join(self._base_directory, params["file"]), params["workflow"])
+        if mode != "tick" and self.is_own_playbook:
+            from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._near_misses import refuse_params
+
+            refuse_params(self._task, self._loader, compiled.definition.get("params", {}), params["params"] or {})
         commit = commit_of(compiled.directory)
         self.commit = None if commit is None else commit._asdict()
         if not self.is_check:
@@ -165,7 +173,8 @@ class ActionModule(WorkflowAction):
             raise AsyncJobError(f"The run {run_id!r} of {name!r} is gone: somebody has removed it. Its jobs go on. Put it back if you can.")
         after = self.notifications_of(store, name, run_id, params, given).finish(after)
         answer = self._answer(store, after, params)
-        return {**answer, "warnings": [*compiled.warnings, *answer["warnings"]]}
+        problem = harmless_lines(answer["msg"]) if answer["failed"] else ""
+        return {**answer, "problem": problem, "warnings": [*compiled.warnings, *answer["warnings"]]}
 
     def _check_host(self, run: Run) -> None:
         """Raise if none of the nodes runs here: this task would wait for ever."""
@@ -403,7 +412,7 @@ class ActionModule(WorkflowAction):
         bad = [name for name, node in nodes.items() if node["state"] == ENDED and node["outcome"] not in GOOD]
         given_up = {} if is_over else {name: said for name, said in self.given_up.items() if name in parts_of(run, DUE)}
         errors = {name: said[-1] for (name, _attempt), said in self.not_started.items() if len(said) > 1 and not is_over}
-        getting_on = self._getting_on(store, run, params)
+        getting_on, idle = self._getting_on(store, run, params)
         head = f"The run {run['run']!r} of {run['workflow']!r}: {run['status']}"
         msg = f"{head}."
         if is_over and bad:
@@ -430,9 +439,11 @@ class ActionModule(WorkflowAction):
         if params["mode"] == "show":
             failed = False
         width = Display().columns if os.isatty(1) else 1 << 16  # a file, or another program, has as much room as it takes
-        lines = lines_of(run, time.time(), width, getting_on)
-        unsent = {name: said for name, said in run.get("notified", {}).items() if said}
-        lines += [harmless(f"Notification {name}: {said}") for name, said in unsent.items()]
+        lines = lines_of(run, time.time(), width, getting_on, idle)
+        if params["mode"] == "show":  # whoever has sent them has said so then, and need not be told again and again
+            lines += [harmless(f"Notification {name}: {said}") for name, said in run.get("notified", {}).items() if said]
+        if bad:
+            lines += _output_of(run, settings_of(params))
         if not is_over and params["mode"] != "show":
             lines.append(msg)
         elif failed:
@@ -450,7 +461,7 @@ class ActionModule(WorkflowAction):
             "msg": msg,
             "state_file": where,
             "notified": run.get("notified", {}),
-            "warnings": [*store.warnings, *(f"The notification {name!r}: {said}" for name, said in unsent.items())],
+            "warnings": [*store.warnings],
         }
 
     def _where(self, run: Run, name: str) -> str:
@@ -458,17 +469,55 @@ class ActionModule(WorkflowAction):
         part = part_of(run, name)
         return name if part.is_approval or executor_of(run, name) == self.host else f"{name} (on {executor_of(run, name)})"
 
-    def _getting_on(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, str]:
-        """Return how those nodes are getting on that run or wait for a person, as far as the store knows."""
-        said = {}
+    def _getting_on(self, store: Store, run: Run, params: dict[str, t.Any]) -> tuple[dict[str, str], set[str]]:
+        """Return how those nodes are that are due, as far as the store and this task know; and which of them nobody has begun."""
+        said, idle = {}, set()
+        full: dict[tuple[str, int], str] = {}
         for name, part in parts_of(run, DUE).items():
             if part.is_approval:
                 said[name] = self.look_at_approval(store, run, name, params).said
                 continue
+            attempt = part.node["attempt"]
             record, _version = read_record(store, key_of_node(run, name))
-            if record is not None and is_of_node(record, run, name) and record.get("attempt", 1) == part.node["attempt"]:
+            if record is not None and (not is_of_node(record, run, name) or record.get("attempt", 1) != attempt):
+                record = None
+            if record is not None and record.get("status") not in CLAIMED:
                 said[name] = ": ".join(word for word in (record.get("status", "running"), last_words(record, time.time())) if word)
-        return said
+                continue
+            idle.add(name)
+            wanted, tried = part.about.get("semaphore"), self.not_started.get((name, attempt))
+            if record is not None:
+                who = record.get("claim", {}).get("who", "another controller")
+                why = record.get("reason") if record.get("claim", {}).get("waits") else ""
+                said[name] = f"waits: {why}" if why else f"is being started by {who}"
+            elif tried:
+                said[name] = "could not be started"  # why, the message says
+            else:
+                if wanted is not None and (wanted["name"], wanted["at_most"]) not in full:
+                    full[wanted["name"], wanted["at_most"]] = _full(store, wanted["name"], wanted["at_most"])
+                waits = "" if wanted is None else full[wanted["name"], wanted["at_most"]]
+                said[name] = waits or "nobody has begun it"
+        return said, idle
+
+
+def _full(store: Store, semaphore: str, at_most: int) -> str:
+    """Return that there is no room in a semaphore, as far as that tells by itself: who has a slot may have ended. Empty if there is."""
+    holders, _version = read_semaphore(store, semaphore)
+    if len(holders) < at_most:
+        return ""
+    return f"waits for the semaphore {semaphore!r}, of which {len(holders)} of {at_most} slots are taken, as last recorded"
+
+
+def _output_of(run: Run, settings: dict[str, str]) -> list[str]:
+    """Return the line that says how to see all that nodes have said that have failed. Empty if none of these was a job."""
+    parts = [part for part in parts_of(run, ENDED, BACKOFF).values() if part.node.get("outcome") not in GOOD and not part.is_approval]
+    bad = [part.name for part in parts if part.node.get("why") != NEVER_BEGAN]
+    if not bad:
+        return []
+    which = {"playbook": f"{run['workflow']} {run['run']}", "job": bad[0], **settings}
+    how = run_playbook("show", which)
+    others = f" (and so for {len(bad) - 1} more, with their names as job)" if len(bad) > 1 else ""
+    return [harmless(f"All that {bad[0]} has said{others}: {how}")] if how else []
 
 
 _HEADS = ("WORKFLOW", "RUN", "STATUS", "BEGUN", "TOOK", "BY")

@@ -36,7 +36,8 @@ notes:
     C(timeout) (in seconds, a day by default), C(retries), C(retry_delay) (in seconds), C(semaphore) (as
     O(rstyczynski.ansible.async_job#module:semaphore), with C(name) and C(at_most)) and C(executor) (the host on which it runs);
     playbooks also C(inventory), C(limit), C(tags), C(skip_tags) and C(forks), tasks C(inventory), C(limit) and C(forks). An approval
-    may have C(timeout), C(on_timeout) (V(reject), the default, or V(approve)) and C(allow_self)."
+    may have C(timeout), C(on_timeout) (V(reject), the default, or V(approve)) and C(allow_self). When it asks anew after
+    O(mode=resume), the number of the attempt is behind its name: go_live (2)."
   - "All but approvals may have C(for_each): a list, C({param: NAME}), a parameter that is one, or C({node: NAME, artifact: NAME}), a
     list that a node before it has set. It runs for each item, at most C(max_parallel) at the same time. The item is in
     C(async_workflow.item), its number, from 0, in C(async_workflow.index), and C(item_var) names another variable for it; a
@@ -67,7 +68,8 @@ notes:
     job template has a playbook."
   - A playbook gets its variables in a file that only its user can read, and that is removed once it was read. They are, from the weakest to
     the strongest, C(vars) of the workflow and of the node, what nodes before it have set with M(ansible.builtin.set_stats), and the
-    parameters. The latter two are data, and never templates. What a template yields is text before ansible-core 2.19, so that
+    parameters. The latter two are data from there on, and never templates; O(params) itself is an option like others, so that
+    what gives a value to it, such as C(-e), may be a template. What a template yields is text before ansible-core 2.19, so that
     C("{{ machines | length }}") sets no number there.
   - C(async_workflow) holds C(name), C(run), C(node), C(attempt), and the C(directory) of the file. A node with C(task) works in a
     directory of its own, so that relative paths have to begin with that one.
@@ -197,7 +199,8 @@ options:
     default: 60
   unreachable_timeout:
     description:
-      - How long the host may be away, in seconds, until the task fails. The run goes on with the next one.
+      - How long the host may be away once the run is driven, in seconds, until the task fails. The run goes on with the next one. If the
+        host is away when the task begins, that fails at once, and nothing was started.
     type: int
     default: 300
   executor_timeout:
@@ -297,6 +300,11 @@ artifacts:
   returned: success; not for a list or a tick, nor in check mode
   type: dict
   sample: {version: 1.4.2}
+problem:
+  description: Why the task has failed, for a playbook that goes on all the same (C(failed_when)). Empty if it has not.
+  returned: for O(mode=run), O(mode=resume) and O(mode=accept), not in check mode
+  type: str
+  sample: "The run '4711' of 'Deployment': failed. deploy: failed, web2: Restart web: no such service."
 notified:
   description: The notifications that were sent, each with what was wrong with it. Empty if nothing was.
   returned: success; not for a list or a tick, nor in check mode

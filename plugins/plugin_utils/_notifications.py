@@ -9,6 +9,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import json
+import os
 import time
 import typing as t
 
@@ -36,13 +37,14 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.noti
     noted,
     pending,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, begun_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, begun_of, executors_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.variables import notification_text
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import OURS, RequestOfRun, callback_source
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import KeptOnTask
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._several import Several
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import name_of_copy
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._watching import FIRST_INTERVAL, longer
 
@@ -195,11 +197,10 @@ class Notifications:
 
     def _about(self, run: Run, one: Notification) -> dict[str, t.Any]:
         """Return what the task of a notification finds in C(async_workflow)."""
-        goes_on = {"file": str(self._options.get("file") or ""), "run": run["run"], **settings_of(self._options)}
         about = {
             **{"name": run["workflow"], "run": run["run"], "status": run["status"], "directory": self._directory},
             **{"event": one.event, "node": one.node, "attempt": one.attempt, "message": one.message},
-            **{"command": run_playbook("workflow", goes_on), "approve": "", "reject": ""},
+            **{"command": self._goes_on(run), "approve": "", "reject": ""},
         }
         if one.event == "approval":
             name = one.node if one.attempt == 1 else f"{one.node} ({one.attempt})"
@@ -211,3 +212,14 @@ class Notifications:
                     return about
                 about.update({what: command(what, approval, settings_of(self._options)) for what in ("approve", "reject")})
         return about
+
+    def _goes_on(self, run: Run) -> str:
+        """Return the command that goes on with a run, wherever that is typed on a machine like this one. It has no secret parameters."""
+        which = {"file": os.path.join(self._directory, os.path.basename(str(self._options.get("file") or ""))), "run": run["run"]}
+        if self._options.get("workflow"):
+            which["workflow"] = self._options["workflow"]
+        hosts = executors_of(run) | {run["executor"]}
+        if hosts != {"localhost"}:
+            which["executor"] = ",".join(sorted(hosts))
+        places = [name_of_copy(place) or place for place in self._inventory]
+        return run_playbook("workflow", {**which, **settings_of(self._options)}, places)

@@ -30,6 +30,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.appro
     status_of,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import give_way, read_record, write_record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.last_line import why_failed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED as CLAIMED_JOBS
@@ -766,6 +767,14 @@ def _outcome(attempt: int, record: Record, said: t.Any, secrets: t.Sequence[str]
             why = f"nothing more is known of it: {problem}"
     if word != SUCCEEDED and not why:
         first = next(iter(details.get("problems", ())), None)
-        where = f"{first['host']}: {first['task']}: {first['msg']}" if first else str(record.get("reason") or "")
+        where = f"{first['host']}: {first['task']}: {first['msg']}" if first else _reason(record, secrets)
         why = " ".join(where.split())[:1000]
     return Outcome(attempt, word, why, details)
+
+
+def _reason(record: Record, secrets: t.Sequence[str] | None) -> str:
+    """Return why a node has failed that has not told that by itself, with what it has said last."""
+    reason, said = str(record.get("reason") or ""), "" if secrets is None else why_failed(record)
+    for secret in secrets or ():
+        said = said.replace(secret, "********")
+    return f"{reason}: {said}" if reason and said else reason or said

@@ -128,6 +128,22 @@ def test_a_pipeline_that_fails_and_is_resumed(controller: Controller, ledger: Pa
     assert {event["node"] for event in run_of(controller)["events"]} == {"", "build", "deploy", "notify", "rollback"}
 
 
+def test_the_playbook_of_a_run_that_fails(controller: Controller) -> None:
+    """It ends with why, and not with all that there is to know; a parameter among its variables is refused before anything starts."""
+    nodes = "{a: {command: [sh, -c, 'echo why >&2; exit 3']}, b: {task: {ansible.builtin.set_stats: {data: {set: by-b}}}}}"
+    controller.write("wf.yml", f"name: Bad\nparams: {{version: {{default: 1}}}}\nnodes: {nodes}\n")
+    command = ("rstyczynski.ansible.workflow", "-e", f"file={controller.project}/wf.yml", "-e", "run=1")
+    refused = controller.playbook(*command, "-e", "version=2.0").failed()
+    assert "'version' is a parameter of the workflow: give it in params" in refused.text
+    assert not [*controller.project.rglob(".workflows")]
+    ran = controller.playbook(*command, env={"ANSIBLE_SHOW_CUSTOM_STATS": "true"}).failed()
+    [fatal] = [line for line in ran.output.splitlines() if line.startswith("fatal: ")]
+    said = "The run '1' of 'Bad': failed. a: failed, job 'a' on localhost has failed with return code 3: why."
+    assert json.loads(fatal.partition(" => ")[2]) == {"changed": False, "msg": said}
+    assert "All that a has said: ansible-playbook rstyczynski.ansible.show -e " in ran.output
+    assert "by-b" in ran.output.partition("CUSTOM STATS")[2]
+
+
 _RELEASE = """\
 name: Release
 nodes:
@@ -348,7 +364,7 @@ def test_notifications(controller: Controller) -> None:
     assert [name.rpartition(", ")[2] for name in bad] == ["2"], done["notified"]
     assert "no_log hides what it says" in str(bad)
     assert done["artifacts"] == {}
-    assert any("The notification" in warning for warning in done["warnings"])
+    assert ran.output.count(next(iter(bad.values()))) == 1, ran.output
     assert len(done["notified"]) == 5
     for place in (controller.state_dir, Path(controller.environment["ANSIBLE_ASYNC_DIR"])):
         found = [file for file in place.rglob("*") if file.is_file() and b"s3cr3t" in file.read_bytes()]

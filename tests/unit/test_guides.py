@@ -45,6 +45,14 @@ def action_of(task: Yaml) -> str:
     return action
 
 
+def test_no_command_of_a_ci_pipeline_takes_text_of_others() -> None:
+    """Values of C(-e) are templates for Ansible. An id is none."""
+    lines = [line for file in GUIDES for line in file.read_text("utf-8").splitlines() if re.search(r" -e .*\$|\$.* -e ", line)]
+    names = {name for line in lines for name in re.findall(r"\$\{?((?:CI|GITHUB)_\w+)", line)}
+    assert {"CI_PIPELINE_ID", "GITHUB_RUN_ID"} <= names
+    assert names <= {"CI_PIPELINE_ID", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT"}
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 250
 

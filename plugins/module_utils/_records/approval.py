@@ -123,8 +123,11 @@ def command(playbook: str, approval: Approval, settings: t.Mapping[str, str]) ->
     return run_playbook(playbook, which)
 
 
-def run_playbook(name: str, variables: t.Mapping[str, str]) -> str:
-    """Return a command that runs a playbook of this collection. Empty if a variable has the marks of a template."""
+def run_playbook(name: str, variables: t.Mapping[str, str], inventory: t.Iterable[str] = ()) -> str:
+    """Return a command that runs a playbook of this collection. Empty if a variable has the marks of a template.
+
+    :arg inventory: where its hosts are
+    """
     if any(TEMPLATE.search(value) for value in variables.values()):
         return ""
     if all(_PLAIN.fullmatch(value) for value in variables.values()):
@@ -132,7 +135,8 @@ def run_playbook(name: str, variables: t.Mapping[str, str]) -> str:
     else:
         text = json.dumps(variables, ensure_ascii=False)
         options = "-e " + shlex.quote(text if harmless(text) == text else json.dumps(variables))
-    return f"ansible-playbook rstyczynski.ansible.{name} {options}"
+    places = "".join(f"-i {shlex.quote(place)} " for place in inventory)
+    return f"ansible-playbook rstyczynski.ansible.{name} {places}{options}"
 
 
 def status_of(approval: Approval) -> str:

@@ -8,15 +8,23 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import is_overdue, is_unseen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import BY_ITSELF
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import in_words, last_line_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import in_words, last_line_of, lines_of
 
 UNSEEN = "nobody has looked since it was saved"
 OVERDUE = "limit passed, nobody has looked: verify"
+
+# As Ansible writes why it ends, and what it only remarks. Behind an error, it shows where in a file that is.
+_ERROR = re.compile(r"^\[?(ERROR|FATAL)\b\]?[:!]?\s*", re.IGNORECASE)
+_WARNING = re.compile(r"\[?(DEPRECATION )?WARNING\b")
+# What Ansible says of any command with a return code.
+_SAYS_NOTHING = "non-zero return code"
+_LONGEST_REASON = 300
 
 
 def hint(record: Record, now: float) -> str:
@@ -44,6 +52,20 @@ def last_line(record: Record) -> str:
         # Whoever has looked without keeping its output has kept its last line.
         said = next((str(text) for text in (*map(result.get, streams), record.get("last_line"), result.get("msg")) if text), "")
     return in_words(last_line_of(said)) or ("" if status == "running" else last_line_of(reason_of(record, record)))
+
+
+def why_failed(record: Record) -> str:
+    """Return the line by which a job that has failed says why, as far as its record knows: its last error, else the last line that says
+    something. Empty if there is none, or nobody may read it. It is harmless, and short."""
+    result = record.get("result")
+    if record.get("status") != "failed" or record.get("no_log") or not isinstance(result, dict):
+        return ""
+    lines = [line.strip() for stream in ("stdout", "stderr") for line in lines_of(str(result.get(stream) or ""))]
+    telling = [line for line in lines if any(map(str.isalnum, line)) and not _WARNING.match(line)]
+    errors = [_ERROR.sub("", line, count=1) or line for line in telling if _ERROR.match(line)]
+    msg = str(result.get("msg") or "")
+    line = in_words((errors or telling or [""])[-1]) or ("" if msg == _SAYS_NOTHING else last_line_of(msg))
+    return line if len(line) <= _LONGEST_REASON else "\N{HORIZONTAL ELLIPSIS}" + line[-_LONGEST_REASON:]
 
 
 def reason_of(record: Record, attempt: t.Mapping[str, t.Any]) -> str:

@@ -46,6 +46,7 @@ _SIGNS = {
     AWAITS: "?",
     AGAIN: "\N{ANTICLOCKWISE OPEN CIRCLE ARROW}",
     WAITING: "\N{MIDDLE DOT}",
+    DUE: "\N{MIDDLE DOT}",
     SKIPPED: "-",
 }
 _BAD = "\N{BALLOT X}"
@@ -125,39 +126,55 @@ def changes(before: Run, after: Run) -> t.Iterator[str]:
         part = part_of(after, name)
         if what == DUE:
             if not part.is_approval:  # which tells of itself
-                yield f"{name}: begins{attempt}"
+                # It may wait for a slot first.
+                yield f"{name}: {'is due' if 'semaphore' in part.about else 'begins'}{attempt}"
             continue
         if what == BACKOFF:
             what = f"{part.node['outcome']}, to be tried again in {part.about.get('retry_delay', 0)} s"
         yield f"{name}: {what}{attempt}{': ' + change['why'] if change['why'] else ''}"
 
 
-def path_of(graph: Graph, run: Run) -> str:
+def path_of(graph: Graph, run: Run, idle: t.Container[str] = ()) -> str:
     """Return the way that a run took: what comes after the other, what may have run at the same time, and what has failed."""
     steps = []
     for layer in layers_of(graph):
-        names = [_on_path(run, name) for name in layer if run["nodes"][name]["state"] not in (SKIPPED, WAITING)]
+        names = [_on_path(run, name, idle) for name in layer if run["nodes"][name]["state"] not in (SKIPPED, WAITING)]
         if names:
             steps.append(", ".join(names))
     return " \N{RIGHTWARDS ARROW} ".join(steps)
 
 
-def _on_path(run: Run, name: str) -> str:
-    word = word_of(run["definition"]["nodes"][name], run["nodes"][name])
+def _on_path(run: Run, name: str, idle: t.Container[str]) -> str:
+    word = _word(run["definition"]["nodes"][name], run["nodes"][name], name, idle)
     return name if word == SUCCEEDED else f"{name} ({word})"
 
 
-def lines_of(run: Run, now: float, width: int, said: t.Mapping[str, str]) -> list[str]:
+def _word(about: dict[str, t.Any], node: NodeOfRun, name: str, idle: t.Container[str]) -> str:
+    """Return in a word how a node is, and that it is only due if nothing of it has begun."""
+    word = word_of(about, node)
+    return DUE if word == RUNNING and _is_idle(node, name, idle) else word
+
+
+def _is_idle(node: NodeOfRun, name: str, idle: t.Container[str]) -> bool:
+    inside = [(f"{name}[{number}]", item) for number, item in enumerate(node.get("items", ()))]
+    inside += [(f"{name}/{own}", one) for own, one in node.get("nodes", {}).items()]
+    if not inside:
+        return name in idle
+    return all(one["state"] in (WAITING, SKIPPED) or (one["state"] == DUE and _is_idle(one, whole, idle)) for whole, one in inside)
+
+
+def lines_of(run: Run, now: float, width: int, said: t.Mapping[str, str], idle: t.Container[str] = ()) -> list[str]:
     """Return a run as lines: its graph, layer by layer; the way that it took; what has failed, where and why; and why the rest was not run.
 
     :arg now: in seconds since the epoch
     :arg width: of the terminal, in characters
-    :arg said: how those are getting on that run, as far as anybody knows
+    :arg said: how those are getting on that are due, as far as anybody knows
+    :arg idle: those of them that nobody has begun
     """
     graph = Graph(run["definition"])
-    rows = [*_rows(run, graph, run["nodes"], "", "", now, said)]
+    rows = [*_rows(run, graph, run["nodes"], ("", ""), now, said, idle)]
     lines = [_head(run, now), "", *aligned([row.cells for row in rows], width=width)]
-    path = path_of(graph, run)
+    path = path_of(graph, run, idle)
     lines += ["", f"Path: {path}" if path else "Nothing has begun yet."]
     for row in rows:
         if row.node["state"] in (ENDED, BACKOFF) and row.node["outcome"] not in GOOD:
@@ -177,9 +194,16 @@ class _Row(t.NamedTuple):
 
 
 def _rows(
-    run: Run, graph: Graph, nodes: t.Mapping[str, NodeOfRun], before: str, indent: str, now: float, said: t.Mapping[str, str]
+    run: Run,
+    graph: Graph,
+    nodes: t.Mapping[str, NodeOfRun],
+    where: tuple[str, str],
+    now: float,
+    said: t.Mapping[str, str],
+    idle: t.Container[str],
 ) -> t.Iterator[_Row]:
     """Yield a row for each node, layer by layer. What is inside of one comes behind it; of items, those that run or have failed."""
+    before, indent = where
     for number, layer in enumerate(layers_of(graph), 1):
         for own in layer:
             name, about, node = f"{before}{own}", graph.nodes[own], nodes[own]
@@ -189,25 +213,39 @@ def _rows(
                 (name, number_shown, indent, own),
                 about,
                 node,
+                _word(about, node, name, idle),
                 now,
                 (_after(graph, own), _place(run, about, node), _items_in_words(node), said.get(name)),
             )
             for label, part in [("", node)] if "for_each" not in about else _items_to_show(node):
                 inside = f"{name}{label}"
                 if label:
-                    yield _row(run, (inside, "", f"{indent}  ", own + label), about, part, now, (said.get(inside),))
+                    yield _row(
+                        run,
+                        (inside, "", f"{indent}  ", own + label),
+                        about,
+                        part,
+                        _word(about, part, inside, idle),
+                        now,
+                        (said.get(inside),),
+                    )
                 if "nodes" in part:
-                    yield from _rows(run, graph.inner[own], part["nodes"], f"{inside}/", f"{indent}  ", now, said)
+                    yield from _rows(run, graph.inner[own], part["nodes"], (f"{inside}/", f"{indent}  "), now, said, idle)
 
 
 def _row(
-    run: Run, where: tuple[str, str, str, str], about: dict[str, t.Any], node: NodeOfRun, now: float, more: t.Sequence[str | None]
+    run: Run,
+    where: tuple[str, str, str, str],
+    about: dict[str, t.Any],
+    node: NodeOfRun,
+    word: str,
+    now: float,
+    more: t.Sequence[str | None],
 ) -> _Row:
     name, number, indent, own = where
-    word = word_of(about, node)
     again = f", attempt {node['attempt']}" if node["attempt"] > 1 else ""
     # What a person has to type is too long for a table.
-    shown = [text for text in (more if word == RUNNING else more[:-1]) if text]
+    shown = [text for text in (more if word in (RUNNING, DUE) else more[:-1]) if text]
     cells = (
         f" {number:>3}",
         f"{indent}{sign_of(word)} {harmless(own)}",
