@@ -501,8 +501,12 @@ class ActionModule(WorkflowAction):
 
 
 def _full(store: Store, semaphore: str, at_most: int) -> str:
-    """Return that there is no room in a semaphore, as far as that tells by itself: who has a slot may have ended. Empty if there is."""
-    holders, _version = read_semaphore(store, semaphore)
+    """Return that there is no room in a semaphore, as far as that tells by itself: who has a slot may have ended. Empty if there is, or if
+    nobody can tell: whoever starts something finds that out."""
+    try:
+        holders, _version = read_semaphore(store, semaphore)
+    except AsyncJobError:
+        return ""
     if len(holders) < at_most:
         return ""
     return f"waits for the semaphore {semaphore!r}, of which {len(holders)} of {at_most} slots are taken, as last recorded"

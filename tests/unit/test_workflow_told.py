@@ -17,7 +17,7 @@ from ansible_collections.rstyczynski.ansible.plugins.action.async_workflow impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write_record
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Holder, write_semaphore
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Holder, path_of_semaphore, write_semaphore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.filesystem import FilesystemStore
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import decide
@@ -165,6 +165,8 @@ def test_what_nobody_has_begun(store: FilesystemStore) -> None:
     assert said["far"] == "due on host2, nobody has begun it"
     [path] = [line for line in lines if line.startswith("Path: ")]
     assert path.startswith("Path: runs (running), waits (due), ")
+    store.write(path_of_semaphore("db"), b"none")
+    assert next(line for line in action.rows(run, "show") if " full " in line).endswith("nobody has begun it")
     saved(store, run, "each[1]", status="running")
     assert "\u25b6 each " in "\n".join(action.rows(run))
 
