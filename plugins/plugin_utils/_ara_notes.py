@@ -22,7 +22,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 
-
 _said: list[str] = []
 """What was said of ARA in this process, in which each item of a loop is a task of its own."""
 

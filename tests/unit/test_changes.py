@@ -499,7 +499,23 @@ def test_what_becomes_a_template_in_a_rulebook_is_withheld(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["4711", "1.10", "2024.10", "1e5", "1_000", "0x10", "0o17", "-5", "None", "True", "False", "a'b\"c", "v9", "\u00fcn\u00ef", "\U0001f600"],
+    [
+        "4711",
+        "1.10",
+        "2024.10",
+        "1e5",
+        "1_000",
+        "0x10",
+        "0o17",
+        "-5",
+        "None",
+        "True",
+        "False",
+        "a'b\"c",
+        "v9",
+        "\u00fcn\u00ef",
+        "\U0001f600",
+    ],
 )
 def test_a_text_in_a_mapping_stays_a_text(text: str) -> None:
     """As the rulebooks of the guide hand it over. Alone, it may become a number, a truth value, or nothing; and nothing else."""
@@ -763,6 +779,6 @@ def test_the_program_ends_without_a_word_whenever_it_is_ended(place: Path, momen
     file = importlib.import_module(SOURCE).__file__
     command = [sys.executable, "-c", _ENDED_AT, moment, str(file), "cursor=test", "begin=all", f"state_dir={place}"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, "")
     assert [line for line in done.stderr.splitlines() if "is new" not in line] == []
