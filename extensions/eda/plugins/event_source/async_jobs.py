@@ -35,8 +35,8 @@ description:
   - What a record holds is data. A text that has the marks of a template is empty, and C(withheld) names it, because Ansible would run it as
     one if a playbook got it from the rulebook. So is a text that would get them there, or would become a list, a mapping or another
     text, since a rulebook reads what its own templates yield as a literal of Python, such as C('a\x7bb') or C(['a', 'b']).
-  - "A text such as C(4711), C(1.10), C(True) or C(None) is in the event, and a rulebook makes a number, a truth value or nothing of it where
-    a template yields it alone. In a mapping, each text stays what it is, as in C(failed: {{ {'run': event.run} }})."
+  - "A text such as C(4711), C(1.10), C(True) or C(None) is in the event, and a rulebook makes a number, a truth value or nothing of it
+    where a template yields it alone. In a mapping, each text stays what it is, as in C(failed: {{ {'run': event.run} }})."
   - "It runs in the process of C(ansible-rulebook), in its Python, which has to be 3.10 or newer and to have ansible-core installed; for
     O(backend=oci), also the package C(oci)."
   - The file is a program, too, for whoever collects logs. With options as C(name=value), it prints each event as a line of JSON.
