@@ -540,6 +540,21 @@ def test_texts_stay_texts_in_a_rulebook(text: str) -> None:
         assert not any(mark in str(render(template).render(event=told)) for mark in ("{{", "{%", "{#"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12345678-1234-5123-8123-123456789012",
+        "00000000-0000-5000-8000-000000000000",
+        "1e345678-1234-5123-8123-123456789012",
+        "gitlab -234567890123456",
+        "alert 0123456789012345 2026-01-01T00:00:00Z",
+    ],
+)
+def test_a_name_that_the_rulebooks_of_the_guide_give_is_no_literal(text: str) -> None:
+    """So it needs no mapping."""
+    assert NativeEnvironment().from_string("{{ event.id }}").render(event={"id": text}) == text
+
+
 def test_a_rulebook_reads_literals() -> None:
     """The reason for all of this: should it end, so may this."""
     assert NativeEnvironment().from_string("{{ a }}").render(a=r"'\x7b\x7b 6 * 7 \x7d\x7d'") == "{{ 6 * 7 }}"
@@ -766,7 +781,7 @@ if moment == "import":
 elif moment == "start":
     asyncio.run = end(asyncio.run)
 elif moment == "wait":
-    selectors.EpollSelector.select = end(selectors.EpollSelector.select)
+    selectors.DefaultSelector.select = end(selectors.DefaultSelector.select)
 else:
     os.write = end(os.write)
 runpy.run_path(sys.argv[0], run_name="__main__")
