@@ -344,7 +344,6 @@ options:
       - With V(artifacts), each field that O(store_result) names, and that was kept of a job that has ended, becomes a variable by its own
         name, unless that begins with C(ansible_), C(async_job), C(awx_), C(tower_) or an underscore, or is one of Ansible's own, such as
         C(inventory_hostname). Of several jobs or hosts with the same field, a later one replaces an earlier one, and mappings are merged.
-        Output is no field, C(stdout_lines) neither. A warning names what a job that has succeeded does not have.
       - Ansible takes this from tasks that have not failed. For a job that may fail, say C(failed_when=false), and fail in a task that
         follows.
     type: list

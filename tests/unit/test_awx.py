@@ -148,7 +148,7 @@ def test_a_record_does_not_say_what_becomes_a_variable() -> None:
 def test_an_artifact_that_is_none_is_named() -> None:
     """If the job should have had it, and somebody may know what it had."""
     [warning] = left(["artifacts"], named=["version", "stdout_lines", "y"])["warnings"]
-    assert warning.startswith("The job 'migrate' on db01 leaves no stdout_lines, y (set_stats: artifacts): its result has no such field.")
+    assert warning.startswith("The job 'migrate' on db01 leaves no stdout_lines, y (set_stats: artifacts): its record has no such field.")
     for answer in ({**ANSWER, "status": "failed"}, {**ANSWER, "record": {**RECORD, "no_log": True}}, {**ANSWER, "finished": False}):
         assert "warnings" not in left(["artifacts"], answer, named=["stdout_lines"])
     assert "warnings" not in left(["status"], named=["stdout_lines"])
