@@ -63,8 +63,8 @@ def with_stats(
             lacking = [name for name in named[number] if name not in kept]
             if lacking and answer.get("status") == "succeeded" and not is_secret:
                 warnings.append(
-                    f"The job {record['job_name']!r} on {record['host']} leaves no {', '.join(lacking)} (set_stats: artifacts): its record has"
-                    " no such field. Either the module has returned none, or it is made of the output, or it is too long to be kept."
+                    f"The job {record['job_name']!r} on {record['host']} leaves no {', '.join(lacking)} (set_stats: artifacts): its record"
+                    " has no such field. Either the module has returned none, or it is made of the output, or it is too long to be kept."
                 )
     if jobs:
         data[NAME] = jobs
