@@ -91,7 +91,8 @@ expired:
   elements: dict
   sample: [{id: 7, path: /srv/playbooks/migrate.yml, jobs: [{host: db01, playbook_name: Migrate, job_name: migrate_2024}]}]
 unclear:
-  description: Those that are C(running) in ARA, and of which nobody can tell from here, each with its C(id), a C(reason) and its C(jobs).
+  description: Those that are C(running) in ARA, and of which nobody can tell from here, each with its C(id), its C(path) in ARA, a
+    C(reason), which says what to do, and its C(jobs).
   returned: success, and when records cannot be read
   type: list
   elements: dict

@@ -22,6 +22,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 
+_said: list[str] = []
+"""What was said of ARA in this process, in which each item of a loop is a task of its own."""
+
 
 class AraNotes:
     """The notes of one task.
@@ -93,4 +96,6 @@ class AraNotes:
 
     def _give_up(self, error: AsyncJobError) -> None:
         self._ara = None
-        self._notify(f"[WARNING]: ARA knows nothing of the jobs of this task: {error} That is no matter for the jobs.")
+        if not _said:
+            _said.append(str(error))
+            self._notify(f"[WARNING]: ARA knows nothing of the jobs of this task: {error} That is no matter for the jobs.")

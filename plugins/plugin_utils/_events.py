@@ -20,9 +20,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._options impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.changes import (
     KINDS,
     WORKFLOW,
-    Change,
     Cursor,
     Event,
+    Lost,
     advance,
     cursor_path,
     for_rulebook,
@@ -112,11 +112,14 @@ class Watch:
         """
         self._store.must_exist()
         is_first = not self._is_known
-        changes, pending = contended(self._move_on)
-        for change in changes:
-            if change.missed:
-                self._notify(f"{_name(change.event)}: {change.missed} attempts before this one are in no history any more, and not told.")
-        fresh = {change.event["id"] for change in changes}
+        changes, pending, lost = contended(self._move_on)
+        for event, number in lost:
+            if self._concerns(event):  # how those have ended, nobody knows
+                self._notify(
+                    f"{_name(event)}: {number} {'attempt' if number == 1 else 'attempts'} before attempt {event['attempt']} can be found in"
+                    " no history any more, and cannot be told."
+                )
+        fresh = {event["id"] for event in changes}
         now = time.monotonic()
         due = []
         for event in pending:
@@ -148,8 +151,8 @@ class Watch:
             self._noticed.pop(event_id, None)
         self._received.clear()
 
-    def _move_on(self) -> tuple[list[Change], list[Event]]:
-        """Move the cursor, once. Return what has changed, and all that awaits an answer."""
+    def _move_on(self) -> tuple[list[Event], list[Event], list[Lost]]:
+        """Move the cursor, once. Return what has changed, all that awaits an answer, and what nobody can tell any more."""
         before, version = self._read()
         if self._is_known and before.get("filters", self._filters) != self._filters:
             raise AsyncJobError(
@@ -161,11 +164,12 @@ class Watch:
             self._say_once(why)
         answered: set[str] = seen.answered if self.params["until"] == "answered" else set()
         left = [event for event in self._left(before) if self._fits(event) and event["id"] not in answered]
-        changes: list[Change] = []
+        changes: list[Event] = []
+        lost: list[Lost] = []
         if version == ABSENT and self.params["begin"] == "now":
             after = passed_over(advance(before, seen)[0], seen, self._where)
         else:
-            after, changes = advance(
+            after, changes, lost = advance(
                 before, seen, wanted=lambda event: self._fits(event) and event["id"] not in answered, most=max(_MOST - len(left), 0)
             )
         if len(left) >= _MOST:
@@ -173,7 +177,7 @@ class Watch:
                 f"{len(left)} events of the cursor {self._where} await an answer. Until some have it, no other one is told. Give filters,"
                 " so that only what is to be answered is told."
             )
-        pending = left + [change.event for change in changes]
+        pending = left + changes
         after.update(pending=pending, filters=self._filters)
         if after != before or version == ABSENT:
             write(self._store, self._path, after, expect=version)
@@ -183,7 +187,7 @@ class Watch:
             )
         self._is_known = True
         self._received.clear()
-        return changes, pending
+        return changes, pending, lost
 
     def _left(self, cursor: Cursor) -> list[Event]:
         """Return what awaits an answer. What was handed over does not, even if the store was away when the cursor was to say so."""
@@ -199,6 +203,10 @@ class Watch:
 
     def _fits(self, event: Event) -> bool:
         """Return whether somebody wants to know of this."""
+        return (not self.params["status"] or event["status"] in self.params["status"]) and self._concerns(event)
+
+    def _concerns(self, event: Event) -> bool:
+        """Return whether somebody wants to know of this job, approval or run at all."""
         params = self.params
         job = event.get("job_name", event.get("approval_name", ""))
         # What belongs to an answer of several jobs has its name behind that of their playbook.
@@ -207,7 +215,6 @@ class Watch:
             return False
         return (
             event["kind"] in params["kind"]
-            and (not params["status"] or event["status"] in params["status"])
             and params["host"] in (None, event.get("host"))
             and params["playbook_name"] in (None, event.get("playbook_name"))
             and params["workflow"] in (None, event.get("workflow"))

@@ -69,7 +69,7 @@ def cancel_what_was_left(
                 taken = write_record(store, key, merged(record, {"awaited_by": {**own, "poll": poll}}), expect=version)
             except Conflict:
                 return True  # that was a sign of life, or somebody else waits for it by now: then, it is left behind no more
-            reason = f"the run that waited for it, of {record.get('who')}, is gone (on_cancel)"
+            reason = "the run that waited for it is gone (on_cancel)"  # which need not be the one that has started it
             action.notify(f"{key}: {reason}. It is cancelled.")
             asked = of_record(key, *taken, params, action.async_dir)
             action.cancel({**params, "reason": reason, "grace_period": _GRACE}, store, asked)

@@ -44,11 +44,13 @@ def with_stats(
         return result
     jobs: dict[str, dict[str, t.Any]] = {}
     data: dict[str, t.Any] = {}
+    warnings: list[str] = []
     for number, answer in enumerate(answers):
         record: Record | None = answer.get("record")
         if not record:
             continue
-        kept = {} if secret or record.get("no_log") or answer.get("_ansible_no_log") else record.get("result", {})
+        is_secret = secret or record.get("no_log") or answer.get("_ansible_no_log")
+        kept = {} if is_secret else record.get("result", {})
         said: dict[str, t.Any] = {}
         if "status" in wanted:
             said.update((name, answer.get(name)) for name in _STATUS)
@@ -58,8 +60,16 @@ def with_stats(
             jobs.setdefault(record["host"], {})[record["job_name"]] = said
         if "artifacts" in wanted and answer.get("finished"):
             data.update((name, kept[name]) for name in named[number] if name in kept and _may_be_said(name))
+            lacking = [name for name in named[number] if name not in kept]
+            if lacking and answer.get("status") == "succeeded" and not is_secret:
+                warnings.append(
+                    f"The job {record['job_name']!r} on {record['host']} leaves no {', '.join(lacking)} (set_stats: artifacts): its record"
+                    " has no such field. Either the module has returned none, or it is made of the output, or it is too long to be kept."
+                )
     if jobs:
         data[NAME] = jobs
+    if warnings:
+        result = {**result, "warnings": [*result.get("warnings", ()), *warnings]}
     return {**result, "ansible_stats": {"data": data, "per_host": False, "aggregate": True}} if data else result
 
 

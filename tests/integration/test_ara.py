@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,10 @@ from controller import Controller, Ran
 from missing import do_without
 from pages import blocks_of, guide
 from plays import job, play, shell
+from records import put
 from waiting import until
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.runs import this_run
 
 # Prints what ARA holds: each playbook with its status, its labels, what goes on in it, and its records.
 ASK = """
@@ -118,7 +122,10 @@ def test_nodes_of_a_workflow(controller: Controller, ara: dict[str, str]) -> Non
     [deploy] = [number for number, about in nodes.items() if "node:deploy" in about["labels"]]
     assert (nodes[build]["status"], nodes[deploy]["status"]) == ("completed", "running")
 
+    number = max(before) + 1  # that of the run that says what would be set right
+    put(controller.state_dir, "foreign", ara_playbook={"started": {**this_run(os.getpid()), "id": number}})
     dry = controller.playbook("rstyczynski.ansible.ara_sync", env=ara).ok()
+    assert re.search(rf"\b{number}: \S+/ara_sync.yml: ARA holds no record of these jobs that says the same", dry.text)
     assert f"1 would be set right: [{deploy}]" in dry.text
     controller.playbook("rstyczynski.ansible.ara_sync", "-e", "apply=true", env=ara).ok()
     after = said(controller)

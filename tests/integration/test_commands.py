@@ -15,10 +15,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 from controller import Controller
 from fleet import CANCEL, JOBS, PRUNE, SHOW, rows, tree
 from pages import blocks_of, guide, readme
-from plays import job, play, run_tasks, shell
+from plays import job, play, run, run_tasks, shell
 from records import put
 from waiting import until
 
@@ -76,6 +77,23 @@ class Cmdb(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+# What makes a host none that an inventory may have
+NO_HOSTS: tuple[dict[str, t.Any], ...] = (
+    {"name": 7},
+    {"name": ""},
+    {"name": "web1\n"},
+    {"name": "-i"},
+    {"name": None},
+    {"address": "192.0.2.2"},  # of another one that has this name
+    {"name": "web2", "address": "192.0.2.1\n"},
+    {"name": "web2", "address": 5},
+    {"name": "web2", "role": "all"},
+    {"name": "web2", "role": "ungrouped"},
+    {"name": "web2", "role": "web\n"},
+    {"name": "web2", "role": ["web"]},
+)
+
+
 def test_inventory_of_the_guide(controller: Controller) -> None:
     """The API answers, is away, and answers what nobody may believe: the last good answer stands."""
     [playbook] = [block.text for block in blocks_of(guide("guide_inventory")) if block.language == "yaml"]
@@ -111,12 +129,19 @@ def test_inventory_of_the_guide(controller: Controller) -> None:
         assert "192.0.2.1" in first
         assert "evil" not in first
         hosts.unlink()
-        for said in (None, "an error page", [web, {**web, "address": "{{ lookup('pipe', 'touch evil') }}"}]):
+        for said in (None, 5, [web, {**web, "address": "{{ lookup('pipe', 'touch evil') }}"}]):
             Cmdb.said = said
             text = paste(making.partition("\n")[0])
             assert "2 hosts, as of " in text
             assert ("...ignoring" in text) == (said is None)
             assert hosts.read_text() == first
+        [keeping] = [task for task in yaml.safe_load(playbook)[0]["tasks"] if "when" in task]
+        answers = [True, "an error page", {"hosts": [web]}, [], [web, 7], *([web, {**web, **one}] for one in NO_HOSTS)]
+        keeping = {"when": keeping["when"], "vars": {**keeping["vars"], "asked": {"json": "{{ item }}", "failed": False}}}
+        task = {"ansible.builtin.fail": {"msg": "It is kept."}, "loop": [*answers, [web, web]], "ignore_errors": True, **keeping}
+        ran = run(controller, play(task, hosts="localhost")).ok()
+        assert ran.output.count("skipping: [localhost] => (item=") == len(answers)
+        assert ran.output.count("failed: [localhost] (item=") == 1
         Cmdb.said = [web]
         assert "1 hosts, as of " in paste(making)
         assert "last good answer" in paste(showing)

@@ -142,7 +142,16 @@ def test_a_result_sets_nothing_that_others_act_upon(name: str) -> None:
 def test_a_record_does_not_say_what_becomes_a_variable() -> None:
     """Whoever can write to the store could say to the next run what to do."""
     record = {**RECORD, "store_result": ["apply"], "result": {"apply": True}}
-    assert left(["artifacts"], {**ANSWER, "record": record}) == {"x": 1}
+    assert left(["artifacts"], {**ANSWER, "record": record}, named=[]) == {"x": 1}
+
+
+def test_an_artifact_that_is_none_is_named() -> None:
+    """If the job should have had it, and somebody may know what it had."""
+    [warning] = left(["artifacts"], named=["version", "stdout_lines", "y"])["warnings"]
+    assert warning.startswith("The job 'migrate' on db01 leaves no stdout_lines, y (set_stats: artifacts): its record has no such field.")
+    for answer in ({**ANSWER, "status": "failed"}, {**ANSWER, "record": {**RECORD, "no_log": True}}, {**ANSWER, "finished": False}):
+        assert "warnings" not in left(["artifacts"], answer, named=["stdout_lines"])
+    assert "warnings" not in left(["status"], named=["stdout_lines"])
 
 
 def test_nothing_is_left_that_nobody_wants_or_may_know() -> None:
@@ -189,7 +198,8 @@ def test_whoever_cancels_what_was_left_has_said_so_before(tmp_path: Path) -> Non
         cancelled.append((record, (asked.record, asked.version) == (record, version)))
         raise AsyncJobError("The host is away.")
 
-    action: t.Any = types.SimpleNamespace(notify=lambda line: None, async_dir="~/.ansible_async", cancel=cancel)
+    said: list[str] = []
+    action: t.Any = types.SimpleNamespace(notify=said.append, async_dir="~/.ansible_async", cancel=cancel)
     params = {"on_cancel": "cancel", "claim_timeout": 60}
 
     def run() -> bool:
@@ -206,6 +216,7 @@ def test_whoever_cancels_what_was_left_has_said_so_before(tmp_path: Path) -> Non
     assert record is not None
     assert {name: record["awaited_by"][name] for name in runs.NAMES} == {name: parent[name] for name in runs.NAMES}
     assert is_same
+    assert said == [f"{KEY}: the run that waited for it is gone (on_cancel). It is cancelled."]  # another one than that has started it
     assert run() is False
     assert len(cancelled) == 1
 

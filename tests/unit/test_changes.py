@@ -9,7 +9,10 @@ import asyncio
 import importlib
 import itertools
 import json
+import os
 import random
+import subprocess
+import sys
 import typing as t
 import uuid
 from pathlib import Path
@@ -143,15 +146,23 @@ def test_what_has_happened_between_two_looks_is_in_the_history(place: Path) -> N
 
 
 def test_what_the_history_has_lost_is_said(place: Path) -> None:
+    """Also where only some statuses are told, even if none of what is left has one; but not of jobs of which nobody wants to know."""
     reader = Reader(place)
+    only = [Reader(place, cursor=name, **filters) for name, filters in (("a", {"status": ["failed"]}), ("b", {"status": ["lost"]}))]
+    other = Reader(place, cursor="c", host="web2")
     attempt(place, 1, "failed")
     reader.told()
+    for one in (*only, other):
+        one.told()
     for number in range(2, PAST_ATTEMPTS + 5):
         attempt(place, number, "failed")
     told = reader.told()
     assert [number for _job, number, status in told if status == "failed"] == [*range(4, PAST_ATTEMPTS + 5)]
-    assert "2 attempts before this one are in no history any more" in reader.log[-1]
+    said = "web1 Nightly backup: 2 attempts before attempt 4 can be found in no history any more, and cannot be told."
+    assert reader.log[1:] == [said]
     assert reader.told() == []
+    assert [len(one.told()) for one in (*only, other)] == [PAST_ATTEMPTS + 1, 0, 0]
+    assert [one.log[1:] for one in (*only, other)] == [[said], [said], []]
 
 
 def test_a_claim_is_no_change(place: Path) -> None:
@@ -487,6 +498,36 @@ def test_what_becomes_a_template_in_a_rulebook_is_withheld(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "4711",
+        "1.10",
+        "2024.10",
+        "1e5",
+        "1_000",
+        "0x10",
+        "0o17",
+        "-5",
+        "None",
+        "True",
+        "False",
+        "a'b\"c",
+        "v9",
+        "\u00fcn\u00ef",
+        "\U0001f600",
+    ],
+)
+def test_a_text_in_a_mapping_stays_a_text(text: str) -> None:
+    """As the rulebooks of the guide hand it over. Alone, it may become a number, a truth value, or nothing; and nothing else."""
+    told = changes.for_rulebook({"run": text})
+    assert (told["run"], told["withheld"]) == (text, [])
+    render = NativeEnvironment().from_string
+    assert render("{{ {'failed': event.run} }}").render(event=told) == {"failed": text}
+    alone = render("{{ event.run }}").render(event=told)
+    assert alone == text or isinstance(alone, (int, float, type(None)))
+
+
+@pytest.mark.parametrize(
     "text", ["[Errno 2] No such file: 'a'", r"C:\users\new: it's full", '"backup" (2 of 3) has ended', "{a}", "#7", "007", "x"]
 )
 def test_texts_stay_texts_in_a_rulebook(text: str) -> None:
@@ -497,6 +538,21 @@ def test_texts_stay_texts_in_a_rulebook(text: str) -> None:
     assert render("{{ event.reason }}").render(event=told) == text
     for template in ("'{{ event.reason }}'", "['{{ event.reason }}']", '"{{ event.reason }}" "{{ event.reason }}"'):
         assert not any(mark in str(render(template).render(event=told)) for mark in ("{{", "{%", "{#"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12345678-1234-5123-8123-123456789012",
+        "00000000-0000-5000-8000-000000000000",
+        "1e345678-1234-5123-8123-123456789012",
+        "gitlab -234567890123456",
+        "alert 0123456789012345 2026-01-01T00:00:00Z",
+    ],
+)
+def test_a_name_that_the_rulebooks_of_the_guide_give_is_no_literal(text: str) -> None:
+    """So it needs no mapping."""
+    assert NativeEnvironment().from_string("{{ event.id }}").render(event={"id": text}) == text
 
 
 def test_a_rulebook_reads_literals() -> None:
@@ -695,3 +751,49 @@ def test_a_rulebook_that_does_not_say_what_it_has_holds_up_nothing(place: Path, 
     assert asyncio.run(asyncio.wait_for(play(), 60)) == known.ids
     assert [event["id"] for event in Reader(place, status=["failed"]).watch.look()] == known.ids[2:]
     assert known.ids[1] not in caplog.text
+
+
+def test_the_program_takes_no_word_that_has_no_value(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would print what nobody has asked for."""
+    source = importlib.import_module(SOURCE)
+    monkeypatch.setattr(asyncio, "run", lambda coroutine: coroutine.close())
+    said = source.print_events(["cursor=test", "host", f"state_dir={place}"])
+    assert said.startswith("'host' gives no option a value. No event was told.")
+    assert not list(place.iterdir())
+
+
+# Ends the program that it runs by SIGTERM, at a moment of its life; twice, as whoever signals a process and then its group does.
+_ENDED_AT = """
+import asyncio, os, runpy, selectors, signal, sys
+moment, sys.argv[:] = sys.argv[1], sys.argv[2:]
+def end(then=lambda: None):
+    def ended(*args, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return then(*args, **options)
+    return ended
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("ansible_collections."):
+            end()()
+if moment == "import":
+    sys.meta_path.insert(0, Finder())
+elif moment == "start":
+    asyncio.run = end(asyncio.run)
+elif moment == "wait":
+    selectors.DefaultSelector.select = end(selectors.DefaultSelector.select)
+else:
+    os.write = end(os.write)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("moment", ["import", "start", "wait", "print"])
+def test_the_program_ends_without_a_word_whenever_it_is_ended(place: Path, moment: str) -> None:
+    attempt(place, 1, "failed")
+    file = importlib.import_module(SOURCE).__file__
+    command = [sys.executable, "-c", _ENDED_AT, moment, str(file), "cursor=test", "begin=all", f"state_dir={place}"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert [line for line in done.stderr.splitlines() if "is new" not in line] == []

@@ -235,6 +235,15 @@ def test_what_a_playbook_takes(playbook: Path) -> None:
         assert "**Check mode**: " in part
 
 
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda file: file.stem)
+def test_an_answer_that_was_left_empty_is_the_same_as_none(playbook: Path) -> None:
+    """What has a default reaches Ansible and its modules in no way that would make an empty text of it."""
+    declared, _given = variables_of(playbook)
+    filled = {name for name, value in declared.items() if value not in ("", [], {}) and "{{" not in str(value)} - INTERNAL
+    bare = re.findall(r"^ *(\w+: \"\{\{ (\w+) \}\}\")$", playbook.read_text("utf-8"), re.MULTILINE)
+    assert playbook.parent.name == "scenarios" or [line for line, name in bare if name in filled] == []
+
+
 def test_all_playbooks_are_listed() -> None:
     rows = table(guide("guide_playbooks"), "playbook", "does")
     told = {name for row in rows for name in literals(row[0])}

@@ -166,7 +166,7 @@ def test_what_a_run_has_forgotten_is_told_as_far_as_it_can_be(place: Path) -> No
     remembered = [event["epoch"] for event in json.loads(run.file.read_text())["events"] if not event["node"]]
     assert remembered == [1, 3, 4, 4, 5, 5]  # it has forgotten the second one, and how the third has begun
     assert reader.told() == [("r", 3, "failed"), *(("r", number, status) for number in (4, 5) for status in ("running", "failed"))]
-    assert "w r: 1 attempts before this one are in no history any more" in reader.log[-1]
+    assert "w r: 1 attempt before attempt 3 can be found in no history any more" in reader.log[-1]
     assert reader.told() == []
     run.resume()
     now = json.loads(run.file.read_text())

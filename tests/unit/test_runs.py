@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+import types
 import typing as t
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ara import is_ara_playbook, key_in_ara, value_in_ara
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.runs import has_ended, is_run, this_run
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible, _ara_notes
 
 
 def ended() -> dict[str, t.Any]:
@@ -213,7 +215,9 @@ def test_only_what_is_proven_to_have_ended_is_set_right(tmp_path: Path, monkeypa
     assert {number: about["status"] for number, about in playbooks.items()} == {number: case[3] for number, case in cases.items()}
     assert dry["expired"] == done["expired"]
     assert [one["id"] for one in done["expired"]] == [1]
-    assert [one["id"] for one in done["unclear"]] == [3, 4]
+    assert [(one["id"], one["path"]) for one in done["unclear"]] == [(3, "/x.yml"), (4, "/x.yml")]
+    why = [one["reason"] for one in done["unclear"]]
+    assert ("Run this there" in why[0], "compare the path" in why[1]) == (True, True)
     assert (dry["changed"], done["playbooks"]) == (True, 7)
     assert async_job_ara.run(params, check_mode=False)["changed"] is False
 
@@ -271,3 +275,21 @@ def test_what_was_set_right_before_ara_went_away_is_said(tmp_path: Path, monkeyp
     assert (done["changed"], done["failed"]) == (True, True)
     assert "playbooks/2: OSError: gone. It has ended there" in done["msg"]
     assert "run it again" in done["msg"]
+
+
+def test_that_ara_is_away_is_said_once_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each item of a loop is a task of its own there."""
+
+    def ask(*_args: t.Any, **_options: t.Any) -> t.Any:
+        raise ConnectionError("It is away.")
+
+    monkeypatch.setattr(_ara, "active", lambda: _ara.Ara(types.SimpleNamespace(get=ask)))
+    monkeypatch.setattr(_ansible, "uuid_of_play", lambda task: "x")
+    monkeypatch.setattr(_ara_notes, "_said", [])
+    lines: list[str] = []
+    for _item in range(4):
+        notes = _ara_notes.AraNotes(types.SimpleNamespace(check_mode=False), os.getpid(), lines.append)
+        assert notes.of_start() == {"ara_playbook": None}
+        assert notes.is_active is False
+    [line] = lines
+    assert "ARA has not answered plays: ConnectionError: It is away." in line

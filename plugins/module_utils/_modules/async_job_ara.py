@@ -24,6 +24,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.runs 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Notify, nobody
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import is_of_run
 
@@ -41,6 +42,15 @@ _EXPIRED = "expired"
 
 # The label of the playbook of a node that says which attempt it is
 _ATTEMPT = "attempt:"
+
+_CONTRADICTORY = "The records of its jobs do not name the same run. Ask ARA which one it was; if that has ended, set it right by hand."
+_ELSEWHERE = (
+    "Its run was on another machine, or in another container. Run this there. If that is gone, nobody can tell; then set it right by hand."
+)
+_NOT_THE_SAME = (
+    "ARA holds no record of these jobs that says the same. Either its run was killed before it could write one, or this is another database"
+    " than that of the run, in which the number means something else: compare the path. If it is the right one, set it right by hand."
+)
 
 
 class Noted(t.NamedTuple):
@@ -101,16 +111,14 @@ def _set_right_runs(ara: _ara.Ara, noted: dict[int, list[Noted]], where: str, re
                 continue  # it has said so meanwhile, as its last word
             if not check_mode:
                 _expire(ara, number)
-            result["expired"].append({"id": number, "path": str(about.get("path")), "jobs": _jobs(mine)})
+            result["expired"].append({"id": number, "path": _path(about), "jobs": _jobs(mine)})
             result["changed"] = True
             if not check_mode:
                 for note in mine:
                     _tell(ara, number, note, where)
         elif verdicts != {False}:
-            why = "its run was on another machine, or in another container" if mine else "ARA does not say the same of these jobs"
-            if len(verdicts) > 1:
-                why = "the records of its jobs do not name the same run"
-            result["unclear"].append({"id": number, "reason": why, "jobs": _jobs(mine or notes)})
+            why = _CONTRADICTORY if len(verdicts) > 1 else _ELSEWHERE if mine else _NOT_THE_SAME
+            result["unclear"].append({"id": number, "path": _path(about), "reason": why, "jobs": _jobs(mine or notes)})
 
 
 def _set_right_nodes(ara: _ara.Ara, nodes: dict[str, Record], result: dict[str, t.Any], *, check_mode: bool) -> None:
@@ -121,7 +129,7 @@ def _set_right_nodes(ara: _ara.Ara, nodes: dict[str, Record], result: dict[str, 
             if not check_mode:
                 _expire(ara, about["id"])
             jobs = [{name: record[name] for name in ("host", "playbook_name", "job_name")} for record in ended]
-            result["expired"].append({"id": about["id"], "path": str(about.get("path")), "jobs": jobs})
+            result["expired"].append({"id": about["id"], "path": _path(about), "jobs": jobs})
             result["changed"] = True
 
 
@@ -166,6 +174,11 @@ def _is_the_same(ara: _ara.Ara, number: int, note: Noted, where: str) -> bool:
     known = (ara.record_of(number, key_in_ara(note.now)) or {}).get("value")
     said = value_in_ara(note.record, number, where=where)
     return isinstance(known, dict) and all(known.get(name) == said[name] for name in ("host", "playbook_name", "job_name", "run"))
+
+
+def _path(playbook: dict[str, t.Any]) -> str:
+    """Return the place of a playbook, as ARA has it, for a terminal."""
+    return harmless(str(playbook.get("path")))
 
 
 def _expire(ara: _ara.Ara, number: int) -> None:

@@ -109,11 +109,12 @@ class Phase(t.NamedTuple):
     steps: list[Step]
 
 
-class Change(t.NamedTuple):
-    """Something to tell, and whether it happened before the last look could have seen it."""
+class Lost(t.NamedTuple):
+    """What nobody can tell any more. Whether somebody would have wanted to know, its last step would say."""
 
     event: Event
-    missed: int
+    """The first change that is known after that."""
+    number: int
     """How many phases before it are in no history any more."""
 
 
@@ -329,36 +330,39 @@ def phases_of_approval(approval: Approval, where: str) -> list[Phase]:
 
 def advance(
     cursor: Cursor, seen: Seen, *, wanted: t.Callable[[Event], bool] = lambda event: True, most: int | None = None
-) -> tuple[Cursor, list[Change]]:
-    """Return the cursor after a look, and what has changed since the one before, in the order in which it happened.
+) -> tuple[Cursor, list[Event], list[Lost]]:
+    """Return the cursor after a look, what has changed since the one before, in the order in which it happened, and what was lost between
+    the two, wanted or not.
 
     :arg wanted: which changes to return
     :arg most: how many there may be of these, or a few more. What has happened in other documents is as unknown as before. None means all
     """
     told = {}
-    news: list[tuple[str, str, dict[str, t.Any], list[tuple[str, Change]]]] = []
+    lost = []
+    news: list[tuple[str, str, dict[str, t.Any], list[tuple[str, Event]], Lost | None]] = []
     for path, phases in seen.documents.items():
         if phases:
-            known, of_path = _changes(path, phases, cursor["seen"].get(path))
+            known, of_path, missed = _changes(path, phases, cursor["seen"].get(path))
             latest = ""
             timed = []
-            for change in of_path:  # whatever clocks have said, a document knows the order of its own
-                latest = max(latest, str(change.event["time"]))
-                if wanted(change.event):
-                    timed.append((latest, change))
-            news.append((timed[0][0] if timed else "", path, known, timed))
+            for event in of_path:  # whatever clocks have said, a document knows the order of its own
+                latest = max(latest, str(event["time"]))
+                if wanted(event):
+                    timed.append((latest, event))
+            news.append((timed[0][0] if timed else "", path, known, timed, Lost(of_path[0], missed) if missed and of_path else None))
         elif path in cursor["seen"]:  # it is being started for the second time
             told[path] = cursor["seen"][path]
-    found: list[tuple[str, Change]] = []
-    for _time, path, known, timed in sorted(news, key=lambda one: one[0]):
+    found: list[tuple[str, Event]] = []
+    for _time, path, known, timed, of_path_lost in sorted(news, key=lambda one: one[0]):
         if not timed or most is None or len(found) < most:
             told[path] = known
             found += timed
+            lost += [of_path_lost] if of_path_lost else []
         elif path in cursor["seen"]:
             told[path] = cursor["seen"][path]
     if seen.unreadable:  # what is not seen may be there all the same
         told = {**cursor["seen"], **told}
-    return {**cursor, "seen": told}, [change for _time, change in sorted(found, key=lambda one: one[0])]
+    return {**cursor, "seen": told}, [event for _time, event in sorted(found, key=lambda one: one[0])], lost
 
 
 def passed_over(cursor: Cursor, seen: Seen, where: str) -> Cursor:
@@ -376,13 +380,13 @@ def passed_over(cursor: Cursor, seen: Seen, where: str) -> Cursor:
     return {**cursor, "seen": {**cursor["seen"], **unread}}
 
 
-def _changes(path: str, phases: list[Phase], before: dict[str, t.Any] | None) -> tuple[dict[str, t.Any], list[Change]]:
-    """Return what the cursor says of a document from now on, and what is to be told of it."""
+def _changes(path: str, phases: list[Phase], before: dict[str, t.Any] | None) -> tuple[dict[str, t.Any], list[Event], int]:
+    """Return what the cursor says of a document from now on, what is to be told of it, and how many phases nobody can tell any more."""
     ids = [_id(path, str(phase.number), phase.identity) for phase in phases]
     known = -1
     missed = 0
     if before is not None and before["phase"] == _OLD:
-        return {"number": phases[-1].number, "phase": ids[-1], "told": [step.status for step in phases[-1].steps]}, []
+        return {"number": phases[-1].number, "phase": ids[-1], "told": [step.status for step in phases[-1].steps]}, [], 0
     if before is not None and before["phase"] in ids:
         known = ids.index(before["phase"])
     elif before is not None:  # its history does not reach so far, unless it was forgotten and made anew
@@ -395,12 +399,11 @@ def _changes(path: str, phases: list[Phase], before: dict[str, t.Any] | None) ->
                 about = {"id": _id(ids[index], step.status), "status": step.status, **step.about}
                 # A cursor has to hold it, however long the texts of a record are.
                 cut = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in about.items()}
-                changes.append(Change(cut, missed))
-                missed = 0
+                changes.append(cut)
     last = phases[-1]
     earlier = before["told"] if before is not None and known == len(phases) - 1 else []
     statuses = [*earlier, *(step.status for step in last.steps if step.status not in earlier)]
-    return {"number": last.number, "phase": ids[-1], "told": statuses}, changes
+    return {"number": last.number, "phase": ids[-1], "told": statuses}, changes, missed
 
 
 def _id(*parts: str) -> str:

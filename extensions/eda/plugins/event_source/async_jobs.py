@@ -25,14 +25,18 @@ description:
   - "The C(attempt) of a run is 1 when it begins, and goes up whenever somebody resumes, accepts or cancels. The C(reason) of one that has
     C(failed) or C(recovered) names the nodes that have failed, as C(deploy: failed). Its C(start) is when the run has begun. The nodes of
     a run are jobs and approvals, and told as such, too. Their C(playbook_name) is the name of the workflow, a blank, and the run."
-  - The C(id) is made of the place of the record, the attempt and the status. It is always the same for the same change, whoever looks and
-    however often. What is started by this name, such as a job or a run of a workflow, is started once.
+  - The C(id) is made of the place of the record in its store, the attempt and the status, and so a UUID of version 5. It is always the same
+    for the same change, whoever looks and however often. What is started by this name, such as a job or a run of a workflow, is started
+    once. An attempt of a job that begins anew after its record was removed is another attempt, with other ids.
   - The cursor is a document in the store, and says which changes were told. What has happened between two looks, or while no rulebook was
     running, is taken from the history of the record, which has the last 20 attempts, or of the run, which has its last 200 events. Where
-    that does not reach back far enough, a line in the log says how many are missing.
+    that does not reach back far enough, a line in the log says how many are missing. A job whose record was removed before anybody looked
+    makes no event.
   - What a record holds is data. A text that has the marks of a template is empty, and C(withheld) names it, because Ansible would run it as
-    one if a playbook got it from the rulebook. So is a text that would get them there, or would not stay a text, since a rulebook
-    reads what its own templates yield as a literal of Python, such as C('a\x7bb') or C(['a', 'b']). A text that is a number becomes one.
+    one if a playbook got it from the rulebook. So is a text that would get them there, or would become a list, a mapping or another
+    text, since a rulebook reads what its own templates yield as a literal of Python, such as C('a\x7bb') or C(['a', 'b']).
+  - "A text such as C(4711), C(1.10), C(True) or C(None) is in the event, and a rulebook makes a number, a truth value or nothing of it
+    where a template yields it alone. In a mapping, each text stays what it is, as in C(failed: {{ {'run': event.run} }})."
   - "It runs in the process of C(ansible-rulebook), in its Python, which has to be 3.10 or newer and to have ansible-core installed; for
     O(backend=oci), also the package C(oci)."
   - The file is a program, too, for whoever collects logs. With options as C(name=value), it prints each event as a line of JSON.
@@ -125,8 +129,8 @@ options:
     type: str
   reactions:
     description:
-      - Whether to tell also of jobs and of runs that are the answer to an event, as their name is an C(id), and of what belongs to such
-        runs. Otherwise, an answer that fails would be answered, and so on without an end.
+      - Whether to tell also of jobs and of runs that are the answer to an event, as their name is a UUID of version 5, which an C(id) is,
+        and of what belongs to such runs. Otherwise, an answer that fails would be answered, and so on without an end.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -152,7 +156,7 @@ EXAMPLES = r"""
           name: repair.yml
           extra_vars:
             event_id: "{{ event.id }}"
-            failed_host: "{{ event.host }}"
+            failed: "{{ {'host': event.host, 'job': event.job_name} }}"
 """
 
 import asyncio
@@ -164,6 +168,10 @@ import signal
 import sys
 import time
 import typing as t
+
+if __name__ == "__main__":
+    # Who stops a service ends it at once, whenever that is. A store takes that at any moment, and what nobody has noted is told again.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
 
 _HERE = pathlib.Path(__file__).resolve()
 _COLLECTIONS = _HERE.parents[6]
@@ -254,8 +262,10 @@ def print_events(arguments: list[str]) -> str:
 
     :arg arguments: options, C(name=value)
     """
+    valueless = [argument for argument in arguments if not argument.partition("=")[1]]
+    if valueless:
+        return f"{valueless[0]!r} gives no option a value. No event was told. Write options as name=value, without spaces around the '='."
     given = {name: value for name, _equals, value in (argument.partition("=") for argument in arguments)}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who stops a service ends it as Ctrl-C does
     try:
         asyncio.run(main(Lines(), given))
     except AsyncJobError as error:
