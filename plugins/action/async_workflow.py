@@ -3,12 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 import typing as t
 import uuid
+from collections import Counter
 
 from ansible import context
+from ansible.errors import AnsibleConnectionFailure
 from ansible.utils.display import Display
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
@@ -76,6 +80,11 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_tick
 _LONGEST_REASON = 4096
 # How many of the jobs are named that a run waits for.
 _SHOWN = 10
+
+# How many orders a run remembers: more than are obeyed before the last host of a play has come to the same task.
+_ORDERS = 20
+_GIVEN: Counter[str] = Counter()
+"""How often this process has given each order."""
 
 
 class ActionModule(WorkflowAction):
@@ -147,6 +156,7 @@ class ActionModule(WorkflowAction):
             if self.is_check:
                 self._check_nothing_left(store, run)
             else:
+                self.check_heard()
                 run = self.begin(store, run)
                 self._definition_of(store, run, compiled, params)  # somebody else may have begun it in between, with another file
         elif run.get("commit") != self.commit and run["status"] not in VERDICTS:
@@ -165,8 +175,11 @@ class ActionModule(WorkflowAction):
                 after = self.follow(driver.changed(change), store, name, run_id, params, given)
             if after is not None and after["status"] not in VERDICTS:
                 after = self.follow(driver.drive(), store, name, run_id, params, given)
-        except AsyncJobError as error:  # such as a store that is away for a while: nobody but us knows an id that we have made
-            raise error if params["run"] else AsyncJobError(f"{error} To go on: run this once more with run={run_id}.") from error
+        except (AsyncJobError, AnsibleConnectionFailure) as error:  # such as a store that is away for a while
+            if params["run"]:
+                raise
+            # Nobody but us knows an id that we have made.
+            raise type(error)(f"{error} To go on: run this once more with run={run_id}.") from error
         if after is not None and self.blocked_by is not None:
             raise AsyncJobError(f"{_beside(name, run_id, self.blocked_by)} Nothing more was started in this one.")
         if after is None:
@@ -325,13 +338,14 @@ class ActionModule(WorkflowAction):
         unknown = [name for name in nodes or () if not _is_there(run, name)]
         if unknown:
             raise AsyncJobError(f"The workflow {run['workflow']!r} has no node {', '.join(map(repr, unknown))}. Nothing was changed.")
-        mode, order = params["mode"], _ansible.uuid_of_task(self._task)
+        mode, order = params["mode"], self._order(params)
 
         def changed(run: Run) -> Run:
             # The same task on another host, of a play whose hosts are all that nodes run on, may have said so already.
-            if mode == "run" or run.get("order") == order:
+            orders: list[str] = run.get("orders", [])
+            if mode == "run" or order in orders:
                 return run
-            return {**ordered(run), "order": order}
+            return {**ordered(run), "orders": [*orders, order][-_ORDERS:]}
 
         def ordered(run: Run) -> Run:
             if run["status"] not in VERDICTS:
@@ -350,6 +364,13 @@ class ActionModule(WorkflowAction):
             return resume(graph, run, nodes)
 
         return changed
+
+    def _order(self, params: dict[str, t.Any]) -> str:
+        """Return what tells this order from all others. It is the same on each host of the play, whose tasks are of one process each, and
+        another one for each item of a loop, and for each try."""
+        about = json.dumps([_ansible.uuid_of_task(self._task), *(params[name] for name in ("mode", "nodes", "reason"))])
+        _GIVEN[about] += 1
+        return hashlib.sha256(f"{about} {_GIVEN[about]}".encode("utf-8", "surrogatepass")).hexdigest()
 
     def _plan(self, run: Run, after: Run) -> dict[str, t.Any]:
         """Return what would happen."""

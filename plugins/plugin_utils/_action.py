@@ -34,7 +34,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansibl
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._ara_notes import AraNotes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._awx import started_by
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._names import check_name
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import Preloading, note_need, playbook
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._state_dir import base_directory, state_dir_warnings
 
 _PLAYBOOKS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))), "playbooks")
@@ -124,7 +124,7 @@ class StoreAction(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Do the task: Ansible calls this once per host and item."""
-        self._playbook = os.getppid()
+        self._playbook = playbook()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
         self.ara = AraNotes(self._task, self._playbook, self.notify)

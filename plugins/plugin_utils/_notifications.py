@@ -150,7 +150,7 @@ class Notifications:
 
     def _may_tell(self, run: Run) -> bool:
         is_here = bool(self._directory) and run["executor"] == self._action.host
-        return is_here and run["definition_hash"] == self._definition_hash
+        return is_here and run["definition_hash"] == self._definition_hash and self._action.is_heard
 
     def _count(self, one: Notification, problem: str, results: dict[str, str]) -> None:
         """Count that one could not be started. In the end, that is the result."""

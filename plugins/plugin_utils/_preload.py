@@ -27,6 +27,18 @@ _needed = mmap.mmap(-1, len(BACKENDS) + 1)
 _PROGRAMS = len(BACKENDS)
 
 
+_forks: list[int] = []
+"""The process that forks the workers, as soon as it is known."""
+
+
+def playbook() -> int:
+    """Return the process of ansible-playbook, whose worker this one is: as it was before the fork, or else when this was asked first. A
+    worker that has lost it has another parent, and may have many items of a loop before it."""
+    if not _forks:
+        _forks.append(os.getppid())
+    return _forks[0]
+
+
 def note_need(backend: str) -> None:
     """Remember that a task of this run uses this kind of store."""
     _needed[list(BACKENDS).index(backend)] = 1
@@ -48,6 +60,8 @@ class Preloading:
 
     def __get__(self, action: object | None, owner: type) -> bool:
         if action is None:
+            if not _forks:
+                _forks.append(os.getpid())
             keep_printing()
             is_purged(os.getpid())
             if _needed[_PROGRAMS]:

@@ -195,6 +195,7 @@ class Slots:
 
     def _wait(self, record: Record, held: list[Held]) -> Waits[Record | None]:
         """Wait for a moment. Return the record of our claim if it is to be written anew."""
+        self._action.check_heard()
         now = time.monotonic()
         if self._since is None:
             self._since, self._renewed, self._said = now, now - _RENEWAL, ""

@@ -279,9 +279,9 @@ class WorkflowAction(TogetherAction):
                 found[name] = one
         running = {name: job for name, job in asked.items() if (job.record or {}).get("status") not in ENDED_JOBS}
         said: dict[str, str] = {}
+        if self._is_here:
+            self._ends.before_a_look(map(_results_file, running.values()))
         if running:
-            if self._is_here:
-                self._ends.before_a_look(map(_results_file, running.values()))
             options = {**self._options, "store_output": False, "tail_size": 0}
             looks = self.look_and_note(options, self._store, [*running.values()], "tail")
             for name, look in zip(running, looks, strict=True):

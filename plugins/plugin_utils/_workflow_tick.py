@@ -91,6 +91,7 @@ class Tick:
                 run = new_run(definition, run_id, self._action.host, values, secrets, self._action.started_by()["who"], inventory)
                 self._action.add_commit(run)
                 run["schedule"] = about_slot(schedule, slot)
+                self._action.check_heard()
                 begun = run if self._action.is_check else self._action.begin(self._store, run)
                 self._started.append(run_id)
                 yield begun

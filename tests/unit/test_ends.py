@@ -101,6 +101,15 @@ def test_files_that_cannot_be_seen(tmp_path: Path, clock: Clock) -> None:
     assert clock.waited(ends, 3, tmp_path / "none") == pytest.approx(3)
 
 
+def test_a_job_whose_end_somebody_else_has_noted(tmp_path: Path, clock: Clock) -> None:
+    """Then there is nothing to look at any more, and its results file is no reason to look once more."""
+    ends, file = Ends(), tmp_path / "j1.1"
+    write(file, ENDED)
+    ends.has_begun(str(file))
+    ends.before_a_look([])
+    assert clock.waited(ends, 5) == pytest.approx(5)
+
+
 def test_nothing_to_watch(clock: Clock) -> None:
     assert clock.waited(Ends(), 7) == pytest.approx(7)
 

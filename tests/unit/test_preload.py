@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import multiprocessing
+import os
 import sys
 
 import pytest
@@ -29,6 +30,21 @@ def test_the_store_that_is_chosen(monkeypatch: pytest.MonkeyPatch, chosen: str, 
         monkeypatch.delitem(sys.modules, f"{STORE}.{name}", raising=False)
     assert Action.BYPASS_HOST_LOOP is False
     assert [name for name in ("filesystem", "oci") if f"{STORE}.{name}" in sys.modules] == [module]
+
+
+def test_whose_worker_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the process that forked it, also when that is gone; and if nobody has noted that, of its parent when this was asked first."""
+
+    class Action:
+        BYPASS_HOST_LOOP = Preloading()
+
+    parents = iter([5, 1])
+    monkeypatch.setattr(_preload, "_forks", [])
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    assert (_preload.playbook(), _preload.playbook()) == (5, 5)
+    monkeypatch.setattr(_preload, "_forks", [])
+    assert not Action.BYPASS_HOST_LOOP
+    assert _preload.playbook() == os.getpid()
 
 
 def test_programs_are_built_when_a_worker_has_needed_one(monkeypatch: pytest.MonkeyPatch) -> None:

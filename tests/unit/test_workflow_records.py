@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 import typing as t
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ import pytest
 from workflows import begun, define, ended
 
 from ansible_collections.rstyczynski.ansible.plugins.action import async_job_cancel, async_job_state
+from ansible_collections.rstyczynski.ansible.plugins.action import async_workflow as async_workflow_action
 from ansible_collections.rstyczynski.ansible.plugins.action.async_workflow import ActionModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_workflow
@@ -26,10 +28,12 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow impo
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.decide import cancel, decide, end
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import Graph, flaws
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.notifying import pending
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node, with_events
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible, _workflow_run
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import NodeRequest
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._notifications import Notifications
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._starter import Starter
 
 DIRECTORY = f"/home/app/.ansible_async/{1:032x}"
@@ -172,25 +176,77 @@ def test_a_worker_whose_playbook_was_killed(tmp_path: Path, run: Run) -> None:
     assert [*tmp_path.rglob("*")] == []
 
 
-@pytest.mark.parametrize("mode", ["resume", "accept"])
-def test_one_order_on_several_hosts(mode: str) -> None:
-    """A play on all hosts where nodes run: the task of the first one resumes the run, those of the others go on with it. Another task does
-    not: it wants something that somebody else has begun."""
-    graph = Graph(define({"a": {}}))
-    failed = ended(graph, decide(graph, begun(graph.definition)), a="failed")
-    failed = decide(graph, failed)
-    params = {"mode": mode, "nodes": ["a"], "reason": "fine"}
+def test_a_message_of_a_worker_whose_playbook_was_killed(tmp_path: Path) -> None:
+    """It is left to whoever goes on with the run, and does not count as one that could not be sent."""
+    graph = Graph(define({"a": {}}, notify=[{"on": ["started"], "task": {"ansible.builtin.debug": {}}}]))
+    run = with_events(None, {**decide(graph, begun(graph.definition)), "events": []}, "me", "then")
+    assert pending(run)
+    action = Action(FilesystemStore(str(tmp_path)), exactly_once.Seen())
+    action._playbook = 1 << 30
+    notifications = Notifications(
+        action, action._store, action._options, params={}, directory="/p", inventory=[], definition_hash=run["definition_hash"]
+    )
+    assert notifications.tick(run) is run
+    assert notifications.finish(run) is run
+    assert [*tmp_path.rglob("*")] == []
 
-    def ordered(uuid: str) -> t.Callable[[Run], Run]:
+
+def ordering(monkeypatch: pytest.MonkeyPatch, failed: Run, mode: str, uuid: str = "task") -> t.Callable[..., t.Callable[[Run], Run]]:
+    """Return a worker that gives orders: what makes of a run what its task says, one item after the other."""
+    given: Counter[str] = Counter()
+
+    def order(nodes: list[str] | None = None) -> t.Callable[[Run], Run]:
+        monkeypatch.setattr(async_workflow_action, "_GIVEN", given)
         action = ActionModule.__new__(ActionModule)
         action._task, action._task_vars, action._playbook = t.cast(t.Any, SimpleNamespace(_uuid=uuid)), {}, os.getpid()
-        return action._change(failed, params)
+        return action._change(failed, {"mode": mode, "nodes": nodes or ["a"], "reason": "fine"})
 
-    resumed = ordered("task 1")(failed)
+    return order
+
+
+@pytest.fixture
+def failed() -> Run:
+    """A run of which two nodes have failed."""
+    graph = Graph(define({"a": {}, "b": {}}))
+    return decide(graph, ended(graph, decide(graph, begun(graph.definition)), a="failed", b="failed"))
+
+
+def test_one_order_on_several_hosts(monkeypatch: pytest.MonkeyPatch, failed: Run) -> None:
+    """A play on all hosts where nodes run: the task of the first one resumes the run, those of the others go on with it, also if somebody
+    else has resumed it meanwhile. Another task does not: it wants something that somebody else has begun."""
+    resumed = ordering(monkeypatch, failed, "resume")()(failed)
     assert (failed["status"], resumed["status"], resumed["epoch"]) == ("failed", "running", failed["epoch"] + 1)
-    assert ordered("task 1")(resumed) == resumed
+    late = ordering(monkeypatch, failed, "resume")()
+    assert late(resumed) is resumed
     with pytest.raises(AsyncJobError, match=r"is running\. Nothing was changed"):
-        ordered("task 2")(resumed)
+        ordering(monkeypatch, failed, "resume", "another task")()(resumed)
+    others = ordering(monkeypatch, failed, "resume", "another task")()({**failed, "orders": resumed["orders"]})
+    assert late(others) is others
+
+
+@pytest.mark.parametrize("mode", ["resume", "accept"])
+def test_orders_of_one_task(monkeypatch: pytest.MonkeyPatch, failed: Run, mode: str) -> None:
+    """Each item of a loop, and each try, is an order of its own."""
+    worker = ordering(monkeypatch, failed, mode)
+    first = worker(["a"])(failed)
+    graph = Graph(failed["definition"])
+    again = decide(graph, first)
+    if mode == "resume":
+        again = decide(graph, ended(graph, again, a="failed"))
+    assert again["status"] in ("failed", "recovered")
+    second = worker(["b"])(again)
+    assert second["epoch"] == again["epoch"] + 1
+    if mode == "resume":
+        third = worker(["b"])(decide(graph, ended(graph, decide(graph, second), b="failed")))
+        assert (third["epoch"], len(third["orders"])) == (second["epoch"] + 1, 3)
+
+
+def test_nothing_is_written_for_an_order_that_was_given(failed: Run) -> None:
+    steps = driver.changed(lambda run: run)
+    assert isinstance(next(steps), driver.ReadRun)
+    with pytest.raises(StopIteration) as stop:
+        steps.send((failed, "v"))
+    assert stop.value.value is failed
 
 
 def test_an_approval_of_something_else(tmp_path: Path) -> None:

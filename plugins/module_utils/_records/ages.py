@@ -15,6 +15,7 @@ Private to the collection: no promise is made to other code.
 from __future__ import annotations
 
 import datetime
+import math
 import time
 import typing as t
 
@@ -49,7 +50,7 @@ def measured_age(record: Record) -> float | None:
     if not isinstance(noted, dict):
         return None
     up = noted.get("up")
-    if not noted.get("boot_id") or noted["boot_id"] != boot_id() or not isinstance(up, (int, float)):
+    if not noted.get("boot_id") or noted["boot_id"] != boot_id() or not isinstance(up, (int, float)) or not math.isfinite(up):
         return None
     return max(_up() - up, 0.0)
 

@@ -266,6 +266,8 @@ def changed(change: t.Callable[[Run], Run]) -> Steps:
         if run is None:
             return None
         after = change(run)
+        if after is run:
+            return run
         after = decide(Graph(after["definition"]), after)
         if (yield WriteRun(run, after, version)) is not CONFLICT:
             return after

@@ -97,8 +97,8 @@ _OPTIONAL: dict[str, t.Any] = {
     "commit": dict,
     # What no other run has: not even one with the same id, after this one was removed
     "begun": str,
-    # Which task was the last to say that the run is to go on after its end
-    "order": str,
+    # The last orders to go on after the end of the run, so that each is obeyed once, on however many hosts its task runs
+    "orders": list,
 }
 _OF_NODE: dict[str, t.Any] = {
     "outcome": str,
