@@ -67,11 +67,11 @@ def saved(store: FilesystemStore, run: Run, name: str, **fields: t.Any) -> None:
     write_record(store, key, t.cast(t.Any, {**key._asdict(), **about, **fields}), expect=ABSENT)
 
 
-def why(secrets: list[str] | None = [], said: t.Any = None, **fields: t.Any) -> str:  # noqa: B006
+def why(*secrets: str, known: bool = True, said: t.Any = None, **fields: t.Any) -> str:
     """Return why a node has failed whose record has this result."""
     no_log = {"no_log": True} if fields.pop("no_log", False) else {}
     record: t.Any = {"status": "failed", "reason": WHY, "result": fields, **no_log}
-    return _outcome(1, record, said, secrets).why
+    return _outcome(1, record, said, [*secrets] if known else None).why
 
 
 _NO_HOSTS = "[WARNING]: Could not match supplied host pattern, ignoring: nobody\n[ERROR]: --limit leaves us with no hosts to target.\n"
@@ -101,8 +101,8 @@ def test_why_a_node_has_failed_that_says_nothing_itself(result: dict[str, t.Any]
 def test_what_is_not_said() -> None:
     """Nothing of what nobody may read, nothing without end, and nothing twice."""
     assert why(stderr="it is s3cr3t", no_log=True) == WHY
-    assert why(None, stderr="it is s3cr3t") == WHY  # whoever goes on without the secret parameters
-    assert why(["s3cr3t"], stderr="it is s3cr3t") == f"{WHY}: it is ********"
+    assert why(known=False, stderr="it is s3cr3t") == WHY  # whoever goes on without the secret parameters
+    assert why("s3cr3t", stderr="it is s3cr3t") == f"{WHY}: it is ********"
     assert why(stderr="", stdout="", msg="non-zero return code") == WHY
     assert len(why(stderr="x" * 4000)) < 400
     problem = {"host": "web1", "task": "Copy", "msg": "no space"}
