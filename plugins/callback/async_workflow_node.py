@@ -85,6 +85,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """What encrypted variables hold, by what they are stored as."""
         self._problems: list[dict[str, str]] = []
         self._variables: t.Callable[[t.Any, t.Any], t.Any] = lambda host, task: {}
+        self._known: set[str] = set()
+        """All that was found so far that nobody may read."""
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         """Remove what the node was given: it was read. Count the tasks."""
@@ -116,7 +118,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._current += 1
         if self._current > self._total:  # handlers, for one, were not counted
             self._total = 0
-        name = " ".join(str(task.get_name()).split())
+        self._learn(None, task)
+        name = " ".join(self._masked(str(task.get_name())).split())
         self._display.display(f"PROGRESS {self._current}/{self._total} {name[:200]}")
 
     def v2_playbook_on_handler_task_start(self, task: t.Any) -> None:
@@ -176,12 +179,32 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 with contextlib.suppress(Exception):  # without the password: then nothing has been decrypted
                     self._plain[stored] = str(value)
             found.append(self._plain[stored])
-        return [*filter(None, found)]
+        texts = {*filter(None, found)}
+        texts |= {json.dumps(text)[1:-1] for text in texts}
+        self._known |= texts
+        return [*texts]
+
+    def _learn(self, host: t.Any, task: t.Any) -> None:
+        """Find out what nobody may read, as far as it is known of a host."""
+        with contextlib.suppress(Exception):  # whatever it is, the playbook itself will say so
+            self._secrets_in(self._variables(host, task))
+
+    def _masked(self, text: str) -> str:
+        """Return a text without secrets. The longest go first: of one that begins with another one, the rest would be left."""
+        for secret in sorted(self._known, key=len, reverse=True):
+            if len(secret) >= _SHORTEST:
+                text = text.replace(secret, _HIDDEN)
+        return text
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Write how it has ended."""
         hosts = sorted(stats.processed)
-        counts = {host: {name: stats.summarize(host).get(name, 0) for name in _COUNTS} for host in hosts[:_MOST_HOSTS]}
+        self._learn(None, None)
+        counts: dict[str, dict[str, int]] = {}
+        for host in hosts[:_MOST_HOSTS]:
+            together = counts.setdefault(self._masked(host), dict.fromkeys(_COUNTS, 0))
+            for name in _COUNTS:
+                together[name] += stats.summarize(host).get(name, 0)
         bad = {host for host in hosts if stats.summarize(host)["failures"] or stats.summarize(host)["unreachable"]}
         self._problems = [problem for host in hosts for problem in self._problems_of(host, stats, is_bad=host in bad)]
         artifacts: dict[str, dict[str, t.Any]] = {}
@@ -205,7 +228,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _problems_of(self, host: str, stats: t.Any, *, is_bad: bool) -> list[dict[str, str]]:
         """Return where a host has failed. What was rescued is no problem, and comes before what was not."""
-        found = [problem for problem in self._problems if problem["host"] == host]
+        found = [problem for problem in self._problems if problem["host"] in (host, self._masked(host))]
         rescued = stats.summarize(host).get("rescued", 0)
         return (found[rescued:] or found[-1:]) if is_bad else []
 
@@ -213,13 +236,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         said = _of(result, "result") or {}
         words = "no_log hides what it says" if _is_secret(result) else str(said.get("msg") or said.get("stderr") or "it says nothing")
         host, task = _of(result, "host"), _of(result, "task")
-        name = str(task.get_name())
         if len(self._problems) < _MOST_PROBLEMS:
-            with contextlib.suppress(Exception):  # whatever it is, the playbook itself will say so
-                for secret in self._secrets_in(self._variables(host, task)):
-                    if len(secret) >= _SHORTEST:
-                        words, name = words.replace(secret, _HIDDEN), name.replace(secret, _HIDDEN)
-        self._add_problem(str(host.get_name()), name, words)
+            self._learn(host, task)
+        self._add_problem(*map(self._masked, (str(host.get_name()), str(task.get_name()), words)))
         self._write({"ended": False})
 
     def _add_problem(self, host: str, task: str, msg: str) -> None:
@@ -240,20 +259,26 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
 
 def _keep_messages_secret() -> None:
-    """Let no callback print why a task with C(no_log) has failed: of the result, ansible-core 2.19 and newer hide that, and print it all
-    the same as an error. The output of a node is kept."""
-    really = getattr(CallbackBase, "_handle_exception", None)
+    """Let no callback print why a task with C(no_log) has failed, nor what it warns of: of the result, ansible-core 2.19 and newer hide
+    that, and print it all the same as an error or a warning. The output of a node is kept."""
+    _keep_secret("_handle_exception", ("exception",))
+    _keep_secret("_handle_warnings", ("warnings", "deprecations"))
+
+
+def _keep_secret(method: str, fields: tuple[str, ...]) -> None:
+    really = getattr(CallbackBase, method, None)
     if really is None or hasattr(really, "hides"):
         return
 
     def handle(self: t.Any, result: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
         if "censored" in result:
-            result.pop("exception", None)
+            for field in fields:
+                result.pop(field, None)
             return None
         return really(self, result, *args, **kwargs)
 
     handle.hides = True  # type: ignore[attr-defined]
-    CallbackBase._handle_exception = handle
+    setattr(CallbackBase, method, handle)
 
 
 def _of(result: t.Any, what: str) -> t.Any:

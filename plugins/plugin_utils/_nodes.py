@@ -253,20 +253,32 @@ def without_secrets(report: NodeOfRun, secrets: t.Sequence[str] | None) -> NodeO
     """
     artifacts = report.get("artifacts", {})
     hidden = [name for name, artifact in artifacts.items() if secrets is None or any(map(_holds(secrets), _texts(artifact)))]
-    problems = [{**one, **{field: _masked(one[field], secrets) for field in ("task", "msg")}} for one in report.get("problems", ())]
     found = {
         **report,
         "artifacts": {name: artifact for name, artifact in artifacts.items() if name not in hidden},
         "secret": [*report.get("secret", ()), *hidden],
-        "problems": problems,
+        "counts": _counts(report.get("counts", {}), secrets or ()),
+        "problems": [_problem_without(one, secrets) for one in report.get("problems", ())],
     }
     return {field: value for field, value in found.items() if value}
 
 
 def secrets_in(values: t.Iterable[t.Any]) -> list[str]:
-    """Return what in values nobody may read elsewhere, also as a text in JSON has it. What is short may be part of anything."""
-    texts = {text for value in values for text in _texts(value) if len(text) >= _SHORTEST_SECRET}
+    """Return what in values nobody may read elsewhere, also as a text in JSON has it."""
+    texts = {text for value in values for text in _texts(value) if text}
     return [*texts, *({json.dumps(text)[1:-1] for text in texts} - texts)]
+
+
+def masked(text: str, secrets: t.Sequence[str]) -> str:
+    """Return a text without secrets. The longest go first: of one that begins with another one, the rest would be left."""
+    parts = sorted(filter(_is_telling, secrets), key=len, reverse=True)
+    if len(text) >= _LONGEST_PROBLEM:  # it may have been cut in the middle of one
+        ends = (length for secret in parts for length in range(len(secret), _SHORTEST_SECRET - 1, -1) if text.endswith(secret[:length]))
+        length = max(ends, default=0)
+        text = text[: len(text) - length] + _HIDDEN if length else text
+    for secret in parts:
+        text = text.replace(secret, _HIDDEN)
+    return text
 
 
 def _texts(value: t.Any) -> t.Iterator[str]:
@@ -281,20 +293,29 @@ def _texts(value: t.Any) -> t.Iterator[str]:
         yield str(value)
 
 
+def _is_telling(secret: str) -> bool:
+    """Return whether a text that holds this holds a secret. What is short may be part of anything."""
+    return len(secret) >= _SHORTEST_SECRET
+
+
 def _holds(secrets: t.Sequence[str]) -> t.Callable[[str], bool]:
-    return lambda text: any(secret in text for secret in secrets)
+    return lambda text: any(text == secret or (_is_telling(secret) and secret in text) for secret in secrets)
 
 
-def _masked(text: str, secrets: t.Sequence[str] | None) -> str:
+def _counts(counts: dict[str, dict[str, int]], secrets: t.Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return the counts of hosts, without secrets in their names. Those that have the same name then are counted together."""
+    found: dict[str, dict[str, int]] = {}
+    for host, numbers in counts.items():
+        together = found.setdefault(masked(host, secrets), {})
+        for what, number in numbers.items():
+            together[what] = together.get(what, 0) + number
+    return found
+
+
+def _problem_without(one: dict[str, str], secrets: t.Sequence[str] | None) -> dict[str, str]:
     if secrets is None:
-        return "what it says may hold a secret parameter"
-    is_cut = len(text) >= _LONGEST_PROBLEM
-    for secret in secrets:
-        text = text.replace(secret, _HIDDEN)
-    for secret in secrets if is_cut else ():
-        length = next((length for length in range(len(secret) - 1, _SHORTEST_SECRET - 1, -1) if text.endswith(secret[:length])), 0)
-        text = text[:-length] + _HIDDEN if length else text
-    return text
+        return {**one, **dict.fromkeys(("task", "msg"), "what it says may hold a secret parameter")}
+    return {**one, **{field: masked(one[field], secrets) for field in ("host", "task", "msg")}}
 
 
 def _problem(given: t.Any) -> t.Any:

@@ -77,6 +77,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import 
     NodeRequest,
     NodeTask,
     heard_report,
+    masked,
     secrets_in,
     without_secrets,
 )
@@ -285,7 +286,8 @@ class WorkflowAction(TogetherAction):
             options = {**self._options, "store_output": False, "tail_size": 0}
             looks = self.look_and_note(options, self._store, [*running.values()], "tail")
             for name, look in zip(running, looks, strict=True):
-                step = _step(look["progress"]) if look["progress"] else ""
+                is_secret = bool((running[name].record or {}).get("no_log"))
+                step = _step(look["progress"], is_secret=is_secret) if look["progress"] else ""
                 machine = other_machine(running[name].record or {}, self.host, self._connection.transport)
                 if look["status"] == UNKNOWN and machine:
                     self.elsewhere[name] = machine
@@ -729,9 +731,10 @@ def _approval(store: Store, run: Run, name: str) -> tuple[Approval | None, Versi
     return (approval, document.version) if begun_of(approval) == begun_of(run) else (None, NOTHING)
 
 
-def _step(progress: dict[str, t.Any]) -> str:
+def _step(progress: dict[str, t.Any], *, is_secret: bool) -> str:
+    """Return how far a node is, and of one that is secret, not what it calls that."""
     current, total = progress["current"], progress["total"]
-    return f", task {current} of {total} ({100 * current // total} %): {progress['text']}"
+    return f", task {current} of {total} ({100 * current // total} %)" + ("" if is_secret else f": {progress['text']}")
 
 
 def _never_begun(record: Record) -> Record:
@@ -768,13 +771,12 @@ def _outcome(attempt: int, record: Record, said: t.Any, secrets: t.Sequence[str]
     if word != SUCCEEDED and not why:
         first = next(iter(details.get("problems", ())), None)
         where = f"{first['host']}: {first['task']}: {first['msg']}" if first else _reason(record, secrets)
-        why = " ".join(where.split())[:1000]
+        why = " ".join(where.split())[:1000].rstrip(".")  # what is said of it goes on, or ends with one
     return Outcome(attempt, word, why, details)
 
 
 def _reason(record: Record, secrets: t.Sequence[str] | None) -> str:
     """Return why a node has failed that has not told that by itself, with what it has said last."""
     reason, said = str(record.get("reason") or ""), "" if secrets is None else why_failed(record)
-    for secret in secrets or ():
-        said = said.replace(secret, "********")
+    said = masked(said, secrets or ())
     return f"{reason}: {said}" if reason and said else reason or said

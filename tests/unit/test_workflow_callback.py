@@ -32,7 +32,8 @@ def callback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallbackModule:
     """One whose playbook has an encrypted variable."""
     monkeypatch.setenv("ASYNC_WORKFLOW_NODE_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("ASYNC_WORKFLOW_SECRET_PARAMS", "pin,key")
-    monkeypatch.setattr(CallbackBase, "_handle_exception", CallbackBase._handle_exception)
+    for method in ("_handle_exception", "_handle_warnings"):
+        monkeypatch.setattr(CallbackBase, method, getattr(CallbackBase, method))
     made = CallbackModule()
     made._variables = lambda _host, _task: {"token": VARIABLES["token"]}
     return made
@@ -162,3 +163,35 @@ def test_messages(callback: CallbackModule) -> None:
     """What is encrypted in them is not said."""
     callback.v2_runner_on_failed(result({"msg": "no such user: me:v4ult"}, "ansible.builtin.fail"))
     assert written(callback, {})["problems"] == [{"host": "web1", "task": "a task", "msg": "no such user: me:********"}]
+
+
+def test_what_a_secret_task_warns_of_is_not_printed(callback: CallbackModule) -> None:
+    """Whichever callback writes the output."""
+    printed: list[t.Any] = []
+    another = CallbackBase()
+    note = lambda text=None, **more: printed.append((text, more))  # noqa: E731
+    another._display = t.cast(t.Any, SimpleNamespace(warning=note, deprecated=note, _warning=note, _deprecated=note))
+    another._current_task_result = t.cast(t.Any, SimpleNamespace(warnings=["s3cr3t"], deprecations=["s3cr3t"]))
+    said: dict[str, t.Any] = {"censored": "no_log", "warnings": ["s3cr3t"], "deprecations": [{"msg": "s3cr3t"}]}
+    another._handle_warnings(said)
+    assert (printed, said) == ([], {"censored": "no_log"})
+    another._handle_warnings({"warnings": ["s3cr3t"], "deprecations": [{"msg": "s3cr3t"}]})
+    assert len(printed) == 2
+
+
+def test_a_secret_that_begins_with_another_one(callback: CallbackModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is left, also where a text in JSON has it, in the name of a task that begins, and in that of a host."""
+    callback._variables = lambda _host, _task: {"pin": "hunter", "key": 'hunter22-"prod"'}
+    shown: list[str] = []
+    monkeypatch.setattr(callback, "_display", SimpleNamespace(display=shown.append))
+    begins = SimpleNamespace(action="debug", get_name=lambda: 'use hunter22-"prod"')
+    callback.v2_playbook_on_task_start(begins, False)
+    assert shown == ["PROGRESS 1/0 use ********"]
+    failed = result({"msg": 'no: hunter22-"prod", ' + json.dumps(['hunter22-"prod"'])}, "ansible.builtin.fail")
+    failed.host = SimpleNamespace(get_name=lambda: "db-hunter")
+    callback.v2_runner_on_failed(failed)
+    stats = SimpleNamespace(processed={"db-hunter": 1}, custom={}, summarize=lambda _host: {"failures": 1, "unreachable": 0})
+    callback.v2_playbook_on_stats(stats)
+    report = json.loads(Path(callback._directory, "node.json").read_text())
+    assert report["problems"] == [{"host": "db-********", "task": "a task", "msg": 'no: ********, ["********"]'}]
+    assert list(report["counts"]) == ["db-********"]

@@ -26,7 +26,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keep
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import changes
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._notifications import Notifications
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import _outcome
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import _outcome, _step
 
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 WHY = "job 'a' on host1 has failed with return code 2"
@@ -108,6 +108,11 @@ def test_what_is_not_said() -> None:
     problem = {"host": "web1", "task": "Copy", "msg": "no space"}
     report = {"ended": True, "failed": True, "problems": [problem]}
     assert why(said={"report": report}, stderr="the reason") == "web1: Copy: no space"
+    problem["msg"] = "It has failed."
+    assert why(said={"report": report}) == "web1: Copy: It has failed"  # sentences go on behind that
+    progress = {"current": 1, "total": 2, "text": "log in with s3cr3t"}
+    assert _step(progress, is_secret=True) == ", task 1 of 2 (50 %)"
+    assert _step(progress, is_secret=False) == ", task 1 of 2 (50 %): log in with s3cr3t"
 
 
 def test_how_to_see_all_of_it(store: FilesystemStore) -> None:

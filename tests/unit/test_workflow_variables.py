@@ -175,14 +175,14 @@ def test_reports() -> None:
 
 def test_secret_parameters() -> None:
     """They are in no report that a run notes. Who does not know them, as somebody who cancels a run, notes names only."""
-    artifacts = {"url": {"value": {"a": ["https://me:s3cr3t@x"]}}, "pin": {"value": 12345}, "plain": {"value": "no"}}
+    artifacts = {"url": {"value": {"a": ["https://me:s3cr3t@x"]}}, "pin": {"value": 12345}, "short": {"value": ["no"]}, "plain": {"value": "nothing"}}
     problem = {"host": "web1", "task": "Log in as s3cr3t", "msg": "s3cr3t is wrong"}
     report = {"artifacts": artifacts, "secret": ["other"], "counts": {"web1": {"ok": 1}}, "problems": [problem]}
     secrets = secrets_in(["s3cr3t", {"in": [12345, "no", None]}])
-    assert sorted(secrets) == ["12345", "s3cr3t"]
+    assert sorted(secrets) == ["12345", "in", "no", "s3cr3t"]
     assert without_secrets(report, secrets) == {
-        "artifacts": {"plain": {"value": "no"}},
-        "secret": ["other", "url", "pin"],
+        "artifacts": {"plain": {"value": "nothing"}},
+        "secret": ["other", "url", "pin", "short"],
         "counts": {"web1": {"ok": 1}},
         "problems": [{**problem, "task": "Log in as ********", "msg": "******** is wrong"}],
     }
@@ -190,6 +190,12 @@ def test_secret_parameters() -> None:
     assert without_secrets({"problems": [cut]}, secrets)["problems"][0]["msg"] == "x" * 995 + "********"
     quoted = {**problem, "msg": 'got {"key": "a\\"b\\nc"}'}
     assert without_secrets({"problems": [quoted]}, secrets_in(['a"b\nc']))["problems"][0]["msg"] == 'got {"key": "********"}'
+    for order in (["hunter", "hunter22-prod"], ["hunter22-prod", "hunter"]):
+        for msg in ("no: hunter22-prod", "x" * 987 + "hunter22-prod", "x" * 990 + "hunter22-p"):
+            host = {"host": "db-hunter", "task": "t", "msg": msg}
+            said = without_secrets({"problems": [host], "counts": {"db-hunter": {"ok": 1}, "db-hunter22-prod": {"ok": 2}}}, order)
+            assert (said["problems"][0]["host"], said["counts"]) == ("db-********", {"db-********": {"ok": 3}})
+            assert said["problems"][0]["msg"] == msg[: msg.index("hunter")] + "********"
     found = without_secrets(report, None)
     assert "artifacts" not in found
     assert (found["secret"], found["problems"][0]["msg"]) == (["other", *artifacts], "what it says may hold a secret parameter")
