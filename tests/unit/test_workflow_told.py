@@ -88,7 +88,7 @@ _NO_YAML = "ERROR! conflicting action statements\n\nThe offending line appears t
             {"stderr": "", "stdout": "", "msg": "[Errno 2] No such file or directory: 'ansible-playbook'"},
             "[Errno 2] No such file or directory: ",
         ),
-        ({"stderr": _NO_HOSTS}, "--limit leaves us with no hosts to target."),
+        ({"stderr": _NO_HOSTS}, "--limit leaves us with no hosts to target"),
         ({"stderr": _NO_YAML, "stdout": "PLAY"}, "conflicting action statements"),
         ({"stderr": "\x1b]0;title\x07bad \x1b[31mnews"}, "bad news"),
     ],

@@ -175,7 +175,12 @@ def test_reports() -> None:
 
 def test_secret_parameters() -> None:
     """They are in no report that a run notes. Who does not know them, as somebody who cancels a run, notes names only."""
-    artifacts = {"url": {"value": {"a": ["https://me:s3cr3t@x"]}}, "pin": {"value": 12345}, "short": {"value": ["no"]}, "plain": {"value": "nothing"}}
+    artifacts = {
+        "url": {"value": {"a": ["https://me:s3cr3t@x"]}},
+        "pin": {"value": 12345},
+        "short": {"value": ["no"]},
+        "plain": {"value": "nothing"},
+    }
     problem = {"host": "web1", "task": "Log in as s3cr3t", "msg": "s3cr3t is wrong"}
     report = {"artifacts": artifacts, "secret": ["other"], "counts": {"web1": {"ok": 1}}, "problems": [problem]}
     secrets = secrets_in(["s3cr3t", {"in": [12345, "no", None]}])
