@@ -169,7 +169,10 @@ def test_what_a_secret_task_warns_of_is_not_printed(callback: CallbackModule) ->
     """Whichever callback writes the output."""
     printed: list[t.Any] = []
     another = CallbackBase()
-    note = lambda text=None, **more: printed.append((text, more))  # noqa: E731
+
+    def note(text: t.Any = None, **more: t.Any) -> None:
+        printed.append((text, more))
+
     another._display = t.cast(t.Any, SimpleNamespace(warning=note, deprecated=note, _warning=note, _deprecated=note))
     another._current_task_result = t.cast(t.Any, SimpleNamespace(warnings=["s3cr3t"], deprecations=["s3cr3t"]))
     said: dict[str, t.Any] = {"censored": "no_log", "warnings": ["s3cr3t"], "deprecations": [{"msg": "s3cr3t"}]}
