@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import hashlib
 import hmac
@@ -181,7 +182,7 @@ class Moment(t.NamedTuple):
     """Whether it has come, for an event as the cursor has it."""
 
 
-class Answers:
+class Answers(abc.ABC):
     """The answers of a rulebook of the guide: what fails, how each answer is, and what they have done in the end."""
 
     rulebook: str
@@ -195,25 +196,25 @@ class Answers:
         self.terminal = terminal
         self.failures: list[str] = []
 
+    @abc.abstractmethod
     def fail(self, name: str) -> None:
         """Let something fail."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def statuses(self) -> dict[str, str]:
         """Return the status of all answers, by the ids of their events."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def given(self) -> list[str]:
         """Return the ids of the events that need nobody any more."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def stages(self) -> list[Moment]:
         """Return the moments of an answer, in their order."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def check(self) -> None:
         """Make sure that each failure was answered once."""
-        raise NotImplementedError
 
     def status(self, event: dict[str, t.Any]) -> str | None:
         return self.statuses().get(event["id"])

@@ -142,19 +142,24 @@ def store(tmp_path: Path) -> Counting:
     return store
 
 
-def driven(store: Counting, says: list[dict[str, Answer]]) -> tuple[Action, list[list[tuple[str, str]]]]:
-    """Drive the run as often as the host has something to say. Return what was done in each tick."""
-    Counting.done.clear()
-    action = Action(says)
-    params = {"look_timeout": 10, "unreachable_timeout": 0, "wait_interval": 1}
-    action.follow(driver.drive(), store, "w", "r", params, Given({}, "", []))
+def done_in_each_tick() -> list[list[tuple[str, str]]]:
+    """Return what was done with the store in each tick that is over."""
     ticks: list[list[tuple[str, str]]] = [[]]
     for done in Counting.done:
         if done == ("wait", ""):
             ticks.append([])
         else:
             ticks[-1].append(done)
-    return action, ticks[:-1]
+    return ticks[:-1]
+
+
+def driven(store: Counting, says: list[dict[str, Answer]]) -> tuple[Action, list[list[tuple[str, str]]]]:
+    """Drive the run as often as the host has something to say. Return what was done in each tick."""
+    Counting.done.clear()
+    action = Action(says)
+    params = {"look_timeout": 10, "unreachable_timeout": 0, "wait_interval": 1}
+    action.follow(driver.drive(), store, "w", "r", params, Given({}, "", []))
+    return action, done_in_each_tick()
 
 
 _RUN = ".workflows/w/r.json"
@@ -192,13 +197,7 @@ class Waiting(t.NamedTuple):
         action = Action(says)
         params = {option: spec.get("default") for option, spec in async_workflow.ARGUMENT_SPEC.items()}
         action.follow(driver.drive(), self.store, "w", "r", {**params, "wait_interval": 1}, Given({}, "", []))
-        ticks: list[list[tuple[str, str]]] = [[]]
-        for done in Counting.done:
-            if done == ("wait", ""):
-                ticks.append([])
-            else:
-                ticks[-1].append(done)
-        return ticks[:-1]
+        return done_in_each_tick()
 
     def hold(self, *jobs: tuple[JobKey, str, int]) -> None:
         """Let these jobs have the slots, and their records be in these states."""
