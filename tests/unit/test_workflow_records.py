@@ -13,12 +13,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible.parsing import vault
 from workflows import begun, define, ended
 
 from ansible_collections.rstyczynski.ansible.plugins.action import async_job_cancel, async_job_state
 from ansible_collections.rstyczynski.ansible.plugins.action import async_workflow as async_workflow_action
 from ansible_collections.rstyczynski.ansible.plugins.action.async_workflow import ActionModule
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host import node
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_approval, async_workflow
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
@@ -189,6 +191,27 @@ def test_a_message_of_a_worker_whose_playbook_was_killed(tmp_path: Path) -> None
     assert notifications.tick(run) is run
     assert notifications.finish(run) is run
     assert [*tmp_path.rglob("*")] == []
+
+
+@pytest.mark.parametrize(("callback", "left"), [("awx_display", ""), ("minimal", "minimal")])
+def test_the_callback_of_a_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, callback: str, left: str) -> None:
+    """It listens to the playbook that the runner has started, and not to those of its nodes. What a user has chosen stays."""
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", callback)
+    given = {"files": {}, "environment": {}, "removed": []}
+    options = {**dict.fromkeys(("chdir", "creates", "removes", "executable", "stdin", "_raw_params")), "strip_empty_ends": True}
+    options.update(argv=["sh", "-c", 'printf %s "$ANSIBLE_STDOUT_CALLBACK"'], expand_argument_vars=True, stdin_add_newline=True)
+    said = node.run(given, options=options, directory=str(tmp_path), uses_shell=False, shell="/bin/sh")
+    assert (said["rc"], (tmp_path / "stdout").read_text()) == (0, left), said
+
+
+def test_a_vaulted_parameter() -> None:
+    """One that is not secret would be in the run as plain text."""
+    encrypted = vault.VaultedValue(ciphertext="$ANSIBLE_VAULT;1.1;AES256").tag("s3cr3t")
+    action = ActionModule.__new__(ActionModule)
+    definition = define({"a": {}}, params={"key": {}, "hidden": {"secret": True}})
+    assert action._values(None, definition, {"params": {"key": "plain", "hidden": "s3cr3t"}}) == ({"key": "plain"}, {"hidden": "s3cr3t"})
+    with pytest.raises(AsyncJobError, match=r"params\.key is a vaulted value.*Nothing was started"):
+        action._values(None, definition, {"params": {"key": encrypted}})
 
 
 def ordering(monkeypatch: pytest.MonkeyPatch, failed: Run, mode: str, uuid: str = "task") -> t.Callable[..., t.Callable[[Run], Run]]:
