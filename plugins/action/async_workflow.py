@@ -42,6 +42,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.read
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
     BACKOFF,
     CANCELLED,
+    CANCELLING,
     DUE,
     ENDED,
     GOOD,
@@ -417,12 +418,13 @@ class ActionModule(WorkflowAction):
             after = self.follow(driver.drive(only_to_cancel=True), store, run["workflow"], run["run"], params, given)
         if after is None:
             raise _unknown(store, run["workflow"], run["run"])
-        if after["status"] == RUNNING:
+        if after["status"] not in (CANCELLING, CANCELLED):
+            over = " To end that, too, cancel it once more." if after["status"] == RUNNING else ""
             raise AsyncJobError(
-                f"The run {run['run']!r} was cancelled, and somebody has resumed it since: it is {after['status']}. What runs now was not"
-                " stopped. To end that, too, cancel it once more."
+                f"The run {run['run']!r} was cancelled, and somebody has resumed it since: it is {after['status']}. What ran then was not"
+                f" stopped.{over}"
             )
-        return {**self._answer(store, after, params), "failed": after["status"] not in VERDICTS}
+        return {**self._answer(store, after, params), "failed": after["status"] != CANCELLED}
 
     def _answer(self, store: Store, run: Run, params: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return what the module returns about a run, as it is in the store: there it also has the times."""

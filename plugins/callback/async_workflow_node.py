@@ -23,6 +23,7 @@ description:
 """
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -50,6 +51,7 @@ _MOST_BYTES = 262_144
 _DEEPEST = 6
 # What is shorter may be part of anything, in characters.
 _SHORTEST = 4
+_SHORTEST_LINE = 8
 _HIDDEN = "********"
 
 # Strategies with which all hosts begin a task together, and actions whose tasks nobody knows before
@@ -85,6 +87,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """What encrypted variables hold, by what they are stored as."""
         self._problems: list[dict[str, str]] = []
         self._variables: t.Callable[[t.Any, t.Any], t.Any] = lambda host, task: {}
+        self._of_host: t.Callable[[str], t.Any] = lambda host: {}
+        self._not_learned: list[str] = []
+        """Hosts of the play, whose variables nobody has searched for secrets yet."""
         self._known: set[str] = set()
         """All that was found so far that nobody may read."""
 
@@ -108,6 +113,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Remember how to look up variables."""
         manager = play.get_variable_manager()
         self._variables = lambda host, task: manager.get_vars(play=play, host=host, task=task)
+        with contextlib.suppress(Exception):  # whatever it is, the playbook itself will say so
+            variables = manager.get_vars(play=play)
+            self._of_host, self._not_learned = variables["hostvars"].raw_get, [*variables["ansible_play_hosts_all"]]
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         """Tell how far it has come."""
@@ -119,6 +127,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if self._current > self._total:  # handlers, for one, were not counted
             self._total = 0
         self._learn(None, task)
+        if "{" in str((task.get_ds() or {}).get("name", "")):  # with what a host has, and it does not say which
+            while self._not_learned:
+                with contextlib.suppress(Exception):
+                    self._secrets_in(self._of_host(self._not_learned.pop()))
         name = " ".join(self._masked(str(task.get_name())).split())
         self._display.display(f"PROGRESS {self._current}/{self._total} {name[:200]}")
 
@@ -180,6 +192,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                     self._plain[stored] = str(value)
             found.append(self._plain[stored])
         texts = {*filter(None, found)}
+        texts |= {line.strip() for text in texts for line in text.splitlines() if len(line.strip()) >= _SHORTEST_LINE}
         texts |= {json.dumps(text)[1:-1] for text in texts}
         self._known |= texts
         return [*texts]
@@ -190,11 +203,15 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._secrets_in(self._variables(host, task))
 
     def _masked(self, text: str) -> str:
-        """Return a text without secrets. The longest go first: of one that begins with another one, the rest would be left."""
-        for secret in sorted(self._known, key=len, reverse=True):
-            if len(secret) >= _SHORTEST:
-                text = text.replace(secret, _HIDDEN)
-        return text
+        """Return a text without secrets. Of those that overlap, nothing is left."""
+        hides = bytearray(len(text))
+        for secret in self._known:
+            begin = text.find(secret) if len(secret) >= _SHORTEST else -1
+            while begin >= 0:
+                hides[begin : begin + len(secret)] = b"\1" * len(secret)
+                begin = text.find(secret, begin + 1)
+        groups = itertools.groupby(zip(text, hides, strict=True), key=lambda one: one[1])
+        return "".join(_HIDDEN if hidden else "".join(character for character, _hides in group) for hidden, group in groups)
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Write how it has ended."""

@@ -8,6 +8,7 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -53,6 +54,7 @@ _MOST_HOSTS = 1000
 # As the callback cuts it, in characters
 _LONGEST_PROBLEM = 1000
 _SHORTEST_SECRET = 4
+_SHORTEST_LINE = 8
 _HIDDEN = "********"
 # In the environment of a command, in characters. It is among its variables, however long.
 _LONGEST_ITEM = 4096
@@ -264,21 +266,28 @@ def without_secrets(report: NodeOfRun, secrets: t.Sequence[str] | None) -> NodeO
 
 
 def secrets_in(values: t.Iterable[t.Any]) -> list[str]:
-    """Return what in values nobody may read elsewhere, also as a text in JSON has it."""
+    """Return what in values nobody may read elsewhere, also as a text in JSON has it; and of what has several lines, each that tells
+    something: what quotes a key may quote a line of it."""
     texts = {text for value in values for text in _texts(value) if text}
+    texts |= {line.strip() for text in texts for line in text.splitlines() if len(line.strip()) >= _SHORTEST_LINE}
     return [*texts, *({json.dumps(text)[1:-1] for text in texts} - texts)]
 
 
 def masked(text: str, secrets: t.Sequence[str]) -> str:
-    """Return a text without secrets. The longest go first: of one that begins with another one, the rest would be left."""
-    parts = sorted(filter(_is_telling, secrets), key=len, reverse=True)
+    """Return a text without secrets. Of those that overlap, nothing is left."""
+    parts = [*filter(_is_telling, secrets)]
     if len(text) >= _LONGEST_PROBLEM:  # it may have been cut in the middle of one
         ends = (length for secret in parts for length in range(len(secret), _SHORTEST_SECRET - 1, -1) if text.endswith(secret[:length]))
         length = max(ends, default=0)
         text = text[: len(text) - length] + _HIDDEN if length else text
+    hides = bytearray(len(text))
     for secret in parts:
-        text = text.replace(secret, _HIDDEN)
-    return text
+        begin = text.find(secret)
+        while begin >= 0:
+            hides[begin : begin + len(secret)] = b"\1" * len(secret)
+            begin = text.find(secret, begin + 1)
+    groups = itertools.groupby(zip(text, hides, strict=True), key=lambda one: one[1])
+    return "".join(_HIDDEN if hidden else "".join(character for character, _hides in group) for hidden, group in groups)
 
 
 def _texts(value: t.Any) -> t.Iterator[str]:

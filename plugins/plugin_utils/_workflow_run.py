@@ -777,6 +777,6 @@ def _outcome(attempt: int, record: Record, said: t.Any, secrets: t.Sequence[str]
 
 def _reason(record: Record, secrets: t.Sequence[str] | None) -> str:
     """Return why a node has failed that has not told that by itself, with what it has said last."""
-    reason, said = str(record.get("reason") or ""), "" if secrets is None else why_failed(record)
-    said = masked(said, secrets or ())
+    reason = str(record.get("reason") or "")
+    said = "" if secrets is None else why_failed(record, lambda text: masked(text, secrets))
     return f"{reason}: {said}" if reason and said else reason or said

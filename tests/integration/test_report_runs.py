@@ -195,6 +195,17 @@ def test_runs_side_by_side(show: Show) -> None:
     assert tab.texts(".job_of") == []
 
 
+def test_what_nobody_has_begun_does_not_run(show: Show) -> None:
+    """A node is due as soon as its run has decided so. That it runs, the record of its job says; also inside of another node."""
+    definition = {**define({"one": {}, "two": {}, "three": {"retries": 1}, "each": {"for_each": [1, 2]}}), "name": "Due"}
+    run = story(definition, 0, lambda name, attempt: "failed" if name == "three" and attempt == 1 else None)
+    began = {"status": "running", "end": None}
+    records = [record_of(run, "two", status="starting"), record_of(run, "three", **began), record_of(run, "each[1]", **began)]
+    assert words(show([run], records), ".runs tbody") == "one \u00b7 two \u00b7 three \u00b7 each R"
+    records[1]["attempt"] = 2
+    assert words(show([run], records), ".runs tbody") == "one \u00b7 two \u00b7 three R each R"
+
+
 def test_drawing(show: Show) -> None:
     """Layers one after the other; edges that were taken, that were not, and that nobody knows of yet; states by word, sign and look."""
     tab = show(pipelines())

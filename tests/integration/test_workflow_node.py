@@ -42,9 +42,11 @@ def test_a_node_tells_of_itself(controller: Controller, tmp_path: Path) -> None:
     (controller.project / "password").chmod(0o600)
     vaulted = "".join(_encrypted(controller, name, text) for name, text in (("token", "v4ult"), ("other", "other-v4ult")))
     controller.write("secrets.yml", vaulted)
+    (controller.project / "group_vars").mkdir()
+    controller.write("group_vars/all.yml", _encrypted(controller, "of_hosts", "v4ult-of-hosts"))
     controller.hosts("web1", "web2", "web3")
     tasks: list[Yaml] = [
-        {"name": "Say something", "ansible.builtin.debug": {"msg": "hello"}},
+        {"name": "Say {{ of_hosts }}", "ansible.builtin.debug": {"msg": "hello"}},
         stats(plain="{{ greeting }}", number=3, nested={"a": ["b"]}),
         stats(whole="{{ token }}", part="x{{ token }}", far="{{ through }}", deep={"in": "{{ other }}"}),
         {**stats(hidden="s3cr3t"), "no_log": True},
@@ -100,5 +102,5 @@ def test_a_node_tells_of_itself(controller: Controller, tmp_path: Path) -> None:
     assert (attempt / "node.json").stat().st_mode & 0o777 == 0o600
     assert "SEEN BY MINE" in ran.output
     steps = [line for line in ran.output.splitlines() if line.startswith("PROGRESS ")]
-    assert steps[0] == "PROGRESS 1/12 Say something"
+    assert steps[0] == "PROGRESS 1/12 Say ********"
     assert steps[-1] == "PROGRESS 12/12 Restart"

@@ -73,7 +73,7 @@ def progress_of(callback: CallbackModule, monkeypatch: pytest.MonkeyPatch, begin
     """Return how far it says that a playbook is, of which so many tasks begin."""
     said: list[str] = []
     monkeypatch.setattr(callback, "_display", SimpleNamespace(display=said.append))
-    tasks = [SimpleNamespace(action=action, get_name=lambda: "a task") for action in actions]
+    tasks = [SimpleNamespace(action=action, get_name=lambda: "a task", get_ds=dict) for action in actions]
     block = SimpleNamespace(block=tasks, rescue=[], always=[])
     callback.v2_playbook_on_start(SimpleNamespace(get_plays=lambda: [SimpleNamespace(compile=lambda: [block], **play)]))
     for _number in range(begins):
@@ -187,7 +187,7 @@ def test_a_secret_that_begins_with_another_one(callback: CallbackModule, monkeyp
     callback._variables = lambda _host, _task: {"pin": "hunter", "key": 'hunter22-"prod"'}
     shown: list[str] = []
     monkeypatch.setattr(callback, "_display", SimpleNamespace(display=shown.append))
-    begins = SimpleNamespace(action="debug", get_name=lambda: 'use hunter22-"prod"')
+    begins = SimpleNamespace(action="debug", get_name=lambda: 'use hunter22-"prod"', get_ds=dict)
     callback.v2_playbook_on_task_start(begins, False)
     assert shown == ["PROGRESS 1/0 use ********"]
     failed = result({"msg": 'no: hunter22-"prod", ' + json.dumps(['hunter22-"prod"'])}, "ansible.builtin.fail")
@@ -198,3 +198,33 @@ def test_a_secret_that_begins_with_another_one(callback: CallbackModule, monkeyp
     report = json.loads(Path(callback._directory, "node.json").read_text())
     assert report["problems"] == [{"host": "db-********", "task": "a task", "msg": 'no: ********, ["********"]'}]
     assert list(report["counts"]) == ["db-********"]
+
+
+def test_secrets_that_overlap_and_lines_of_one(callback: CallbackModule) -> None:
+    """Nothing is left of either; and what quotes a key quotes one line of it."""
+    callback._variables = lambda _host, _task: {"pin": "hunter22", "key": "er22-prod\n  a line of a key\n"}
+    for msg in ("no: hunter22-prod", "no: a line of a key"):
+        callback.v2_runner_on_failed(result({"msg": msg}, "ansible.builtin.fail"))
+    assert [problem["msg"] for problem in callback._problems] == ["no: ********"] * 2
+
+
+def test_a_name_with_what_a_host_has(callback: CallbackModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible fills in what the first host has that is left, and does not say which one that is."""
+    of_hosts = {"web1": {"token": "none"}, "web2": {"token": Vaulted("of-web2")}}
+    searched: list[str] = []
+
+    def raw_get(host: str) -> dict[str, str]:
+        searched.append(host)
+        return of_hosts[host]
+
+    of_play = {"hostvars": SimpleNamespace(raw_get=raw_get), "ansible_play_hosts_all": [*of_hosts]}
+    manager = SimpleNamespace(get_vars=lambda **_which: of_play)
+    callback.v2_playbook_on_play_start(SimpleNamespace(get_variable_manager=lambda: manager))
+    shown: list[str] = []
+    monkeypatch.setattr(callback, "_display", SimpleNamespace(display=shown.append))
+    for name, written_name in (("use nothing", "use nothing"), ("use of-web2", "use {{ token }}"), ("use of-web2", "use {{ token }}")):
+        callback.v2_playbook_on_task_start(
+            SimpleNamespace(action="debug", get_name=lambda name=name: name, get_ds=lambda name=written_name: {"name": name}), False
+        )
+    assert [line.split(" ", 2)[2] for line in shown] == ["use nothing", "use ********", "use ********"]
+    assert sorted(searched) == ["web1", "web2"]

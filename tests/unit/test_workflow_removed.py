@@ -32,6 +32,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run 
     mark_of_node,
     new_run,
     part_of,
+    parts_of,
     path_of_run,
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import content_of
@@ -197,8 +198,10 @@ def read_plain_run(run: Run, read: Run) -> Run:
     return {**run, **{field: read[field] for field in ("events", "save_time", "write_id")}}
 
 
-def test_a_cancelled_run_that_is_resumed_at_once(action: Action, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has cancelled it starts nothing in it: they were given neither its parameters nor its file."""
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_cancelled_run_that_is_resumed_at_once(action: Action, monkeypatch: pytest.MonkeyPatch, ends: bool) -> None:
+    """Whoever has cancelled it starts nothing in it: they were given neither its parameters nor its file. Nor is it said to be cancelled,
+    if it then comes to its end."""
     run = action.replaced()
     started: list[str] = []
     monkeypatch.setattr(Action, "_start_nodes", lambda _self, _run, names: started.extend(names))
@@ -215,7 +218,11 @@ def test_a_cancelled_run_that_is_resumed_at_once(action: Action, monkeypatch: py
             ended = {name: Outcome(1, "cancelled", "", {}) for name in after["nodes"]}
             graph = Graph(DEFINITION)
             over = decide(graph, end(graph, t.cast(Run, found), ended))
-            write_run(self._store, found, decide(graph, resume(graph, over, None)), expect=version)
+            again = decide(graph, resume(graph, over, None))
+            while ends and again["status"] == "running":
+                due = parts_of(again, "due")
+                again = decide(graph, end(graph, again, {name: Outcome(2, "succeeded", "", {}) for name in due}))
+            write_run(self._store, found, again, expect=version)
         return after
 
     monkeypatch.setattr(Action, "follow", resumed_then)
@@ -223,7 +230,7 @@ def test_a_cancelled_run_that_is_resumed_at_once(action: Action, monkeypatch: py
         action._cancel_run(action._store, run, {**action._options, "mode": "cancel", "reason": "", "workflow": "w", "run": "r"})
     found, _version = read_run(action._store, "w", "r")
     assert found is not None
-    assert (found["status"], found["epoch"], started) == ("running", 3, [])
+    assert (found["status"], found["epoch"], started) == ("succeeded" if ends else "running", 3, [])
 
 
 def test_the_lock_of_a_removed_run_is_not_that_of_another(action: Action) -> None:

@@ -25,6 +25,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.defi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.keeping import write_run
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import Run, key_of_node, mark_of_node
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.shown import changes
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import secrets_in
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._notifications import Notifications
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._workflow_run import _outcome, _step
 
@@ -103,6 +104,12 @@ def test_what_is_not_said() -> None:
     assert why(stderr="it is s3cr3t", no_log=True) == WHY
     assert why(known=False, stderr="it is s3cr3t") == WHY  # whoever goes on without the secret parameters
     assert why("s3cr3t", stderr="it is s3cr3t") == f"{WHY}: it is ********"
+    for size in (280, 290, 300):  # what it says is cut to 300 characters, and a secret is not
+        assert "r3t" not in why("a s3cr3t key", stderr="a s3cr3t key" + "x" * size)
+    assert why("hunter22", "er22-prod", stderr="no: hunter22-prod") == f"{WHY}: no: ********"
+    assert why("a\ttab", stderr="it is a\ttab") == f"{WHY}: it is ********"
+    key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\n-----END KEY-----\n"
+    assert why(*secrets_in([key]), stderr=f"bad key: {key.splitlines()[1]}") == f"{WHY}: bad key: ********"
     assert why(stderr="", stdout="", msg="non-zero return code") == WHY
     assert len(why(stderr="x" * 4000)) < 400
     problem = {"host": "web1", "task": "Copy", "msg": "no space"}

@@ -54,16 +54,19 @@ def last_line(record: Record) -> str:
     return in_words(last_line_of(said)) or ("" if status == "running" else last_line_of(reason_of(record, record)))
 
 
-def why_failed(record: Record) -> str:
+def why_failed(record: Record, hidden: t.Callable[[str], str]) -> str:
     """Return the line by which a job that has failed says why, as far as its record knows: its last error, else the last line that says
-    something. Empty if there is none, or nobody may read it. It is harmless, and short."""
+    something. Empty if there is none, or nobody may read it. It is harmless, and short.
+
+    :arg hidden: what hides the secrets in a text. It is given whole streams, before anything is cut
+    """
     result = record.get("result")
     if record.get("status") != "failed" or record.get("no_log") or not isinstance(result, dict):
         return ""
-    lines = [line.strip() for stream in ("stdout", "stderr") for line in lines_of(str(result.get(stream) or ""))]
+    lines = [line.strip() for stream in ("stdout", "stderr") for line in lines_of(hidden(str(result.get(stream) or "")))]
     telling = [line for line in lines if any(map(str.isalnum, line)) and not _WARNING.match(line)]
     errors = [_ERROR.sub("", line, count=1) or line for line in telling if _ERROR.match(line)]
-    msg = str(result.get("msg") or "")
+    msg = hidden(str(result.get("msg") or ""))
     line = in_words((errors or telling or [""])[-1]) or ("" if msg == _SAYS_NOTHING else last_line_of(msg))
     return line if len(line) <= _LONGEST_REASON else "\N{HORIZONTAL ELLIPSIS}" + line[-_LONGEST_REASON:]
 

@@ -16,8 +16,10 @@ import typing as t
 from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._report_page.layout import drawing_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.definition import SUCCEEDED, Graph
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.run import (
+    DUE,
     ENDED,
     GOOD,
     SETTLED,
@@ -40,6 +42,7 @@ SIGNS = {
     "expired": "E",
     "awaits approval": "?",
     "to be tried again": "\N{ANTICLOCKWISE OPEN CIRCLE ARROW}",
+    "due": "\N{MIDDLE DOT}",
     "waiting": "\N{MIDDLE DOT}",
     "skipped": "\N{EN DASH}",
 }
@@ -82,11 +85,12 @@ def shown_runs(runs: t.Sequence[Run], records: t.Sequence[Record]) -> Shown:
             graphs[run["definition_hash"]] = len(graphs), graph
             data["graphs"].append(_drawn(graph))
         number, graph = graphs[run["definition_hash"]]
-        states = [words.setdefault(word_of(graph.nodes[name], run["nodes"][name]), len(words)) for name in graph.order]
+        idle = _idle(run, records, index_of)
+        states = [words.setdefault(word_of(graph.nodes[name], run["nodes"][name], name, idle), len(words)) for name in graph.order]
         ways = "".join(_way(run, graph, parent, name) for name in graph.order for parent in graph.parents[name])
         times = [_time(run.get(field)) for field in ("started", "ended")]
         data["runs"].append([run["workflow"], run["run"], run["status"], *times, run["started_by"], number, states, ways])
-        details.append(_details(run, graph, records, index_of))
+        details.append(_details(run, graph, records, index_of, idle))
     data["words"] = [*words]
     return Shown(data, details)
 
@@ -133,7 +137,27 @@ def _way(run: Run, graph: Graph, parent: str, name: str) -> str:
     return "0" if not fits or after["state"] == SKIPPED else "." if after["state"] == WAITING else "1"
 
 
-def _details(run: Run, graph: Graph, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int]) -> dict[str, t.Any]:
+def _idle(run: Run, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int]) -> set[str]:
+    """Return those parts of a run that are due, and of which no record says that somebody has begun them."""
+    return {name for name, part in parts_of(run, DUE).items() if not part.is_approval and not _has_begun(run, part, records, index_of)}
+
+
+def _has_begun(run: Run, part: Part, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int]) -> bool:
+    index = _index(run, part.name, records, index_of)
+    if index < 0:
+        return False
+    return records[index].get("status") not in CLAIMED and records[index].get("attempt", 1) == part.node["attempt"]
+
+
+def _index(run: Run, name: str, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int]) -> int:
+    """Return the number of the record of a node. -1 if there is none."""
+    index = index_of.get(tuple(key_of_node(run, name)), -1)
+    return index if index >= 0 and is_of_node(records[index], run, name) else -1
+
+
+def _details(
+    run: Run, graph: Graph, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int], idle: t.Container[str]
+) -> dict[str, t.Any]:
     secret = [[name, None] for name in run["secret_params"]]
     inside: dict[str, list[Part]] = {}
     for part in parts_of(run).values():
@@ -142,19 +166,16 @@ def _details(run: Run, graph: Graph, records: t.Sequence[Record], index_of: t.Ma
     return {
         "params": [*([name, _short(value)] for name, value in run["params"].items()), *secret],
         "reason": run.get("cancelling", {}).get("reason", ""),
-        "nodes": [_node(run, name, records, index_of, inside.get(name, [])) for name in graph.order],
+        "nodes": [_node(run, name, _index(run, name, records, index_of), inside.get(name, []), idle) for name in graph.order],
     }
 
 
-def _node(run: Run, name: str, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int], inside: t.Sequence[Part]) -> list[t.Any]:
+def _node(run: Run, name: str, index: int, inside: t.Sequence[Part], idle: t.Container[str]) -> list[t.Any]:
     node = run["nodes"][name]
-    index = index_of.get(tuple(key_of_node(run, name)), -1)
-    if index >= 0 and not is_of_node(records[index], run, name):
-        index = -1
     over = sum(part.node["state"] in SETTLED for part in inside)
     # What has gone wrong is not what is left out.
     worst = sorted(inside, key=lambda part: part.node.get("outcome") in (*GOOD, None))[:_MOST_PARTS]
-    parts = [[part.name, word_of(part.about, part.node), part.node["attempt"], part.node.get("why", "")] for part in worst]
+    parts = [[part.name, word_of(part.about, part.node, part.name, idle), part.node["attempt"], part.node.get("why", "")] for part in worst]
     counts = node.get("counts", {})
     hosts = [[host, *(count.get(what, 0) for what in _COUNTS)] for host, count in sorted(counts.items())[:_MOST_HOSTS]]
     artifacts = [

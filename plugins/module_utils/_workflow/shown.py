@@ -56,16 +56,18 @@ _SHOWN = 10
 _EDGES = {SUCCEEDED: "", FAILED: "failure of ", FINISHED: "end of "}
 
 
-def word_of(about: dict[str, t.Any], node: NodeOfRun) -> str:
-    """Return in a word how a node, or a part of one, is.
+def word_of(about: dict[str, t.Any], node: NodeOfRun, name: str, idle: t.Container[str]) -> str:
+    """Return in a word how a node, or a part of one, is: that it runs only if something of it has begun.
 
     :arg about: what the definition says of it
     :arg node: what the run says of it
+    :arg name: of the node, with those that it is inside of
+    :arg idle: the parts of the run that are due, and that nobody has begun
     """
     if node["state"] == ENDED:
         return str(node["outcome"])
     if node["state"] == DUE:
-        return AWAITS if about["kind"] == "approval" else RUNNING
+        return AWAITS if about["kind"] == "approval" else DUE if _is_idle(node, name, idle) else RUNNING
     return AGAIN if node["state"] == BACKOFF else str(node["state"])
 
 
@@ -145,14 +147,8 @@ def path_of(graph: Graph, run: Run, idle: t.Container[str] = ()) -> str:
 
 
 def _on_path(run: Run, name: str, idle: t.Container[str]) -> str:
-    word = _word(run["definition"]["nodes"][name], run["nodes"][name], name, idle)
+    word = word_of(run["definition"]["nodes"][name], run["nodes"][name], name, idle)
     return name if word == SUCCEEDED else f"{name} ({word})"
-
-
-def _word(about: dict[str, t.Any], node: NodeOfRun, name: str, idle: t.Container[str]) -> str:
-    """Return in a word how a node is, and that it is only due if nothing of it has begun."""
-    word = word_of(about, node)
-    return DUE if word == RUNNING and _is_idle(node, name, idle) else word
 
 
 def _is_idle(node: NodeOfRun, name: str, idle: t.Container[str]) -> bool:
@@ -213,7 +209,7 @@ def _rows(
                 (name, number_shown, indent, own),
                 about,
                 node,
-                _word(about, node, name, idle),
+                word_of(about, node, name, idle),
                 now,
                 (_after(graph, own), _place(run, about, node), _items_in_words(node), said.get(name)),
             )
@@ -225,7 +221,7 @@ def _rows(
                         (inside, "", f"{indent}  ", own + label),
                         about,
                         part,
-                        _word(about, part, inside, idle),
+                        word_of(about, part, inside, idle),
                         now,
                         (said.get(inside),),
                     )
