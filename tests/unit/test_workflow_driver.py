@@ -466,9 +466,13 @@ class Search:
         self._check_that_all_end(before, ends)
 
     def _is_over(self, state: State) -> bool:
-        """Return whether everybody who lives has come to an end."""
+        """Return whether everybody who lives has come to an end. Who resumes waits for a run to end, for ever where all who drive it have
+        died: that somebody does, nobody promises."""
         world, at, _killed = state
-        if any(number is not None and machine.steps[number] is not None for machine, number in zip(self._machines, at, strict=True)):
+        living = [
+            machine for machine, number in zip(self._machines, at, strict=True) if number is not None and machine.steps[number] is not None
+        ]
+        if any(machine.role != "resume" for machine in living):
             return False
         status = " ".join("gone" if run is None else RUNS[run]["status"] for run in world.runs)
         self.verdicts[status] = self.verdicts.get(status, 0) + 1
