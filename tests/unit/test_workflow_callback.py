@@ -206,6 +206,7 @@ def test_secrets_that_overlap_and_lines_of_one(callback: CallbackModule) -> None
     for msg in ("no: hunter22-prod", "no: a line of a key"):
         callback.v2_runner_on_failed(result({"msg": msg}, "ansible.builtin.fail"))
     assert [problem["msg"] for problem in callback._problems] == ["no: ********"] * 2
+    assert callback._masked("hunter22, and hunter22") == "********, and ********"
 
 
 def test_a_name_with_what_a_host_has(callback: CallbackModule, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,7 @@ def test_what_is_not_said() -> None:
     for size in (280, 290, 300):  # what it says is cut to 300 characters, and a secret is not
         assert "r3t" not in why("a s3cr3t key", stderr="a s3cr3t key" + "x" * size)
     assert why("hunter22", "er22-prod", stderr="no: hunter22-prod") == f"{WHY}: no: ********"
+    assert why("s3cr3t", stderr="s3cr3t, and s3cr3t") == f"{WHY}: ********, and ********"
     assert why("a\ttab", stderr="it is a\ttab") == f"{WHY}: it is ********"
     key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\n-----END KEY-----\n"
     assert why(*secrets_in([key]), stderr=f"bad key: {key.splitlines()[1]}") == f"{WHY}: bad key: ********"
