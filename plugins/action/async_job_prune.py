@@ -31,6 +31,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.rete
     why_needed,
 )
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import of_record
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import first_part, is_of_other_store, kept_for
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_list, heard_text, heard_texts
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 
@@ -59,6 +60,7 @@ class ActionModule(HostAction):
             raise AsyncJobError("keep counts the runs of workflow, or the jobs of job_name_pattern. Nothing was removed. Leave one out.")
         store = open_store(params, self.notify)
         store.must_exist()
+        self._place = store.locate()
         self._apply = params["apply"] and not self._task.check_mode
         self._gone: list[Doomed] = []
         self._kept: list[dict[str, str]] = []
@@ -240,10 +242,14 @@ class ActionModule(HostAction):
                 if asked.flaw or not self.is_here(attempt) or self.is_windows:
                     self._left.append(f"{place}: {directory}" + (f" ({asked.flaw})" if asked.flaw else ""))
                     continue
+                if is_of_other_store(attempt, self._place):
+                    self._left.append(f"{self.host}: {kept_for(attempt)}")
+                    continue
                 # What prune has cut off itself, it has removed.
                 is_full = len(record.get("attempts", ())) >= PAST_ATTEMPTS
                 has_forgotten = one.after is None and is_full and record.get("attempt", 1) > PAST_ATTEMPTS + 1
-                job = users.setdefault(self.user_for(asked), {}).setdefault(number, {"looks": [], "has_forgotten": has_forgotten})
+                whole = {"looks": [], "has_forgotten": has_forgotten, "first_part": first_part(self._place)}
+                job = users.setdefault(self.user_for(asked), {}).setdefault(number, whole)
                 job["looks"].append(self.described(asked))
         return users
 

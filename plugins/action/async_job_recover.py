@@ -40,6 +40,7 @@ class ActionModule(AttemptAction):
         recovered: list[Record] = []
         for begin in range(0, len(lacking), _AT_A_TIME):
             for record in self._looked_at(lacking[begin : begin + _AT_A_TIME], params):
+                record["origin"] = {**record["origin"], "recovered_by": str(self.started_by()["who"])}
                 try:
                     if applies:
                         hold_slot(store, record)  # first: whoever finds the record there, may count on that
@@ -92,7 +93,11 @@ class ActionModule(AttemptAction):
                 continue
             if "delegated_host" not in record and record["host"] != self.host:
                 if not self.is_known_host(record["host"]):  # else it is found when that host is asked
-                    self._leave(record, f"it is of the host {record['host']}, which the inventory does not have; this is {self.host}")
+                    self._leave(
+                        record,
+                        f"it is of the host {record['host']}, which the inventory does not have; this is {self.host}. To have it back, give"
+                        " this machine that name for this command. If it still runs, the next run of its playbook finds it as well",
+                    )
                 continue
             records.append(record)
         return records

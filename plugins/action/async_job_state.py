@@ -18,6 +18,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import is_of_other_store, told
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
 
@@ -70,7 +71,7 @@ class ActionModule(HostAction):
         if self.ara.is_active and result["record"] and result["changed"]:
             self.ara.tell(open_store(params, self.notify), result["record"])
         if params["state"] == "absent" and result["changed"] and not self._task.check_mode:
-            warnings += self._forget_on_host(json.loads(result["diff"]["before"]))
+            warnings += self._forget_on_host(json.loads(result["diff"]["before"]), open_store(params, self.notify).locate())
         return {**result, "warnings": [*warnings, *result["warnings"]]}
 
     def _refuse_needed(self, params: dict[str, t.Any]) -> None:
@@ -88,15 +89,27 @@ class ActionModule(HostAction):
                 " once more, say 'force: true' beside 'state: absent'."
             )
 
-    def _forget_on_host(self, record: Record) -> list[str]:
-        """Let the host forget the last attempt of a job whose record was removed. Return a warning if it does not."""
+    def _forget_on_host(self, record: Record, store: str) -> list[str]:
+        """Let the host forget the last attempt of a job whose record was removed. Return a warning if it does not.
+
+        :arg store: the place of the store where it was
+        """
         attempts = [attempt["attempt_dir"] for attempt in (record, *record.get("attempts", ())) if attempt.get("attempt_dir")]
         if not attempts or flaw_of(record):
             return []
-        if not self.is_here(record):
+        if is_of_other_store(record, store):  # with a record of its own there
+            problem = f"it was started {told(record)}"
+        elif not self.is_here(record):
             problem = "this task does not run there"
         else:
-            problem = self.users.lacking(record) or self._forget(record, attempts)
+            problem = self.users.lacking(record)
+            failure = "" if problem else self._forget(record, attempts)
+            if failure:  # it was told, and may do so as soon as it can
+                return [
+                    f"Nobody knows whether {place_of(record)} still knows of the last attempt of the job ({attempts[0]}):"
+                    f" {failure.rstrip('.')}. If that has ended, it is no matter. If it runs, the next start may not find it, and start a"
+                    " second one. Make sure that it has ended."
+                ]
         if not problem:
             return []
         return [

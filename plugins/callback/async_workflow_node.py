@@ -57,6 +57,7 @@ _HIDDEN = "********"
 # Strategies with which all hosts begin a task together, and actions whose tasks nobody knows before
 _LOCKSTEP = ("linear", "debug")
 _INCLUDES = ("include_tasks", "include_role", "include")
+_SETS_VARIABLES = ("set_fact", "include_vars")
 _SET_STATS = ("set_stats", "ansible.builtin.set_stats", "ansible.legacy.set_stats")
 _COUNTS = ("ok", "changed", "failures", "unreachable", "skipped", "rescued", "ignored")
 
@@ -88,8 +89,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._problems: list[dict[str, str]] = []
         self._variables: t.Callable[[t.Any, t.Any], t.Any] = lambda host, task: {}
         self._of_host: t.Callable[[str], t.Any] = lambda host: {}
-        self._not_learned: list[str] = []
-        """Hosts of the play, whose variables nobody has searched for secrets yet."""
+        self._not_learned: set[str] = set()
+        """Hosts of the play whose variables nobody has searched for secrets, or not since a task may have set some."""
         self._known: set[str] = set()
         """All that was found so far that nobody may read."""
 
@@ -115,7 +116,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._variables = lambda host, task: manager.get_vars(play=play, host=host, task=task)
         with contextlib.suppress(Exception):  # whatever it is, the playbook itself will say so
             variables = manager.get_vars(play=play)
-            self._of_host, self._not_learned = variables["hostvars"].raw_get, [*variables["ansible_play_hosts_all"]]
+            self._of_host, self._not_learned = variables["hostvars"].raw_get, {*variables["ansible_play_hosts_all"]}
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         """Tell how far it has come."""
@@ -140,6 +141,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Remember where it has failed."""
+        self._note_variables(result)
         if not ignore_errors:
             self._note_problem(result)
 
@@ -150,6 +152,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Remember which of the values that are set must not be written."""
         task, host = _of(result, "task"), _of(result, "host")
+        self._note_variables(result)
         if task.action not in _SET_STATS:
             return
         data = self._written.get(task._uuid, task.args.get("data"))
@@ -175,6 +178,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 # The first two find what has the name of something encrypted, the last one what has come from there by other ways.
                 if _holds_vault(value, {}, 0) or _holds_vault(raw, variables, 0) or self._tells(value, variables):
                     self._secret.add(name)
+
+    def _note_variables(self, result: t.Any) -> None:
+        """Remember a host if it may have other variables now."""
+        task = _of(result, "task")
+        if task.register or task.action.rpartition(".")[2] in _SETS_VARIABLES or "ansible_facts" in (_of(result, "result") or {}):
+            self._not_learned.add(str(_of(result, "host").get_name()))
 
     def _tells(self, value: t.Any, variables: t.Any) -> bool:
         """Return whether a value holds what an encrypted variable does."""

@@ -154,7 +154,7 @@ def _would_start(request: Request, record: Record | None, decision: Decision, *,
         "attempt": after["attempt"],
         "status": "starting",
         "msg": f"would start attempt {after['attempt']} of the {request.key}{why}{waits and '; '}{waits}",
-        "reason": f"the {request.key} would be started",
+        "reason": f"the {request.key} would be started, as far as this store knows: its host was not asked",
         **wait,
         **({"diff": {"before_header": where, "after_header": where, "before": shown(record), "after": shown(after)}} if diff else {}),
     }

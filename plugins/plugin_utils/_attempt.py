@@ -41,7 +41,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import 
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import Asked
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._cancelling import CancellingAction
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import OF_THE_TASK, record_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import OF_THE_TASK, new_name, record_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._heard import heard_found, heard_list, heard_text
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import ProgramFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, Launched, LaunchFailed
@@ -285,9 +285,12 @@ class AttemptAction(CancellingAction):
         except AnsibleError:
             return True
 
-    def prepare(self, key: JobKey, timeout: float) -> Fields:
-        """Choose a place for a new attempt. Return the fields of the record that say where and as whom it lives, and in which boot."""
-        return self._prepared(key, self._ask_for_place(PREPARE, timeout, folders=self._folder(key)))
+    def prepare(self, key: JobKey, store: str, timeout: float) -> Fields:
+        """Choose a place for a new attempt. Return the fields of the record that say where and as whom it lives, and in which boot.
+
+        :arg store: the place of its store
+        """
+        return self._prepared(key, store, self._ask_for_place(PREPARE, timeout, folders=self._folder(key)))
 
     def is_direct(self, key: JobKey) -> bool:
         """Return whether a job is that of the host where it runs, under its name in the inventory. Whoever delegates it to that host
@@ -319,7 +322,7 @@ class AttemptAction(CancellingAction):
             said = self._shell(script, timeout, **words)
         return said
 
-    def _prepared(self, key: JobKey, said: dict[str, list[str]]) -> Fields:
+    def _prepared(self, key: JobKey, store: str, said: dict[str, list[str]]) -> Fields:
         """Return what C(prepare) returns, of what the host has said."""
         if "writable" in said:
             raise AsyncJobError(
@@ -330,7 +333,7 @@ class AttemptAction(CancellingAction):
         directory = said.get("above", [""])[0]
         if not directory.startswith("/") or not directory.isprintable():
             raise AsyncJobError(f"The directory {self.async_dir} (async_dir) cannot be used on {self.host}: {said['error'][0]}")
-        attempt_dir = f"{directory.rstrip('/')}/{uuid.uuid4().hex}"
+        attempt_dir = f"{directory.rstrip('/')}/{new_name(store)}"
         place = _place_said(said)
         fields: Fields = {"async_dir": attempt_dir, "attempt_dir": attempt_dir, "boot_id": place.get("boot_id", ""), "place": place}
         return {**fields, **self._as_whom_and_where(is_direct=self.is_direct(key))}

@@ -147,7 +147,9 @@ def _claim(value: dict[str, t.Any], attempt: Record) -> str:
 
 
 def _origin(value: dict[str, t.Any], attempt: Record) -> str:
-    fits = value.keys() <= {"host", "store", "who", "start"} and all(isinstance(text, str) and len(text) < _LONG for text in value.values())
+    fits = value.keys() <= {"host", "store", "who", "start", "recovered_by"} and all(
+        isinstance(text, str) and len(text) < _LONG for text in value.values()
+    )
     return "" if fits and "".join(value.values()).isprintable() else "does not say from where a job was started"
 
 

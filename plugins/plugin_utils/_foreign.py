@@ -8,8 +8,10 @@ Private to the collection: no promise is made to other code.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import typing as t
+import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import MOST, Found, hash_of_host
@@ -50,8 +52,38 @@ _SEMAPHORE = "semaphore"
 _LONG = ("store_result", "success_codes", "fingerprint")
 # More than anybody has begun, and far from what a record may hold: others will follow
 _MOST_ATTEMPTS = 10**6
+# How many of the 32 characters of a directory's name tell its store. Chance is left the rest.
+_PART = 12
 # The fields that say as whom and where a task works. A file says nothing of these.
 OF_THE_TASK = ("remote_user", "become_user", "delegated_host")
+
+
+def new_name(store: str) -> str:
+    """Return a fresh name for the directory of an attempt, with which nobody but that store takes it for one of its own.
+
+    :arg store: the place of the store
+    """
+    return first_part(store) + uuid.uuid4().hex[_PART:]
+
+
+def first_part(store: str) -> str:
+    """Return how the names of the directories of all attempts begin that a store has started."""
+    return hashlib.sha256(store.encode("utf-8", "surrogateescape")).hexdigest()[:_PART]
+
+
+def is_of_other_store(attempt: Record, store: str) -> bool:
+    """Return whether an attempt was adopted from another store, which may still need what it has left on its host. What somebody has
+    recovered, because that store was lost, belongs to the one that has it now."""
+    origin = attempt.get("origin")
+    return origin is not None and "recovered_by" not in origin and origin.get("store") != store
+
+
+def kept_for(attempt: Record) -> str:
+    """Say that what an attempt of another store has left on its host stays there."""
+    return (
+        f"{attempt['attempt_dir']} was left there: it was started {told(attempt)}, and that store may still need it. If it is gone for"
+        " good, remove the directory by hand."
+    )
 
 
 def content_of(record: Record, store: str) -> str:
@@ -101,8 +133,8 @@ def record_of(found: Found, host: str) -> Record:
             f"{where}, with which the host notes the last attempt of a job, cannot be used: {said.rstrip('.')}. Nothing was started. Once"
             " you are sure that the job does not run, remove that file, or let its async_job task say 'on_foreign: ignore'."
         ) from None
-    names = (*JobKey._fields, "ansible_job_id", "metadata", "status", "claim", "origin", _SEMAPHORE, *OF_THE_ATTEMPT)
-    return t.cast("Record", picked(record, names))
+    names = (*JobKey._fields, "ansible_job_id", "metadata", "status", "claim", _SEMAPHORE, *OF_THE_ATTEMPT)
+    return t.cast("Record", {**picked(record, names), "origin": picked(record["origin"], ("host", "store", "who", "start"))})
 
 
 def _above(path: str) -> str:

@@ -276,11 +276,11 @@ def secrets_in(values: t.Iterable[t.Any]) -> list[str]:
 def masked(text: str, secrets: t.Sequence[str]) -> str:
     """Return a text without secrets. Of those that overlap, nothing is left."""
     parts = [*filter(_is_telling, secrets)]
+    hides = bytearray(len(text))
     if len(text) >= _LONGEST_PROBLEM:  # it may have been cut in the middle of one
         ends = (length for secret in parts for length in range(len(secret), _SHORTEST_SECRET - 1, -1) if text.endswith(secret[:length]))
         length = max(ends, default=0)
-        text = text[: len(text) - length] + _HIDDEN if length else text
-    hides = bytearray(len(text))
+        hides[len(text) - length :] = b"\1" * length
     for secret in parts:
         begin = text.find(secret)
         while begin >= 0:

@@ -40,7 +40,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone, moves
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
@@ -49,7 +49,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._answers impor
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._asked import UNSEEN, Asked, of_record
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._attempt import Noted
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import Strangers, adopted, told
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import Strangers, adopted, is_of_other_store, kept_for, told
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task import InnerTask, LaunchFailed
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import cancel_what_was_left, said_of_awx
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
@@ -433,6 +433,9 @@ class Starter:
         """Remove the directory of an attempt that has ended, once. Return the record, which says so then."""
         if record.get("output_removed") or not record.get("attempt_dir"):
             return record
+        if is_of_other_store(record, self._store.locate()):
+            warnings.append(kept_for(record))
+            return record
         try:
             self._check_place(record)
             problem = self._action.remove(record, self._params["look_timeout"])
@@ -552,16 +555,21 @@ class Starter:
 
         :arg what: the method that does it
         :arg before: its arguments before the record
+        :raises exactly_once.Refused: if nobody can tell what the host has noted
         """
         for _try in range(_STRANGERS):
             noted = Noted(self._strangers.content_of(record), self._strangers.known(record, over))
             found = yield from self._on_host(what, *before, record, noted, seconds)
             if not isinstance(found, Found):
                 return found
-            stranger = self._strangers.judged(found, record, self._action.host, self._action.others)
+            try:
+                stranger = self._strangers.judged(found, record, self._action.host, self._action.others)
+            except AsyncJobError as error:
+                raise exactly_once.Refused(error) from error
             if stranger is not None:
                 return exactly_once.Foreign(stranger)
-        raise AsyncJobError(f"{self._action.host} has noted too many other attempts of the {self._key}. Nothing was started.")
+        too_many = AsyncJobError(f"{self._action.host} has noted too many other attempts of the {self._key}. Nothing was started.")
+        raise exactly_once.Refused(too_many)
 
     def _await(self, record: Record) -> Waits[None]:
         """Wait until an attempt of another store has started, or whoever starts it is gone, or has had the time for it."""
@@ -584,7 +592,7 @@ class Starter:
         if self._params["on_foreign"] == "fail":
             raise AsyncJobError(f"{what}. Nothing was started (on_foreign is 'fail'). Use that store; or, {ignore}.")
         if lost:
-            if record.get("claim", {}).get(OWN_WORK) and not holder_is_gone(record):
+            if lost == self._may_have_worked(record):  # what it does on its host need not have ended with the controller
                 raise AsyncJobError(f"{what}. It may still be under way: {lost}. Nothing was started. Wait until it is done; or, {ignore}.")
             return None
         asked = of_record(self._key, record, ABSENT, self._params, self._action.async_dir)
@@ -741,7 +749,7 @@ class Starter:
             yield Pause(seconds, is_idle=False)
 
     def _prepare(self, seconds: float) -> Waits[Fields]:
-        place: Fields = yield from self._on_host("prepare", self._key, seconds)
+        place: Fields = yield from self._on_host("prepare", self._key, self._store.locate(), seconds)
         if self._inner.is_command:
             place.update({f"{stream}_file": f"{place['attempt_dir']}/{stream}" for stream in (STDOUT, STDERR)})
         self._kept.claimed.add(place["attempt_dir"])

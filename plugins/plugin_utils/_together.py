@@ -90,16 +90,16 @@ class TogetherAction(AttemptAction):
         }
         return do[what](asked)
 
-    def _prepare_all(self, asked: t.Sequence[tuple[JobKey, float]]) -> list[t.Any]:
+    def _prepare_all(self, asked: t.Sequence[tuple[JobKey, str, float]]) -> list[t.Any]:
         remote_tmp = str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp"))
         try:
-            folders = " ".join(dict.fromkeys(self._folder(key) for key, _timeout in asked))
-            said = self._ask_for_place(_SCRATCH + PREPARE, asked[0][1], remote_tmp=remote_tmp, folders=folders)
+            folders = " ".join(dict.fromkeys(self._folder(key) for key, _store, _timeout in asked))
+            said = self._ask_for_place(_SCRATCH + PREPARE, asked[0][2], remote_tmp=remote_tmp, folders=folders)
         except Exception as error:
             return [error for _one in asked]
         scratch = said.get("scratch", [""])[0]
         self._scratch = scratch if is_plain_path(scratch) else ""
-        return [_tried(self._prepared, key, said) for key, _timeout in asked]
+        return [_tried(self._prepared, key, store, said) for key, store, _timeout in asked]
 
     def makes_directory_at_launch(self, task: InnerTask, record: Record) -> bool:
         return super().makes_directory_at_launch(task, record) or self._is_launched(task, record)

@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import typing as t
 from pathlib import Path
 
 import pytest
 from controller import Controller
-from plays import ask, job, lines, shell
+from plays import ask, job, lines, play, shell
 from waiting import until
 
 RECOVER = "rstyczynski.ansible.async_job_recover"
 STATE = "rstyczynski.ansible.async_job_state"
+PRUNE = "rstyczynski.ansible.async_job_prune"
 
 
 @pytest.fixture
@@ -121,6 +124,65 @@ def test_what_another_store_has_started(controller: Controller, ledger: Path) ->
     assert (known["status"], known["changed"]) == ("succeeded", True), "nobody knows whether anybody was told"
     assert (gone["changed"], gone.get("warnings", [])) == (True, [])
     assert none["recovered"] == []
+
+
+def test_what_was_adopted_is_left_to_its_store(controller: Controller, ledger: Path) -> None:
+    """Nothing that others do with their records takes from it what its host has of the job."""
+
+    def start(store: str, poll: int = 0, **more: t.Any) -> dict[str, t.Any]:
+        return job(waits(ledger), poll=poll, limit=600, options={"state_dir": store, **more})
+
+    forget = {STATE: {"job_name": "job", "state": "absent", "force": True, "state_dir": "two"}}
+    prune = {PRUNE: {"job_name_pattern": "job", "older_than": "0s", "apply": True, "state_dir": "three"}}
+    first, _second, gone, third, _go, ended, pruned, last = ask(
+        controller,
+        start("one"),
+        start("two"),
+        forget,
+        start("three"),
+        {"ansible.builtin.file": {"path": f"{ledger.parent}/go", "state": "touch"}},
+        start("three", poll=1, keep_output=False),
+        prune,
+        start("one", poll=1, restart_on=["lost", "killed"]),
+    )
+    assert "still knows of the last attempt" in gone["warnings"][0]
+    assert f"it was started from the store {controller.project}/one by " in gone["warnings"][0]
+    assert third["ansible_job_id"] == first["ansible_job_id"]
+    directory = first["record"]["attempt_dir"]
+    assert any(f"{directory} was left there" in warning for warning in ended["warnings"])
+    assert [place for place in pruned["left"] if f"{directory} was left there" in place]
+    assert pruned["removed"] == 1
+    assert (last["status"], last["ansible_job_id"]) == ("succeeded", first["ansible_job_id"])
+    assert lines(ledger) == ["executed"]
+
+
+def test_an_action_that_does_its_work_itself(controller: Controller, ledger: Path) -> None:
+    """Whoever ran it has died: that does not prove that its host is done, whatever was done to its directory."""
+    go_on = controller.project / "go_on"
+    go_on.touch()
+
+    def start(store: str, **more: t.Any) -> dict[str, t.Any]:
+        options = {"state_dir": store, "claim_timeout": 5, **more}
+        return job({"at_once": {"ledger": str(ledger), "while": str(go_on)}}, poll=1, limit=5, options=options)
+
+    book = controller.write("killed.yml", json.dumps([play(start("one"))]))
+    process = controller.popen("playbook", "-i", controller.inventory, book)
+    until(lambda: lines(ledger) == ["run"])
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    [before] = ask(controller, start("two"))
+    [fenced] = ask(controller, start("one"))
+    [after] = ask(controller, start("two"))
+    assert fenced["status"] == "lost"
+    for answer in (before, after):
+        assert "It may still be under way: at_once does its work itself" in answer["msg"]
+        assert not answer["changed"]
+    assert lines(ledger) == ["run"]
+    assert read(controller, "two") == {}
+    go_on.unlink()
+    [ordered] = ask(controller, start("two", on_foreign="ignore"))
+    assert ordered["changed"]
+    assert lines(ledger) == ["run", "run"]
 
 
 def test_a_host_with_another_name(controller: Controller, ledger: Path) -> None:

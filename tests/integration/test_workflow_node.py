@@ -44,9 +44,12 @@ def test_a_node_tells_of_itself(controller: Controller, tmp_path: Path) -> None:
     controller.write("secrets.yml", vaulted)
     (controller.project / "group_vars").mkdir()
     controller.write("group_vars/all.yml", _encrypted(controller, "of_hosts", "v4ult-of-hosts"))
+    controller.write("late.yml", _encrypted(controller, "late", "v4ult-too-late"))
     controller.hosts("web1", "web2", "web3")
     tasks: list[Yaml] = [
         {"name": "Say {{ of_hosts }}", "ansible.builtin.debug": {"msg": "hello"}},
+        {"name": "Learn more", "ansible.builtin.include_vars": "late.yml"},
+        {"name": "Use {{ late }}", "ansible.builtin.debug": {"msg": "hello"}},
         stats(plain="{{ greeting }}", number=3, nested={"a": ["b"]}),
         stats(whole="{{ token }}", part="x{{ token }}", far="{{ through }}", deep={"in": "{{ other }}"}),
         {**stats(hidden="s3cr3t"), "no_log": True},
@@ -85,7 +88,7 @@ def test_a_node_tells_of_itself(controller: Controller, tmp_path: Path) -> None:
         {"host": "web2", "task": "Restart", "msg": "no such service"},
         {"host": "web3", "task": "Quiet", "msg": "no_log hides what it says"},
     ]
-    assert report["counts"]["web1"] == {"ok": 9, "changed": 1, "failures": 0, "unreachable": 0, "skipped": 2, "rescued": 1, "ignored": 1}
+    assert report["counts"]["web1"] == {"ok": 11, "changed": 1, "failures": 0, "unreachable": 0, "skipped": 2, "rescued": 1, "ignored": 1}
     artifacts = report["artifacts"]
     assert {name: artifacts[name] for name in ("plain", "number", "nested")} == {
         "plain": {"value": "{{ 1 + 1 }}again"},  # set_stats adds to what is there
@@ -102,5 +105,6 @@ def test_a_node_tells_of_itself(controller: Controller, tmp_path: Path) -> None:
     assert (attempt / "node.json").stat().st_mode & 0o777 == 0o600
     assert "SEEN BY MINE" in ran.output
     steps = [line for line in ran.output.splitlines() if line.startswith("PROGRESS ")]
-    assert steps[0] == "PROGRESS 1/12 Say ********"
-    assert steps[-1] == "PROGRESS 12/12 Restart"
+    assert steps[0] == "PROGRESS 1/14 Say ********"
+    assert steps[2] == "PROGRESS 3/14 Use ********"
+    assert steps[-1] == "PROGRESS 14/14 Restart"

@@ -40,7 +40,7 @@ def test_attempts_that_a_record_does_not_name(tmp_path: Path, has_forgotten: boo
     older, named, last, newer = (attempt(tmp_path, letter, 1e9 + number) for number, letter in enumerate("abcd"))
     fence = tmp_path / ("e" * 32)
     fence.write_text(mark(KEY, fence.name) + "\n")
-    [answer] = clear([{"looks": [look(named), look(last)], "has_forgotten": has_forgotten}])
+    [answer] = clear([{"looks": [look(named), look(last)], "has_forgotten": has_forgotten, "first_part": ""}])
     assert answer["refused"] == ""
     assert {
         name
@@ -50,15 +50,24 @@ def test_attempts_that_a_record_does_not_name(tmp_path: Path, has_forgotten: boo
     assert fence.exists(), "whoever was frozen must not begin that attempt after all"
 
 
+def test_forgotten_attempts_of_another_store(tmp_path: Path) -> None:
+    """They stay, and are named: that store may not have seen how they have ended."""
+    ours, other, named = (attempt(tmp_path, letter, 1e9 + number) for number, letter in enumerate("abc"))
+    [answer] = clear([{"looks": [look(named)], "has_forgotten": True, "first_part": "aaaa"}])
+    assert (ours.exists(), other.exists(), named.exists()) == (False, True, False)
+    [left] = answer["left"]
+    assert left.startswith(f"{other}: is of the same job")
+
+
 def test_an_attempt_that_never_began(tmp_path: Path) -> None:
     """With a file in its place, it is no reason to keep the rest. Without, nobody can tell."""
     last, fence, gone = attempt(tmp_path, "a", 1e9), tmp_path / ("e" * 32), tmp_path / ("f" * 32)
     fence.write_text(mark(KEY, fence.name) + "\n")
     never, unknown = ({**look(place), "job_id": ""} for place in (fence, gone))
-    [refused] = clear([{"looks": [look(last), unknown], "has_forgotten": False}])
+    [refused] = clear([{"looks": [look(last), unknown], "has_forgotten": False, "first_part": ""}])
     assert "it has not started so far" in refused["refused"]
     assert last.exists()
-    [answer] = clear([{"looks": [look(last), never], "has_forgotten": False}])
+    [answer] = clear([{"looks": [look(last), never], "has_forgotten": False, "first_part": ""}])
     assert (answer["refused"], answer["left"], answer["removed"]) == ("", [], [str(last)])
     assert (last.exists(), fence.exists()) == (False, True)
 
@@ -70,10 +79,10 @@ def test_what_the_host_has_noted_of_the_job(tmp_path: Path) -> None:
         job = {"attempt_dir": str(noted), "key": KEY, "is_direct": True, "content": json.dumps({"attempt_dir": str(noted)})}
         with job_file.opened(str(tmp_path)) as parent:
             assert noting.note(parent, {**job, "known": [*map(str, known)], "others": []}) is None
-    clear([{"looks": [look(first)], "has_forgotten": False}])
-    clear([{"looks": [look(other)], "has_forgotten": False}])
+    clear([{"looks": [look(first)], "has_forgotten": False, "first_part": ""}])
+    clear([{"looks": [look(other)], "has_forgotten": False, "first_part": ""}])
     assert len([*tmp_path.glob(f"{job_file.JOBS}*/*/*")]) == 1
-    [answer] = clear([{"looks": [look(last)], "has_forgotten": False}])
+    [answer] = clear([{"looks": [look(last)], "has_forgotten": False, "first_part": ""}])
     assert [*tmp_path.glob(f"{job_file.JOBS}*")] == []
     assert len(answer["removed"]) == 2
 

@@ -134,6 +134,19 @@ def test_links_and_other_users(tmp_path: Path) -> None:
     assert start(tmp_path.parent / "link", 3)["problem"]
 
 
+@pytest.mark.parametrize("works_itself", [True, False])
+def test_a_fence_of_an_action_that_does_its_work_itself(tmp_path: Path, works_itself: bool) -> None:
+    """That nothing can start in the directory any more proves something only of what starts there."""
+    claim = {"own_work": "wait_for"} if works_itself else {}
+    content = json.dumps({"attempt_dir": path_of(tmp_path, 1), "claim": claim})
+    assert start(tmp_path, 1, content=content) == MADE
+    Path(path_of(tmp_path, 1), "attempt.json").unlink()
+    Path(path_of(tmp_path, 1)).rmdir()
+    Path(path_of(tmp_path, 1)).write_text("")
+    answer = start(tmp_path, 2)
+    assert found(tmp_path, answer) == 1 if works_itself else answer == MADE
+
+
 def test_what_is_not_read(tmp_path: Path) -> None:
     """It is said what is wrong, and nothing of it is used: a pipe, which would hang, and what is too long."""
     os.mkfifo(tmp_path / "pipe")

@@ -119,6 +119,8 @@ def test_a_record_that_is_made_anew_has_its_slot(store: Store) -> None:
         slot = {"name": "dumps", "at_most": 1, "slot": SLOTS[number]}
         hold_slot(store, record(number, status=status, semaphore=slot, who="ann@ctl", start="2026-11-27T12:03:00Z"))
     hold_slot(store, record(4, semaphore={}))
+    with pytest.raises(AsyncJobError, match="cannot be noted in the semaphore dumps"):  # else nobody could read it any more
+        hold_slot(store, record(5, status="running", semaphore={"name": "dumps", "at_most": 1, "slot": SLOTS[4]}, who="x" * 5000))
     assert read_semaphore(store, "dumps")[0] == (holder(1), holder(2, 1))
 
 

@@ -41,7 +41,7 @@ def callback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallbackModule:
 
 def result(said: dict[str, t.Any], action: str = "set_stats", *, data: t.Any = None) -> t.Any:
     """Return what a task has said."""
-    task = SimpleNamespace(action=action, args={"data": data}, no_log=False, _uuid="1", get_name=lambda: "a task")
+    task = SimpleNamespace(action=action, args={"data": data}, no_log=False, register=None, _uuid="1", get_name=lambda: "a task")
     return SimpleNamespace(task=task, host=SimpleNamespace(get_name=lambda: "web1"), result=said)
 
 
@@ -229,3 +229,14 @@ def test_a_name_with_what_a_host_has(callback: CallbackModule, monkeypatch: pyte
         )
     assert [line.split(" ", 2)[2] for line in shown] == ["use nothing", "use ********", "use ********"]
     assert sorted(searched) == ["web1", "web2"]
+    late = Vaulted("0f-web1")
+    late._ciphertext = "$ANSIBLE_VAULT;1.1;AES256\n3133"
+    of_hosts["web1"] = {"late": late}
+    some = result({"ansible_facts": {}}, "ansible.builtin.include_vars")
+    some.host = SimpleNamespace(get_name=lambda: "web1")
+    callback.v2_runner_on_ok(some)
+    callback.v2_playbook_on_task_start(
+        SimpleNamespace(action="debug", get_name=lambda: "use 0f-web1", get_ds=lambda: {"name": "use {{ late }}"}), False
+    )
+    assert shown[-1].endswith(" use ********")
+    assert sorted(searched) == ["web1", "web1", "web2"]

@@ -23,7 +23,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._workflow.vari
     plain_variables,
     variables_text,
 )
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import heard_report, inventory_of, secrets_in, without_secrets
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._nodes import (
+    heard_report,
+    inventory_of,
+    masked,
+    secrets_in,
+    without_secrets,
+)
 
 
 class Tagged(t.NamedTuple):
@@ -229,3 +235,8 @@ def test_inventories_are_the_same_in_another_checkout() -> None:
     assert inventory_of(["/srv/p/hosts", "/etc/hosts", "web1,web2"], "/srv/p") == ["hosts", "/etc/hosts", "web1,web2"]
     assert inventory_of("/srv/p/inv", "/srv/p") == ["inv"]
     assert inventory_of(None, "/srv/p") == []
+
+
+def test_what_was_cut_in_the_middle_of_secrets_that_overlap() -> None:
+    text = "x" * 986 + "abcdefgh1234wx"
+    assert masked(text, ["abcdefgh1234", "1234wxyz99"]) == "x" * 986 + "********"

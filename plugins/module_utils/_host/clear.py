@@ -30,6 +30,9 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.safely i
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_attempt_directory
 
+# What is said of an attempt that may be one of another store.
+_NOBODYS = "{}: is of the same job, older than all that its record knows, and nothing tells that this store has started it"
+
 
 def main(jobs: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     """Answer the controller: C(jobs), what :func:`clear` returns."""
@@ -40,19 +43,22 @@ def clear(jobs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Remove what attempts that have ended have left on this host.
 
     :arg jobs: each has C(looks), its attempts: the fields of each :class:`Job`; and C(has_forgotten), whether nothing is left of its
-        record, and that had forgotten attempts. Then these go as well
+        record, and that had forgotten attempts. Then these go as well, as far as their names begin with C(first_part), that of its store
     :returns: for each job, C(refused), why nothing was removed, or else C(removed), paths, and C(left), why others were not
     """
+    left: list[list[str]] = []
     for job in jobs:
-        if job["has_forgotten"]:
-            job["looks"].extend(_forgotten(job["looks"]))
+        forgotten = [*_forgotten(job["looks"])] if job["has_forgotten"] else []
+        ours = [attempt for attempt in forgotten if attempt["attempt"].startswith(job["first_part"])]
+        job["looks"].extend(ours)
+        left.append([_NOBODYS.format(attempt["directory"]) for attempt in forgotten if attempt not in ours])
     looks = iter(look_at_jobs([Job(**attempt) for job in jobs for attempt in job["looks"]]))
     answers: list[dict[str, t.Any]] = []
-    for job in jobs:
+    for job, others in zip(jobs, left):
         seen = [(next(looks), Job(**attempt)) for attempt in job["looks"]]
         begun = [(look, attempt) for look, attempt in seen if not _never_begins(attempt)]
         going_on = [look.reason for look, attempt in begun if _may_go_on(look, attempt)]
-        answer: dict[str, t.Any] = {"refused": going_on[0] if going_on else "", "removed": [], "left": []}
+        answer: dict[str, t.Any] = {"refused": going_on[0] if going_on else "", "removed": [], "left": others}
         if not going_on:
             for look, attempt in begun:
                 if look.status == "unknown":
@@ -83,7 +89,8 @@ def _forget(attempts: t.Sequence[Job], answer: dict[str, t.Any]) -> None:
 def _forgotten(looks: t.Sequence[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
     """Find attempts of a job that its record does not name any more, because there were too many after them: their directories do.
 
-    They are older than all that it names. What is newer was started meanwhile, or from another store where the job has the same name.
+    They are older than all that it names. What is newer was started meanwhile, or from another store where the job has the same name; and
+    so may have been some of these.
     """
     known = {attempt["directory"] for attempt in looks}
     for parent, attempt in {os.path.dirname(attempt["directory"]): attempt for attempt in looks if attempt["exclusive"]}.items():

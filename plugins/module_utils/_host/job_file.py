@@ -74,12 +74,22 @@ def _hash(text: str) -> str:
 
 def attempt_of(found: Found, parent: str) -> str:
     """Return the directory of the attempt that a file names. Empty if it names none in that directory of attempts."""
+    attempt = _said(found).get("attempt_dir")
+    return str(attempt) if is_attempt_directory(attempt) and os.path.dirname(str(attempt)) == parent else ""
+
+
+def works_itself(found: Found) -> bool:
+    """Return whether the action of the attempt may do the work itself: that it cannot start in its directory proves nothing then."""
+    claim = _said(found).get("claim")
+    return bool(claim.get("own_work")) if isinstance(claim, dict) else claim is not None
+
+
+def _said(found: Found) -> dict[str, t.Any]:
     try:
         said = parsed(found.content.encode("utf-8", "surrogateescape"))
     except (OSError, ValueError):
-        return ""
-    attempt = said.get("attempt_dir") if isinstance(said, dict) else None
-    return str(attempt) if is_attempt_directory(attempt) and os.path.dirname(str(attempt)) == parent else ""
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def forget(parent: int, path: str, key: str, attempts: t.Collection[str]) -> list[str]:

@@ -101,8 +101,9 @@ def _unknown(parent: int, folder: int, file: str, job: dict[str, t.Any]) -> job_
         return None
     with contextlib.suppress(FileNotFoundError):
         status = os.stat(os.path.basename(attempt), dir_fd=parent, follow_symlinks=False)
-        if stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.geteuid()):
-            return None  # it was fenced, and never begins
+        is_fenced = stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.geteuid())
+        if is_fenced and not job_file.works_itself(found):
+            return None  # it never begins
     return found
 
 

@@ -56,7 +56,10 @@ def run(params: dict[str, t.Any], *, check_mode: bool, notify: Notify = nobody) 
     runs, unreadable = _runs(store, params, now)
     listing = listing._replace(unreadable=[*listing.unreadable, *unreadable])
     if params["format"] == "html":
-        text = page(listing.records, listing.unreadable, approvals, runs, store=store.locate(), made=now, ara_url=ara_url)
+        is_whole = not params["older_than"] and not params["newer_than"]
+        text = page(
+            listing.records, listing.unreadable, approvals, runs, store=store.locate(), made=now, ara_url=ara_url, is_whole=is_whole
+        )
     else:
         text = metrics(listing.records, now, unreadable=len(listing.unreadable), approvals=approvals, runs=runs)
     if not check_mode:

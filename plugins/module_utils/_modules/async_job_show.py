@@ -254,7 +254,10 @@ def _looked(record: Record, now: datetime.datetime) -> str:
 
 def _origin(origin: dict[str, t.Any]) -> str:
     """Say from where a job was started whose record was made anew."""
-    return f"on its host, where it was started from the store {origin.get('store')} for the host {origin.get('host')}" if origin else ""
+    if not origin:
+        return ""
+    by = f" by {origin['recovered_by']}" if "recovered_by" in origin else ""
+    return f"on its host{by}, where it was started from the store {origin.get('store')} for the host {origin.get('host')}"
 
 
 def _ago(seconds: float) -> str:

@@ -230,13 +230,18 @@ def held_now(store: Store, name: str) -> list[Held]:
 
 
 def hold_slot(store: Store, record: Record) -> None:
-    """Put an attempt on its semaphore whose record is made anew, if it is not there any more: it runs, however many others do."""
+    """Put an attempt on its semaphore whose record is made anew, if it is not there any more: it runs, however many others do.
+
+    :raises AsyncJobError: if the record says what nobody could read there
+    """
     about: t.Any = record.get("semaphore")
     if not about or record.get("status") in ENDED:
         return
     names = (record["host"], record["playbook_name"], record["job_name"])
     number = max(record.get("attempt", 1), 1)
     ours = Holder(*names, about["slot"], about["at_most"], number, record.get("who", ""), record.get("start", ""))
+    if not _is_holder(ours._asdict()):
+        raise AsyncJobError(f"What is known of it cannot be noted in the semaphore {about['name']}. Nothing was written.")
 
     def attempt() -> None:
         holders, version = read_semaphore(store, about["name"])

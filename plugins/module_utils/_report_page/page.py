@@ -64,6 +64,7 @@ def page(
     store: str,
     made: datetime.datetime,
     ara_url: str = "",
+    is_whole: bool = True,
 ) -> str:
     """Make the report, in ASCII.
 
@@ -74,13 +75,14 @@ def page(
     :arg store: the place of the store
     :arg made: the time of the report
     :arg ara_url: where ARA is, to link to. Empty if there is none
+    :arg is_whole: whether no record of the jobs of runs was left out because of its age
     """
     now = int(made.timestamp())
     script = f"\n{_file('runs.js')}{_file('report.js')}"
     records = sorted(records, key=lambda record: [_text(record.get(name)) for name in ("host", "playbook_name", "job_name")])
     counts = collections.Counter(_status(record) for record in records)
     statuses = sorted(counts, key=lambda status: (status not in _LETTERS, [*_LETTERS, status].index(status), status))
-    flows = shown_runs(runs, records)
+    flows = shown_runs(runs, records, is_whole=is_whole and not unreadable)
     shown = {
         "made": now,
         "letters": _LETTERS,

@@ -63,11 +63,12 @@ class Shown(t.NamedTuple):
     """Of each run, what is shown once somebody asks for it."""
 
 
-def shown_runs(runs: t.Sequence[Run], records: t.Sequence[Record]) -> Shown:
+def shown_runs(runs: t.Sequence[Run], records: t.Sequence[Record], *, is_whole: bool) -> Shown:
     """Return what the page shows of runs.
 
     :arg runs: the newest first
     :arg records: of the jobs, in the order that the page has them
+    :arg is_whole: whether these are all records that there are of these runs
     """
     index_of = {(record.get("host"), record.get("playbook_name"), record.get("job_name")): number for number, record in enumerate(records)}
     words: dict[str, int] = {}
@@ -85,7 +86,7 @@ def shown_runs(runs: t.Sequence[Run], records: t.Sequence[Record]) -> Shown:
             graphs[run["definition_hash"]] = len(graphs), graph
             data["graphs"].append(_drawn(graph))
         number, graph = graphs[run["definition_hash"]]
-        idle = _idle(run, records, index_of)
+        idle = _idle(run, records, index_of, is_whole=is_whole)
         states = [words.setdefault(word_of(graph.nodes[name], run["nodes"][name], name, idle), len(words)) for name in graph.order]
         ways = "".join(_way(run, graph, parent, name) for name in graph.order for parent in graph.parents[name])
         times = [_time(run.get(field)) for field in ("started", "ended")]
@@ -137,16 +138,19 @@ def _way(run: Run, graph: Graph, parent: str, name: str) -> str:
     return "0" if not fits or after["state"] == SKIPPED else "." if after["state"] == WAITING else "1"
 
 
-def _idle(run: Run, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int]) -> set[str]:
-    """Return those parts of a run that are due, and of which no record says that somebody has begun them."""
-    return {name for name, part in parts_of(run, DUE).items() if not part.is_approval and not _has_begun(run, part, records, index_of)}
+def _idle(run: Run, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int], *, is_whole: bool) -> set[str]:
+    """Return those parts of a run that are due, and of which it is known that nobody has begun them."""
+    return {
+        name
+        for name, part in parts_of(run, DUE).items()
+        if not part.is_approval and _is_idle(part, _index(run, name, records, index_of), records, is_whole=is_whole)
+    }
 
 
-def _has_begun(run: Run, part: Part, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int]) -> bool:
-    index = _index(run, part.name, records, index_of)
-    if index < 0:
-        return False
-    return records[index].get("status") not in CLAIMED and records[index].get("attempt", 1) == part.node["attempt"]
+def _is_idle(part: Part, index: int, records: t.Sequence[Record], *, is_whole: bool) -> bool:
+    if index < 0:  # a record that was left out, or cannot be read, may say anything
+        return is_whole
+    return records[index].get("status") in CLAIMED or records[index].get("attempt", 1) != part.node["attempt"]
 
 
 def _index(run: Run, name: str, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int]) -> int:

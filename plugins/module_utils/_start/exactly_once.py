@@ -178,8 +178,8 @@ class NotStarted(Exception):
     """The attempt was not started, although nobody has said that anything went wrong."""
 
 
-class _Refused(Exception):
-    """There is an attempt of another store, for which nothing may be started.
+class Refused(Exception):
+    """The host knows of an attempt that our store does not, for which nothing may be started. Nothing of ours was made.
 
     :arg why: what is raised for that
     """
@@ -249,7 +249,7 @@ def _attempt(before: Record | None, version: str, claim: Claim) -> Steps:
     problem: Exception = NotStarted()
     try:
         started = yield from _start(record)
-    except _Refused as refusal:  # nothing of ours was made
+    except Refused as refusal:  # nothing of ours was made
         if (yield Restore(before, version)) is CONFLICT:
             return record
         raise refusal.why from None
@@ -266,7 +266,7 @@ def _start(record: Record) -> t.Generator[Step, t.Any, Fields | None]:
     """Make the directory of an attempt, and launch it. Return the fields of the record that say where it has started, if that is known; or
     those with which another one is adopted, of another store.
 
-    :raises _Refused: if there is such a one that nobody may adopt
+    :raises Refused: if there is such a one that nobody may adopt
     """
     over: tuple[Record, ...] = ()
     while True:
@@ -278,7 +278,7 @@ def _start(record: Record) -> t.Generator[Step, t.Any, Fields | None]:
         try:
             adopted = yield from _meet(answer.record)
         except Exception as error:
-            raise _Refused(error) from error
+            raise Refused(error) from error
         if adopted:
             return adopted
         over = (*over, answer.record)

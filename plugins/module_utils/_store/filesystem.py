@@ -362,6 +362,7 @@ class FilesystemStore(ChosenStore):
         return StoreUnavailable(
             f"The store {self._root} was there a moment ago, and is gone: its directory was moved or removed, or its disk is not mounted"
             " there any more. Nobody can tell now which jobs were started. Nothing was changed. Put it back, then run the same again."
+            " If it is lost, hosts still know the last attempt of each job (rstyczynski.ansible.recover)."
         )
 
     def _check_root(self, root: Directory) -> None:
