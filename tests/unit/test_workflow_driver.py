@@ -282,8 +282,10 @@ def _frames(generator: t.Any) -> t.Iterator[t.Any]:
         if frame is None:
             return
         known = {}
-        # A part of the protocol of jobs that plays another part returns what that returns, and needs to know no more.
-        is_over = generator.gi_yieldfrom is not None and frame.f_code.co_name in ("_turn", "_attempt", "_resolve")
+        # A part of the protocol of jobs that plays another part returns what that returns, and needs to know no more; but for one that
+        # starts: if it does not, what there was before is put back.
+        played = generator.gi_yieldfrom
+        is_over = played is not None and frame.f_code.co_name in ("_turn", "_attempt", "_resolve") and played.gi_code.co_name != "_start"
         for name, value in frame.f_locals.items():
             if hasattr(value, "gi_frame"):
                 yield from _frames(value)
@@ -466,17 +468,25 @@ class Search:
         self._check_that_all_end(before, ends)
 
     def _is_over(self, state: State) -> bool:
-        """Return whether everybody who lives has come to an end. Who resumes waits for a run to end, for ever where all who drive it have
-        died: that somebody does, nobody promises."""
+        """Return whether everybody who lives has come to an end. Who resumes waits for a run to end, and so does the other run if they must
+        not run beside each other; for ever where all who drive it have died: that somebody does, nobody promises."""
         world, at, _killed = state
         living = [
             machine for machine, number in zip(self._machines, at, strict=True) if number is not None and machine.steps[number] is not None
         ]
-        if any(machine.role != "resume" for machine in living):
+        if any(machine.role != "resume" and not self._waits_for_nobody(world, machine, living) for machine in living):
             return False
         status = " ".join("gone" if run is None else RUNS[run]["status"] for run in world.runs)
         self.verdicts[status] = self.verdicts.get(status, 0) + 1
         return True
+
+    @staticmethod
+    def _waits_for_nobody(world: World, machine: Machine, living: t.Sequence[Machine]) -> bool:
+        """Return whether another run than that of a machine has the lock, and goes on, and whoever has driven it is dead."""
+        for which, number in enumerate(world.runs):
+            if number is not None and world.holder is not None and which != machine.which and RUNS[number]["run"] == world.holder[1]:
+                return RUNS[number]["status"] not in VERDICTS and all(one.which != which for one in living)
+        return False
 
     @staticmethod
     def _check_that_all_end(before: dict[State, list[State]], ends: list[State]) -> None:

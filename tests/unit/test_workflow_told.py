@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import datetime
 import shlex
+import time
 import typing as t
 from pathlib import Path
 
@@ -145,7 +147,7 @@ def test_how_to_see_all_of_it(store: FilesystemStore) -> None:
     assert not [line for line in Action(store).rows(run, "show") if line.startswith("All that")]
 
 
-def test_what_nobody_has_begun(store: FilesystemStore) -> None:
+def test_what_nobody_has_begun(store: FilesystemStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is due, and does not run: it waits for a semaphore, for whoever starts it, or for anybody."""
     semaphore = {"name": "db", "at_most": 1}
     nodes: dict[str, t.Any] = {name: {"semaphore": semaphore} for name in ("runs", "waits", "full")}
@@ -161,6 +163,8 @@ def test_what_nobody_has_begun(store: FilesystemStore) -> None:
     write_semaphore(store, "db", (holder,), expect=ABSENT)
     action = Action(store)
     action.not_started["broken", 1] = ["no place"] * 3
+    begin = datetime.datetime.fromisoformat(run["started"].replace("Z", "+00:00")).timestamp()
+    monkeypatch.setattr(time, "time", lambda: begin)  # however slow the machine is
     lines = action.rows(run)
     said = {
         line[6:].split()[1]: " ".join(word for word in line[6:].split()[2:] if word != "0s")
