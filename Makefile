@@ -108,7 +108,7 @@ matrix:
 RACES := $(patsubst %,tests/integration/test_controllers.py::test_%,at_the_same_moment two_stores_at_the_same_moment)
 torture: .build/test-tools .build/neighbours
 	TORTURE=1 $(BIN)/python -m pytest -s $(RACES)
-	TORTURE=1 $(BIN)/python -m pytest -n 3 --dist worksteal -rP $(patsubst %,--deselect %,$(RACES)) $(patsubst %,tests/unit/test_%.py,exactly_once note promise semaphore workflow_decide workflow_driver workflow_groups) \
+	TORTURE=1 $(BIN)/python -m pytest -v -n 3 --dist worksteal -rP $(patsubst %,--deselect %,$(RACES)) $(patsubst %,tests/unit/test_%.py,exactly_once note promise semaphore workflow_decide workflow_driver workflow_groups) \
 	  $(patsubst %,tests/integration/test_%.py,cancel cancel_races controllers events fault_table hosts place report_html scenarios semaphore signed_records \
 	  store_oci waiting workflow_worst_day worst_day)
 

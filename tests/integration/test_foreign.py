@@ -116,6 +116,7 @@ def test_what_another_store_has_started(controller: Controller, ledger: Path) ->
         **dict.fromkeys(("a", "b", "job", "secret"), "running"),
     }
     assert read(controller, "new", "secret")["no_log"] is True
+    assert read(controller, "new", "secret")["origin"]["recovered_by"] == read(controller, "one", "secret")["who"]
     assert "fingerprint" not in read(controller, "new", "secret")
     assert known["record"]["result"]["rc"] == 0
     assert [one["job_name"] for one in kept["recovered"]] == ["secret"], "those that two has not adopted"
@@ -154,6 +155,21 @@ def test_what_was_adopted_is_left_to_its_store(controller: Controller, ledger: P
     assert pruned["removed"] == 1
     assert (last["status"], last["ansible_job_id"]) == ("succeeded", first["ansible_job_id"])
     assert lines(ledger) == ["executed"]
+
+
+def test_a_file_that_nobody_can_read(controller: Controller, ledger: Path) -> None:
+    """Nothing is started, and nothing is left on the host of that, however often."""
+    place = Path(ask(controller, job(shell(f"echo ended >>{ledger}"), poll=1))[0]["record"]["attempt_dir"]).parent
+    [noted] = place.glob(".async_jobs-*/*/*")
+    noted.write_text('{"torn')
+    before = sorted(place.iterdir())
+    for _twice in range(2):
+        [answer] = ask(controller, job(waits(ledger), options={"state_dir": "new"}))
+        assert f"{noted} on host1" in answer["msg"]
+        assert "Nothing was started" in answer["msg"]
+    assert sorted(place.iterdir()) == before
+    assert read(controller, "new") == {}
+    assert lines(ledger) == ["ended"]
 
 
 def test_an_action_that_does_its_work_itself(controller: Controller, ledger: Path) -> None:
