@@ -28,8 +28,13 @@ extends_documentation_fragment:
   - rstyczynski.ansible.async_job_store
   - rstyczynski.ansible.async_job_attributes
 attributes:
+  action:
+    details: It reads and writes the record in the process of the controller.
   check_mode:
     support: full
+  connection:
+    support: partial
+    details: Only with O(state=absent), to have the host forget a job.
   diff_mode:
     support: full
 options:
@@ -54,7 +59,7 @@ options:
         knows, for one that is being started, and for one of a workflow whose run has not ended, unless O(force=true).
       - With V(absent), the host forgets a job of M(rstyczynski.ansible.async_job), too, so that the next start does not find its last
         attempt there. That takes a task on the host where it ran, as its user or as root; otherwise a warning says that the host still
-        knows it.
+        knows it. So it does of a job that was adopted from another store.
     type: str
     choices: [present, absent]
     default: present
