@@ -20,7 +20,7 @@ _USER = re.compile(rf"(?:{_NAME}\$?|{_NAME}(?:\\{{1,2}}|\+){_NAME}\$?|{_NAME}@{_
 # As Ansible's async actions make them: a random number, and that of a process.
 _JOB_ID = re.compile(r"j[0-9]{1,30}\.[0-9]{1,10}\Z")
 
-# The last part is a uuid in hexadecimal digits.
+# The last part is of 32 hexadecimal digits, of which the first tell the store.
 _ATTEMPT = re.compile(r"[0-9a-f]{32}\Z")
 
 

@@ -16,6 +16,7 @@ description:
   - Without O(apply=true), it only says what it would remove.
   - A job whose record is gone counts as never started. A playbook that starts it does so the next time it runs. With the record, its host
     forgets it, too.
+  - What an attempt that was adopted from another store has left on the host stays there, since that store may need it. RV(left) says so.
   - What is V(starting), V(prepared), V(running) or V(orphaned) is never touched. The host is asked before anything is removed
     there. If it says that a job that has ended by its record goes on, the job is kept. A record that somebody changes at the same
     moment is kept, too.

@@ -15,6 +15,7 @@ import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import MOST, Found, hash_of_host
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
     Fields,
@@ -68,14 +69,22 @@ def new_name(store: str) -> str:
 
 def first_part(store: str) -> str:
     """Return how the names of the directories of all attempts begin that a store has started."""
-    return hashlib.sha256(store.encode("utf-8", "surrogateescape")).hexdigest()[:_PART]
+    whole = f"{_machine(store, whoami())} {store}"
+    return hashlib.sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()[:_PART]
 
 
 def is_of_other_store(attempt: Record, store: str) -> bool:
     """Return whether an attempt was adopted from another store, which may still need what it has left on its host. What somebody has
     recovered, because that store was lost, belongs to the one that has it now."""
     origin = attempt.get("origin")
-    return origin is not None and "recovered_by" not in origin and origin.get("store") != store
+    if origin is None or "recovered_by" in origin:
+        return False
+    return origin.get("store") != store or _machine(store, origin.get("who", "")) != _machine(store, whoami())
+
+
+def _machine(store: str, who: str) -> str:
+    """Return on which machine a store is that somebody has used: a directory at the same place on another one is another store."""
+    return "" if store.startswith("oci://") else who.rpartition("@")[2]
 
 
 def kept_for(attempt: Record) -> str:

@@ -40,7 +40,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import moves
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone, moves
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
@@ -593,7 +593,8 @@ class Starter:
             raise AsyncJobError(f"{what}. Nothing was started (on_foreign is 'fail'). Use that store; or, {ignore}.")
         if lost:
             if lost == self._may_have_worked(record):  # what it does on its host need not have ended with the controller
-                raise AsyncJobError(f"{what}. It may still be under way: {lost}. Nothing was started. Wait until it is done; or, {ignore}.")
+                wait = "Make sure that it is done there, which nothing here can tell" if holder_is_gone(record) else "Wait until it is done"
+                raise AsyncJobError(f"{what}. It may still be under way: {lost}. Nothing was started. {wait}; or, {ignore}.")
             return None
         asked = of_record(self._key, record, ABSENT, self._params, self._action.async_dir)
         asked.hide(secret=bool(self._request.secret))

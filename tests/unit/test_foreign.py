@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 
 import pytest
@@ -13,7 +14,16 @@ import pytest
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import MOST, Found, hash_of_host
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import Strangers, adopted, content_of, record_of, told
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import (
+    Strangers,
+    adopted,
+    content_of,
+    first_part,
+    is_of_other_store,
+    new_name,
+    record_of,
+    told,
+)
 
 ABOVE = "/home/app/.ansible_async"
 PATH = f"{ABOVE}/.async_jobs-0/{'a' * 32}/{'b' * 32}.1"
@@ -53,6 +63,28 @@ def found(**more: t.Any) -> Found:
     """Return the file of an attempt, with some fields changed; those that are None are not there."""
     content = {**json.loads(content_of(prepared(), "/srv/store")), **more}
     return Found(PATH, json.dumps({name: value for name, value in content.items() if value is not None}))
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_other"),
+    [
+        (None, False),
+        ({"store": "/srv/one", "who": "me@{here}"}, False),
+        ({"store": "/srv/two", "who": "me@{here}"}, True),
+        ({"store": "/srv/one", "who": "me@another"}, True),  # a directory at the same place on another machine
+        ({"store": "/srv/two", "who": "me@{here}", "recovered_by": "me@{here}"}, False),
+    ],
+)
+def test_whose_what_was_adopted_is(origin: dict[str, str] | None, is_other: bool) -> None:
+    record = {} if origin is None else {"origin": {name: text.replace("{here}", os.uname().nodename) for name, text in origin.items()}}
+    assert is_of_other_store(t.cast("t.Any", record), "/srv/one") is is_other
+
+
+def test_a_bucket_is_the_same_from_everywhere() -> None:
+    origin: t.Any = {"origin": {"store": "oci://jobs/", "who": "me@another"}}
+    assert not is_of_other_store(origin, "oci://jobs/")
+    assert is_of_other_store(origin, "oci://jobs/team/")
+    assert new_name("oci://jobs/")[:12] == first_part("oci://jobs/") != first_part("oci://jobs/team/")
 
 
 def strangers(**more: t.Any) -> Strangers:

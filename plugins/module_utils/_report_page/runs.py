@@ -143,11 +143,11 @@ def _idle(run: Run, records: t.Sequence[Record], index_of: t.Mapping[t.Any, int]
     return {
         name
         for name, part in parts_of(run, DUE).items()
-        if not part.is_approval and _is_idle(part, _index(run, name, records, index_of), records, is_whole=is_whole)
+        if not part.is_approval and _has_not_begun(part, _index(run, name, records, index_of), records, is_whole=is_whole)
     }
 
 
-def _is_idle(part: Part, index: int, records: t.Sequence[Record], *, is_whole: bool) -> bool:
+def _has_not_begun(part: Part, index: int, records: t.Sequence[Record], *, is_whole: bool) -> bool:
     if index < 0:  # a record that was left out, or cannot be read, may say anything
         return is_whole
     return records[index].get("status") in CLAIMED or records[index].get("attempt", 1) != part.node["attempt"]
