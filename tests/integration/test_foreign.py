@@ -136,13 +136,17 @@ def test_what_was_adopted_is_left_to_its_store(controller: Controller, ledger: P
 
     forget = {STATE: {"job_name": "job", "state": "absent", "force": True, "state_dir": "two"}}
     prune = {PRUNE: {"job_name_pattern": "job", "older_than": "0s", "apply": True, "state_dir": "three"}}
-    first, _second, gone, third, _go, ended, pruned, last = ask(
+    shorten = {PRUNE: {"job_name_pattern": "job", "older_than": "0s", "keep_attempts": 1, "apply": True, "state_dir": "four"}}
+    first, _second, gone, third, _fourth, _go, more, shortened, ended, pruned, last = ask(
         controller,
         start("one"),
         start("two"),
         forget,
         start("three"),
+        start("four"),
         {"ansible.builtin.file": {"path": f"{ledger.parent}/go", "state": "touch"}},
+        start("four", poll=1, rerun_after=0),
+        shorten,
         start("three", poll=1, keep_output=False),
         prune,
         start("one", poll=1, restart_on=["lost", "killed"]),
@@ -151,11 +155,13 @@ def test_what_was_adopted_is_left_to_its_store(controller: Controller, ledger: P
     assert f"it was started from the store {controller.project}/one by " in gone["warnings"][0]
     assert third["ansible_job_id"] == first["ansible_job_id"]
     directory = first["record"]["attempt_dir"]
+    assert (more["attempt"], more["status"], shortened["attempts"]) == (2, "succeeded", 1)
+    assert [place for place in shortened["left"] if f"{directory} was left there" in place]
     assert any(f"{directory} was left there" in warning for warning in ended["warnings"])
     assert [place for place in pruned["left"] if f"{directory} was left there" in place]
     assert pruned["removed"] == 1
     assert (last["status"], last["ansible_job_id"]) == ("succeeded", first["ansible_job_id"])
-    assert lines(ledger) == ["executed"]
+    assert lines(ledger) == ["executed"] * 2, "the one that was ordered once more among them"
 
 
 def test_a_file_that_nobody_can_read(controller: Controller, ledger: Path) -> None:

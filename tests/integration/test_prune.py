@@ -171,6 +171,18 @@ def test_keep_attempts(controller: Controller, state_dir: Path) -> None:
     assert len(tree(state_dir)) == 4
 
 
+@pytest.mark.parametrize("options", [{"keep_attempts": 1}, {"job_name_pattern": "again"}])
+def test_attempts_of_a_job_that_was_run_again(controller: Controller, options: Yaml) -> None:
+    """Since a success, attempts are counted anew. The ones before that go as any others do."""
+    again = job(shell("true"), name="again", poll=1, options={"rerun_after": 0})
+    prune = {"rstyczynski.ansible.async_job_prune": {"older_than": "0s", "apply": True, **options}}
+    first, second, done = ask(controller, again, again, prune)
+    assert (first["attempt"], second["attempt"], second["record"]["first_attempt"]) == (1, 2, 2)
+    assert (done["attempts"], done["left"]) == (2 if "job_name_pattern" in options else 1, [])
+    assert not Path(first["record"]["attempt_dir"]).exists()
+    assert Path(second["record"]["attempt_dir"]).exists() == ("keep_attempts" in options)
+
+
 def test_prune_clears_up_on_the_host(controller: Controller) -> None:
     """Directories of all attempts and results files, but nothing that is somebody else's. What keeps an attempt from being begun by
     whoever was frozen stays for good: nobody knows how long that takes."""

@@ -67,5 +67,5 @@ def _shortened(one: Found, count: int) -> Doomed:
 
 def _past(record: Record) -> list[Record]:
     """Return the past attempts, each with the fields that it would have as the current one."""
-    own = without(record, (*ATTEMPT_FIELDS, "attempts", "ansible_job_id"))
+    own = without(record, (*ATTEMPT_FIELDS, "attempts", "ansible_job_id", "first_attempt"))  # which counts for the current one
     return [merged(own, {"ansible_job_id": "", **picked(past, (*PAST_FIELDS, "attempt"))}) for past in record.get("attempts", ())]
