@@ -404,7 +404,6 @@ options:
     description:
       - Whether to keep the directory of an attempt on the host once its result is stored. With V(false), only what the record holds
         of the output is left, the last O(tail_size) bytes.
-      - That of an attempt that was adopted from another store (O(on_foreign)) is kept in any case, and a warning says so.
     type: bool
     default: true
   tail_size:
