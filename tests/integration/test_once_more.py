@@ -150,12 +150,19 @@ def test_what_only_root_may_stop(scene: Scene, proven: bool) -> None:
     scene.user("op")
     scene.controller.environment.update({"ANSIBLE_KEEP_REMOTE_FILES": "1"} if proven else {})
     options: Yaml = {"restart_on": ["failed"], "stop_leftovers": True}
-    command = "echo run >>/tmp/ledger; sudo -n sleep 7002 & until pgrep -f '^sleep 7002'; do sleep 0.2; done; exit 1"
-    task = job(shell(command), poll=1, options=options)
+    command = shell(
+        "echo run >>/tmp/ledger; sudo -n sleep 7002 & until pgrep -f '^sleep 7002' && [ -e /tmp/go ]; do sleep 0.2; done; exit 1"
+    )
+    # It waits for so long for what was left behind.
+    task = job(command, poll=1, limit=5, options=options)
     if proven:
-        _failed, refused = scene.ask("h1", task, task)
+        scene.shell("h1", "touch /tmp/go")
+        _failed, refused = scene.ask("h1", {**task, "async": 60}, task)
     else:
-        scene.ask("h1", task)
+        # It is seen running, so its session is known: a number that tells nothing once whoever was known to be of the job has left it.
+        _started, seen = scene.ask("h1", {**task, "async": 60, "poll": 0}, {STATUS: {"job_name": "job"}})
+        assert seen["status"] == "running", seen
+        scene.shell("h1", "touch /tmp/go")
         until(lambda: not _beside(scene, "sleep 7002"))
         [refused] = scene.ask("h1", task)
     assert (refused["failed"], refused["changed"]) == (True, False)

@@ -87,7 +87,7 @@ ON_ALL = ("test_ansible_inside.py", "test_secrets.py", "test_stored_results.py")
 ON_THE_PRE_RELEASE = ("test_ansible_inside.py",)
 PRE_RELEASE = "pre-release"
 # More than there are cores: many tests mostly wait.
-WORKERS = "5"
+WORKERS = "6"
 
 _REQUIREMENTS = str(ROOT / "tests" / "requirements-matrix.txt")
 # The SDK takes longer to install than all else, and only these use it.
