@@ -122,6 +122,10 @@ class ActionModule(AttemptAction):
             look = job.settled(look, contacted=self.host)
             if not look["job_id"] or look["status"] in (UNKNOWN, *CLAIMED):
                 started = f"nobody can tell what became of it: {look['reason']}" if look["job_id"] else "nothing tells that it has started"
+                if not look["job_id"] and record.get("claim", {}).get("own_work"):
+                    started = (
+                        "its action does its work itself, and may still be at it. Make sure that it is done, which nothing here can tell"
+                    )
                 self._leave(record, started)
                 continue
             yield merged(record, job.learned(look, secret=job.secret or self._task.no_log))

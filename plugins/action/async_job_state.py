@@ -94,12 +94,28 @@ class ActionModule(HostAction):
 
         :arg store: the place of the store where it was
         """
-        attempts = [attempt["attempt_dir"] for attempt in (record, *record.get("attempts", ())) if attempt.get("attempt_dir")]
-        if not attempts or flaw_of(record):
+        whole = [attempt for attempt in (record, *record.get("attempts", ())) if attempt.get("attempt_dir")]
+        if not whole or any(map(flaw_of, (record, *whole))):
             return []
-        if is_of_other_store(record, store):  # with a record of its own there
-            problem = f"it was started {told(record)}"
-        elif not self.is_here(record):
+        attempts = [attempt["attempt_dir"] for attempt in whole if not is_of_other_store(attempt, store)]
+        theirs = [attempt for attempt in whole if is_of_other_store(attempt, store)]  # with a record there
+        warnings = (
+            [self._still_knows(record, theirs[0]["attempt_dir"], f"it was started {told({**theirs[0], 'host': record['host']})}")]
+            if theirs
+            else []
+        )
+        return warnings + (self._forget_own(record, attempts) if attempts else [])
+
+    @staticmethod
+    def _still_knows(record: Record, attempt: str, problem: str) -> str:
+        return (
+            f"{place_of(record)} still knows of the last attempt of the job ({attempt}): {problem.rstrip('.')}. If that has ended, it is no"
+            " matter. If it runs, the next start finds it (on_foreign)."
+        )
+
+    def _forget_own(self, record: Record, attempts: list[str]) -> list[str]:
+        """Do that for the attempts of this store, by their directories."""
+        if not self.is_here(record):
             problem = "this task does not run there"
         else:
             problem = self.users.lacking(record)
@@ -110,12 +126,7 @@ class ActionModule(HostAction):
                     f" {failure.rstrip('.')}. If that has ended, it is no matter. If it runs, the next start may not find it, and start a"
                     " second one. Make sure that it has ended."
                 ]
-        if not problem:
-            return []
-        return [
-            f"{place_of(record)} still knows of the last attempt of the job ({attempts[0]}): {problem.rstrip('.')}. If that has ended, it"
-            " is no matter. If it runs, the next start finds it (on_foreign)."
-        ]
+        return [self._still_knows(record, attempts[0], problem)] if problem else []
 
     def _forget(self, record: Record, attempts: list[str]) -> str:
         """Let the host forget a job. Return why it does not."""

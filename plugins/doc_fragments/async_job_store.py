@@ -35,9 +35,10 @@ options:
       - With O(backend=filesystem), the directory of the records. It is made when it is first needed.
       - A relative path is relative to the directory of the playbook; for the playbooks that come with this
         collection, to the current directory.
-      - If it goes away with the run, the next run starts every job a second time. A warning says so, before a job is started, where that is
-        known. It knows directories of AWX and ansible-runner, C(ansible-pull --purge), workspaces of CI systems, and, as long as the
-        directory is new, git work trees, of which another clone has none of these records. A directory outside of these stays.
+      - If it goes away with the run, the next run starts every job that has ended a second time. A warning says so, before a job is
+        started, where that is known. It knows directories of AWX and ansible-runner, C(ansible-pull --purge), workspaces of CI
+        systems, and, as long as the directory is new, git work trees, of which another clone has none of these records. A directory
+        outside of these stays.
       - It should belong to the user who runs Ansible or to root, and nobody else should be able to write to it or to a directory
         above it. Whoever can, can write, replace or remove records. A warning names the directory and the command that mends it;
         sticky directories such as C(/tmp), and groups that are their owner's alone, are fine above it.

@@ -298,8 +298,8 @@ class Asked:
             kept.pop(NOT_STORED, None)
         if not secret and look["kept"]:
             size = self.looked_for.keep  # the host was told so, and may say more
-            ends = {name: end[-size:] if isinstance(end, str) else end for name, end in look["kept"].items()} if size else {}
-            kept.update(masked(ends))
+            ends = masked(look["kept"]) if size else {}
+            kept.update({name: end[-size:] if isinstance(end, str) else end for name, end in ends.items()})
         if not secret and (self.is_attempt or look["kept"]):
             for stream in STREAMS:
                 if look[f"{stream}_size"]:  # type: ignore[literal-required]
@@ -400,8 +400,15 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
         key=marked_key(merged(record, key._asdict())).path,
         attempt=os.path.basename(record.get("attempt_dir", "")),
         keep=record.get("tail_size", _TAIL) if record.get("attempt_dir") else 0,
+        adopted_from=_adopted_from(record),
     )
     return Asked(_with_files(job, params, record), key, record, version)
+
+
+def _adopted_from(record: Record) -> str:
+    """Return the place of the store that has started an attempt, if it was adopted from there, and not recovered."""
+    origin = record.get("origin", {})
+    return "" if "recovered_by" in origin else origin.get("store", "")
 
 
 def _runner(record: Record) -> dict[str, t.Any] | None:

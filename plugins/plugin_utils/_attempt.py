@@ -20,7 +20,14 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.attempt_files import MARK, MARKERS, mark
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import JOBS, Found, folder_of, hash_of_host, name_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import (
+    JOBS,
+    NEVER_BEGAN,
+    Found,
+    folder_of,
+    hash_of_host,
+    name_of,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.place import FIELDS, PLACE_FILE, SALT, Place, elsewhere
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
@@ -199,6 +206,7 @@ rmdir "$a" 2>/dev/null || [ ! -d "$a" ] || {{{{
 }}}}
 e="something else is there"
 [ -e "$a" ] || [ -L "$a" ] || {{{{
+  umask {{umask}}
   e=$( ([ -n "$here" ] || cd "$p" || exit; set -C; printf '%s\\n' "$m" >"$a") 2>&1) && {{{{ sync . 2>/dev/null || sync; }}}}
 }}}}
 if [ -f "$a" ] && [ ! -L "$a" ]; then echo {SAYS}fenced=yes; else printf '{SAYS}problem=%s\\n' "$e"; fi
@@ -619,7 +627,9 @@ class AttemptAction(CancellingAction):
         # Whether a job is secret, its record may say wrongly.
         secret = bool(record.get("no_log"))
         marks = (AttemptAction._mark_of({**record, "no_log": it_is}) for it_is in (secret, not secret))
-        return dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (record["attempt_dir"], *marks)), strict=True))
+        words = dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (record["attempt_dir"], *marks)), strict=True))
+        mode = 0o644 if record.get("claim", {}).get("own_work") else NEVER_BEGAN
+        return {**words, "umask": f"{0o666 & ~mode:03o}"}
 
     @staticmethod
     def _mark_of(record: Record) -> str:

@@ -150,7 +150,9 @@ def _origin(value: dict[str, t.Any], attempt: Record) -> str:
     fits = value.keys() <= {"host", "store", "who", "start", "recovered_by"} and all(
         isinstance(text, str) and len(text) < _LONG for text in value.values()
     )
-    return "" if fits and "".join(value.values()).isprintable() else "does not say from where a job was started"
+    if not fits or not "".join(value.values()).isprintable():
+        return "does not say from where a job was started"
+    return "" if attempt.get("attempt_dir") else "is of an attempt, and attempt_dir is missing"
 
 
 # More characters than the place of a store has, or the name of a host.

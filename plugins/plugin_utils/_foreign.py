@@ -26,6 +26,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     picked,
     without,
 )
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ENDED
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
 
 # What a record that is made anew takes from the file: what only the start of the attempt has known.
@@ -200,7 +201,8 @@ class Strangers:
         return [*self._ignored, *(attempt["attempt_dir"] for attempt in attempts if attempt.get("attempt_dir"))]
 
     def judged(self, found: Found, record: Record, host: str, others: set[str]) -> Record | None:
-        """Return the record of an attempt that a host has noted, as one of our job. None if it is no matter for it.
+        """Return the record of an attempt that a host has noted, as one of our job. None if it is no matter for it: it is that of another
+        job; or one of ours whose action has done its work itself, and whose end is on record, so that nothing else is kept of where it was.
 
         :arg record: that of our attempt
         :arg others: the names of files that are those of other jobs; one may be added
@@ -217,5 +219,10 @@ class Strangers:
             if self._knows_host(stranger["host"]) or (all(machines) and machines[0] != machines[1]):
                 others.add(hash_of_host(JobKey(stranger["host"], "", "").path.partition("/")[0]))
                 return None
+        from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import name_of  # whoever starts jobs has it
+
+        if any(name_of(one) == name_of(stranger) and one.get("status") in ENDED for one in record.get("attempts", ())):
+            self._ignored.append(found.path)
+            return None
         ours = {**picked(record, OF_THE_TASK), "host": self._key.host}
         return t.cast("Record", {**without(stranger, OF_THE_TASK), **ours})

@@ -49,8 +49,8 @@ class KeptOnTask:
     """The directories of the attempts that this task has claimed, in any of its tries; the job ids of those that have started elsewhere."""
     started: dict[str, str] = dataclasses.field(default_factory=dict)
     """The directories of the attempts that this task has seen start, in any of its tries, by their job ids."""
-    launched: bool = False
-    """Whether any of its tries has launched the job, and has not made sure since that it cannot start."""
+    launched: set[str] = dataclasses.field(default_factory=set)
+    """The directories of the attempts that its tries have launched, and have not made sure since that they cannot start."""
     attached: bool = False
     """Whether any of its tries has started the job, or found it started. After that, its record does not vanish by itself."""
     joined: bool = False

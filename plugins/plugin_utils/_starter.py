@@ -37,7 +37,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
     shown,
     write_record,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record, merged, picked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone, moves
@@ -99,7 +99,7 @@ class Starter:
         self._params = request.params
         self._poll = request.kept.poll
         self._kept = request.kept
-        self._was_launched = request.kept.launched or bool(request.kept.started)
+        self._was_launched = bool(request.kept.launched or request.kept.started)
         """Whether an earlier try has. Within a try, the protocol itself finds what it has launched again."""
         self._inner = inner
         self._action = action
@@ -204,7 +204,8 @@ class Starter:
     def _failed(self, error: AsyncJobError) -> dict[str, t.Any]:
         if not self.has_started:
             raise error
-        return {"failed": True, "changed": True, "msg": str(error)}  # this task has started an attempt, whatever became of that
+        # This task has started an attempt, whatever became of that.
+        return {"failed": True, "changed": True, "msg": str(error).replace(" Nothing was changed.", "")}
 
     def told(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return what the module returns, after noting that it does."""
@@ -336,6 +337,7 @@ class Starter:
         look = recorded(self._request, record) if record.get("status") in ENDED else None
         if not self._request.decide(self._with_age(self._accepted(record, look))).start:
             return False
+        self._check_own_work(record)
         before, self._goes_on = self._goes_on, ""
         asked = of_record(self._key, record, self._version, self._params, self._action.async_dir)
         look = self._look_before(asked)
@@ -349,6 +351,19 @@ class Starter:
             self._blocked_since = time.monotonic()
             self._action.notify(f"{self._key}: the next attempt waits. {self._goes_on}.")
         return not self._goes_on
+
+    def _check_own_work(self, record: Record) -> None:
+        """Raise if an action that does its work itself may still be at it, in an attempt whose end nobody has seen. A reboot ends it."""
+        why = self._may_have_worked(record) if record.get("status") == "lost" and record.get("attempt_dir") else ""
+        if not why:
+            return
+        with self._where_it_lives(record):
+            seen = self._action.inspect(record, self._seconds)
+        if not seen.lost and not seen.job_id:
+            raise AsyncJobError(
+                f"The {self._key} may still be under way: {why}. Nothing was started. Make sure that it is done on {self._action.host},"
+                " which nothing here can tell; then remove its record (async_job_state with state: absent)."
+            )
 
     def _accepted(self, record: Record, look: Seen | None) -> Record:
         """Return the record of a job as one of a success, if the task accepts how it has failed (C(failed_when))."""
@@ -508,7 +523,7 @@ class Starter:
                     return None
                 return (yield from self._noting("make_directory", record, over, seconds))
             case exactly_once.Launch(record, over):
-                self._kept.launched = True
+                self._kept.launched.add(record["attempt_dir"])
                 self._own_result = None
                 self._own_place = record if self._inner.own_work else None
                 elsewhere = yield from self._noting("launch", record, over, self._params["start_timeout"], self._inner)
@@ -523,15 +538,16 @@ class Starter:
             case exactly_once.Inspect(record, is_foreign):
                 with self._where_it_lives(record):
                     seen: exactly_once.Seen = yield from self._on_host("inspect", record, seconds)
-                if is_foreign:
+                if not seen.job_id:
                     return seen._replace(lost=seen.lost or self._may_have_worked(record))
-                if seen.job_id:
+                if not is_foreign:
                     self._kept.started[seen.job_id] = record["attempt_dir"]
-                    return seen
-                return seen._replace(lost=seen.lost or self._may_have_worked(record))
+                return seen
             case exactly_once.Fence(record, _is_foreign):
+                # What the fence says is believed by other stores: whether the action may have done its work itself.
+                fenced = record if self._may_have_worked(record) else merged(record, {"claim": None})
                 with self._where_it_lives(record):
-                    is_fenced: bool = yield from self._on_host("fence", record, seconds)
+                    is_fenced: bool = yield from self._on_host("fence", fenced, seconds)
                 if is_fenced and record["attempt_dir"] in self._kept.claimed:
                     self._fenced = record
                 return is_fenced
@@ -566,6 +582,9 @@ class Starter:
                 stranger = self._strangers.judged(found, record, self._action.host, self._action.others)
             except AsyncJobError as error:
                 raise exactly_once.Refused(error) from error
+            if stranger is not None and self._params["on_foreign"] == "fail":
+                why = f"{self._stranger(stranger)}. Nothing was started (on_foreign is 'fail')."
+                raise exactly_once.Refused(AsyncJobError(f"{why} Use that store; or, {self._request.or_start_another}."))
             if stranger is not None:
                 return exactly_once.Foreign(stranger)
         too_many = AsyncJobError(f"{self._action.host} has noted too many other attempts of the {self._key}. Nothing was started.")
@@ -582,18 +601,21 @@ class Starter:
         for seconds in pauses:
             yield Pause(seconds, is_idle=False)
 
+    def _stranger(self, record: Record) -> str:
+        """Return the beginning of what there is to say of an attempt of another store."""
+        return f"The host {self._action.host} has an attempt of the {self._key} that this store does not know, started {told(record)}"
+
     def _meet(self, record: Record, lost: str) -> Fields | None:
         """Decide what to do about an attempt of another store that has started, or of which nobody can tell.
 
         :raises AsyncJobError: if nothing may be started because of it
         """
-        what = f"The host {self._action.host} has an attempt of the {self._key} that this store does not know, started {told(record)}"
-        ignore = self._request.or_start_another
-        if self._params["on_foreign"] == "fail":
-            raise AsyncJobError(f"{what}. Nothing was started (on_foreign is 'fail'). Use that store; or, {ignore}.")
+        what, ignore = self._stranger(record), self._request.or_start_another
         if lost:
             if lost == self._may_have_worked(record):  # what it does on its host need not have ended with the controller
-                wait = "Make sure that it is done there, which nothing here can tell" if holder_is_gone(record) else "Wait until it is done"
+                wait = "Wait until it is done"
+                if holder_is_gone(record):
+                    wait = "Make sure that it is done there, which nothing here can tell. Then remove its record from that store"
                 raise AsyncJobError(f"{what}. It may still be under way: {lost}. Nothing was started. {wait}; or, {ignore}.")
             return None
         asked = of_record(self._key, record, ABSENT, self._params, self._action.async_dir)
@@ -622,7 +644,11 @@ class Starter:
             )
         self._adoption = f"{what}. It is {look['status']}, and was adopted: its record was made anew."
         _ansible.warn_now(harmless_lines(self._adoption))  # before the task waits for it
-        return adopted(record, secret=bool(self._request.secret))
+        return adopted(record, secret=self._is_secret_by(self._just_read or {}))
+
+    def _is_secret_by(self, record: Record) -> bool:
+        """Return whether nothing that the job says may be stored: this task says so, or one that was there before it."""
+        return bool(self._request.secret or record.get("no_log"))
 
     def _take_fence_away(self) -> None:
         """Leave nothing on the host of a launch that Ansible itself says has failed: it has come to its end, so that none of it is under
@@ -636,10 +662,11 @@ class Starter:
         self._own_result = with_cause(plain_result(result, with_facts=True))
         self._kept.claimed.add(name_of(record))
         self._kept.started[name_of(record)] = record["attempt_dir"]
-        kept = kept_result(self._own_result, wanted=record.get("store_result", ()), secret=bool(self._request.secret))
-        if not self._request.secret:
-            size = record["tail_size"]
-            kept.update({name: masked(said[-size:]) for name, said in _output_of(self._own_result).items() if size})
+        secret = self._is_secret_by(record)
+        kept = kept_result(self._own_result, wanted=record.get("store_result", ()), secret=secret)
+        size = record["tail_size"]
+        if size and not secret:
+            kept.update({name: masked(said)[-size:] for name, said in _output_of(self._own_result).items()})
         code = return_code(result)
         failed = result.get("failed") or (code and result.get("failed") is not False)
         return {
@@ -670,8 +697,8 @@ class Starter:
     def _may_have_worked(self, record: Record) -> str:
         """Return why nobody can tell whether an attempt that has left no trace on its host has done its work. Empty if it has not."""
         action = record.get("claim", {}).get(OWN_WORK)
-        is_ours = record["attempt_dir"] in self._kept.claimed
-        if not action or (is_ours and (self._own_place or {}).get("attempt_dir") != record["attempt_dir"]):
+        never_began = record["attempt_dir"] in self._kept.claimed and record["attempt_dir"] not in self._kept.launched
+        if not action or never_began:
             return ""
         return f"{action} does its work itself, and was interrupted; whether it has done it cannot be proven"
 
@@ -772,7 +799,9 @@ class Starter:
         if record["ansible_job_id"]:
             record["results_file"] = f"{record['async_dir']}/{record['ansible_job_id']}"
         if record["status"] not in CLAIMED:
-            record.pop("claim", None)
+            claim = record.pop("claim", {})
+            if record["status"] == "lost" and OWN_WORK in claim:  # the next start has to know
+                record["claim"] = picked(claim, (OWN_WORK,))
         if record["status"] in ENDED:
             record.update(t.cast("Record", self._action.ara.of_end({**record, "status": "running"}, record)))
             record["end"], record["told"] = _times.now(), self._kept.token if self._tells_at_once and self._action.is_heard else ""
@@ -803,5 +832,5 @@ class Starter:
             put_back(self._store, self._key, self._document, expect=expect)
         except Conflict:
             return exactly_once.CONFLICT
-        self._kept.launched = False  # what was launched cannot start any more, and its record is as it was before
+        self._kept.launched.clear()  # what was launched cannot start any more, and its record is as it was before
         return True

@@ -56,7 +56,7 @@ one() (
 }} 3>&1
 """
 _CALL = f"""
-attempt={{attempt}} mark={{mark}} same_mark={{same_mark}} boot={{boot}}
+attempt={{attempt}} mark={{mark}} same_mark={{same_mark}} boot={{boot}} umask={{umask}}
 printf '\\n{SAYS}number={{number}}\\n'
 one 2>&1 >&3 | sed 's/^/! /'"""
 _NUMBER = re.compile(rf"^{SAYS}number=(\d{{1,6}})\r?$", re.MULTILINE)
@@ -232,7 +232,7 @@ class TogetherAction(AttemptAction):
 
     def _in_attempts(self, script: str, records: t.Sequence[Record], timeout: float) -> list[t.Any]:
         """Do something with the directories of attempts. Return what the host says of each, or an exception."""
-        body = script.format(attempt='"$attempt"', mark='"$mark"', same_mark='"$same_mark"', boot='"$boot"').strip()
+        body = script.format(attempt='"$attempt"', mark='"$mark"', same_mark='"$same_mark"', boot='"$boot"', umask='"$umask"').strip()
         words = [_tried(self._words_of, record) for record in records]
         answers: list[t.Any] = list(words)
         calls = {

@@ -109,7 +109,7 @@ class WatchingAction(HostAction):
             line = _last_line(look)
             if progress:
                 line = progress_in_words(progress["current"], progress["total"], line)
-            learned["last_line"] = masked(in_words(line).strip()[:_LINE]) or None
+            learned["last_line"] = masked(in_words(line).strip())[:_LINE] or None
         after = merged(job.record, learned)
         if self._task.check_mode:
             job.predicted = after

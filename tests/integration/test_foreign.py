@@ -8,14 +8,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 from controller import Controller
-from plays import ask, job, lines, play, shell
+from plays import ask, job, lines, play, run_tasks, shell
 from waiting import until
+
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
 
 RECOVER = "rstyczynski.ansible.async_job_recover"
 STATE = "rstyczynski.ansible.async_job_state"
@@ -212,10 +217,110 @@ def test_an_action_that_does_its_work_itself(controller: Controller, ledger: Pat
         assert not answer["changed"]
     assert lines(ledger) == ["run"]
     assert read(controller, "two") == {}
+    [again] = ask(controller, start("one", restart_on=["lost"]))
+    assert not again["changed"]
+    assert "may still be under way: at_once does its work itself" in again["msg"]
+    assert "Make sure that it is done on host1" in again["msg"]
+    assert lines(ledger) == ["run"]
     go_on.unlink()
     [ordered] = ask(controller, start("two", on_foreign="ignore"))
     assert ordered["changed"]
+    _gone, done = ask(controller, {STATE: {"job_name": "job", "state": "absent", "state_dir": "one"}}, start("one"))
+    assert (done["status"], done["attempt"]) == ("succeeded", 1)
+    assert lines(ledger) == ["run"] * 3
+
+
+def test_an_action_that_never_began_its_work(controller: Controller, ledger: Path) -> None:
+    """Its host answered too late that it had made the directory, so it was not started. That is known, and it starts the next time; and
+    if the host still has what it noted, that is no riddle for the store that has seen the end."""
+    slow = controller.write("slow", f'#!/bin/sh\n{sys.executable} "$@"\nuntil [ -e {ledger.parent}/go ]; do sleep 0.2; done\n')
+    slow.chmod(0o700)
+
+    def start(**more: t.Any) -> dict[str, t.Any]:
+        return job({"at_once": {"ledger": str(ledger)}}, poll=1, options={"rerun_after": 0, **more})
+
+    ran = run_tasks(controller, {**start(look_timeout=3), "vars": {"ansible_python_interpreter": str(slow)}})
+    assert (ran.rc, "has not answered within 3 seconds" in ran.output) == (4, True), ran.output
+    assert lines(ledger) == []
+    [noted] = (controller.home / ".ansible_async").glob(".async_jobs-*/*/*")
+    [done] = ask(controller, start())
+    assert (done["status"], done["attempt"]) == ("succeeded", 1)
+    assert lines(ledger) == ["run"]
+    assert not noted.exists()
+
+
+def test_what_a_host_still_notes_of_work_that_is_done(controller: Controller, ledger: Path) -> None:
+    """The controller was interrupted before it removed that. The store has seen the end, so another one begins."""
+    place = controller.home / ".ansible_async"
+    saved = controller.project / "saved"
+    keeps = {"ledger": str(ledger), "copies": [str(place), str(saved)]}
+    task = job({"at_once": keeps}, poll=1, options={"rerun_after": 0})
+    ask(controller, task)
+    shutil.copytree(saved, place, dirs_exist_ok=True)
+    assert list(place.glob(".async_jobs-*/*/*"))
+    shutil.rmtree(saved)
+    [again] = ask(controller, task)
+    assert (again["status"], again["attempt"]) == ("succeeded", 2)
     assert lines(ledger) == ["run", "run"]
+
+
+def test_an_action_that_starts_in_the_background(controller: Controller, ledger: Path) -> None:
+    """What it has started is there for others to find, as that of any module."""
+    command = waits(ledger)["ansible.builtin.shell"]
+    tasks = [job({"background": {"shell": command}}, limit=600, options={"state_dir": store}) for store in ("one", "two")]
+    first, second = ask(controller, *tasks)
+    assert "was adopted" in second["warnings"][0]
+    assert second["ansible_job_id"] == first["ansible_job_id"]
+    assert lines(ledger) == ["executed"]
+
+
+def test_what_its_own_store_has_removed(controller: Controller, ledger: Path) -> None:
+    """The other one, which had adopted it, cannot know how it has ended. It does not call it lost, nor start it once more."""
+
+    def start(store: str, poll: int = 0, **more: t.Any) -> dict[str, t.Any]:
+        return job(waits(ledger), poll=poll, limit=600, options={"state_dir": store, **more})
+
+    _first, _second, _go, ended, asked, again = ask(
+        controller,
+        start("one"),
+        start("two"),
+        {"ansible.builtin.file": {"path": f"{ledger.parent}/go", "state": "touch"}},
+        start("one", poll=1, keep_output=False),
+        start("two"),
+        start("two", poll=1, restart_on=["lost", "killed"]),
+    )
+    assert ended["status"] == "succeeded"
+    for answer in (asked, again):
+        assert (answer["status"], answer["failed"], answer["changed"]) == ("unknown", True, False), answer
+        assert f"the store that has started it ({controller.project}/one) may have removed that with its end" in answer["reason"]
+    assert lines(ledger) == ["executed"]
+
+
+def test_whatever_another_store_has_started(controller: Controller, ledger: Path) -> None:
+    """C(on_foreign: fail) fails for it, also if it has ended and its directory is gone; nobody waits for that, and nothing is left."""
+    end = shell(f"echo ended >>{ledger}")
+    one = job(end, poll=1, options={"state_dir": "one", "keep_output": False})
+    two = job(end, poll=1, options={"state_dir": "two", "on_foreign": "fail", "claim_timeout": 600})
+    _ended, refused = ask(controller, one, two)
+    assert not refused["changed"]
+    assert f"started from the store {controller.project}/one by " in refused["msg"]
+    assert "on_foreign is 'fail'" in refused["msg"]
+    assert [path.name for path in (controller.home / ".ansible_async").iterdir() if path.is_file()] == [".async_job"]
+    assert read(controller, "two") == {}
+    assert lines(ledger) == ["ended"]
+
+
+def test_a_claim_after_what_was_adopted(controller: Controller, ledger: Path) -> None:
+    """To remove the record does not take from the other store what the host has of the attempt in its history."""
+    first, second = ask(controller, *(job(waits(ledger), limit=600, options={"state_dir": store}) for store in ("one", "two")))
+    claimed = claimed_record(second["record"], JobKey("host1", "test", "job"), {}, no_log=False)
+    (controller.project / "two/host1/test/job.json").write_text(json.dumps(claimed))
+    forget = {STATE: {"job_name": "job", "state": "absent", "force": True, "state_dir": "two"}}
+    gone, third = ask(controller, forget, job(waits(ledger), limit=600, options={"state_dir": "three"}))
+    assert gone["changed"]
+    assert f"still knows of the last attempt of the job ({first['record']['attempt_dir']}): it was started from" in gone["warnings"][0]
+    assert third["ansible_job_id"] == first["ansible_job_id"]
+    assert lines(ledger) == ["executed"]
 
 
 def test_a_host_with_another_name(controller: Controller, ledger: Path) -> None:

@@ -35,6 +35,21 @@ def test_a_secret_job_that_fails(controller: Controller) -> None:
     assert record.get("result", {}).keys() <= {"rc", "start", "end"}
 
 
+def test_a_secret_job_whose_action_does_its_work_itself(controller: Controller) -> None:
+    """What was secret once is so later on, whatever the task says by then."""
+    returns = {name: "hunter2" for name in ("msg", "stdout", "token")}
+    task = job(
+        {"at_once": {"ledger": str(controller.project / "ledger"), "returns": returns}},
+        poll=1,
+        options={"rerun_after": 0, "store_result": ["token"]},
+    )
+    [_first, again] = told(run_tasks(controller, {**task, "no_log": True}, task))
+    assert (again["status"], again["attempt"]) == ("succeeded", 2)
+    record = controller.record("job")
+    assert (record["no_log"], record["attempt"]) == (True, 2)
+    assert "hunter2" not in str(record)
+
+
 def test_a_secret_job_that_is_cancelled(controller: Controller) -> None:
     """Neither what it has printed nor its command is shown by the task that stops it."""
     tasks = (

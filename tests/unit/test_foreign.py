@@ -178,6 +178,16 @@ def test_a_secret_that_is_adopted_stays_one() -> None:
         assert (fields["no_log"], fields["fingerprint"]) == (True, None)
 
 
+def test_what_has_done_its_work_itself() -> None:
+    """Its end is on record, and nothing of its place: it is known by its number, its start and who has started it."""
+    past = {"attempt": 3, "start": "2026-01-31T22:00:04Z", "who": "me@there", "status": "succeeded"}
+    known = strangers()
+    assert known.judged(found(), prepared(attempts=[past]), "host1", set()) is None
+    assert PATH in known.known(prepared(), ())
+    for other in ({**past, "attempt": 2}, {**past, "start": "2026-01-31T22:00:05Z"}, {**past, "status": "running"}):
+        assert strangers().judged(found(), prepared(attempts=[other]), "host1", set()) is not None
+
+
 def test_what_cannot_be_read() -> None:
     with pytest.raises(AsyncJobError, match="is a link"):
         record_of(Found(PATH, "", "is a link"), "host1")

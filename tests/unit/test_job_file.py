@@ -145,6 +145,39 @@ def test_a_fence_of_an_action_that_does_its_work_itself(tmp_path: Path, works_it
     Path(path_of(tmp_path, 1)).write_text("")
     answer = start(tmp_path, 2)
     assert found(tmp_path, answer) == 1 if works_itself else answer == MADE
+    Path(path_of(tmp_path, 1)).chmod(job_file.NEVER_BEGAN)
+    assert start(tmp_path, 3, 2) == MADE
+
+
+def test_numbers_that_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is about to publish its file, the host forgets the job, and another one begins with the first number: it has won."""
+    assert start(tmp_path, 1) == MADE
+    assert start(tmp_path, 2, 1) == MADE
+    really = noting._link
+
+    def late(temporary: str, name: str, folder: int) -> None:
+        monkeypatch.setattr(noting, "_link", really)
+        parent = os.open(tmp_path, os.O_RDONLY)
+        assert job_file.forget(parent, str(tmp_path), KEY, [path_of(tmp_path, 2)])
+        os.close(parent)
+        assert start(tmp_path, 9) == MADE
+        really(temporary, name, folder)
+
+    monkeypatch.setattr(noting, "_link", late)
+    assert found(tmp_path, start(tmp_path, 3, 1, 2)) == 9
+    assert files(tmp_path) == [f"{name_of(KEY)}.1"]
+    assert not Path(path_of(tmp_path, 3)).exists()
+
+
+def test_what_a_crash_has_left(tmp_path: Path) -> None:
+    """Whoever has won died before it removed the file that it has replaced: that is no matter, whoever knows what."""
+    assert start(tmp_path, 1) == MADE
+    [file] = tmp_path.glob(f"{JOBS}*/*/*")
+    content = file.read_text()
+    assert start(tmp_path, 2, 1) == MADE
+    file.write_text(content)
+    assert start(tmp_path, 3, 2) == MADE
+    assert files(tmp_path) == [f"{name_of(KEY)}.3"]
 
 
 def test_what_is_not_read(tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ class Job(t.NamedTuple):
     """The id of its attempt, which that directory has to name, too."""
     place: dict[str, t.Any] | None = None
     """Where it lives: a C(place.Place). None if nobody noted it."""
+    adopted_from: str = ""
+    """The place of the store that has started it, and may remove what it has left. Empty if that is our own."""
 
 
 def flaw(job: Job) -> str:

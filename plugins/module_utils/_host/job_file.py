@@ -32,7 +32,11 @@ JOBS = ".async_jobs-"
 MOST = 1 << 16
 """How long such a file may be, in bytes."""
 
-_NAME = re.compile(r"([0-9a-f]{32})\.([0-9]{1,12})")
+NEVER_BEGAN = 0o444
+"""The mode of what stands in place of the directory of an attempt, so that it cannot start there, if it is certain that nothing of it was
+done. An action that does its work itself leaves no other trace of that."""
+
+_NAME = re.compile(r"([0-9a-f]{32})\.([1-9][0-9]{0,11})")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # To go through a directory takes fewer rights than to list it.
 _STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -105,11 +109,11 @@ def forget(parent: int, path: str, key: str, attempts: t.Collection[str]) -> lis
     for name in (folder_of(key, is_direct=is_direct) for is_direct in (True, False)):
         with contextlib.suppress(FileNotFoundError), own(parent, jobs, make=False) as home:
             with own(home, name, make=False) as folder:
-                number = last_of(folder).get(name_of(key))
-                file = f"{name_of(key)}.{number}"
-                if number is None or attempt_of(read(folder, file, ""), path) not in attempts:
+                numbers = files_in(folder).get(name_of(key), set())
+                file = f"{name_of(key)}.{max(numbers, default=0)}"
+                if not numbers or attempt_of(read(folder, file, ""), path) not in attempts:
                     continue
-                tidy(folder, name_of(key), number + 1)
+                tidy(folder, name_of(key), numbers)
                 removed.append(f"{path}/{jobs}/{name}/{file}")
             with contextlib.suppress(OSError):  # other hosts have theirs there, and other jobs
                 os.rmdir(name, dir_fd=home)
@@ -150,20 +154,24 @@ def own(parent: int, name: str, *, make: bool) -> t.Iterator[int]:
         os.close(descriptor)
 
 
-def last_of(folder: int) -> dict[str, int]:
-    """Return the names in a folder, each with its highest number."""
-    last: dict[str, int] = {}
+def files_in(folder: int) -> dict[str, set[int]]:
+    """Return the names in a folder, each with its numbers."""
+    found: dict[str, set[int]] = {}
     for match in filter(None, map(_NAME.fullmatch, os.listdir(folder))):
-        last[match[1]] = max(last.get(match[1], 0), int(match[2]))
-    return last
+        found.setdefault(match[1], set()).add(int(match[2]))
+    return found
 
 
-def tidy(folder: int, name: str, number: int) -> None:
-    """Remove the files of one name with lower numbers."""
-    for match in filter(None, map(_NAME.fullmatch, os.listdir(folder))):
-        if match[1] == name and int(match[2]) < number:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(match[0], dir_fd=folder)
+def last_of(files: dict[str, set[int]]) -> list[tuple[str, int]]:
+    """Return the files that hold: those with the highest number of each name."""
+    return [(name, max(numbers)) for name, numbers in files.items()]
+
+
+def tidy(folder: int, name: str, numbers: t.Iterable[int]) -> None:
+    """Remove these files of one name, as they were listed: what is new since, somebody else has just put there."""
+    for number in numbers:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{name}.{number}", dir_fd=folder)
 
 
 def read(folder: int, name: str, path: str) -> Found:

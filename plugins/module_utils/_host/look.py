@@ -329,6 +329,11 @@ def _dead(job: Job, file: ResultsFile, host: Host, own: list[Process], unclear: 
         return "unknown", f"{cannot} {file.problem}: {directory}"
     if not file.there and not file.hidden and gone(job.place or {}, above) == "not mounted":
         return "unknown", f"{cannot} {above} is another directory, or its disk is not mounted at {(job.place or {})['mount']}"
+    if job.adopted_from and not file.there and not file.hidden:
+        return "unknown", (
+            f"{cannot} there is no results file {file.path}, and the store that has started it ({job.adopted_from}) may have removed that"
+            " with its end. Ask there; or, once you are sure that it does not run, remove its record here"
+        )
     # A file that was written in this boot proves that the job was started in it, whatever was noted when that was prepared.
     is_newer = file.there and host.boot_time + _SLACK < file.modified < host.boot_time + host.up + _SLACK
     if job.boot_id and host.boot_id and job.boot_id != host.boot_id and not is_newer:

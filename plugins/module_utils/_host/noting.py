@@ -44,37 +44,44 @@ def note(parent: int, job: dict[str, t.Any]) -> job_file.Found | None:
     waited = 0
     for _try in range(_TRIES):
         with contextlib.suppress(FileNotFoundError), _folder(parent, job_file.folder_of(job["key"], is_direct=job["is_direct"])) as folder:
-            last = job_file.last_of(folder)
-            found = _first_unknown(parent, folder, last, job)
+            before = job_file.files_in(folder)
+            found = _first_unknown(parent, folder, job_file.last_of(before), job)
             if found is not None:
                 waited += 1
                 if waited > _MOMENTS or _is_made(parent, found):
                     return found
                 time.sleep(0.05)
                 continue
-            number = last.get(name, 0) + 1
+            number = max(before.get(name, ()), default=0) + 1
             if _publish(folder, f"{name}.{number}", job["content"]):
-                # Somebody may have been there before, and have removed what was before that; or have another name for this host.
                 is_last = False
                 with contextlib.suppress(FileNotFoundError):  # whoever it was gives way just now, and so do we
-                    last = job_file.last_of(folder)
-                    is_last = last.get(name) == number and _first_unknown(parent, folder, last, job) is None
+                    is_last = _is_last(parent, folder, before, number, job)
                 if is_last:
-                    job_file.tidy(folder, name, number)
+                    job_file.tidy(folder, name, before.get(name, set()))
                     return None
                 os.unlink(f"{name}.{number}", dir_fd=folder)
                 time.sleep(random.uniform(0, 0.1))  # not in step with them
     raise Refused("others keep starting the same job")
 
 
-def _first_unknown(parent: int, folder: int, last: dict[str, int], job: dict[str, t.Any]) -> job_file.Found | None:
+def _first_unknown(parent: int, folder: int, files: t.Iterable[tuple[str, int]], job: dict[str, t.Any]) -> job_file.Found | None:
     """Return the first attempt of which the start does not know: that of its own name for this host, or else of another one."""
     name = job_file.name_of(job["key"])
-    for other in sorted(last, key=lambda one: one != name):
-        found = None if other in job["others"] else _unknown(parent, folder, f"{other}.{last[other]}", job)
+    for other, number in sorted(files, key=lambda one: one[0] != name):
+        found = None if other in job["others"] else _unknown(parent, folder, f"{other}.{number}", job)
         if found is not None:
             return found
     return None
+
+
+def _is_last(parent: int, folder: int, before: dict[str, set[int]], number: int, job: dict[str, t.Any]) -> bool:
+    """Return whether the file that was just published holds: nobody has published another one meanwhile, or before it, that the start does
+    not know. Of any name for this host, and with any number: these begin anew once all of a name was removed."""
+    after = job_file.files_in(folder)
+    new = [(name, one) for name, numbers in after.items() for one in numbers - before.get(name, set())]
+    is_highest = number == max(after.get(job_file.name_of(job["key"]), ()), default=0)
+    return is_highest and _first_unknown(parent, folder, new, job) is None
 
 
 def _is_made(parent: int, found: job_file.Found) -> bool:
@@ -102,7 +109,7 @@ def _unknown(parent: int, folder: int, file: str, job: dict[str, t.Any]) -> job_
     with contextlib.suppress(FileNotFoundError):
         status = os.stat(os.path.basename(attempt), dir_fd=parent, follow_symlinks=False)
         is_fenced = stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.geteuid())
-        if is_fenced and not job_file.works_itself(found):
+        if is_fenced and (stat.S_IMODE(status.st_mode) == job_file.NEVER_BEGAN or not job_file.works_itself(found)):
             return None  # it never begins
     return found
 

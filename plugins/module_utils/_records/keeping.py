@@ -322,7 +322,7 @@ def _refuse_alive(record: Record, key: JobKey) -> None:
     if status in ALIVE:
         raise AsyncJobError(
             f"The {key} is {status}, as far as its record knows, which was saved at {record.get('save_time')}. Nothing was changed: without"
-            " a record nobody finds the job, and the next run of its playbook starts a second one beside it. If it has ended, look at it"
+            " a record nobody finds the job, and the next run of its playbook may start a second one beside it. If it has ended, look at it"
             " with async_job_status, which notes that; if it has not, stop it with async_job_cancel. To remove the record of a job that"
             " goes on, or of one that you are sure has ended, say 'force: true' beside 'state: absent'."
         )

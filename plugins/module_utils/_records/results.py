@@ -58,12 +58,12 @@ def kept_result(result: t.Mapping[str, t.Any], *, wanted: t.Sequence[str] = (), 
     plain = plain_result(result)
     kept = _kept(plain, _OF_ALL_JOBS)
     if "msg" in plain:
-        message = str(plain["msg"])
-        kept["msg"] = mask_secrets(message[:_MESSAGE_LENGTH])
+        message = mask_secrets(str(plain["msg"]))
+        kept["msg"] = message[:_MESSAGE_LENGTH]
         if len(message) > _MESSAGE_LENGTH:
             kept["msg_truncated"] = True
     if isinstance(plain.get("exception"), str):
-        kept["exception"] = mask_secrets(plain["exception"][-LONGEST:])
+        kept["exception"] = mask_secrets(plain["exception"])[-LONGEST:]
     for name in wanted:
         if name in plain and name not in kept and name not in _OF_OUTPUT:
             try:

@@ -322,7 +322,8 @@ class FilesystemStore(ChosenStore):
         if not _is_store(self._root):
             raise AsyncJobError(
                 f"There is no store in {self._root}, and create_store is false. Nothing was changed. Mount the disk that holds it, correct"
-                " state_dir, or let one be made."
+                " state_dir, or let one be made. If it is lost, hosts still know the last attempt of each job"
+                " (rstyczynski.ansible.recover)."
             )
         self._is_known = True
 

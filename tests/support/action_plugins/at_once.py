@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import typing as t
 from pathlib import Path
@@ -13,7 +14,8 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
-    """Writes a line to the file C(ledger), waits while there is a file C(while), and returns C(returns) or raises C(raises)."""
+    """Writes a line to the file C(ledger), copies
+    the directories C(copies), waits while there is a file C(while), and returns C(returns) or raises C(raises)."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         self._supports_async = True
@@ -21,6 +23,8 @@ class ActionModule(ActionBase):
         args = self._task.args
         with Path(args["ledger"]).open("a", encoding="utf-8") as ledger:
             ledger.write("run\n")
+        if "copies" in args:
+            shutil.copytree(*args["copies"])
         while Path(args.get("while", "/nowhere")).exists():
             time.sleep(0.05)
         if "raises" in args:
