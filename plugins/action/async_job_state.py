@@ -14,7 +14,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, marked_key, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, marked_key, merged, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
@@ -94,17 +94,17 @@ class ActionModule(HostAction):
 
         :arg store: the place of the store where it was
         """
-        whole = [attempt for attempt in (record, *record.get("attempts", ())) if attempt.get("attempt_dir")]
-        if not whole or any(map(flaw_of, (record, *whole))):
+        attempts = t.cast("list[Record]", [record, *record.get("attempts", [])])
+        whole = [attempt for attempt in attempts if attempt.get("attempt_dir") and not flaw_of(attempt)]
+        if flaw_of(record):
             return []
-        attempts = [attempt["attempt_dir"] for attempt in whole if not is_of_other_store(attempt, store)]
-        theirs = [attempt for attempt in whole if is_of_other_store(attempt, store)]  # with a record there
-        warnings = (
-            [self._still_knows(record, theirs[0]["attempt_dir"], f"it was started {told({**theirs[0], 'host': record['host']})}")]
-            if theirs
-            else []
-        )
-        return warnings + (self._forget_own(record, attempts) if attempts else [])
+        own = [attempt["attempt_dir"] for attempt in whole if not is_of_other_store(attempt, store)]
+        warnings = self._forget_own(record, own) if own else []
+        for attempt in whole:
+            if is_of_other_store(attempt, store):  # with a record of its own there
+                from_where = told(merged(attempt, {"host": record["host"]}))
+                return [self._still_knows(record, attempt["attempt_dir"], f"it was started {from_where}"), *warnings]
+        return warnings
 
     @staticmethod
     def _still_knows(record: Record, attempt: str, problem: str) -> str:

@@ -221,7 +221,8 @@ class Strangers:
                 return None
         from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import name_of  # whoever starts jobs has it
 
-        if any(name_of(one) == name_of(stranger) and one.get("status") in ENDED for one in record.get("attempts", ())):
+        past = t.cast("list[Record]", record.get("attempts", []))
+        if any(name_of(one) == name_of(stranger) and one.get("status") in ENDED for one in past):
             self._ignored.append(found.path)
             return None
         ours = {**picked(record, OF_THE_TASK), "host": self._key.host}

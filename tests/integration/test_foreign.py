@@ -25,6 +25,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim i
 RECOVER = "rstyczynski.ansible.async_job_recover"
 STATE = "rstyczynski.ansible.async_job_state"
 PRUNE = "rstyczynski.ansible.async_job_prune"
+STATUS = "rstyczynski.ansible.async_job_status"
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_what_was_adopted_is_left_to_its_store(controller: Controller, ledger: P
     forget = {STATE: {"job_name": "job", "state": "absent", "force": True, "state_dir": "two"}}
     prune = {PRUNE: {"job_name_pattern": "job", "older_than": "0s", "apply": True, "state_dir": "three"}}
     shorten = {PRUNE: {"job_name_pattern": "job", "older_than": "0s", "keep_attempts": 1, "apply": True, "state_dir": "four"}}
-    first, _second, gone, third, _fourth, _go, more, shortened, ended, pruned, last = ask(
+    first, _second, gone, third, _fourth, _go, _end, more, shortened, ended, pruned, last = ask(
         controller,
         start("one"),
         start("two"),
@@ -150,6 +151,7 @@ def test_what_was_adopted_is_left_to_its_store(controller: Controller, ledger: P
         start("three"),
         start("four"),
         {"ansible.builtin.file": {"path": f"{ledger.parent}/go", "state": "touch"}},
+        {STATUS: {"job_name": "job", "state_dir": "four", "wait_timeout": 60, "wait_interval": 1}},
         start("four", poll=1, rerun_after=0),
         shorten,
         start("three", poll=1, keep_output=False),
@@ -247,6 +249,31 @@ def test_an_action_that_never_began_its_work(controller: Controller, ledger: Pat
     assert (done["status"], done["attempt"]) == ("succeeded", 1)
     assert lines(ledger) == ["run"]
     assert not noted.exists()
+
+
+def test_work_whose_end_the_store_did_not_take(controller: Controller, ledger: Path) -> None:
+    """The store was away when it was done. The next try of the same task does not take it for one that never began."""
+    go_on = controller.project / "go_on"
+    go_on.touch()
+    about = {"ledger": str(ledger), "while": str(go_on)}
+    task = job({"at_once": about}, poll=1, limit=5, options={"claim_timeout": 5, "restart_on": ["lost"]})
+    retries = {"register": "done", "until": "done is not failed", "retries": 2, "delay": 3}
+    book = controller.write("tries.yml", json.dumps([play({**task, **retries})]))
+    process = controller.popen("playbook", "-i", controller.inventory, book)
+    until(lambda: lines(ledger) == ["run"])
+    away = controller.project / "away"
+    controller.state_dir.rename(away)
+    go_on.unlink()
+    assert process.stdout is not None
+    said = ""
+    while "FAILED - RETRYING" not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    away.rename(controller.state_dir)
+    said += process.communicate(timeout=100)[0]
+    assert "at_once does its work itself, and was interrupted" in said, said
+    assert lines(ledger) == ["run"], said
 
 
 def test_what_a_host_still_notes_of_work_that_is_done(controller: Controller, ledger: Path) -> None:

@@ -109,3 +109,6 @@ def test_what_is_none_of_ours_is_named(field: str, value: t.Any) -> None:
 def test_an_attempt_has_one_directory() -> None:
     """With another one for its results, the files of others would be taken for its own."""
     assert "'attempt_dir'" in flaw_of({**ATTEMPT, "async_dir": "/etc"})
+    nowhere = {name: value for name, value in ATTEMPT.items() if name not in ("attempt_dir", "async_dir", "stdout_file", "stderr_file")}
+    assert flaw_of(nowhere) == ""
+    assert "attempt_dir is missing" in flaw_of({**nowhere, "origin": {"host": "host1", "store": "/srv", "who": "me@there", "start": ""}})
