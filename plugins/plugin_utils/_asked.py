@@ -406,9 +406,10 @@ def of_record(key: JobKey, record: Record, version: Version, params: dict[str, t
 
 
 def _adopted_from(record: Record) -> str:
-    """Return the place of the store that has started an attempt, if it was adopted from there, and not recovered."""
+    """Return the place of the store that has started an attempt, if it was adopted from there, and not recovered, and nobody here has seen
+    its end."""
     origin = record.get("origin", {})
-    return "" if "recovered_by" in origin else origin.get("store", "")
+    return "" if "recovered_by" in origin or record.get("status") in ENDED else origin.get("store", "")
 
 
 def _runner(record: Record) -> dict[str, t.Any] | None:

@@ -559,7 +559,7 @@ class AttemptAction(CancellingAction):
                 )
             self._shell(_MAKE_ABOVE, timeout, attempt=shlex.quote(attempt_dir))
             lost = f"{above} on {self.host} was removed while the job was being started; whether it ran cannot be proven"
-        return exactly_once.Seen("", lost)
+        return exactly_once.Seen("", lost, is_other_boot=bool(boot and record.get("boot_id")) and boot != record["boot_id"])
 
     def fence(self, record: Record, timeout: float) -> bool:
         """Make sure that an attempt cannot start any more. Return False if it may just have started."""

@@ -221,9 +221,10 @@ class Strangers:
                 return None
         from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import name_of  # whoever starts jobs has it
 
-        past = t.cast("list[Record]", record.get("attempts", []))
-        if any(name_of(one) == name_of(stranger) and one.get("status") in ENDED for one in past):
-            self._ignored.append(found.path)
+        past = t.cast("list[Record]", [one for one in record.get("attempts", []) if not one.get("attempt_dir")])
+        is_ours = os.path.basename(stranger["attempt_dir"]).startswith(first_part(self._store))
+        if is_ours and any(name_of(one) == name_of(stranger) and one.get("status") in ENDED for one in past):
+            self._ignored.append(stranger["attempt_dir"])
             return None
         ours = {**picked(record, OF_THE_TASK), "host": self._key.host}
         return t.cast("Record", {**without(stranger, OF_THE_TASK), **ours})

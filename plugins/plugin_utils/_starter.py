@@ -352,6 +352,13 @@ class Starter:
             self._action.notify(f"{self._key}: the next attempt waits. {self._goes_on}.")
         return not self._goes_on
 
+    def _check_turn(self, record: Record) -> None:
+        """Raise if somebody else has gone on from an attempt that is about to start. What starts on the host fails there by itself then; an
+        action that does its work itself does not."""
+        found, _version = read_record(self._store, self._key)
+        if found is None or (found.get("status"), found.get("attempt_dir")) != ("prepared", record["attempt_dir"]):
+            raise AsyncJobError(f"The {self._key} was taken over by somebody else, because this run took too long to start it.")
+
     def _check_own_work(self, record: Record) -> None:
         """Raise if an action that does its work itself may still be at it, in an attempt whose end nobody has seen. A reboot ends it."""
         why = self._may_have_worked(record) if record.get("status") == "lost" and record.get("attempt_dir") else ""
@@ -359,10 +366,11 @@ class Starter:
             return
         with self._where_it_lives(record):
             seen = self._action.inspect(record, self._seconds)
-        if not seen.lost and not seen.job_id:
+        if not seen.is_other_boot and not seen.job_id:
             raise AsyncJobError(
                 f"The {self._key} may still be under way: {why}. Nothing was started. Make sure that it is done on {self._action.host},"
-                " which nothing here can tell; then remove its record (async_job_state with state: absent)."
+                " which nothing here can tell, and that the run which has started it is gone; then remove its record (async_job_state with"
+                " state: absent)."
             )
 
     def _accepted(self, record: Record, look: Seen | None) -> Record:
@@ -523,6 +531,8 @@ class Starter:
                     return None
                 return (yield from self._noting("make_directory", record, over, seconds))
             case exactly_once.Launch(record, over):
+                if self._inner.own_work:
+                    self._check_turn(record)
                 self._kept.launched.add(record["attempt_dir"])
                 self._own_result = None
                 self._own_place = record if self._inner.own_work else None
@@ -539,7 +549,7 @@ class Starter:
                 with self._where_it_lives(record):
                     seen: exactly_once.Seen = yield from self._on_host("inspect", record, seconds)
                 if not seen.job_id:
-                    return seen._replace(lost=seen.lost or self._may_have_worked(record))
+                    return seen if seen.is_other_boot else seen._replace(lost=self._may_have_worked(record) or seen.lost)
                 if not is_foreign:
                     self._kept.started[seen.job_id] = record["attempt_dir"]
                 return seen

@@ -220,9 +220,15 @@ def test_an_action_that_does_its_work_itself(controller: Controller, ledger: Pat
     assert lines(ledger) == ["run"]
     assert read(controller, "two") == {}
     [again] = ask(controller, start("one", restart_on=["lost"]))
-    assert not again["changed"]
-    assert "may still be under way: at_once does its work itself" in again["msg"]
-    assert "Make sure that it is done on host1" in again["msg"]
+    place = controller.home / ".ansible_async"
+    place.rename(controller.project / "away")  # which is no reboot
+    [removed] = ask(controller, start("one", restart_on=["lost"]))
+    shutil.rmtree(place)
+    (controller.project / "away").rename(place)
+    for answer in (again, removed):
+        assert not answer["changed"]
+        assert "may still be under way: at_once does its work itself" in answer["msg"]
+        assert "Make sure that it is done on host1" in answer["msg"]
     assert lines(ledger) == ["run"]
     go_on.unlink()
     [ordered] = ask(controller, start("two", on_foreign="ignore"))
@@ -249,6 +255,24 @@ def test_an_action_that_never_began_its_work(controller: Controller, ledger: Pat
     assert (done["status"], done["attempt"]) == ("succeeded", 1)
     assert lines(ledger) == ["run"]
     assert not noted.exists()
+
+
+def test_work_that_somebody_else_has_taken_over(controller: Controller, ledger: Path) -> None:
+    """Whoever was about to do it was silent for too long. Nothing on the host stops it from doing it late, as it would a module."""
+    slow = controller.write("slow", f'#!/bin/sh\n{sys.executable} "$@"\nuntil [ -e {ledger.parent}/go ]; do sleep 0.2; done\n')
+    slow.chmod(0o700)
+    task = job({"at_once": {"ledger": str(ledger)}}, poll=1, limit=5, options={"claim_timeout": 5, "look_timeout": 100})
+    late = {**task, "vars": {"ansible_python_interpreter": str(slow)}}
+    book = controller.write("late.yml", json.dumps([play(late)]))
+    process = controller.popen("playbook", "-i", controller.inventory, book)
+    until(lambda: [*(controller.home / ".ansible_async").glob("*/attempt.json")])
+    lost, _gone, done = ask(controller, task, {STATE: {"job_name": "job", "state": "absent"}}, task)
+    assert (lost["status"], done["status"]) == ("lost", "succeeded")
+    assert lines(ledger) == ["run"]
+    (ledger.parent / "go").touch()
+    said = process.communicate(timeout=100)[0]
+    assert process.returncode == 0, said
+    assert lines(ledger) == ["run"]
 
 
 def test_work_whose_end_the_store_did_not_take(controller: Controller, ledger: Path) -> None:
@@ -321,6 +345,23 @@ def test_what_its_own_store_has_removed(controller: Controller, ledger: Path) ->
         assert (answer["status"], answer["failed"], answer["changed"]) == ("unknown", True, False), answer
         assert f"the store that has started it ({controller.project}/one) may have removed that with its end" in answer["reason"]
     assert lines(ledger) == ["executed"]
+
+
+def test_what_was_adopted_and_has_ended(controller: Controller, ledger: Path) -> None:
+    """Who has seen the end starts the next attempt, whatever the other store has removed since."""
+    fails = shell(f"echo executed >>{ledger}; until [ -e {ledger.parent}/go ]; do sleep 0.2; done; exit 3")
+
+    def start(store: str, poll: int = 0, **more: t.Any) -> dict[str, t.Any]:
+        return job(fails, poll=poll, limit=600, options={"state_dir": store, **more})
+
+    go = {"ansible.builtin.file": {"path": f"{ledger.parent}/go", "state": "touch"}}
+    restart = start("two", poll=1, restart_on=["failed"], max_attempts=2)
+    _first, _second, _go, ended, _removed, again = ask(
+        controller, start("one"), start("two"), go, start("two", poll=1), start("one", poll=1, keep_output=False), restart
+    )
+    assert (ended["status"], ended["attempt"]) == ("failed", 1)
+    assert (again["status"], again["attempt"]) == ("failed", 2), again
+    assert lines(ledger) == ["executed"] * 2
 
 
 def test_whatever_another_store_has_started(controller: Controller, ledger: Path) -> None:

@@ -181,11 +181,21 @@ def test_a_secret_that_is_adopted_stays_one() -> None:
 def test_what_has_done_its_work_itself() -> None:
     """Its end is on record, and nothing of its place: it is known by its number, its start and who has started it."""
     past = {"attempt": 3, "start": "2026-01-31T22:00:04Z", "who": "me@there", "status": "succeeded"}
+    directory = f"{ABOVE}/{first_part('/srv/other')}{'1' * 20}"
+    files = {"attempt_dir": directory, "async_dir": directory, "stdout_file": f"{directory}/stdout"}
     known = strangers()
-    assert known.judged(found(), prepared(attempts=[past]), "host1", set()) is None
-    assert PATH in known.known(prepared(), ())
-    for other in ({**past, "attempt": 2}, {**past, "start": "2026-01-31T22:00:05Z"}, {**past, "status": "running"}):
-        assert strangers().judged(found(), prepared(attempts=[other]), "host1", set()) is not None
+    assert known.judged(found(**files), prepared(attempts=[past]), "host1", set()) is None
+    assert directory in known.known(prepared(), ())
+    assert PATH not in known.known(prepared(), ())
+    for other in (
+        {**past, "attempt": 2},
+        {**past, "start": "2026-01-31T22:00:05Z"},
+        {**past, "status": "running"},
+        {**past, "attempt_dir": f"{ABOVE}/{'2' * 32}"},
+    ):
+        assert strangers().judged(found(**files), prepared(attempts=[other]), "host1", set()) is not None
+    # Another store that has started it in the same second.
+    assert strangers().judged(found(), prepared(attempts=[past]), "host1", set()) is not None
 
 
 def test_what_cannot_be_read() -> None:

@@ -169,6 +169,41 @@ def test_numbers_that_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not Path(path_of(tmp_path, 3)).exists()
 
 
+def test_a_number_that_is_given_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells nothing: the file that had it when somebody looked may be another one by now."""
+    assert start(tmp_path, 1) == MADE
+    really = noting._link
+
+    def late(temporary: str, name: str, folder: int) -> None:
+        monkeypatch.setattr(noting, "_link", really)
+        parent = os.open(tmp_path, os.O_RDONLY)
+        assert job_file.forget(parent, str(tmp_path), KEY, [path_of(tmp_path, 1)])
+        os.close(parent)
+        assert start(tmp_path, 9) == MADE
+        really(temporary, name, folder)
+
+    monkeypatch.setattr(noting, "_link", late)
+    assert found(tmp_path, start(tmp_path, 3, 1)) == 9
+    assert files(tmp_path) == [f"{name_of(KEY)}.1"]
+    assert not Path(path_of(tmp_path, 3)).exists()
+
+
+def test_what_was_replaced_since_it_was_listed(tmp_path: Path) -> None:
+    """Whoever removes it now would remove another one."""
+    assert start(tmp_path, 1) == MADE
+    [file] = tmp_path.glob(f"{JOBS}*/*/*")
+    folder = os.open(file.parent, os.O_RDONLY)
+    listed = job_file.files_in(folder)
+    content = file.read_text()
+    (file.parent / "new").write_text(content)
+    os.replace(file.parent / "new", file)
+    job_file.tidy(folder, listed)
+    assert files(tmp_path) == [file.name]
+    job_file.tidy(folder, job_file.files_in(folder))
+    os.close(folder)
+    assert files(tmp_path) == []
+
+
 def test_what_a_crash_has_left(tmp_path: Path) -> None:
     """Whoever has won died before it removed the file that it has replaced: that is no matter, whoever knows what."""
     assert start(tmp_path, 1) == MADE

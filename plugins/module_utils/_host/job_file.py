@@ -43,6 +43,9 @@ _STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os
 FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
+Files = t.Dict[t.Tuple[str, int], t.Tuple[int, int]]
+
+
 class Found(t.NamedTuple):
     """An attempt that a host has noted."""
 
@@ -109,12 +112,12 @@ def forget(parent: int, path: str, key: str, attempts: t.Collection[str]) -> lis
     for name in (folder_of(key, is_direct=is_direct) for is_direct in (True, False)):
         with contextlib.suppress(FileNotFoundError), own(parent, jobs, make=False) as home:
             with own(home, name, make=False) as folder:
-                numbers = files_in(folder).get(name_of(key), set())
-                file = f"{name_of(key)}.{max(numbers, default=0)}"
-                if not numbers or attempt_of(read(folder, file, ""), path) not in attempts:
+                files = {file: which for file, which in files_in(folder).items() if file[0] == name_of(key)}
+                last = [f"{name_of(key)}.{number}" for _name, number in last_of(files)]
+                if not last or attempt_of(read(folder, last[0], ""), path) not in attempts:
                     continue
-                tidy(folder, name_of(key), numbers)
-                removed.append(f"{path}/{jobs}/{name}/{file}")
+                tidy(folder, files)
+                removed.append(f"{path}/{jobs}/{name}/{last[0]}")
             with contextlib.suppress(OSError):  # other hosts have theirs there, and other jobs
                 os.rmdir(name, dir_fd=home)
                 os.rmdir(jobs, dir_fd=parent)
@@ -154,24 +157,31 @@ def own(parent: int, name: str, *, make: bool) -> t.Iterator[int]:
         os.close(descriptor)
 
 
-def files_in(folder: int) -> dict[str, set[int]]:
-    """Return the names in a folder, each with its numbers."""
-    found: dict[str, set[int]] = {}
+def files_in(folder: int) -> Files:
+    """Return the files in a folder: their names and numbers, each with what tells it from another one that gets the same number later."""
+    found: Files = {}
     for match in filter(None, map(_NAME.fullmatch, os.listdir(folder))):
-        found.setdefault(match[1], set()).add(int(match[2]))
+        with contextlib.suppress(FileNotFoundError):
+            found[match[1], int(match[2])] = _which(folder, match[0])
     return found
 
 
-def last_of(files: dict[str, set[int]]) -> list[tuple[str, int]]:
-    """Return the files that hold: those with the highest number of each name."""
-    return [(name, max(numbers)) for name, numbers in files.items()]
+def last_of(files: Files) -> list[tuple[str, int]]:
+    """Return those that hold: with the highest number of each name."""
+    return sorted({name: number for name, number in sorted(files)}.items())
 
 
-def tidy(folder: int, name: str, numbers: t.Iterable[int]) -> None:
-    """Remove these files of one name, as they were listed: what is new since, somebody else has just put there."""
-    for number in numbers:
+def tidy(folder: int, files: Files) -> None:
+    """Remove these files, as they were listed: what has got their numbers since, somebody else has just put there."""
+    for (name, number), which in files.items():
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{name}.{number}", dir_fd=folder)
+            if _which(folder, f"{name}.{number}") == which:
+                os.unlink(f"{name}.{number}", dir_fd=folder)
+
+
+def _which(folder: int, file: str) -> tuple[int, int]:
+    status = os.stat(file, dir_fd=folder, follow_symlinks=False)
+    return status.st_ino, status.st_mtime_ns
 
 
 def read(folder: int, name: str, path: str) -> Found:

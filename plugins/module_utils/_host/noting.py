@@ -52,13 +52,13 @@ def note(parent: int, job: dict[str, t.Any]) -> job_file.Found | None:
                     return found
                 time.sleep(0.05)
                 continue
-            number = max(before.get(name, ()), default=0) + 1
+            number = max((one for other, one in before if other == name), default=0) + 1
             if _publish(folder, f"{name}.{number}", job["content"]):
                 is_last = False
                 with contextlib.suppress(FileNotFoundError):  # whoever it was gives way just now, and so do we
                     is_last = _is_last(parent, folder, before, number, job)
                 if is_last:
-                    job_file.tidy(folder, name, before.get(name, set()))
+                    job_file.tidy(folder, {file: which for file, which in before.items() if file[0] == name})
                     return None
                 os.unlink(f"{name}.{number}", dir_fd=folder)
                 time.sleep(random.uniform(0, 0.1))  # not in step with them
@@ -75,12 +75,12 @@ def _first_unknown(parent: int, folder: int, files: t.Iterable[tuple[str, int]],
     return None
 
 
-def _is_last(parent: int, folder: int, before: dict[str, set[int]], number: int, job: dict[str, t.Any]) -> bool:
+def _is_last(parent: int, folder: int, before: job_file.Files, number: int, job: dict[str, t.Any]) -> bool:
     """Return whether the file that was just published holds: nobody has published another one meanwhile, or before it, that the start does
     not know. Of any name for this host, and with any number: these begin anew once all of a name was removed."""
     after = job_file.files_in(folder)
-    new = [(name, one) for name, numbers in after.items() for one in numbers - before.get(name, set())]
-    is_highest = number == max(after.get(job_file.name_of(job["key"]), ()), default=0)
+    new = [file for file, which in after.items() if before.get(file) != which]
+    is_highest = (job_file.name_of(job["key"]), number) in job_file.last_of(after)
     return is_highest and _first_unknown(parent, folder, new, job) is None
 
 

@@ -165,6 +165,8 @@ class Seen(t.NamedTuple):
     does its work without a trace on the host. Else empty."""
     place: Fields | None = None
     """The fields of the record that say where it has started, as far as they differ from what was prepared."""
+    is_other_boot: bool = False
+    """Whether it is proven that the host has been rebooted since, so that nothing of it runs there any more."""
 
 
 class Outcome(t.NamedTuple):
