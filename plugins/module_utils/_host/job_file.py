@@ -168,7 +168,7 @@ def files_in(folder: int) -> Files:
 
 def last_of(files: Files) -> list[tuple[str, int]]:
     """Return those that hold: with the highest number of each name."""
-    return sorted({name: number for name, number in sorted(files)}.items())
+    return sorted(dict(sorted(files)).items())
 
 
 def tidy(folder: int, files: Files) -> None:
