@@ -628,7 +628,7 @@ class AttemptAction(CancellingAction):
         secret = bool(record.get("no_log"))
         marks = (AttemptAction._mark_of({**record, "no_log": it_is}) for it_is in (secret, not secret))
         words = dict(zip(("attempt", "mark", "same_mark"), map(shlex.quote, (record["attempt_dir"], *marks)), strict=True))
-        mode = 0o644 if record.get("claim", {}).get("own_work") else NEVER_BEGAN
+        mode = 0o600 if record.get("claim", {}).get("own_work") else NEVER_BEGAN
         return {**words, "umask": f"{0o666 & ~mode:03o}"}
 
     @staticmethod

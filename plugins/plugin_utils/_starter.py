@@ -357,7 +357,10 @@ class Starter:
         action that does its work itself does not."""
         found, _version = read_record(self._store, self._key)
         if found is None or (found.get("status"), found.get("attempt_dir")) != ("prepared", record["attempt_dir"]):
-            raise AsyncJobError(f"The {self._key} was taken over by somebody else, because this run took too long to start it.")
+            raise AsyncJobError(
+                f"The {self._key} was taken over by somebody else, because this run took too long to start it. Nothing was started by this"
+                " one. Run the playbook once more, and it attaches."
+            )
 
     def _check_own_work(self, record: Record) -> None:
         """Raise if an action that does its work itself may still be at it, in an attempt whose end nobody has seen. A reboot ends it."""

@@ -364,6 +364,30 @@ def test_what_was_adopted_and_has_ended(controller: Controller, ledger: Path) ->
     assert lines(ledger) == ["executed"] * 2
 
 
+def test_a_secret_job_that_adopts(controller: Controller, ledger: Path) -> None:
+    """What was secret once stays so, also if another store has started it in the open, and the task of this one says nothing any more."""
+    secret = job(shell("true"), poll=1, options={"state_dir": "two"}, no_log=True)
+    tasks = [job(waits(ledger), limit=600, options={"state_dir": store, "rerun_after": 0}) for store in ("one", "two")]
+    ask(controller, secret, *tasks)
+    record = read(controller, "two")
+    assert record["origin"]["store"] == f"{controller.project}/one"
+    assert (record["no_log"], "fingerprint" in record) == (True, False)
+    assert lines(ledger) == ["executed"]
+
+
+def test_a_store_that_vanishes(controller: Controller, ledger: Path) -> None:
+    """The task that waits has started the job: it does not say that nothing was changed, and says where to find it."""
+    book = controller.write("waits.yml", json.dumps([play(job(waits(ledger), poll=1, limit=600))]))
+    process = controller.popen("playbook", "-i", controller.inventory, book)
+    until(lambda: read(controller, controller.state_dir.name).get("status") == "running")
+    shutil.rmtree(controller.state_dir)
+    (ledger.parent / "go").touch()
+    said = " ".join(process.communicate(timeout=100)[0].split())
+    assert process.returncode == 2, said
+    assert "rstyczynski.ansible.recover" in said
+    assert "Nothing was changed" not in said
+
+
 def test_whatever_another_store_has_started(controller: Controller, ledger: Path) -> None:
     """C(on_foreign: fail) fails for it, also if it has ended and its directory is gone; nobody waits for that, and nothing is left."""
     end = shell(f"echo ended >>{ledger}")

@@ -32,7 +32,7 @@ JOBS = ".async_jobs-"
 MOST = 1 << 16
 """How long such a file may be, in bytes."""
 
-NEVER_BEGAN = 0o444
+NEVER_BEGAN = 0o400
 """The mode of what stands in place of the directory of an attempt, so that it cannot start there, if it is certain that nothing of it was
 done. An action that does its work itself leaves no other trace of that."""
 
@@ -43,6 +43,7 @@ _STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os
 FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
+# Files by their names and numbers, each with its inode and when it was written.
 Files = t.Dict[t.Tuple[str, int], t.Tuple[int, int]]
 
 

@@ -68,7 +68,7 @@ def _all_of(parent: int, path: str) -> list[job_file.Found]:
             above = f"{path}/{jobs}/{name}"
             try:
                 with job_file.own(home, name, make=False) as folder:
-                    for file, number in sorted(job_file.last_of(job_file.files_in(folder))):
+                    for file, number in job_file.last_of(job_file.files_in(folder)):
                         with contextlib.suppress(FileNotFoundError):
                             found.append(job_file.read(folder, f"{file}.{number}", f"{above}/{file}.{number}"))
             except FileNotFoundError:
