@@ -14,7 +14,15 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.ages import least_age
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.listing import filters_of, find_records, find_records_of_hosts
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Record, key_of, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    PAST_ATTEMPTS,
+    Record,
+    key_of,
+    once_unseen_work_is_done,
+    place_of,
+    unseen_work,
+    why_unseen,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.retention import Doomed, doomed
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import free_slot
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import Store
@@ -37,6 +45,12 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import H
 
 # With how many jobs a host is asked to deal at a time.
 _AT_A_TIME = 500
+
+
+def _why_needed(store: Store, record: Record) -> str:
+    """Return why a record stays although its job has ended. Empty if it may go."""
+    action = unseen_work(record)
+    return f"it may still be under way: {why_unseen(action)}. {once_unseen_work_is_done(record)}" if action else goes_on(store, record)
 
 
 class ActionModule(HostAction):
@@ -117,7 +131,7 @@ class ActionModule(HostAction):
     def _remove(self, store: Store, some: list[Doomed], params: dict[str, t.Any]) -> list[str]:
         """Remove some jobs. Return what has gone wrong with others."""
         problems: list[str] = []
-        needed = {number: why for number, one in enumerate(some) if one.after is None and (why := goes_on(store, one.found.record))}
+        needed = {number: why for number, one in enumerate(some) if one.after is None and (why := _why_needed(store, one.found.record))}
         free = {number: one for number, one in enumerate(some) if number not in needed}
         refused = self._clear(free, params, problems) if self._apply and not params["store_only"] else {}
         refused.update(needed)

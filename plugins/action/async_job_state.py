@@ -22,6 +22,8 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign impor
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._host import HostAction
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._secrets import check_metadata
 
+# What it means that a host still knows of an attempt.
+_NO_MATTER = "If that has ended, it is no matter. If it runs, the next start finds it (on_foreign)."
 # How long the host may take to forget a job, in seconds.
 _PATIENCE = 30
 
@@ -95,23 +97,22 @@ class ActionModule(HostAction):
         :arg store: the place of the store where it was
         """
         attempts = t.cast("list[Record]", [record, *record.get("attempts", [])])
-        whole = [attempt for attempt in attempts if attempt.get("attempt_dir") and not flaw_of(attempt)]
-        if flaw_of(record):
-            return []
-        own = [attempt["attempt_dir"] for attempt in whole if not is_of_other_store(attempt, store)]
+        flaw = flaw_of(record)
+        if flaw:
+            why = f"its record could not be used: {flaw}"
+            return [f"Its host was not asked to forget the last attempt of the job, because {why}. {_NO_MATTER}"]
+        newest_first = [attempt for attempt in (record, *attempts[:0:-1]) if attempt.get("attempt_dir") and not flaw_of(attempt)]
+        own = [attempt["attempt_dir"] for attempt in newest_first if not is_of_other_store(attempt, store)]
         warnings = self._forget_own(record, own) if own else []
-        for attempt in whole:
-            if is_of_other_store(attempt, store):  # with a record of its own there
-                from_where = told(merged(attempt, {"host": record["host"]}))
-                return [self._still_knows(record, attempt["attempt_dir"], f"it was started {from_where}"), *warnings]
+        if newest_first and is_of_other_store(newest_first[0], store):  # with a record of its own there
+            newest = newest_first[0]
+            from_where = told(merged(newest, {"host": record["host"]}))
+            return [self._still_knows(record, newest["attempt_dir"], f"it was started {from_where}"), *warnings]
         return warnings
 
     @staticmethod
     def _still_knows(record: Record, attempt: str, problem: str) -> str:
-        return (
-            f"{place_of(record)} still knows of the last attempt of the job ({attempt}): {problem.rstrip('.')}. If that has ended, it is no"
-            " matter. If it runs, the next start finds it (on_foreign)."
-        )
+        return f"{place_of(record)} still knows of the last attempt of the job ({attempt}): {problem.rstrip('.')}. {_NO_MATTER}"
 
     def _forget_own(self, record: Record, attempts: list[str]) -> list[str]:
         """Do that for the attempts of this store, by their directories."""

@@ -67,6 +67,7 @@ options:
     description:
       - With O(state=absent), remove the record of a job that a controller is about to start, too, and of one that runs as far as the
         record knows. If it does run, nobody knows of it any more, and the next run of its playbook starts a second one.
+      - So it is with one that is V(lost) because its action does its work itself, and nobody has seen that end. It may still be under way.
       - A record learns of the end of a job only from M(rstyczynski.ansible.async_job_status) and the other modules that look. Of one that
         was followed with M(ansible.builtin.async_status) alone it goes on saying V(running).
       - From 1.1.0 on, it frees the slots that the job has in semaphores, too, whether there is a record or not.

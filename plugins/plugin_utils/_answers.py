@@ -17,7 +17,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.results_
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen import Seen
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record, shown
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, status_to_act_on
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    Record,
+    once_unseen_work_is_done,
+    status_to_act_on,
+    unseen_work,
+    why_unseen,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import lacking, of_module
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED, GOES_ON
@@ -90,6 +96,8 @@ def next_attempt(record: Record, decision: Decision) -> str:
 
 def _what_next(request: Request, record: Record) -> str:
     status, attempt = status_to_act_on(record), record.get("attempt", 1)
+    if unseen_work(record):
+        return f"It may still be under way, so nothing starts it anew. {once_unseen_work_is_done(record)}"
     if status not in request.params["restart_on"]:
         return f"It is not started anew unless restart_on has '{status}', or its record is removed (async_job_state with 'state: absent')."
     if request.params["max_attempts"] is not None:
@@ -148,6 +156,8 @@ def _would_start(request: Request, record: Record | None, decision: Decision, *,
 
         wait = would_wait(request.store, request.wanted)
     waits = wait.get("reason", "")
+    if record is not None and unseen_work(record):
+        waits = "; ".join(filter(None, (waits, f"if its host shows that the last one is over: {why_unseen(unseen_work(record))}")))
     return {
         **_unchanged(request, record),
         "changed": True,

@@ -24,6 +24,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import is_late, read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    OWN_WORK,
     Fields,
     Record,
     marked_key,
@@ -31,6 +32,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     picked,
     place_of,
     storable,
+    why_unseen,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import (
     NOT_STORED,
@@ -167,7 +169,8 @@ class Asked:
         if claim.get("waits") and record.get("reason"):
             reason += f", and {record['reason']}"
         if holder_is_gone(record):
-            reason += ", which is gone by now. The next run of the task that starts it finds out whether it has started, and goes on"
+            next_run = "The next run of the task that starts it finds out whether it has started, and goes on"
+            reason += f", which is gone by now. {why_unseen(claim[OWN_WORK]) if claim.get(OWN_WORK) else next_run}"
         return {**UNSEEN, "status": record["status"], "reason": reason}
 
     def remember(self, look: Seen) -> None:

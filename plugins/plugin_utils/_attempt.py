@@ -189,6 +189,10 @@ while :; do
   n=$((n + 1))
   sleep 0.1 2>/dev/null || sleep 1
 done
+# What its fence says (NEVER_BEGAN)
+if [ "$here" = yes ] && [ -f "$a" ] && [ ! -L "$a" ] && [ -O "$a" ]; then
+  case $(ls -ld "$a") in -r--------*) echo {SAYS}never_began=yes ;; esac
+fi
 # Of a job that was started in another boot than its place was chosen in, a process tells.
 [ -z "$jobs" ] || [ {{boot}} = "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)" ] || [ -z "$(running)" ] || echo {SAYS}alive=yes
 {_PLACE}
@@ -559,7 +563,8 @@ class AttemptAction(CancellingAction):
                 )
             self._shell(_MAKE_ABOVE, timeout, attempt=shlex.quote(attempt_dir))
             lost = f"{above} on {self.host} was removed while the job was being started; whether it ran cannot be proven"
-        return exactly_once.Seen("", lost, is_other_boot=bool(boot and record.get("boot_id")) and boot != record["boot_id"])
+        is_other_boot = bool(boot and record.get("boot_id")) and boot != record["boot_id"]
+        return exactly_once.Seen("", lost, is_other_boot=is_other_boot, never_began="never_began" in said)
 
     def fence(self, record: Record, timeout: float) -> bool:
         """Make sure that an attempt cannot start any more. Return False if it may just have started."""

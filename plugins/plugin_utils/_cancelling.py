@@ -19,7 +19,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.seen imp
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules import async_job_status
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, withdraw, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, dump, merged, without
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import OWN_WORK, Fields, Record, dump, merged, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, RESTARTABLE
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
@@ -69,6 +69,12 @@ class CancellingAction(WatchingAction):
         except AsyncJobError as error:
             self._take_back(store, asked, before, by)
             if before is not None and before.get("status") in CLAIMED:
+                action = before.get("claim", {}).get(OWN_WORK)
+                if action:
+                    raise AsyncJobError(
+                        f"{asked.being_started['reason']}. {action} does its work itself, and may be at it. Nothing was stopped: nothing on"
+                        " the host tells what belongs to it. Stop the run that has started it."
+                    ) from error
                 raise AsyncJobError(f"{asked.being_started['reason']}. {error} Cancel it as soon as it runs.") from error
             advice = asked.advice(self.host)
             raise AsyncJobError(f"{error} {advice[0].upper()}{advice[1:]}." if advice else str(error)) from error

@@ -135,6 +135,8 @@ def record_of(found: Found, host: str) -> Record:
             raise AsyncJobError(flaw or f"it has no {' and no '.join(sorted(lacking)) or 'attempt'}")
         if record.get("attempt", 1) > _MOST_ATTEMPTS:
             raise AsyncJobError(f"its attempt has the number {record['attempt']}, and nobody has begun so many")
+        if not record["origin"].get("store"):  # who may remove what it has left depends on that, and who has seen its end
+            raise AsyncJobError("it does not say from which store it was started")
         if record["origin"].get("host") != record["host"] or record["attempt_dir"].rpartition("/")[0] != _above(found.path):
             raise AsyncJobError("it is of another place than it says")
     except AsyncJobError as error:
@@ -152,13 +154,16 @@ def _above(path: str) -> str:
     return os.path.dirname(os.path.dirname(os.path.dirname(path)))
 
 
-def adopted(record: Record, *, secret: bool) -> Fields:
-    """Return the fields of our record with which an attempt of another store is adopted.
+def adopted(record: Record, store: str, *, secret: bool) -> Fields:
+    """Return the fields of our record with which an attempt is adopted that our store does not know.
 
+    :arg store: the place of our store. What was started from there is recovered: its record was lost
     :arg secret: whether our task says so
     """
     fields: Fields = dict.fromkeys(OF_THE_ATTEMPT)
     fields.update(picked(record, ("ansible_job_id", "origin", *OF_THE_ATTEMPT)))
+    if not is_of_other_store(record, store):
+        fields["origin"] = {**record["origin"], "recovered_by": whoami()}
     del fields["no_log"]  # what was secret once, stays so
     if secret or record.get("no_log"):
         fields.update(no_log=True, fingerprint=None)

@@ -14,7 +14,7 @@ import typing as t
 import uuid
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Fields, Record, storable
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import OWN_WORK, Fields, Record, storable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import policies
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import claimed_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
@@ -23,8 +23,6 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base im
 if t.TYPE_CHECKING:
     from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.semaphore import Wanted
 
-OWN_WORK = "own_work"
-"""The field of a claim that names the action which may do the work of the attempt itself, without a trace on the host."""
 WAITS = "waits"
 """The field of a claim that names the semaphore for which it waits."""
 

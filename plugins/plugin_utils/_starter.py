@@ -37,7 +37,16 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keepi
     shown,
     write_record,
 )
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import PAST_ATTEMPTS, Fields, Record, merged, picked
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    OWN_WORK,
+    PAST_ATTEMPTS,
+    Fields,
+    Record,
+    once_unseen_work_is_done,
+    unseen_work,
+    why_unseen,
+    without,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone, moves
@@ -54,7 +63,7 @@ from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._inner_task im
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._left_behind import cancel_what_was_left, said_of_awx
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._pauses import End, Exchange, Pause, Turn, Waits
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._preload import note_programs
-from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import OWN_WORK, WAITS, Request, name_of
+from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import WAITS, Request, name_of
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._together import TogetherAction
 
 if t.TYPE_CHECKING:
@@ -120,6 +129,8 @@ class Starter:
         """The claim that somebody else has on the job, and that waited for a semaphore when it was last seen."""
         self._own_result: dict[str, t.Any] | None = None
         """What the action of the job has returned, if it has done the work itself."""
+        self._problem = ""
+        """What Ansible has said of the last launch, if that it has failed."""
         self._own_place: Record | None = None
         """The record of such an attempt before it has ended, and then of one whose directory is still to be removed."""
         self._fenced: Record | None = None
@@ -278,6 +289,8 @@ class Starter:
             self._kept.attached = True
             if record.get("status") in ENDED:
                 look = recorded(self._request, record)
+                if ours and record["status"] == "lost" and self._problem:
+                    warnings.append(self._problem)
                 if self._own_result is not None and self._request.is_ours(record):
                     look = self._seen_itself(look, self._own_result)
                     warnings += self._remove_unused()
@@ -356,25 +369,22 @@ class Starter:
         """Raise if somebody else has gone on from an attempt that is about to start. What starts on the host fails there by itself then; an
         action that does its work itself does not."""
         found, _version = read_record(self._store, self._key)
-        if found is None or (found.get("status"), found.get("attempt_dir")) != ("prepared", record["attempt_dir"]):
+        # Without its slot, if somebody else was waiting for that.
+        if found is None or any(found.get(name) != record.get(name) for name in ("status", "attempt_dir", "semaphore")):
             raise AsyncJobError(
                 f"The {self._key} was taken over by somebody else, because this run took too long to start it. Nothing was started by this"
                 " one. Run the playbook once more, and it attaches."
             )
 
     def _check_own_work(self, record: Record) -> None:
-        """Raise if an action that does its work itself may still be at it, in an attempt whose end nobody has seen. A reboot ends it."""
-        why = self._may_have_worked(record) if record.get("status") == "lost" and record.get("attempt_dir") else ""
-        if not why:
+        """Raise if an action that does its work itself may still be at it, in an attempt whose end nobody has seen."""
+        if not unseen_work(record) or not record.get("attempt_dir"):
             return
         with self._where_it_lives(record):
             seen = self._action.inspect(record, self._seconds)
-        if not seen.is_other_boot and not seen.job_id:
-            raise AsyncJobError(
-                f"The {self._key} may still be under way: {why}. Nothing was started. Make sure that it is done on {self._action.host},"
-                " which nothing here can tell, and that the run which has started it is gone; then remove its record (async_job_state with"
-                " state: absent)."
-            )
+        why = "" if seen.job_id else self._why_unseen(record, seen)
+        if why:
+            raise AsyncJobError(f"The {self._key} may still be under way: {why}. Nothing was started. {once_unseen_work_is_done(record)}")
 
     def _accepted(self, record: Record, look: Seen | None) -> Record:
         """Return the record of a job as one of a success, if the task accepts how it has failed (C(failed_when))."""
@@ -537,9 +547,13 @@ class Starter:
                 if self._inner.own_work:
                     self._check_turn(record)
                 self._kept.launched.add(record["attempt_dir"])
-                self._own_result = None
+                self._own_result, self._problem = None, ""
                 self._own_place = record if self._inner.own_work else None
-                elsewhere = yield from self._noting("launch", record, over, self._params["start_timeout"], self._inner)
+                try:
+                    elsewhere = yield from self._noting("launch", record, over, self._params["start_timeout"], self._inner)
+                except Exception as error:
+                    self._problem = f"Of this start, Ansible has said: {'(no_log hides it)' if self._request.secret else error}"
+                    raise
                 if isinstance(elsewhere, exactly_once.Foreign):
                     return elsewhere
                 if "result" in elsewhere:
@@ -552,13 +566,14 @@ class Starter:
                 with self._where_it_lives(record):
                     seen: exactly_once.Seen = yield from self._on_host("inspect", record, seconds)
                 if not seen.job_id:
-                    return seen if seen.is_other_boot else seen._replace(lost=self._may_have_worked(record) or seen.lost)
+                    never_began = bool(record.get("claim", {}).get(OWN_WORK)) and seen.never_began
+                    return seen._replace(lost=self._why_unseen(record, seen) or ("" if never_began else seen.lost))
                 if not is_foreign:
                     self._kept.started[seen.job_id] = record["attempt_dir"]
                 return seen
             case exactly_once.Fence(record, _is_foreign):
                 # What the fence says is believed by other stores: whether the action may have done its work itself.
-                fenced = record if self._may_have_worked(record) else merged(record, {"claim": None})
+                fenced = record if self._may_have_worked(record) else without(record, ("claim",))
                 with self._where_it_lives(record):
                     is_fenced: bool = yield from self._on_host("fence", fenced, seconds)
                 if is_fenced and record["attempt_dir"] in self._kept.claimed:
@@ -625,7 +640,7 @@ class Starter:
         """
         what, ignore = self._stranger(record), self._request.or_start_another
         if lost:
-            if lost == self._may_have_worked(record):  # what it does on its host need not have ended with the controller
+            if lost == self._may_have_worked(record):
                 wait = "Wait until it is done"
                 if holder_is_gone(record):
                     wait = "Make sure that it is done there, which nothing here can tell. Then remove its record from that store"
@@ -657,7 +672,7 @@ class Starter:
             )
         self._adoption = f"{what}. It is {look['status']}, and was adopted: its record was made anew."
         _ansible.warn_now(harmless_lines(self._adoption))  # before the task waits for it
-        return adopted(record, secret=self._is_secret_by(self._just_read or {}))
+        return adopted(record, self._store.locate(), secret=self._is_secret_by(self._just_read or {}))
 
     def _is_secret_by(self, record: Record) -> bool:
         """Return whether nothing that the job says may be stored: this task says so, or one that was there before it."""
@@ -713,7 +728,15 @@ class Starter:
         never_began = record["attempt_dir"] in self._kept.claimed and record["attempt_dir"] not in self._kept.launched
         if not action or never_began:
             return ""
-        return f"{action} does its work itself, and was interrupted; whether it has done it cannot be proven"
+        return why_unseen(action)
+
+    def _why_unseen(self, record: Record, seen: exactly_once.Seen) -> str:
+        """Return why nobody can tell whether an attempt, of which its host shows nothing, has done its work, or is still at it. Empty if it
+        is certain that it is not: it never began; or both whoever did it and what that did on the host are gone."""
+        claim = record.get("claim", {})
+        # Where the controller was its own host, it is gone with that.
+        is_gone = holder_is_gone(record) or claim.get("boot_id") == record.get("boot_id")
+        return "" if seen.never_began or (seen.is_other_boot and is_gone) else self._may_have_worked(record)
 
     def _read_in_turn(self) -> Waits[tuple[Record | None, Version]]:
         """Read the record. If an attempt may begin then, that has to be its turn."""
@@ -775,7 +798,7 @@ class Starter:
         self._waited_for = record.get("claim", {}).get("id") if waits else None
         life = self._params["claim_timeout"]
         if record.get("claim", {}).get(OWN_WORK):  # whoever does the work has no time for the record meanwhile
-            life += min(record.get("timeout", 0), self._kept.limit)
+            life += max(record.get("timeout", 0), self._kept.limit) + self._params["start_timeout"]
         pauses = moves(
             record,
             lambda: read_record(self._store, self._key)[1] != version,
@@ -811,10 +834,8 @@ class Starter:
     def _write(self, record: Record, expect: Version) -> Version | None:
         if record["ansible_job_id"]:
             record["results_file"] = f"{record['async_dir']}/{record['ansible_job_id']}"
-        if record["status"] not in CLAIMED:
-            claim = record.pop("claim", {})
-            if record["status"] == "lost" and OWN_WORK in claim:  # the next start has to know
-                record["claim"] = picked(claim, (OWN_WORK,))
+        if record["status"] not in CLAIMED and not unseen_work(record):  # the next start has to know of whom that is
+            record.pop("claim", None)
         if record["status"] in ENDED:
             record.update(t.cast("Record", self._action.ara.of_end({**record, "status": "running"}, record)))
             record["end"], record["told"] = _times.now(), self._kept.token if self._tells_at_once and self._action.is_heard else ""

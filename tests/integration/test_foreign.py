@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import sys
 import typing as t
+import uuid
 from pathlib import Path
 
 import pytest
@@ -197,12 +199,12 @@ def test_an_action_that_does_its_work_itself(controller: Controller, ledger: Pat
     """Whoever ran it has died: that does not prove that its host is done, whatever was done to its directory."""
     go_on = controller.project / "go_on"
     go_on.touch()
+    semaphore = {"name": "few", "at_most": 1}
 
     def start(store: str, **more: t.Any) -> dict[str, t.Any]:
-        options = {"state_dir": store, "claim_timeout": 5, **more}
-        return job({"at_once": {"ledger": str(ledger), "while": str(go_on)}}, poll=1, limit=5, options=options)
+        return job({"at_once": {"ledger": str(ledger), "while": str(go_on)}}, poll=1, limit=5, options={"state_dir": store, **more})
 
-    book = controller.write("killed.yml", json.dumps([play(start("one"))]))
+    book = controller.write("killed.yml", json.dumps([play(start("one", semaphore=semaphore))]))
     process = controller.popen("playbook", "-i", controller.inventory, book)
     until(lambda: lines(ledger) == ["run"])
     os.killpg(process.pid, signal.SIGKILL)
@@ -229,13 +231,103 @@ def test_an_action_that_does_its_work_itself(controller: Controller, ledger: Pat
         assert not answer["changed"]
         assert "may still be under way: at_once does its work itself" in answer["msg"]
         assert "Make sure that it is done on host1" in answer["msg"]
+    # Nor is it gone for whoever tidies up, or waits for its slot.
+    prune = {PRUNE: {"job_name_pattern": "job", "older_than": "0s", "apply": True, "state_dir": "one"}}
+    forget = {"job_name": "job", "state": "absent", "state_dir": "one"}
+    other = job(shell("true"), name="other", limit=5, options={"state_dir": "one", "semaphore": semaphore})
+    pruned, kept, full = ask(controller, prune, {STATE: forget}, other)
+    assert (pruned["removed"], kept["failed"], full["started"]) == (0, True, False)
+    for said in (pruned["kept"][0]["msg"], kept["msg"], full["msg"]):
+        assert "may still be under way: at_once does its work itself, and nobody has seen it end" in said
     assert lines(ledger) == ["run"]
     go_on.unlink()
     [ordered] = ask(controller, start("two", on_foreign="ignore"))
     assert ordered["changed"]
-    _gone, done = ask(controller, {STATE: {"job_name": "job", "state": "absent", "state_dir": "one"}}, start("one"))
-    assert (done["status"], done["attempt"]) == ("succeeded", 1)
+    _gone, done, taken = ask(controller, {STATE: {**forget, "force": True}}, start("one"), {**other, "poll": 1})
+    assert (done["status"], done["attempt"], taken["status"]) == ("succeeded", 1, "succeeded")
     assert lines(ledger) == ["run"] * 3
+
+
+def test_a_reboot_of_the_host_of_such_an_action(controller: Controller, ledger: Path) -> None:
+    """It ends what was done on the host, and not whoever does it: that may be at it still, in that host or in others."""
+    go_on = controller.project / "go_on"
+    go_on.touch()
+
+    def start(store: str, **more: t.Any) -> dict[str, t.Any]:
+        about = {"ledger": str(ledger), "while": str(go_on)}
+        return job({"at_once": about}, poll=1, limit=60, options={"state_dir": store, **more})
+
+    process = controller.popen("playbook", "-i", controller.inventory, controller.write("works.yml", json.dumps([play(start("one"))])))
+    until(lambda: lines(ledger) == ["run"])
+
+    def in_former_boot(record: dict[str, t.Any], claim: dict[str, t.Any]) -> str:
+        boot = {"boot_id": str(uuid.uuid4()), "time": 1}
+        place = {name: value for name, value in record["place"].items() if name != "pid_1_start"}
+        return json.dumps({**record, "boot_id": boot["boot_id"], "place": {**place, **boot}, "claim": {**record["claim"], **claim}})
+
+    [noted] = (controller.home / ".ansible_async").glob(".async_jobs-*/*/*")
+    noted.write_text(in_former_boot(json.loads(noted.read_text("utf-8")), {}))
+    [foreign] = ask(controller, start("two"))
+    assert "It may still be under way: at_once does its work itself" in foreign["msg"]
+    assert "Wait until it is done" in foreign["msg"]
+    assert read(controller, "two") == {}
+    assert lines(ledger) == ["run"]
+    # A record of which somebody has seen no end, while its holder is there, and then is not.
+    file = controller.project / "one/host1/test/job.json"
+    record = read(controller, "one")
+    holder = claimed_record(None, JobKey("host1", "test", "job"), {}, no_log=False)["claim"]
+    file.write_text(in_former_boot({**record, "status": "lost"}, holder))
+    [own] = ask(controller, start("one", restart_on=["lost"]))
+    assert "may still be under way: at_once does its work itself" in own["msg"]
+    assert lines(ledger) == ["run"]
+    go_on.unlink()
+    said = process.communicate(timeout=100)[0]
+    assert process.returncode == 0, said
+    assert read(controller, "one")["status"] == "succeeded", "whoever has done it, and has seen its end, knows better"
+    file.write_text(in_former_boot({**record, "status": "lost"}, {**holder, "pid": process.pid}))
+    [over] = ask(controller, start("one", restart_on=["lost"]))
+    assert (over["status"], over["attempt"]) == ("succeeded", 2)
+    assert lines(ledger) == ["run"] * 2
+
+
+def test_work_that_takes_longer_than_others_wait(controller: Controller, ledger: Path) -> None:
+    """They wait for as long as it may take, say so, and cannot stop it. If it is silent for longer than that, they call it lost; but who
+    does it sees its end, and notes that."""
+    go_on = controller.project / "go_on"
+    go_on.touch()
+
+    def start(name: str, limit: int, **more: t.Any) -> dict[str, t.Any]:
+        about = {"ledger": str(ledger), "while": str(go_on)}
+        return job({"at_once": about}, name=name, poll=1, limit=limit, options={"claim_timeout": 1, **more})
+
+    works = [
+        controller.popen("playbook", "-i", controller.inventory, controller.write(f"{number}.yml", json.dumps([play(task)])))
+        for number, task in enumerate([start("long", 600, start_timeout=1), start("job", 1, start_timeout=300)])
+    ]
+    until(lambda: lines(ledger) == ["run"] * 2)
+    book = controller.write("waits.yml", json.dumps([play(start("long", 1, start_timeout=1))]))
+    waiting = controller.popen("playbook", "-i", controller.inventory, book)
+    assert waiting.stdout is not None
+    said = ""
+    while "Waiting for at most" not in said:
+        line = waiting.stdout.readline()
+        assert line, said
+        said += line
+    os.killpg(waiting.pid, signal.SIGINT)
+    waiting.communicate(timeout=100)
+    assert int(re.findall(r"Waiting for at most (\d+) seconds", said)[0]) > 500
+    cancel = {"rstyczynski.ansible.async_job_cancel": {"job_name": "job"}}
+    stopped, lost = ask(controller, cancel, start("job", 1, start_timeout=1))
+    assert "at_once does its work itself, and may be at it. Nothing was stopped" in stopped["msg"]
+    assert lost["status"] == "lost"
+    assert "It may still be under way, so nothing starts it anew" in lost["msg"]
+    go_on.unlink()
+    for process in works:
+        said = process.communicate(timeout=100)[0]
+        assert process.returncode == 0, said
+    [done] = ask(controller, start("job", 1))
+    assert (done["status"], done["attempt"], "claim" in done["record"]) == ("succeeded", 1, False)
+    assert lines(ledger) == ["run"] * 2
 
 
 def test_an_action_that_never_began_its_work(controller: Controller, ledger: Path) -> None:
@@ -255,18 +347,32 @@ def test_an_action_that_never_began_its_work(controller: Controller, ledger: Pat
     assert (done["status"], done["attempt"]) == ("succeeded", 1)
     assert lines(ledger) == ["run"]
     assert not noted.exists()
+    # Nor is it one if the store was away, so that the record does not tell.
+    away = controller.project / "away"
+    task = {**start(look_timeout=3), "vars": {"ansible_python_interpreter": str(slow)}}
+    book = controller.write("away.yml", json.dumps([play(task)]))
+    process = controller.popen("playbook", "-i", controller.inventory, book)
+    until(lambda: [*(controller.home / ".ansible_async").glob("*/attempt.json")])
+    controller.state_dir.rename(away)
+    process.communicate(timeout=100)
+    away.rename(controller.state_dir)
+    assert read(controller, controller.state_dir.name)["status"] == "prepared"
+    [anew] = ask(controller, start())
+    assert (anew["status"], anew["attempt"]) == ("succeeded", 2)
+    assert lines(ledger) == ["run"] * 2
 
 
 def test_work_that_somebody_else_has_taken_over(controller: Controller, ledger: Path) -> None:
     """Whoever was about to do it was silent for too long. Nothing on the host stops it from doing it late, as it would a module."""
     slow = controller.write("slow", f'#!/bin/sh\n{sys.executable} "$@"\nuntil [ -e {ledger.parent}/go ]; do sleep 0.2; done\n')
     slow.chmod(0o700)
-    task = job({"at_once": {"ledger": str(ledger)}}, poll=1, limit=5, options={"claim_timeout": 5, "look_timeout": 100})
+    options = {"claim_timeout": 5, "look_timeout": 100, "start_timeout": 1}
+    task = job({"at_once": {"ledger": str(ledger)}}, poll=1, limit=5, options=options)
     late = {**task, "vars": {"ansible_python_interpreter": str(slow)}}
     book = controller.write("late.yml", json.dumps([play(late)]))
     process = controller.popen("playbook", "-i", controller.inventory, book)
     until(lambda: [*(controller.home / ".ansible_async").glob("*/attempt.json")])
-    lost, _gone, done = ask(controller, task, {STATE: {"job_name": "job", "state": "absent"}}, task)
+    lost, _gone, done = ask(controller, task, {STATE: {"job_name": "job", "state": "absent", "force": True}}, task)
     assert (lost["status"], done["status"]) == ("lost", "succeeded")
     assert lines(ledger) == ["run"]
     (ledger.parent / "go").touch()
@@ -275,12 +381,33 @@ def test_work_that_somebody_else_has_taken_over(controller: Controller, ledger: 
     assert lines(ledger) == ["run"]
 
 
+def test_work_whose_slot_somebody_else_has_taken(controller: Controller, ledger: Path) -> None:
+    """Whoever waits for a slot takes it from a start that was silent for too long. Should that wake up, it takes another one first."""
+    slow = controller.write("slow", f'#!/bin/sh\n{sys.executable} "$@"\nuntil [ -e {ledger.parent}/go ]; do sleep 0.2; done\n')
+    slow.chmod(0o700)
+    options = {"claim_timeout": 1, "look_timeout": 100, "start_timeout": 1, "semaphore": {"name": "few", "at_most": 1}}
+    task = job({"at_once": {"ledger": str(ledger)}}, poll=1, limit=1, options=options)
+    book = controller.write("late.yml", json.dumps([play({**task, "vars": {"ansible_python_interpreter": str(slow)}})]))
+    process = controller.popen("playbook", "-i", controller.inventory, book)
+    until(lambda: [*(controller.home / ".ansible_async").glob("*/attempt.json")])
+    file = controller.state_dir / "host1/test/job.json"
+    before = read(controller, controller.state_dir.name)
+    file.write_text(json.dumps({name: value for name, value in before.items() if name != "semaphore"}))
+    (ledger.parent / "go").touch()
+    said = process.communicate(timeout=100)[0]
+    assert process.returncode == 0, said
+    after = read(controller, controller.state_dir.name)
+    assert after["status"] == "succeeded"
+    assert after["semaphore"]["slot"] != before["semaphore"]["slot"]
+    assert lines(ledger) == ["run"]
+
+
 def test_work_whose_end_the_store_did_not_take(controller: Controller, ledger: Path) -> None:
     """The store was away when it was done. The next try of the same task does not take it for one that never began."""
     go_on = controller.project / "go_on"
     go_on.touch()
     about = {"ledger": str(ledger), "while": str(go_on)}
-    task = job({"at_once": about}, poll=1, limit=5, options={"claim_timeout": 5, "restart_on": ["lost"]})
+    task = job({"at_once": about}, poll=1, limit=5, options={"claim_timeout": 5, "start_timeout": 1, "restart_on": ["lost"]})
     retries = {"register": "done", "until": "done is not failed", "retries": 2, "delay": 3}
     book = controller.write("tries.yml", json.dumps([play({**task, **retries})]))
     process = controller.popen("playbook", "-i", controller.inventory, book)
@@ -296,7 +423,7 @@ def test_work_whose_end_the_store_did_not_take(controller: Controller, ledger: P
         said += line
     away.rename(controller.state_dir)
     said += process.communicate(timeout=100)[0]
-    assert "at_once does its work itself, and was interrupted" in said, said
+    assert "at_once does its work itself, and nobody has seen it end" in said, said
     assert lines(ledger) == ["run"], said
 
 
@@ -323,6 +450,24 @@ def test_an_action_that_starts_in_the_background(controller: Controller, ledger:
     assert "was adopted" in second["warnings"][0]
     assert second["ansible_job_id"] == first["ansible_job_id"]
     assert lines(ledger) == ["executed"]
+    # If that fails, it may have done something before. What Ansible says of it is not kept back.
+    fails = {"background": {"shell": "true", "module": "ansible.legacy.nosuch"}}
+    lost, secret = ask(controller, job(fails, name="fails"), job(fails, name="secret", no_log=True))
+    for answer in (lost, secret):
+        assert (answer["status"], answer["failed"]) == ("lost", True), answer
+    assert "nosuch" in " ".join(lost["warnings"])
+    assert "nosuch" not in json.dumps(secret)
+
+
+def test_what_its_own_store_has_lost(controller: Controller, ledger: Path) -> None:
+    """A record that is gone, and was made anew from the host by the store that had it, is one of its own, as one that was recovered."""
+    task = job(waits(ledger), limit=600)
+    [first] = ask(controller, task)
+    (controller.state_dir / "host1/test/job.json").unlink()
+    [again] = ask(controller, task)
+    assert again["ansible_job_id"] == first["ansible_job_id"]
+    assert again["record"]["origin"]["recovered_by"] == first["record"]["who"]
+    until(lambda: lines(ledger) == ["executed"])
 
 
 def test_what_its_own_store_has_removed(controller: Controller, ledger: Path) -> None:
@@ -356,11 +501,14 @@ def test_what_was_adopted_and_has_ended(controller: Controller, ledger: Path) ->
 
     go = {"ansible.builtin.file": {"path": f"{ledger.parent}/go", "state": "touch"}}
     restart = start("two", poll=1, restart_on=["failed"], max_attempts=2)
-    _first, _second, _go, ended, _removed, again = ask(
-        controller, start("one"), start("two"), go, start("two", poll=1), start("one", poll=1, keep_output=False), restart
+    removed = start("one", poll=1, keep_output=False)
+    forget = {STATE: {"job_name": "job", "state": "absent", "state_dir": "two"}}
+    _first, _second, _go, ended, _removed, again, gone = ask(
+        controller, start("one"), start("two"), go, start("two", poll=1), removed, restart, forget
     )
     assert (ended["status"], ended["attempt"]) == ("failed", 1)
     assert (again["status"], again["attempt"]) == ("failed", 2), again
+    assert (gone["changed"], gone.get("warnings", [])) == (True, []), "the host has noted the second one"
     assert lines(ledger) == ["executed"] * 2
 
 

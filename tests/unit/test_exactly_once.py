@@ -517,6 +517,30 @@ def test_the_search_finds_a_fence_that_is_none() -> None:
         search(2, attempts=3, fence="rename")
 
 
+@pytest.mark.parametrize(("status", "is_noted"), [("prepared", True), ("lost", True), ("starting", False), ("cancelled", False)])
+def test_the_end_of_work_that_others_have_given_up(status: str, is_noted: bool) -> None:
+    """Only who has done it has seen its end: it is written over what others have found, unless they have gone on to the next attempt."""
+    steps = exactly_once.start_or_attach(lambda _before: {"status": "starting", "ansible_job_id": ""}, lambda _record: False)
+    assert isinstance(steps.send(None), exactly_once.Read)
+    assert isinstance(steps.send((None, "")), exactly_once.Write)
+    assert isinstance(steps.send("1"), exactly_once.Prepare)
+    assert isinstance(steps.send({"attempt_dir": "/a", "semaphore": {}}), exactly_once.Write)
+    assert isinstance(steps.send("2"), exactly_once.MakeDirectory)
+    assert isinstance(steps.send(None), exactly_once.Launch)
+    ended = {"status": "succeeded", "attempt_dir": None}
+    assert isinstance(steps.send(ended), exactly_once.Write)
+    assert isinstance(steps.send(exactly_once.CONFLICT), exactly_once.Read)
+    directory = "/b" if status == "starting" else "/a"
+    step = steps.send(({"status": status, "ansible_job_id": "", "attempt_dir": directory}, "5"))
+    if is_noted:
+        assert step == exactly_once.Write({"status": "succeeded", "ansible_job_id": ""}, "5")
+        with pytest.raises(StopIteration) as end:
+            steps.send("6")
+        assert end.value.value.version == "6"
+    else:
+        assert isinstance(step, exactly_once.Read)
+
+
 @pytest.mark.parametrize("conflict", ["claim", "place"])
 def test_whoever_was_slower_does_not_take_absent_for_never(conflict: str) -> None:
     """Somebody else has claimed the job, and their record is gone when it is read again: it may have started."""

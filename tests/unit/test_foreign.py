@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._host.job_file import MOST, Found, hash_of_host
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import whoami
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._foreign import (
     Strangers,
@@ -109,7 +110,7 @@ def test_what_a_run_and_a_semaphore_need() -> None:
     given = prepared(playbook_name="Fan 7", metadata=about, semaphore=slot)
     record = record_of(Found(PATH, content_of(given, "/srv/store")), "host1")
     assert (record["metadata"], record["semaphore"]) == (about, slot)
-    assert adopted(record, secret=False).keys().isdisjoint({"metadata", "semaphore"})
+    assert adopted(record, "/srv/own", secret=False).keys().isdisjoint({"metadata", "semaphore"})
     assert "metadata" not in json.loads(content_of(prepared(metadata=about), "/srv/store")), "of another play"
     with pytest.raises(AsyncJobError, match="is not the slot of a semaphore"):
         record_of(found(semaphore={"name": "dumps", "slot": "x"}), "host1")
@@ -123,11 +124,14 @@ def test_what_is_made_of_it() -> None:
     assert record is not None
     assert "become_user" not in record
     assert (record["remote_user"], record["delegated_host"]) == ("root", "bastion")
-    fields = adopted(t.cast(t.Any, {**record, "ansible_job_id": "j1.2"}), secret=False)
+    fields = adopted(t.cast(t.Any, {**record, "ansible_job_id": "j1.2"}), "/srv/own", secret=False)
     assert (fields["attempt"], fields["fingerprint"], fields["ansible_job_id"], fields["stderr_file"]) == (3, "f", "j1.2", None)
     assert "no_log" not in fields
-    hidden = adopted(record, secret=True)
+    assert fields["origin"] == record["origin"]
+    hidden = adopted(record, "/srv/own", secret=True)
     assert (hidden["no_log"], hidden["fingerprint"]) == (True, None)
+    here = {"store": "/srv/own", "who": whoami()}
+    assert adopted(t.cast(t.Any, {**record, "origin": here}), "/srv/own", secret=False)["origin"] == {**here, "recovered_by": whoami()}
     assert told(record) == "from the store /srv/store by me@there at 2026-01-31T22:00:04Z"
 
 
@@ -146,7 +150,9 @@ def test_what_is_made_of_it() -> None:
         {"place": {"machine_id": 7}},
         {"claim": {"who": "\x1b[31m"}},
         {"origin": {"host": "host1", "store": "\x1b[31m"}},
-        {"origin": {"host": "host9"}},
+        {"origin": {"host": "host9", "store": "/srv/store"}},
+        {"origin": {"host": "host1"}},
+        {"origin": {"host": "host1", "store": ""}},
         {"origin": None},
         {"playbook_name": None},
         {"timeout": -5},
@@ -173,8 +179,10 @@ def test_a_file_of_another_directory() -> None:
 def test_a_secret_that_is_adopted_stays_one() -> None:
     """By whatever task: what was secret to one store is so to the other."""
     open_one = record_of(found(), "host1")
-    assert (adopted(open_one, secret=False)["fingerprint"], "no_log" in adopted(open_one, secret=False)) == ("f", False)
-    for fields in (adopted(record_of(found(no_log=True), "host1"), secret=False), adopted(open_one, secret=True)):
+    in_the_open = adopted(open_one, "/srv/own", secret=False)
+    assert (in_the_open["fingerprint"], "no_log" in in_the_open) == ("f", False)
+    for record, secret in ((record_of(found(no_log=True), "host1"), False), (open_one, True)):
+        fields = adopted(record, "/srv/own", secret=secret)
         assert (fields["no_log"], fields["fingerprint"]) == (True, None)
 
 
@@ -208,10 +216,10 @@ def test_what_cannot_be_read() -> None:
 def test_other_names_of_the_host() -> None:
     """A host of the inventory, and another machine, have jobs of their own; any other name is one that this host had."""
     others: set[str] = set()
-    of_host2 = found(host="host2", origin={"host": "host2"})
+    of_host2 = found(host="host2", origin={"host": "host2", "store": "/srv/store"})
     assert strangers().judged(of_host2, prepared(), "host1", others) is None
     assert others == {hash_of_host("host2")}
-    gone = found(host="host3", origin={"host": "host3"})
+    gone = found(host="host3", origin={"host": "host3", "store": "/srv/store"})
     elsewhere = prepared(place={"machine_id": "m2"})
     assert strangers().judged(gone, elsewhere, "host1", set()) is None
     record = strangers().judged(gone, prepared(), "host1", set())

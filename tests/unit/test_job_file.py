@@ -171,6 +171,27 @@ def test_numbers_that_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not Path(path_of(tmp_path, 3)).exists()
 
 
+def test_a_number_that_somebody_else_has_by_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives way removes its own file. Meanwhile the host has forgotten the job, and another attempt has got that number."""
+    others = {"others": [hash_of_host("host2")]}
+    assert start(tmp_path, 8, key="host2/play/job.json") == MADE  # so that their folder stays
+    really = noting._is_last
+
+    def frozen(*args: t.Any) -> bool:
+        monkeypatch.setattr(noting, "_is_last", really)
+        Path(path_of(tmp_path, 1)).touch(job_file.NEVER_BEGAN)
+        assert start(tmp_path, 2, **others) == MADE
+        parent = os.open(tmp_path, os.O_RDONLY)
+        assert job_file.forget(parent, str(tmp_path), KEY, [path_of(tmp_path, 2)])
+        os.close(parent)
+        assert start(tmp_path, 3, **others) == MADE
+        return really(*args)
+
+    monkeypatch.setattr(noting, "_is_last", frozen)
+    assert found(tmp_path, start(tmp_path, 1, **others)) == 3
+    assert found(tmp_path, start(tmp_path, 4, **others)) == 3
+
+
 def test_what_was_replaced_since_it_was_listed(tmp_path: Path) -> None:
     """Whoever removes it now would remove another one."""
     assert start(tmp_path, 1) == MADE

@@ -113,7 +113,7 @@ def forget(parent: int, path: str, key: str, attempts: t.Collection[str]) -> lis
     for name in (folder_of(key, is_direct=is_direct) for is_direct in (True, False)):
         with contextlib.suppress(FileNotFoundError), own(parent, jobs, make=False) as home:
             with own(home, name, make=False) as folder:
-                files = {file: which for file, which in files_in(folder).items() if file[0] == name_of(key)}
+                files = {file: one for file, one in files_in(folder).items() if file[0] == name_of(key)}
                 last = [f"{name_of(key)}.{number}" for _name, number in last_of(files)]
                 if not last or attempt_of(read(folder, last[0], ""), path) not in attempts:
                     continue
@@ -163,7 +163,7 @@ def files_in(folder: int) -> Files:
     found: Files = {}
     for match in filter(None, map(_NAME.fullmatch, os.listdir(folder))):
         with contextlib.suppress(FileNotFoundError):
-            found[match[1], int(match[2])] = _which(folder, match[0])
+            found[match[1], int(match[2])] = which(os.stat(match[0], dir_fd=folder, follow_symlinks=False))
     return found
 
 
@@ -174,14 +174,14 @@ def last_of(files: Files) -> list[tuple[str, int]]:
 
 def tidy(folder: int, files: Files) -> None:
     """Remove these files, as they were listed: what has got their numbers since, somebody else has just put there."""
-    for (name, number), which in files.items():
+    for (name, number), one in files.items():
         with contextlib.suppress(FileNotFoundError):
-            if _which(folder, f"{name}.{number}") == which:
+            if which(os.stat(f"{name}.{number}", dir_fd=folder, follow_symlinks=False)) == one:
                 os.unlink(f"{name}.{number}", dir_fd=folder)
 
 
-def _which(folder: int, file: str) -> tuple[int, int]:
-    status = os.stat(file, dir_fd=folder, follow_symlinks=False)
+def which(status: os.stat_result) -> tuple[int, int]:
+    """Return what tells a file from another one that gets the same number later."""
     return status.st_ino, status.st_mtime_ns
 
 

@@ -53,14 +53,15 @@ def note(parent: int, job: dict[str, t.Any]) -> job_file.Found | None:
                 time.sleep(0.05)
                 continue
             number = max((one for other, one in before if other == name), default=0) + 1
-            if _publish(folder, f"{name}.{number}", job["content"]):
+            ours = _publish(folder, f"{name}.{number}", job["content"])
+            if ours is not None:
                 is_last = False
                 with contextlib.suppress(FileNotFoundError):  # whoever it was gives way just now, and so do we
                     is_last = _is_last(parent, folder, before, number, job)
                 if is_last:
                     job_file.tidy(folder, {file: which for file, which in before.items() if file[0] == name})
                     return None
-                os.unlink(f"{name}.{number}", dir_fd=folder)
+                job_file.tidy(folder, {(name, number): ours})
                 time.sleep(random.uniform(0, 0.1))  # not in step with them
     raise Refused("others keep starting the same job")
 
@@ -130,8 +131,8 @@ def _link(temporary: str, name: str, folder: int) -> None:
         raise
 
 
-def _publish(folder: int, name: str, content: str) -> bool:
-    """Make a file that is complete when it appears. Return whether there was none."""
+def _publish(folder: int, name: str, content: str) -> tuple[int, int] | None:
+    """Make a file that is complete when it appears. Return what tells it from others, as C(files_in) does; or None if there was one."""
     temporary = f"{uuid.uuid4().hex}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | job_file.FILE, 0o600, dir_fd=folder)
     try:
@@ -139,10 +140,11 @@ def _publish(folder: int, name: str, content: str) -> bool:
             file.write(content.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
+            ours = job_file.which(os.fstat(file.fileno()))
         _link(temporary, name, folder)
     except FileExistsError:
-        return False
+        return None
     finally:
         os.unlink(temporary, dir_fd=folder)
     os.fsync(folder)
-    return True
+    return ours

@@ -28,8 +28,11 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
     dump,
     merged,
     new_write_id,
+    once_unseen_work_is_done,
     parse,
     picked,
+    unseen_work,
+    why_unseen,
     without,
 )
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, PROOF, SIGNALLED
@@ -191,6 +194,7 @@ def forget(
         if not force:
             _refuse_claimed(before, key)
             _refuse_alive(before, key)
+            _refuse_unseen_work(before, key)
         if not check_mode:
             if before.get("status") in ENDED:
                 before_it_goes(before)
@@ -325,6 +329,14 @@ def _refuse_alive(record: Record, key: JobKey) -> None:
             " a record nobody finds the job, and the next run of its playbook may start a second one beside it. If it has ended, look at it"
             " with async_job_status, which notes that; if it has not, stop it with async_job_cancel. To remove the record of a job that"
             " goes on, or of one that you are sure has ended, say 'force: true' beside 'state: absent'."
+        )
+
+
+def _refuse_unseen_work(record: Record, key: JobKey) -> None:
+    action = unseen_work(record)
+    if action:
+        raise AsyncJobError(
+            f"The {key} may still be under way: {why_unseen(action)}. Nothing was changed. {once_unseen_work_is_done(record)}"
         )
 
 

@@ -34,6 +34,9 @@ else:  # enough to import this file on a host
 
 SCHEMA_VERSION = 1
 
+OWN_WORK = "own_work"
+"""The field of a claim that names the action which may do the work of the attempt itself, without a trace on the host."""
+
 Fields = t.Dict[str, t.Any]
 """Some fields: a change of a record, in which None stands for a field to remove; what was learned; a past attempt."""
 
@@ -252,6 +255,25 @@ def without(record: Mapping[str, object], unwanted: t.Collection[str]) -> Record
 def picked(record: Mapping[str, t.Any], wanted: t.Iterable[str]) -> Fields:
     """Return some fields of the record, as far as it has them."""
     return {field: record[field] for field in wanted if field in record}
+
+
+def unseen_work(record: Record) -> str:
+    """Return the action of an attempt that may still be under way although it counts as C(lost): it does its work itself, from its
+    controller, and nobody has seen it end. Empty if this is none."""
+    return str(record.get("claim", {}).get(OWN_WORK, "")) if record.get("status") == "lost" else ""
+
+
+def why_unseen(action: str) -> str:
+    """Say of an action that does its work itself why nobody can tell what became of that."""
+    return f"{action} does its work itself, and nobody has seen it end; whether it has done it cannot be proven"
+
+
+def once_unseen_work_is_done(record: Record) -> str:
+    """Say what to do about such a job."""
+    return (
+        f"Make sure that it is done on {place_of(record)}, which nothing here can tell, and that the run which has started it is gone; then"
+        " remove its record (async_job_state with state: absent and force: true)."
+    )
 
 
 def dump(record: Mapping[str, object]) -> bytes:

@@ -19,7 +19,13 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import contended, read_record, write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey, encode
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import SCHEMA_VERSION, Record, read_plain
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    SCHEMA_VERSION,
+    Record,
+    read_plain,
+    unseen_work,
+    why_unseen,
+)
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED, ENDED
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import (
     ABSENT,
@@ -193,6 +199,12 @@ def why_held(holder: Holder, record: Record | None) -> str:
             return f"attempt {past.get('attempt', 1)} was running when its record was given to another one"
         return ""
     status = record.get("status", "running")
+    action = unseen_work(record)
+    if action:
+        return (
+            f"may still be under way: {why_unseen(action)}; once you are sure that it is done, remove its record with async_job_state:"
+            " 'state: absent' and 'force: true'"
+        )
     if status in ENDED:
         return ""
     if status in CLAIMED:

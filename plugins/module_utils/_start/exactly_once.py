@@ -33,8 +33,9 @@ B(A record that vanishes.) Somebody may remove the record while the job is being
 take that for a job that was never started. If it is found in its directory, the record is made anew; otherwise nobody starts anything.
 
 B(An action that does its work itself.) Some say that they support background jobs, and have done all of it when they return. Such an
-attempt has ended then, with its result. While it is under way there is no trace of it on the host: if whoever runs it dies, or is
-interrupted, nobody can tell how far it has come, and it is C(lost).
+attempt has ended then, with its result. While it is under way there is no trace of it on the host: if whoever runs it dies, is
+interrupted, or is silent for longer than it may take, nobody can tell how far it has come, and it is C(lost). Whoever has done the work
+all the same, and sees its end, writes that over it.
 
 B(What is guaranteed.) Each attempt starts at most once, and one that has started is found again, whatever controllers, connections
 and stores do. It takes a store whose conditional writes are atomic, a disk of the host on which C(mkdir), C(rmdir) and the exclusive
@@ -167,6 +168,8 @@ class Seen(t.NamedTuple):
     """The fields of the record that say where it has started, as far as they differ from what was prepared."""
     is_other_boot: bool = False
     """Whether it is proven that the host has been rebooted since, so that nothing of it runs there any more."""
+    never_began: bool = False
+    """Whether what stands in its place says that nothing of it was done. Of an action that does its work itself, nothing else tells."""
 
 
 class Outcome(t.NamedTuple):
@@ -345,5 +348,13 @@ def _find_again(record: Record, version: str) -> Steps:
 def _commit(record: Record, started: Fields, version: str) -> Steps:
     """Note that an attempt has started, or how it has ended. If somebody else has changed the record meanwhile, return it."""
     running = merged(record, {"status": "running", **started})
-    version = yield Write(running, version)
-    return record if version is CONFLICT else Outcome(running, version)
+    written: str | None = yield Write(running, version)
+    # Its action has done the work itself, and only we know its end. Others can have found no more than that nobody has seen it.
+    while written is CONFLICT and "status" in started:
+        answer: tuple[Record | None, str] = yield Read()
+        found, version = answer
+        if found is None or found.get("attempt_dir") != record["attempt_dir"] or found.get("status") not in ("prepared", "lost"):
+            break
+        running = merged(found, started)
+        written = yield Write(running, version)
+    return record if written is None else Outcome(running, written)

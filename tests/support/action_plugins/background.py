@@ -11,13 +11,12 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
-    """Runs the command C(shell)."""
+    """Runs the command C(shell), with the module C(module) if that is to be another one than that of commands."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         self._supports_async = True
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         arguments = {"_raw_params": self._task.args["shell"], "_uses_shell": True}
-        done = self._execute_module(
-            module_name="ansible.legacy.command", module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
-        )
+        name = self._task.args.get("module", "ansible.legacy.command")
+        done = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val)
         return {**result, **done}
