@@ -14,7 +14,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._options import Spec
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import read_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, marked_key, merged, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import OWN_WORK, Record, marked_key, merged, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.choose import open_store
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._trust import is_user_name
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._flaws import flaw_of
@@ -112,7 +112,10 @@ class ActionModule(HostAction):
 
     @staticmethod
     def _still_knows(record: Record, attempt: str, problem: str) -> str:
-        return f"{place_of(record)} still knows of the last attempt of the job ({attempt}): {problem.rstrip('.')}. {_NO_MATTER}"
+        matter = _NO_MATTER
+        if record.get("claim", {}).get(OWN_WORK):  # of which the host cannot tell whether it has ended
+            matter = "The next start finds it there, and is refused. To start it all the same, say 'on_foreign: ignore'."
+        return f"{place_of(record)} still knows of the last attempt of the job ({attempt}): {problem.rstrip('.')}. {matter}"
 
     def _forget_own(self, record: Record, attempts: list[str]) -> list[str]:
         """Do that for the attempts of this store, by their directories."""

@@ -50,7 +50,7 @@ notes:
   - A command sees C(ANSIBLE_ASYNC_DIR) only if the task or its host sets it, so that Ansible which it runs may have
     background tasks of its own. All that an attempt has started has its directory in C(ASYNC_JOB_ATTEMPT_DIR), by which it is found.
   - Some actions say that they support C(async), and have done all their work when they return, such as some that shut hosts down. That
-    attempt has ended, with its result. If the controller dies, it is V(lost), and not started anew in that boot.
+    attempt has ended, with its result. If the controller dies, it is V(lost), and not started anew.
   - If a module raises an exception, its last line is in RV(msg), and the end of its traceback in RV(exception), now and in the record; not
     with C(no_log=true).
   - A command that did not run because of C(creates) or C(removes) has succeeded, and has not changed anything. The next run of the task

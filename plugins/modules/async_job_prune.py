@@ -18,8 +18,9 @@ description:
     forgets it, too.
   - What an attempt that was adopted from another store has left on the host stays there, since that store may need it. RV(left) says so.
   - What is V(starting), V(prepared), V(running) or V(orphaned) is never touched. The host is asked before anything is removed
-    there. If it says that a job that has ended by its record goes on, the job is kept. So is one that is V(lost), but whose action does
-    its work itself, and may still be at it; and a record that somebody changes at the same moment.
+    there. If it says that a job that has ended by its record goes on, the job is kept. A record that somebody changes at the same
+    moment is kept, too.
+  - A job that is V(lost), but whose action does its work itself, and may still be at it, is kept.
   - Runs of workflows that have ended (M(rstyczynski.ansible.async_workflow)) are documents of the store, as their approvals are.
     A task with O(store_only=true) removes them, too, by the same options, and with a run the approvals that it has asked for; a run that
     has recovered counts as V(failed). A run stays as long as a job of it is being started or goes on, as far as its record tells. So does

@@ -169,8 +169,9 @@ class Asked:
         if claim.get("waits") and record.get("reason"):
             reason += f", and {record['reason']}"
         if holder_is_gone(record):
-            next_run = "The next run of the task that starts it finds out whether it has started, and goes on"
-            reason += f", which is gone by now. {why_unseen(claim[OWN_WORK]) if claim.get(OWN_WORK) else next_run}"
+            reason += ", which is gone by now. The next run of the task that starts it finds out whether it has started"
+            action = claim.get(OWN_WORK)
+            reason += f": {why_unseen(action)}" if action and record["status"] == "prepared" else ", and goes on"
         return {**UNSEEN, "status": record["status"], "reason": reason}
 
     def remember(self, look: Seen) -> None:
@@ -203,7 +204,7 @@ class Asked:
             return {**look, "status": known, "reason": record.get("reason", look["reason"])}
         if look["status"] in ALIVE or (look["result"] is not None and (look["status"] == known or not is_late(look["status"], known))):
             return look
-        if known in ENDED and known != "lost":
+        if known in ENDED and (known != "lost" or not record["ansible_job_id"]):  # without one, its host shows nothing
             reason = record.get("reason", f"{self.label}: {known}")
             warnings = [*look["warnings"], *lacking(record)]
             result = of_module(record.get("result", {}))

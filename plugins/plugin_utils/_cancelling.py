@@ -20,6 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._modules impor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import note, put_back, withdraw, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import OWN_WORK, Fields, Record, dump, merged, without
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, RESTARTABLE
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Store
 from ansible_collections.rstyczynski.ansible.plugins.plugin_utils import _ansible
@@ -71,9 +72,10 @@ class CancellingAction(WatchingAction):
             if before is not None and before.get("status") in CLAIMED:
                 action = before.get("claim", {}).get(OWN_WORK)
                 if action:
+                    instead = "" if holder_is_gone(before) else " Stop the run that has started it."
                     raise AsyncJobError(
                         f"{asked.being_started['reason']}. {action} does its work itself, and may be at it. Nothing was stopped: nothing on"
-                        " the host tells what belongs to it. Stop the run that has started it."
+                        f" the host tells what belongs to it.{instead}"
                     ) from error
                 raise AsyncJobError(f"{asked.being_started['reason']}. {error} Cancel it as soon as it runs.") from error
             advice = asked.advice(self.host)

@@ -17,7 +17,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils import _times
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import AsyncJobError, Conflict, Full, StoreUnavailable
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import give_way, read_record, whoami, write_record
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import OWN_WORK, Record, merged, place_of
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, merged, place_of
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import (
     Held,
     Holder,
@@ -180,8 +180,6 @@ class Slots:
         first = _FIRST_SEEN.setdefault((self._store.locate(key.path), version), now)
         claim = record.get("claim", {})
         life = self._params["claim_timeout"] * 2 ** min(claim.get("fenced", 0), 10)
-        if claim.get(OWN_WORK):  # nothing on its host tells of it: as with its own task, it is given the time that it may take
-            return bool(now - first >= life + record.get("timeout", 0) + self._params["start_timeout"])
         return holder_is_gone(record) or now - first >= life
 
     def _fenced(self, record: Record) -> str:

@@ -526,8 +526,8 @@ class Starter:
         """Do one step. Return the answer that the protocol waits for."""
         seconds = self._params["look_timeout"]
         match step:
-            case exactly_once.Read():
-                return (yield from self._read_in_turn())
+            case exactly_once.Read(may_begin):
+                return (yield from self._read_in_turn()) if may_begin else self._read()
             case exactly_once.Write(record, expect):
                 return self._write(record, Version(expect))
             case exactly_once.Restore(_before, expect):
@@ -643,7 +643,9 @@ class Starter:
             if lost == self._may_have_worked(record):
                 wait = "Wait until it is done"
                 if holder_is_gone(record):
-                    wait = "Make sure that it is done there, which nothing here can tell. Then remove its record from that store"
+                    wait = "Make sure that it is done there, which nothing here can tell"
+                if is_of_other_store(record, self._store.locate()):
+                    wait += ". Then, if that store has a record of it, remove that"
                 raise AsyncJobError(f"{what}. It may still be under way: {lost}. Nothing was started. {wait}; or, {ignore}.")
             return None
         asked = of_record(self._key, record, ABSENT, self._params, self._action.async_dir)
@@ -732,11 +734,10 @@ class Starter:
 
     def _why_unseen(self, record: Record, seen: exactly_once.Seen) -> str:
         """Return why nobody can tell whether an attempt, of which its host shows nothing, has done its work, or is still at it. Empty if it
-        is certain that it is not: it never began; or both whoever did it and what that did on the host are gone."""
-        claim = record.get("claim", {})
-        # Where the controller was its own host, it is gone with that.
-        is_gone = holder_is_gone(record) or claim.get("boot_id") == record.get("boot_id")
-        return "" if seen.never_began or (seen.is_other_boot and is_gone) else self._may_have_worked(record)
+        is certain that it is not: it never began; or whoever did it was on that host, and is gone with that boot. On another machine, they
+        may have gone on after the reboot, however dead they are now."""
+        is_gone = seen.is_other_boot and record.get("claim", {}).get("boot_id") == record.get("boot_id")
+        return "" if seen.never_began or is_gone else self._may_have_worked(record)
 
     def _read_in_turn(self) -> Waits[tuple[Record | None, Version]]:
         """Read the record. If an attempt may begin then, that has to be its turn."""
@@ -796,13 +797,16 @@ class Starter:
         if waits and self._waited_for == record["claim"].get("id") and not self._poll:  # it has moved, and waits as before
             raise _StillWaits(record)
         self._waited_for = record.get("claim", {}).get("id") if waits else None
-        life = self._params["claim_timeout"]
-        if record.get("claim", {}).get(OWN_WORK):  # whoever does the work has no time for the record meanwhile
-            life += max(record.get("timeout", 0), self._kept.limit) + self._params["start_timeout"]
+        if record.get("attempt_dir") in self._kept.claimed:  # this task itself, which has not seen it through
+            return False
+        more = 0.0
+        if record["status"] == "prepared" and record.get("claim", {}).get(OWN_WORK):  # who is at the work has no time for the record
+            more = max(record.get("timeout", 0), self._kept.limit) + self._params["start_timeout"]
         pauses = moves(
             record,
             lambda: read_record(self._store, self._key)[1] != version,
-            life=life,
+            life=self._params["claim_timeout"],
+            more=more,
             notify=lambda line: self._action.notify(f"{self._key}: {line}"),
         )
         while True:
@@ -834,7 +838,8 @@ class Starter:
     def _write(self, record: Record, expect: Version) -> Version | None:
         if record["ansible_job_id"]:
             record["results_file"] = f"{record['async_dir']}/{record['ansible_job_id']}"
-        if record["status"] not in CLAIMED and not unseen_work(record):  # the next start has to know of whom that is
+        action = unseen_work(record)
+        if record["status"] not in CLAIMED and not (action and record.get("reason") == why_unseen(action)):  # the next start has to know
             record.pop("claim", None)
         if record["status"] in ENDED:
             record.update(t.cast("Record", self._action.ara.of_end({**record, "status": "running"}, record)))
@@ -851,7 +856,7 @@ class Starter:
                     f"{what} The {self._key} was started on {self._action.host} as {record['ansible_job_id']}. Its record does not say so"
                     " yet: run the playbook once more when the store is back, and the job is found."
                 ) from error
-            if self._own_result is not None:
+            if self._own_result is not None and record["status"] in ENDED:
                 what = str(error).replace(" Nothing was changed.", "")
                 raise AsyncJobError(
                     f"{what} {record.get('reason')}, and its record does not say so. Nothing more was started. Once the store is back, the"

@@ -211,7 +211,10 @@ def test_an_action_that_does_its_work_itself(controller: Controller, ledger: Pat
     process.wait()
     with contextlib.suppress(ProcessLookupError):  # the worker, which some releases give a group of its own
         os.kill(read(controller, "one")["claim"]["pid"], signal.SIGKILL)
-    [before] = ask(controller, start("two"))
+    other = job(shell("true"), name="other", limit=5, options={"state_dir": "one", "semaphore": semaphore})
+    before, waits_for_it = ask(controller, start("two"), other)
+    assert waits_for_it["started"] is False
+    assert "at_once is at its work in the run of" in waits_for_it["msg"]
     [fenced] = ask(controller, start("one"))
     [after] = ask(controller, start("two"))
     assert fenced["status"] == "lost"
@@ -234,16 +237,22 @@ def test_an_action_that_does_its_work_itself(controller: Controller, ledger: Pat
     # Nor is it gone for whoever tidies up, or waits for its slot.
     prune = {PRUNE: {"job_name_pattern": "job", "older_than": "0s", "apply": True, "state_dir": "one"}}
     forget = {"job_name": "job", "state": "absent", "state_dir": "one"}
-    other = job(shell("true"), name="other", limit=5, options={"state_dir": "one", "semaphore": semaphore})
-    pruned, kept, full = ask(controller, prune, {STATE: forget}, other)
-    assert (pruned["removed"], kept["failed"], full["started"]) == (0, True, False)
-    for said in (pruned["kept"][0]["msg"], kept["msg"], full["msg"]):
+    save = {STATE: {"job_name": "job", "ansible_job_id": "j1.2", "state_dir": "one"}}
+    status = {STATUS: {"job_name": "job", "state_dir": "one"}}
+    pruned, kept, saved, full, seen = ask(controller, prune, {STATE: forget}, save, other, status)
+    assert (pruned["removed"], kept["failed"], saved["failed"], full["started"]) == (0, True, True, False)
+    assert (seen["status"], seen["reason"]) == ("lost", read(controller, "one")["reason"])
+    for said in (pruned["kept"][0]["msg"], kept["msg"], saved["msg"], full["msg"]):
         assert "may still be under way: at_once does its work itself, and nobody has seen it end" in said
     assert lines(ledger) == ["run"]
     go_on.unlink()
-    [ordered] = ask(controller, start("two", on_foreign="ignore"))
+    elsewhere = {STATE: {**forget, "host": "host1", "force": True}, "delegate_to": "localhost"}
+    anyway = start("two", on_foreign="ignore")
+    gone, refused, ordered, done, taken = ask(controller, elsewhere, start("one"), anyway, start("one"), {**other, "poll": 1})
+    assert "The next start finds it there, and is refused" in gone["warnings"][0]
+    assert "It may still be under way: at_once does its work itself" in refused["msg"]
+    assert "remove" not in refused["msg"]
     assert ordered["changed"]
-    _gone, done, taken = ask(controller, {STATE: {**forget, "force": True}}, start("one"), {**other, "poll": 1})
     assert (done["status"], done["attempt"], taken["status"]) == ("succeeded", 1, "succeeded")
     assert lines(ledger) == ["run"] * 3
 
@@ -284,7 +293,13 @@ def test_a_reboot_of_the_host_of_such_an_action(controller: Controller, ledger: 
     said = process.communicate(timeout=100)[0]
     assert process.returncode == 0, said
     assert read(controller, "one")["status"] == "succeeded", "whoever has done it, and has seen its end, knows better"
-    file.write_text(in_former_boot({**record, "status": "lost"}, {**holder, "pid": process.pid}))
+    dead = {**holder, "pid": process.pid}
+    file.write_text(in_former_boot({**record, "status": "lost"}, dead))
+    [own] = ask(controller, start("one", restart_on=["lost"]))
+    assert "may still be under way: at_once does its work itself" in own["msg"], "it may have gone on after the reboot"
+    in_that_boot = json.loads(in_former_boot({**record, "status": "lost"}, dead))
+    in_that_boot["claim"]["boot_id"] = in_that_boot["boot_id"]
+    file.write_text(json.dumps(in_that_boot))
     [over] = ask(controller, start("one", restart_on=["lost"]))
     assert (over["status"], over["attempt"]) == ("succeeded", 2)
     assert lines(ledger) == ["run"] * 2
@@ -382,11 +397,11 @@ def test_work_that_somebody_else_has_taken_over(controller: Controller, ledger: 
 
 
 def test_work_whose_slot_somebody_else_has_taken(controller: Controller, ledger: Path) -> None:
-    """Whoever waits for a slot takes it from a start that was silent for too long. Should that wake up, it takes another one first."""
+    """That was a former release, for which it was silent for too long. When it wakes up, it takes another slot first, and at once."""
     slow = controller.write("slow", f'#!/bin/sh\n{sys.executable} "$@"\nuntil [ -e {ledger.parent}/go ]; do sleep 0.2; done\n')
     slow.chmod(0o700)
-    options = {"claim_timeout": 1, "look_timeout": 100, "start_timeout": 1, "semaphore": {"name": "few", "at_most": 1}}
-    task = job({"at_once": {"ledger": str(ledger)}}, poll=1, limit=1, options=options)
+    options = {"look_timeout": 100, "semaphore": {"name": "few", "at_most": 1}}
+    task = job({"at_once": {"ledger": str(ledger)}}, poll=1, limit=600, options=options)
     book = controller.write("late.yml", json.dumps([play({**task, "vars": {"ansible_python_interpreter": str(slow)}})]))
     process = controller.popen("playbook", "-i", controller.inventory, book)
     until(lambda: [*(controller.home / ".ansible_async").glob("*/attempt.json")])

@@ -279,6 +279,8 @@ def _changed(before: Record | None, key: JobKey, changes: Fields, started_by: Fi
         after = {"status": "running", "attempt": 1, **before}  # an older record has neither
     after = merged(after, {**key._asdict(), "schema_version": SCHEMA_VERSION})
     if before is None or changes.get("ansible_job_id", before["ansible_job_id"]) != before["ansible_job_id"]:
+        if before is not None:
+            _refuse_unseen_work(before, key)
         after = merged(begin_attempt(after, before), {**started_by, **changes})
     else:
         # Where the results file was said to be still holds, unless this save says it anew.

@@ -272,7 +272,7 @@ def once_unseen_work_is_done(record: Record) -> str:
     """Say what to do about such a job."""
     return (
         f"Make sure that it is done on {place_of(record)}, which nothing here can tell, and that the run which has started it is gone; then"
-        " remove its record (async_job_state with state: absent and force: true)."
+        " remove its record (async_job_state with state: absent and force: true, in a task on that host)."
     )
 
 

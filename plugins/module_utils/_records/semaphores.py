@@ -20,6 +20,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._errors import
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.keeping import contended, read_record, write
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.key import JobKey, encode
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import (
+    OWN_WORK,
     SCHEMA_VERSION,
     Record,
     read_plain,
@@ -208,7 +209,10 @@ def why_held(holder: Holder, record: Record | None) -> str:
     if status in ENDED:
         return ""
     if status in CLAIMED:
-        return f"is being started by {record.get('claim', {}).get('who', 'another controller')}"
+        claim = record.get("claim", {})
+        if status == "prepared" and claim.get(OWN_WORK):
+            return f"{claim[OWN_WORK]} is at its work in the run of {claim.get('who')}, or was interrupted there, which its own task tells"
+        return f"is being started by {claim.get('who', 'another controller')}"
     return f"{status}, as last recorded"
 
 

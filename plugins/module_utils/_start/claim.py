@@ -72,7 +72,9 @@ def holder_is_gone(record: Record) -> bool:
     return process is None or process.start != claim.get("pid_start")
 
 
-def moves(record: Record, changed: t.Callable[[], bool], *, life: float, notify: t.Callable[[str], None]) -> t.Generator[float, None, bool]:
+def moves(
+    record: Record, changed: t.Callable[[], bool], *, life: float, more: float = 0.0, notify: t.Callable[[str], None]
+) -> t.Generator[float, None, bool]:
     """Wait until whoever has claimed the job moves on. Return False if they are gone, or have not moved for the life of the claim.
 
     Yield how long to do nothing, in seconds, each time before it looks again.
@@ -81,10 +83,11 @@ def moves(record: Record, changed: t.Callable[[], bool], *, life: float, notify:
 
     :arg changed: whether the record has changed
     :arg life: in seconds; it doubles with each attempt that was given up, so that a slow host is not given up for ever
+    :arg more: how much longer it may take, in seconds, if it is at its work already
     :arg notify: called with a line for the user who waits
     """
     claim = record.get("claim", {})
-    life *= 2 ** min(claim.get("fenced", 0), 10)
+    life = life * 2 ** min(claim.get("fenced", 0), 10) + more
     begin = time.monotonic()
     interval = _FIRST_INTERVAL
     told = False

@@ -64,6 +64,9 @@ CONFLICT = None
 class Read(t.NamedTuple):
     """Read the record. Answer: the record, or None if it is proven that there is none, and its version."""
 
+    may_begin: bool = True
+    """Whether an attempt may begin, by what is read."""
+
 
 class Write(t.NamedTuple):
     """Write the record if it still has this version. Answer: its new version, or CONFLICT."""
@@ -167,7 +170,7 @@ class Seen(t.NamedTuple):
     place: Fields | None = None
     """The fields of the record that say where it has started, as far as they differ from what was prepared."""
     is_other_boot: bool = False
-    """Whether it is proven that the host has been rebooted since, so that nothing of it runs there any more."""
+    """Whether it is proven that the host has been rebooted since, so that nothing of it runs there any more that was started before."""
     never_began: bool = False
     """Whether what stands in its place says that nothing of it was done. Of an action that does its work itself, nothing else tells."""
 
@@ -351,9 +354,10 @@ def _commit(record: Record, started: Fields, version: str) -> Steps:
     written: str | None = yield Write(running, version)
     # Its action has done the work itself, and only we know its end. Others can have found no more than that nobody has seen it.
     while written is CONFLICT and "status" in started:
-        answer: tuple[Record | None, str] = yield Read()
+        answer: tuple[Record | None, str] = yield Read(may_begin=False)
         found, version = answer
-        if found is None or found.get("attempt_dir") != record["attempt_dir"] or found.get("status") not in ("prepared", "lost"):
+        status = None if found is None or found.get("attempt_dir") != record["attempt_dir"] else found.get("status")
+        if found is None or (status not in CLAIMED and status != "lost"):
             break
         running = merged(found, started)
         written = yield Write(running, version)

@@ -14,8 +14,9 @@ it has the slot no more, because another attempt has begun. Nobody has to be ali
 each of its slots, and leave out those that are free when they write their own.
 
 B(Somebody who dies.) A claim that has not moved for its life holds its slot until it is revoked: the record is written without the slot,
-provided that it is still as it was read. So whoever has it, and has only slept, fails at its next write, before it has touched the
-host. If its place on the host is noted already, it may have launched something: then that place is fenced first, as always.
+provided that it is still as it was read. So whoever has it, and has only slept, fails at its next write, before it has touched the host.
+If its place on the host is noted already, it may have launched something: then that place is fenced first, as always. An action that does
+its work itself no fence ends: it keeps its slot until its own task has found out what became of it.
 
 B(Nothing else frees a slot.) Where that cannot be found out from here, on another host for instance, it stays taken, and whoever waits
 says why.
@@ -34,7 +35,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import Record, without
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.record import OWN_WORK, Record, without
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.semaphores import Held, Holder, most_of, why_held
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import CLAIMED
@@ -205,6 +206,8 @@ def _judged(holder: Holder) -> t.Generator[t.Any, t.Any, Held | None]:
         or record["status"] not in CLAIMED
     ):
         return Held(holder, why) if why else None
+    if record["status"] == "prepared" and record.get("claim", {}).get(OWN_WORK):  # which no fence ends, and which may take long
+        return Held(holder, why)
     if not seen.is_silent:
         return Held(holder, why, is_moving=True)
     if record["status"] == "prepared":
