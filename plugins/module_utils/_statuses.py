@@ -17,7 +17,7 @@ MEANINGS: dict[str, str] = {
     "failed": "It has ended, and says that it has failed.",
     "killed": "It was ended from outside, by a signal, and nothing of it runs.",
     "timed_out": "Ansible ended it at its time limit.",
-    "lost": "Nobody will learn how it ended: the host was rebooted, its results are gone, or its action was interrupted at its own work.",
+    "lost": "Nobody will learn how it ended: the host was rebooted, or its results are gone.",
     "cancelled": "Somebody has stopped it with async_job_cancel.",
 }
 
@@ -34,7 +34,7 @@ GOES_ON = (*CLAIMED, *ALIVE)
 """The job has not ended, or may yet begin."""
 
 ENDED = ("succeeded", "failed", "killed", "timed_out", "lost", "cancelled")
-"""Nothing of the job runs any more, but for an action that does its work itself: whether that is done, nothing can tell once it is lost."""
+"""Nothing of the job runs any more; of lost own work, nobody can tell."""
 
 BY_ITSELF = ("succeeded", "failed")
 """The job has ended by itself and says how: there is a result of its own."""
