@@ -182,17 +182,29 @@ class Search:
     def run(self) -> None:
         """Visit all states. An assertion fails in the first one that must not be, which is one of those nearest to the beginning."""
         world = World(records=(None,) * self._stores, versions=("",) * self._stores)
-        start = (world, tuple((machine.start, "") for machine in self._machines), 0, 0)
+        # Worlds, and how far the controllers are, are kept once each: there are far fewer of them than of both together.
+        worlds: dict[World, int] = {}
+        points: dict[t.Any, t.Any] = {}
+        known: list[World] = []
+
+        def packed(world: World, controllers: tuple[t.Any, ...], killed: int, failures: int) -> tuple[t.Any, ...]:
+            number = worlds.setdefault(world, len(worlds))
+            if number == len(known):
+                known.append(world)
+            return number, points.setdefault(controllers, controllers), killed, failures
+
+        start = packed(world, tuple((machine.start, "") for machine in self._machines), 0, 0)
         seen = {start}
         queue = deque([start])
         while queue:
-            state = queue.popleft()
+            number, *rest = queue.popleft()
+            state = (known[number], *rest)
             following = list(self._following(*state))
             self._check(*state, last=not following)
             for one in following:
-                if len(one[0].places) <= self._limits[0] and one not in seen:
-                    seen.add(one)
-                    queue.append(one)
+                if len(one[0].places) <= self._limits[0] and (new := packed(*one)) not in seen:
+                    seen.add(new)
+                    queue.append(new)
         self.states = len(seen)
 
     def _check(self, world: World, controllers: tuple[t.Any, ...], killed: int, failures: int, *, last: bool) -> None:
