@@ -369,7 +369,7 @@ class Starter:
         """Raise if somebody else has gone on from an attempt that is about to start. What starts on the host fails there by itself then; an
         action that does its work itself does not."""
         found, _version = read_record(self._store, self._key)
-        # Without its slot, if somebody else was waiting for that.
+        # A former release takes its slot from it, if somebody else waits for that.
         if found is None or any(found.get(name) != record.get(name) for name in ("status", "attempt_dir", "semaphore")):
             raise AsyncJobError(
                 f"The {self._key} was taken over by somebody else, because this run took too long to start it. Nothing was started by this"
@@ -382,7 +382,7 @@ class Starter:
             return
         with self._where_it_lives(record):
             seen = self._action.inspect(record, self._seconds)
-        why = "" if seen.job_id else self._why_unseen(record, seen)
+        why = "" if seen.job_id else self._why_unproven(record, seen)
         if why:
             raise AsyncJobError(f"The {self._key} may still be under way: {why}. Nothing was started. {once_unseen_work_is_done(record)}")
 
@@ -552,7 +552,7 @@ class Starter:
                 try:
                     elsewhere = yield from self._noting("launch", record, over, self._params["start_timeout"], self._inner)
                 except Exception as error:
-                    self._problem = f"Of this start, Ansible has said: {'(no_log hides it)' if self._request.secret else error}"
+                    self._problem = f"Of this start, Ansible has said: {'(no_log hides it)' if self._is_secret_by(record) else error}"
                     raise
                 if isinstance(elsewhere, exactly_once.Foreign):
                     return elsewhere
@@ -567,7 +567,7 @@ class Starter:
                     seen: exactly_once.Seen = yield from self._on_host("inspect", record, seconds)
                 if not seen.job_id:
                     never_began = bool(record.get("claim", {}).get(OWN_WORK)) and seen.never_began
-                    return seen._replace(lost=self._why_unseen(record, seen) or ("" if never_began else seen.lost))
+                    return seen._replace(lost=self._why_unproven(record, seen) or ("" if never_began else seen.lost))
                 if not is_foreign:
                     self._kept.started[seen.job_id] = record["attempt_dir"]
                 return seen
@@ -732,7 +732,7 @@ class Starter:
             return ""
         return why_unseen(action)
 
-    def _why_unseen(self, record: Record, seen: exactly_once.Seen) -> str:
+    def _why_unproven(self, record: Record, seen: exactly_once.Seen) -> str:
         """Return why nobody can tell whether an attempt, of which its host shows nothing, has done its work, or is still at it. Empty if it
         is certain that it is not: it never began; or whoever did it was on that host, and is gone with that boot. On another machine, they
         may have gone on after the reboot, however dead they are now."""
@@ -839,7 +839,8 @@ class Starter:
         if record["ansible_job_id"]:
             record["results_file"] = f"{record['async_dir']}/{record['ansible_job_id']}"
         action = unseen_work(record)
-        if record["status"] not in CLAIMED and not (action and record.get("reason") == why_unseen(action)):  # the next start has to know
+        # What is lost for this reason may still be under way, and the next start has to know. Of any other, it is proven that it is over.
+        if record["status"] not in CLAIMED and not (action and record.get("reason") == why_unseen(action)):
             record.pop("claim", None)
         if record["status"] in ENDED:
             record.update(t.cast("Record", self._action.ara.of_end({**record, "status": "running"}, record)))

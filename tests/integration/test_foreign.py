@@ -322,12 +322,7 @@ def test_work_that_takes_longer_than_others_wait(controller: Controller, ledger:
     until(lambda: lines(ledger) == ["run"] * 2)
     book = controller.write("waits.yml", json.dumps([play(start("long", 1, start_timeout=1))]))
     waiting = controller.popen("playbook", "-i", controller.inventory, book)
-    assert waiting.stdout is not None
-    said = ""
-    while "Waiting for at most" not in said:
-        line = waiting.stdout.readline()
-        assert line, said
-        said += line
+    said = waiting.said_until("Waiting for at most")
     assert int(re.findall(r"Waiting for at most (\d+) seconds", said)[0]) > 500
     cancel = {"rstyczynski.ansible.async_job_cancel": {"job_name": "job"}}
     stopped, lost = ask(controller, cancel, start("job", 1, start_timeout=1))
@@ -428,12 +423,7 @@ def test_work_whose_end_the_store_did_not_take(controller: Controller, ledger: P
     away = controller.project / "away"
     controller.state_dir.rename(away)
     go_on.unlink()
-    assert process.stdout is not None
-    said = ""
-    while "FAILED - RETRYING" not in said:
-        line = process.stdout.readline()
-        assert line, said
-        said += line
+    said = process.said_until("FAILED - RETRYING")
     away.rename(controller.state_dir)
     said += process.communicate(timeout=100)[0]
     assert "at_once does its work itself, and nobody has seen it end" in said, said

@@ -195,12 +195,7 @@ def test_a_task_that_waits_for_what_was_left_behind(controller: Controller, ledg
     task = job(shell(command), poll=1, options={**ALL, "max_attempts": 2})
     book = controller.write("waits.yml", json.dumps([play(task)]))
     waiting = controller.popen("playbook", "-i", controller.inventory, book)
-    assert waiting.stdout is not None
-    output = ""
-    while "the next attempt waits" not in output:
-        line = waiting.stdout.readline()
-        assert line, output
-        output += line
+    waiting.said_until("the next attempt waits")
     assert lines(ledger) == ["run"]
     go.touch()
     waiting.communicate(timeout=60)

@@ -76,6 +76,16 @@ class Process(subprocess.Popen[str]):
         """Return what the action C(tell) was given so far."""
         return tuple(json.loads(line) for line in self.tells_to.read_text("utf-8").splitlines())
 
+    def said_until(self, words: str) -> str:
+        """Read what it says until it has said this, and return that."""
+        assert self.stdout is not None
+        said = ""
+        while words not in said:
+            line = self.stdout.readline()
+            assert line, said
+            said += line
+        return said
+
     def kill_with_workers(self) -> None:
         """Kill it with all of its workers, which newer releases put into sessions of their own, and no command that it has started."""
         for _turn in range(2):  # one may have forked meanwhile
