@@ -68,9 +68,12 @@ def new_name(store: str) -> str:
     return first_part(store) + uuid.uuid4().hex[_PART:]
 
 
-def first_part(store: str) -> str:
-    """Return how the names of the directories of all attempts begin that a store has started."""
-    whole = f"{_machine(store, whoami())} {store}"
+def first_part(store: str, who: str = "") -> str:
+    """Return how the names of the directories of all attempts begin that a store has started.
+
+    :arg who: who has done that. A directory that several machines share has other names for each. Without it, it is us
+    """
+    whole = f"{_machine(store, who or whoami())} {store}"
     return hashlib.sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()[:_PART]
 
 
@@ -227,7 +230,7 @@ class Strangers:
         from ansible_collections.rstyczynski.ansible.plugins.plugin_utils._request import name_of  # whoever starts jobs has it
 
         past = t.cast("list[Record]", [one for one in record.get("attempts", []) if not one.get("attempt_dir")])
-        is_ours = os.path.basename(stranger["attempt_dir"]).startswith(first_part(self._store))
+        is_ours = os.path.basename(stranger["attempt_dir"]).startswith(first_part(self._store, stranger.get("who", "")))
         if is_ours and any(name_of(one) == name_of(stranger) and one.get("status") in ENDED for one in past):
             self._ignored.append(stranger["attempt_dir"])
             return None

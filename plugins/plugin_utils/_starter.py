@@ -50,6 +50,7 @@ from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.recor
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._records.results import kept_result, masked
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start import exactly_once
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.claim import holder_is_gone, moves
+from ansible_collections.rstyczynski.ansible.plugins.module_utils._start.policies import Decision
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._statuses import ALIVE, CLAIMED, ENDED, UNKNOWN
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._store.base import ABSENT, Document, Version
 from ansible_collections.rstyczynski.ansible.plugins.module_utils._terminal import harmless_lines
@@ -200,10 +201,10 @@ class Starter:
             return (yield from self._start_and_wait())
         except LaunchFailed as failure:
             self._take_fence_away()
-            said = "Ansible could not start it (no_log hides what it says)" if self._request.secret else str(failure).rstrip(".")
+            said = "Ansible could not start it (no_log hides what it says)" if self.is_secret else str(failure).rstrip(".")
             if self.has_started:
                 return {"failed": True, "changed": True, "msg": f"{said}. No other attempt was started."}
-            result = {} if self._request.secret else plain_result(failure.result)
+            result = {} if self.is_secret else plain_result(failure.result)
             return {**result, "failed": True, "changed": False, "msg": f"{said}. Nothing was started."}
         except Full as full:
             return {**self._slots.full(full.held), "changed": self.has_started}
@@ -266,13 +267,15 @@ class Starter:
     @property
     def is_secret(self) -> bool:
         """Whether nothing may be said of the task to start."""
-        return bool(self._request.secret)
+        return self._is_secret_by(self._just_read or {})
 
     @property
     def has_started(self) -> bool:
-        """Whether an attempt has started that this task has claimed, whatever became of it."""
+        """Whether an attempt has started that this task has claimed, whatever became of it; or may have, as nothing on a host tells of an
+        action that does its work itself."""
         started = self._kept.started
-        return not self._kept.claimed.isdisjoint((*started, *started.values()))
+        launched = self._kept.launched if self._inner.own_work else ()
+        return not self._kept.claimed.isdisjoint((*started, *started.values(), *launched))
 
     # --- One attempt after the other
 
@@ -313,6 +316,8 @@ class Starter:
                 record = self._remove_output(record, version, warnings)
             decision = self._request.decide(self._with_age(self._accepted({**record, "status": look["status"]}, look)))
             self._said = look["result"] or {}
+            if self._is_own_unseen(record):
+                decision = Decision()
             if decision.refusal:
                 self._is_refused = True
                 return refusal_of(self._request, record, look, decision)
@@ -350,6 +355,8 @@ class Starter:
         look = recorded(self._request, record) if record.get("status") in ENDED else None
         if not self._request.decide(self._with_age(self._accepted(record, look))).start:
             return False
+        if self._is_own_unseen(record):
+            return False
         self._check_own_work(record)
         before, self._goes_on = self._goes_on, ""
         asked = of_record(self._key, record, self._version, self._params, self._action.async_dir)
@@ -375,6 +382,11 @@ class Starter:
                 f"The {self._key} was taken over by somebody else, because this run took too long to start it. Nothing was started by this"
                 " one. Run the playbook once more, and it attaches."
             )
+
+    def _is_own_unseen(self, record: Record) -> bool:
+        """Return whether this task has itself launched an action that may still be at its work. Then there is no other attempt, as the
+        answer says, whatever the policies want."""
+        return bool(unseen_work(record)) and self._request.is_ours(record)
 
     def _check_own_work(self, record: Record) -> None:
         """Raise if an action that does its work itself may still be at it, in an attempt whose end nobody has seen."""
@@ -674,7 +686,7 @@ class Starter:
             )
         self._adoption = f"{what}. It is {look['status']}, and was adopted: its record was made anew."
         _ansible.warn_now(harmless_lines(self._adoption))  # before the task waits for it
-        return adopted(record, self._store.locate(), secret=self._is_secret_by(self._just_read or {}))
+        return adopted(record, self._store.locate(), secret=self.is_secret)
 
     def _is_secret_by(self, record: Record) -> bool:
         """Return whether nothing that the job says may be stored: this task says so, or one that was there before it."""
@@ -784,6 +796,7 @@ class Starter:
         """Raise if this task has started an attempt that the record knows nothing of."""
         attempts = (record, *record.get("attempts", ())) if record else ()
         known = {attempt.get(name) for attempt in attempts for name in ("attempt_dir", "ansible_job_id")}
+        known |= {name_of(attempt) for attempt in attempts}
         for job_id, place in self._kept.started.items():
             if record is not None and known.isdisjoint((place, job_id)) and len(record.get("attempts", ())) < PAST_ATTEMPTS:
                 raise AsyncJobError(

@@ -560,6 +560,23 @@ def test_an_action_that_does_its_work_at_once(controller: Controller, ledger: Pa
     assert (more["attempt"], more["status"]) == (2, "failed")
 
 
+def test_an_action_that_does_its_work_at_once_and_is_tried_again(controller: Controller) -> None:
+    """As often as the task says, or its C(until), like any job."""
+
+    def task(name: str, fails: int, keywords: Yaml, **options: t.Any) -> Yaml:
+        about = {"ledger": str(controller.project / name), "fails": fails}
+        return {**job({"at_once": about}, name=name, poll=1, options={"restart_on": ["failed"], **options}), **keywords}
+
+    answers = ask(
+        controller,
+        task("attempts", 1, {}, max_attempts=3),
+        task("tries", 2, {"until": "answer1 is success", "retries": 3, "delay": 0}),
+        task("never", 0, {"until": False, "retries": 2, "delay": 0}),
+    )
+    assert [(answer["status"], answer["attempt"]) for answer in answers] == [("succeeded", 2), ("succeeded", 3), ("succeeded", 1)]
+    assert [len(lines(controller.project / name)) for name in ("attempts", "tries", "never")] == [2, 3, 1]
+
+
 def test_an_action_that_is_interrupted_at_its_work(controller: Controller, ledger: Path) -> None:
     """Nobody knows how far it has come, so it is not taken for one that has not begun."""
     go_on = controller.project / "go_on"

@@ -455,7 +455,8 @@ def test_an_action_that_starts_in_the_background(controller: Controller, ledger:
     assert lines(ledger) == ["executed"]
     # If that fails, it may have done something before. What Ansible says of it is not kept back.
     fails = {"background": {"shell": "true", "module": "ansible.legacy.nosuch"}}
-    lost, secret = ask(controller, job(fails, name="fails"), job(fails, name="secret", no_log=True))
+    again = {"restart_on": ["lost"], "max_attempts": 3}  # and no other attempt begins, so that this is told
+    lost, secret = ask(controller, job(fails, name="fails", poll=1, options=again), job(fails, name="secret", no_log=True))
     for answer in (lost, secret):
         assert (answer["status"], answer["failed"]) == ("lost", True), answer
     assert "nosuch" in " ".join(lost["warnings"])

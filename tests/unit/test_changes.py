@@ -145,6 +145,17 @@ def test_what_has_happened_between_two_looks_is_in_the_history(place: Path) -> N
     assert reader.log[1:] == []
 
 
+def test_an_end_that_is_noted_late_is_that_of_the_same_attempt(place: Path) -> None:
+    """Others had called it lost, and whoever has done its work itself writes how that has ended. What was told before is not told again."""
+    reader = Reader(place)
+    past = [{"attempt": 1, "ansible_job_id": "", "status": "failed", "start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}]
+    about = {"attempt": 2, "ansible_job_id": "", "start": "2026-01-02T00:00:00Z", "attempts": past}
+    put(place, "job", status="lost", attempt_dir=f"/home/app/.ansible_async/{'1' * 32}", end="2026-01-02T01:00:00Z", **about)
+    assert reader.told() == [("job", 1, "failed"), ("job", 2, "lost")]
+    put(place, "job", status="succeeded", end="2026-01-02T02:00:00Z", **about)
+    assert reader.told() == [("job", 2, "succeeded")]
+
+
 def test_what_the_history_has_lost_is_said(place: Path) -> None:
     """Also where only some statuses are told, even if none of what is left has one; but not of jobs of which nobody wants to know."""
     reader = Reader(place)

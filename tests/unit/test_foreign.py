@@ -189,7 +189,7 @@ def test_a_secret_that_is_adopted_stays_one() -> None:
 def test_what_has_done_its_work_itself() -> None:
     """Its end is on record, and nothing of its place: it is known by its number, its start and who has started it."""
     past = {"attempt": 3, "start": "2026-01-31T22:00:04Z", "who": "me@there", "status": "succeeded"}
-    directory = f"{ABOVE}/{first_part('/srv/other')}{'1' * 20}"
+    directory = f"{ABOVE}/{first_part('/srv/other', 'ann@there')}{'1' * 20}"  # which may be another machine with the same store
     files = {"attempt_dir": directory, "async_dir": directory, "stdout_file": f"{directory}/stdout"}
     known = strangers()
     assert known.judged(found(**files), prepared(attempts=[past]), "host1", set()) is None

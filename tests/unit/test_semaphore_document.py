@@ -116,15 +116,17 @@ def test_the_least_number_counts() -> None:
 
 
 def test_a_record_that_is_made_anew_has_its_slot(store: Store) -> None:
-    """Its job runs, however many others do. Of one that has ended, there is nothing to hold."""
+    """Its job runs, or may, however many others do. Of one that has ended, there is nothing to hold."""
     write_semaphore(store, "dumps", [holder(1)], expect=ABSENT)
     for number, status in ((1, "running"), (2, "orphaned"), (3, "succeeded")):
         slot = {"name": "dumps", "at_most": 1, "slot": SLOTS[number]}
         hold_slot(store, record(number, status=status, semaphore=slot, who="ann@ctl", start="2026-11-27T12:03:00Z"))
     hold_slot(store, record(4, semaphore={}))
+    slot = {"name": "dumps", "at_most": 1, "slot": SLOTS[0]}
+    hold_slot(store, record(0, status="lost", claim={"own_work": "reboot"}, semaphore=slot, who="ann@ctl", start="2026-11-27T12:03:00Z"))
     with pytest.raises(AsyncJobError, match="cannot be noted in the semaphore dumps"):  # else nobody could read it any more
         hold_slot(store, record(5, status="running", semaphore={"name": "dumps", "at_most": 1, "slot": SLOTS[4]}, who="x" * 5000))
-    assert read_semaphore(store, "dumps")[0] == (holder(1), holder(2, 1))
+    assert read_semaphore(store, "dumps")[0] == (holder(1), holder(2, 1), holder(0, 1))
 
 
 def test_who_removes_a_record_frees_its_slot(store: Store, tmp_path: Path) -> None:

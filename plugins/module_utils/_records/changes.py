@@ -269,7 +269,9 @@ def phases_of_job(record: Record, where: str) -> list[Phase]:
         status = attempt.get("status", "running")
         if status in CLAIMED or status not in STATUSES:
             continue
-        identity = attempt.get("attempt_dir") or attempt.get("ansible_job_id") or attempt.get("start") or ""
+        job_id = attempt.get("ansible_job_id")
+        # Without a job id, its directory may go before its end is known: it is that of an action that does its work itself.
+        identity = (attempt.get("attempt_dir") or job_id) if job_id else attempt.get("start", "")
         result: t.Any = attempt.get("result") if attempt is record else attempt
         start = attempt.get("start") or record.get("save_time", "")
         number = attempt.get("attempt", 1)
@@ -282,7 +284,7 @@ def phases_of_job(record: Record, where: str) -> list[Phase]:
             "state_file": where,
         }
         steps = []
-        if status != "running" and attempt.get("ansible_job_id"):
+        if status != "running" and job_id:
             steps.append(Step("running", {**about, "time": start}))
         if status == "running":
             steps.append(Step(status, {**about, "time": start}))

@@ -246,12 +246,12 @@ def held_now(store: Store, name: str) -> list[Held]:
 
 
 def hold_slot(store: Store, record: Record) -> None:
-    """Put an attempt on its semaphore whose record is made anew, if it is not there any more: it runs, however many others do.
+    """Put an attempt on its semaphore whose record is made anew, if it is not there any more: it runs, or may, however many others do.
 
     :raises AsyncJobError: if the record says what nobody could read there
     """
     about: t.Any = record.get("semaphore")
-    if not about or record.get("status") in ENDED:
+    if not about or (record.get("status") in ENDED and not unseen_work(record)):
         return
     names = (record["host"], record["playbook_name"], record["job_name"])
     number = max(record.get("attempt", 1), 1)

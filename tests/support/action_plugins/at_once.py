@@ -14,8 +14,8 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
-    """Writes a line to the file C(ledger), copies
-    the directories C(copies), waits while there is a file C(while), and returns C(returns) or raises C(raises)."""
+    """Writes a line to the file C(ledger), copies the directories C(copies), waits while there is a file C(while), and returns C(returns)
+    or raises C(raises); or fails, the first C(fails) times."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         self._supports_async = True
@@ -29,4 +29,6 @@ class ActionModule(ActionBase):
             time.sleep(0.05)
         if "raises" in args:
             raise RuntimeError(args["raises"])
+        if len(Path(args["ledger"]).read_text("utf-8").splitlines()) <= args.get("fails", 0):
+            return {**result, "failed": True, "msg": "no luck"}
         return {**result, **args.get("returns", {})}
