@@ -87,6 +87,16 @@ def test_a_secret_task_that_cannot_be_started(controller: Controller, task: Yaml
     assert "hunter2" not in ran.output
 
 
+def test_a_job_that_was_secret_and_cannot_be_started(controller: Controller) -> None:
+    """What Ansible says of that is not told, whatever the task says by now."""
+    start = job(shell("true"), poll=1, options={"rerun_after": 0})
+    fails = {**start, "vars": {"ansible_python_interpreter": "/hunter2"}}
+    for once, is_told in ((start, True), ({**start, "no_log": True}, False)):
+        [_ran, answer] = told(run_tasks(controller, once, fails))
+        assert (answer["failed"], answer["changed"], "hunter2" in str(answer)) == (True, False, is_told)
+        assert "Nothing was started" in answer["msg"]
+
+
 def test_metadata_from_a_vault_is_marked(controller: Controller) -> None:
     """Records are plain text. Before ansible-core 2.19, nobody can tell: a template makes plain text of it."""
     password = controller.write("password", "x")
