@@ -56,7 +56,7 @@ class Machine:
         except (Broken, exactly_once.NotStarted, exactly_once.Vanished) as error:
             step, state = error, ()
         # Of one that is through it is of no matter any more what it has said, but whether it has an outcome.
-        key = (state, repr(step)) if state else type(step) is exactly_once.Outcome
+        key = (state, repr(step)) if state else isinstance(step, exactly_once.Outcome)
         if key not in self._numbers:
             self._numbers[key] = len(self.steps)
             self.steps.append(step)
