@@ -317,7 +317,7 @@ class Starter:
             decision = self._request.decide(self._with_age(self._accepted({**record, "status": look["status"]}, look)))
             self._said = look["result"] or {}
             if self._is_own_unseen(record):
-                decision = Decision()
+                decision = Decision()  # the protocol has not begun another one either (_again), and would not the next time
             if decision.refusal:
                 self._is_refused = True
                 return refusal_of(self._request, record, look, decision)
